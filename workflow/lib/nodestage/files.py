@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,27 @@ def whole(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def of_patient(place, patient):
+    """A patient's image: `place` itself, or the patient's file where `place` is a chunk's folder."""
+    place = Path(place)
+    return place / f"{patient}.nii.gz" if place.is_dir() else place
+
+
+@contextmanager
+def whole_folder(path):
+    """Give a temporary folder beside `path`; rename it to `path` if the block ends well."""
+    path = Path(path)
+    temporary = path.with_name(f".part-{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path, text):

@@ -1,0 +1,54 @@
+# make run · make test · make lint · make study DIR=... · make check STUDY=...
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+# Settings laid over the defaults for a study of your own: full size, as in the paper.
+PRESET ?= config/paper.yaml
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/Snakefile" --cores $(CORES) \
+	--workflow-profile "$(CURDIR)/profiles/default"
+ifdef STUDY
+TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --
+endif
+
+.PHONY: run test lint study check unlock clean help
+
+help: ## What there is to type
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} \
+		-c constraints.txt -e ".[dev,slurm]"
+	touch $@
+
+run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder
+	$(SNAKEMAKE) $(TARGET)
+	@$(BIN)/python -m nodestage.report.summary "$(or $(STUDY),.)/results"
+
+test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores)
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready ## Check the code and the rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+study: $(VENV)/ready ## Begin a study of your own: DIR=folder
+	@test -n "$(DIR)" || { echo "Say where: make study DIR=my_study"; exit 1; }
+	$(BIN)/python -m nodestage.new_study "$(DIR)"
+
+check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
+	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
+	cd "$(STUDY)" && "$(CURDIR)/$(BIN)/python" -m nodestage.cohort.check config.yaml
+
+unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfinished jobs alone
+	$(SNAKEMAKE) --unlock $(TARGET)
+
+clean: ## Remove caches; never results
+	rm -rf .pytest_cache .ruff_cache build *.egg-info workflow/lib/*.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,43 @@
+# nodestage: from two-phase CT to a patient's lymph-node status, and whether it holds elsewhere.
+# What each stage is for: docs/stages.md. Every setting: config/README.md.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/registration.smk"
+include: "workflow/rules/organs.smk"
+include: "workflow/rules/tumor.smk"
+include: "workflow/rules/attention.smk"
+include: "workflow/rules/lymph_nodes.smk"
+include: "workflow/rules/identification.smk"
+include: "workflow/rules/baselines.smk"
+include: "workflow/rules/methods.smk"
+include: "workflow/rules/bundle.smk"
+include: "workflow/rules/predictions.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """A report for each center and one for the study."""
+    default_target: True
+    input:
+        expand("results/report/{center}.html", center=study.reported),
+        "results/report/study.html",
+        "results/bundle/manifest.json",
+
+
+localrules:
+    all,
+    freeze,
+    folds,

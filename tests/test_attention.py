@@ -1,0 +1,122 @@
+"""Attention maps against Eq. 1 and 2 done by hand, and distances against SimpleITK's."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nodestage import attention
+
+SPACINGS = [(1.0, 1.0, 1.0), (0.8, 0.68, 0.7), (5.0, 0.6, 0.9)]
+RANGES = {1: (-2.0, 6.0), 2: (0.0, 3.0), 3: (-1.0, 4.0)}
+
+
+def blobs(shape, n, seed):
+    """`n` boxes of random size and place, later ones over earlier ones; some in pieces."""
+    random = np.random.default_rng(seed)
+    labels = np.zeros(shape, np.uint8)
+    for label in range(1, n + 1):
+        for _ in range(random.integers(1, 3)):
+            start = [random.integers(0, s - 1) for s in shape]
+            size = [random.integers(1, 6) for _ in shape]
+            labels[tuple(slice(a, a + b) for a, b in zip(start, size, strict=True))] = label
+    return labels
+
+
+def brute_force(labels, spacing, ranges):
+    """Eq. 1 and 2 with every pair of voxels."""
+    places = np.stack(np.indices(labels.shape), -1) * np.asarray(spacing)
+    scores = {}
+    for label, (low, high) in ranges.items():
+        inside = labels == label
+        if not inside.any():
+            continue
+        surface = places[inside & has_neighbour_outside(inside)]
+        if not len(surface):
+            distance = np.full(labels.shape, np.inf)
+        else:
+            pairs = places[..., None, :] - surface
+            distance = np.sqrt((pairs**2).sum(-1)).min(-1)
+        distance = np.where(inside, -distance, distance)
+        scores[label] = np.where(
+            (distance >= low) & (distance <= high),
+            1,
+            np.clip(
+                np.where(distance > high, -(distance - high - 3) / 3, (distance - low + 3) / 3),
+                0,
+                1,
+            ),
+        )
+    if not scores:
+        return np.ones(labels.shape)
+    result = np.max(list(scores.values()), axis=0)
+    for label, score in scores.items():
+        result[labels == label] = score[labels == label]
+    return result
+
+
+def has_neighbour_outside(inside):
+    found = np.zeros_like(inside)
+    for z, y, x in np.argwhere(inside):
+        around = inside[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        found[z, y, x] = not around.all()
+    return found
+
+
+@pytest.mark.parametrize("mm, expected", [(-2, 1), (18, 1), (19.5, 0.5), (21, 0), (-3.5, 0.5)])
+def test_attention_falls_linearly_beyond_both_ends(mm, expected):
+    assert attention.trapezium(np.float32([mm]), -2, 18) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("seed", range(4))
+def test_map_equals_every_pair_of_voxels(spacing, seed):
+    labels = blobs((9, 11, 13), 3, seed)
+    found = attention.attention_map(labels, spacing, RANGES, threads=2)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, brute_force(labels, spacing, RANGES), atol=1e-4)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("seed", range(4))
+def test_distances_are_those_of_simpleitk(spacing, seed):
+    inside = blobs((14, 15, 16), 2, seed) > 0
+    image = sitk.GetImageFromArray(inside.astype(np.uint8))
+    image.SetSpacing(spacing[::-1])
+    expected = sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(
+            image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+        )
+    )
+    np.testing.assert_allclose(attention.signed_distance(inside, spacing), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        pytest.param(np.zeros((4, 5, 6), np.uint8), 1, id="no structure: attend everywhere"),
+        pytest.param(np.full((4, 5, 6), 1, np.uint8), 0, id="one structure fills the volume"),
+    ],
+)
+def test_maps_without_a_surface(labels, expected):
+    assert (attention.attention_map(labels, (1, 1, 1), RANGES) == expected).all()
+
+
+def test_a_missing_organ_is_named_and_drops_out_of_the_maximum():
+    labels = blobs((9, 11, 13), 3, 0)
+    without = np.where(labels == 2, 0, labels)
+    kept = {i: r for i, r in RANGES.items() if i != 2}
+    np.testing.assert_array_equal(
+        attention.attention_map(without, (1, 1, 1), RANGES),
+        attention.attention_map(without, (1, 1, 1), kept),
+    )
+    assert attention.missing(without, RANGES) == [2]
+
+
+def test_estimated_ranges_are_the_extreme_distances_to_the_nearest_structure():
+    labels = np.zeros((1, 1, 30), np.uint8)
+    labels[0, 0, :5] = 1
+    labels[0, 0, 25:] = 2
+    nodes = np.zeros_like(labels)
+    nodes[0, 0, [6, 9, 22]] = 1
+    samples = [attention.node_distances(labels, nodes, (1, 1, 2.0), [1, 2, 3])]
+    assert attention.estimate_ranges(samples) == {1: (4.0, 10.0, 2), 2: (6.0, 6.0, 1)}

@@ -1,0 +1,87 @@
+"""The nine slices and the crop that networks see of a tumor."""
+
+import numpy as np
+import pytest
+
+from nodestage.tumor import slices
+
+SPACING = (2.5, 2.0, 2.0)
+
+
+@pytest.fixture
+def patient():
+    """A tumor of 4 x 6 x 8 voxels at a known place, brighter than the rest."""
+    mask = np.zeros((20, 30, 40), bool)
+    mask[8:12, 10:16, 20:28] = True
+    mask[9, 9, 20:28] = True  # slice 9 is the largest axial one
+    arterial = np.where(mask, 100, 0).astype(np.int16)
+    return arterial, (arterial - 50).astype(np.int16), mask
+
+
+def test_three_slices_a_plane_the_largest_first(patient):
+    images, masks, planes = slices.nine_slices(*patient, SPACING, 32)
+    assert images.shape == (9, 2, 32, 32) and images.dtype == np.int16
+    assert planes.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert masks[0].sum() == 7 * 8  # z = 9; the others hold 6 x 8
+    assert masks[1].sum() == 6 * 8
+
+
+def test_image_and_mask_stay_together(patient):
+    images, masks, _ = slices.nine_slices(*patient, SPACING, 32)
+    assert images[:, 0][masks > 0].min() >= 50
+    np.testing.assert_array_equal(images[0, 0][masks[0] > 0], 100)
+
+
+def test_pixels_are_isotropic_in_every_plane(patient):
+    _, masks, _ = slices.nine_slices(*patient, SPACING, 32)
+    rows = np.flatnonzero(
+        masks[6].any(1)
+    )  # sagittal: rows are z, 4 slices of 2.5 mm = 5 pixels of 2 mm
+    assert len(rows) in (5, 6)
+
+
+def test_air_beyond_the_volume_and_a_one_voxel_tumor_repeats_its_slice():
+    mask = np.zeros((5, 6, 7), bool)
+    mask[0, 0, 0] = True
+    image = np.zeros(mask.shape, np.int16)
+    images, masks, _ = slices.nine_slices(image, image, mask, (2, 2, 2), 15)
+    assert (images[:, :, 0, 0] == slices.AIR).all()
+    assert (masks.sum((1, 2)) == 1).all()
+    np.testing.assert_array_equal(images[0], images[1])
+
+
+def test_crop_keeps_its_shape_at_the_border(patient):
+    arterial, _, mask = patient
+    found = slices.crop(arterial, mask, SPACING, (24, 24, 48))
+    assert found.shape == (24, 24, 48)
+    assert (found == 100).sum() == mask.sum()
+    assert found[-1, -1, -1] == slices.AIR
+
+
+@pytest.mark.parametrize(
+    "fallback, pancreas, usable, source",
+    [
+        ("pancreas", True, True, "pancreas"),
+        ("pancreas", False, False, "none"),
+        ("none", True, False, "none"),
+    ],
+)
+def test_without_a_tumor_the_pancreas_stands_in_only_where_asked(
+    patient, fallback, pancreas, usable, source
+):
+    arterial, venous, mask = patient
+    nothing = np.zeros_like(mask)
+    found = slices.views(
+        arterial, venous, nothing, mask if pancreas else nothing, SPACING, 16, (8, 8, 8), fallback
+    )
+    assert (found["usable"], found["source"]) == (usable, source)
+    assert "no tumor" in found["reason"]
+
+
+def test_views_come_back_from_disk_unchanged(patient, tmp_path):
+    arterial, venous, mask = patient
+    found = slices.views(arterial, venous, mask, mask, SPACING, 16, (8, 8, 8))
+    slices.write(tmp_path / "views.npz", found)
+    back = slices.read(tmp_path / "views.npz")
+    assert back["usable"] is True and back["source"] == "tumor"
+    np.testing.assert_array_equal(back["images"], found["images"])

@@ -1,0 +1,303 @@
+"""One study as its config and sample sheet describe it; read once, when the workflow is parsed.
+
+Everything here is a pure function of the config and the sheet: nothing is
+written, no image is opened. Rules ask it who belongs where.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from nodestage.cohort import folds as cohort_folds
+from nodestage.cohort import sheet as cohort_sheet
+
+PHASES = ("arterial", "venous")
+
+
+class Study:
+    """Who takes part in which role, in which fold, with which settings.
+
+    Parameters
+    ----------
+    config : dict as `config/config.yaml` has it
+    anatomy : dict as `config/anatomy.yaml` has it
+    rows : list of dicts, the checked sample sheet
+    centers : {center: settings}
+    """
+
+    def __init__(self, config, anatomy, rows, centers):
+        self.config = config
+        self.anatomy = anatomy
+        self.centers = centers
+        self.rows = {row["patient"]: row for row in sorted(rows, key=lambda r: r["patient"])}
+
+    @classmethod
+    def from_config(cls, config, anatomy):
+        """Read and check the sheet that the config names, or draw the simulated one."""
+        text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
+        if config["samples"] is None:
+            from nodestage import simulator
+
+            centers = config["simulator"]["centers"]
+            rows = simulator.sheet(config["simulator"], config["seed"])
+            cohort_sheet.check_sheet(rows, centers, files=False)
+        else:
+            centers = config["centers"]
+            rows = cohort_sheet.read_sheet(config["samples"])
+            cohort_sheet.check_sheet(rows, centers)
+        return cls(config, text, rows, centers)
+
+    @property
+    def simulated(self):
+        return self.config["samples"] is None
+
+    @property
+    def jobs(self):
+        return _Jobs(self.config["jobs"])
+
+    # Centers
+
+    def role(self, center):
+        return self.centers[center]["role"]
+
+    @cached_property
+    def discovery(self):
+        return self._with_role("discovery")[0]
+
+    @cached_property
+    def external(self):
+        return self._with_role("external")
+
+    @cached_property
+    def auxiliary(self):
+        return self._with_role("auxiliary")
+
+    @property
+    def reported(self):
+        """Centers that get a report of their own."""
+        return [self.discovery, *self.external]
+
+    def _with_role(self, role):
+        return sorted(name for name, center in self.centers.items() if center["role"] == role)
+
+    def source(self, what, center):
+        """Whether the organs or tumor masks of a center are `predicted` or `given`."""
+        return (self.centers[center].get(what) or {}).get("source") or self.config[what]["source"]
+
+    # Patients
+
+    def center_of(self, patient):
+        return self.rows[patient]["center"]
+
+    def of(self, center):
+        """Patient codes of a center, sorted."""
+        return self._by_center.get(center, [])
+
+    @cached_property
+    def _by_center(self):
+        found = {}
+        for code, row in self.rows.items():
+            found.setdefault(row["center"], []).append(code)
+        return found
+
+    def phases(self, patient):
+        """The phases that the sheet gives, arterial first."""
+        return [phase for phase in PHASES if self.rows[patient][phase]]
+
+    def imaged(self, center):
+        """Patients whose images go through the workflow: both phases, or a stand-in allowed."""
+        return [p for p in self.of(center) if self.is_imaged(p)]
+
+    @cached_property
+    def all_imaged(self):
+        """Imaged patients of the centers that get a report."""
+        return [p for center in self.reported for p in self.imaged(center)]
+
+    def is_imaged(self, patient):
+        return len(self.phases(patient)) == 2 or (
+            self.config["substitute_phase"] and bool(self.phases(patient))
+        )
+
+    def why_not_imaged(self, patient):
+        """The reason that stands in every table of a patient without both phases."""
+        absent = [phase for phase in PHASES if phase not in self.phases(patient)]
+        return "" if self.is_imaged(patient) else f"{' and '.join(absent)} phase missing"
+
+    def annotated(self, role, center, organ_set=None):
+        """Imaged patients of a center that have a given mask, optionally of one organ set."""
+        return [
+            p
+            for p in self.imaged(center)
+            if self.rows[p][role] and organ_set in (None, self.rows[p]["organ_set"])
+        ]
+
+    def teachers(self, role):
+        """Auxiliary patients with a given mask: first networks learn from them."""
+        return [p for center in self.auxiliary for p in self.annotated(role, center)]
+
+    @cached_property
+    def organ_students(self):
+        """Discovery patients whose organs train or choose the student network."""
+        return [
+            p
+            for organ_set in ("train", "validation")
+            for p in self.annotated("organs", self.discovery, organ_set)
+        ]
+
+    def mask_phase(self, patient, role):
+        """The phase on which a given mask of the patient was drawn."""
+        phase = self.centers[self.center_of(patient)].get("mask_phase", "venous")
+        return phase.get(role, "venous") if isinstance(phase, dict) else phase
+
+    def label_system(self, patient):
+        """How the ids in the center's organ masks translate into ours; None where they are ours."""
+        return self.centers[self.center_of(patient)].get("label_system")
+
+    def annotated_labels(self, center):
+        """Our labels that a center's organ masks hold; all of them unless the config says."""
+        names = self.centers[center].get("annotated") or list(self.anatomy["labels"])
+        return sorted(self.anatomy["labels"][name] for name in names)
+
+    def metastasis(self, patients):
+        """{patient: 0 or 1} of those whose status is known."""
+        return {p: int(self.rows[p]["metastasis"]) for p in patients if self.rows[p]["metastasis"]}
+
+    def clinical(self, patients, columns):
+        """{patient: {column: text}}: no more of the sheet than a rule needs to see."""
+        return {p: {c: self.rows[p][c] for c in columns} for p in patients}
+
+    def chunks(self, center):
+        """Numbers of the chunks of a center that hold a patient."""
+        return sorted({self.chunk_of(p) for p in self.imaged(center)})
+
+    def chunk_of(self, patient):
+        n = self.centers[self.center_of(patient)].get("chunks", self.config["chunks"])
+        return cohort_folds.chunk_of(patient, n)
+
+    def in_chunk(self, center, chunk):
+        return [p for p in self.imaged(center) if self.chunk_of(p) == int(chunk)]
+
+    # Folds
+
+    @cached_property
+    def folds(self):
+        """{fold: {patient: subset}} over the discovery patients whose status is known."""
+        rows = [self.rows[p] for p in self.metastasis(self.of(self.discovery))]
+        settings = self.config["folds"]
+        if settings["folder"]:
+            tables = cohort_folds.read_folds(settings["folder"], rows)
+        else:
+            tables = cohort_folds.make_folds(rows, settings["n"], self.config["seed"])
+        return {k: dict(sorted(table.items())) for k, table in enumerate(tables)}
+
+    def fold(self, fold):
+        return self.folds[int(fold)]
+
+    def subset(self, fold, *subsets):
+        """Patients of a fold in any of the subsets (train, validation, test)."""
+        return [p for p, subset in self.fold(fold).items() if subset in subsets]
+
+    def inner(self, fold):
+        """Training patients in disjoint parts; each part is measured by networks that never saw it."""
+        n = self.config["folds"]["inner"]
+        train = self.subset(fold, "train")
+        if not n:
+            return []
+        return cohort_folds.inner_folds(
+            train, self.metastasis(train), n, [self.config["seed"], int(fold)]
+        )
+
+    def learned_from(self, fold):
+        """Imaged patients of T and V whose lymph nodes were annotated."""
+        annotated = set(self.annotated("lymph_nodes", self.discovery))
+        return [p for p in self.subset(fold, "train", "validation") if p in annotated]
+
+    def node_trainers(self, fold):
+        """Those of T alone: what ranges may be estimated from."""
+        return [p for p in self.learned_from(fold) if self.fold(fold)[p] == "train"]
+
+    def tested(self, fold):
+        """Imaged patients of S whose lymph nodes were annotated."""
+        annotated = set(self.annotated("lymph_nodes", self.discovery))
+        return [p for p in self.subset(fold, "test") if p in annotated]
+
+    def fold_of(self, patient):
+        """The fold whose models speak for a patient: the one that tests it, else the first."""
+        for fold, table in self.folds.items():
+            if table.get(patient) == "test":
+                return fold
+        return 0
+
+    def measured(self, fold, center, chunk):
+        """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
+        patients = self.in_chunk(center, chunk)
+        if self.role(center) == "external":
+            return dict.fromkeys(patients, "external")
+        return {p: self.fold(fold)[p] for p in patients if p in self.fold(fold)}
+
+    def scored(self, fold, center):
+        """{patient: subset} of all patients that a fold scores, with images or without."""
+        if self.role(center) == "external":
+            return dict.fromkeys(self.of(center), "external")
+        return {p: s for p, s in self.fold(fold).items() if s != "train"}
+
+    def reasons(self, patients):
+        """{patient: reason} of those that no image-based method can score, as the sheet tells."""
+        return {p: self.why_not_imaged(p) for p in patients if not self.is_imaged(p)}
+
+    @cached_property
+    def tumor_students(self):
+        """Discovery patients without a drawn tumor: the venous network learns from their pseudo masks."""
+        drawn = set(self.annotated("tumor", self.discovery))
+        return [p for p in self.imaged(self.discovery) if p not in drawn]
+
+    # Methods
+
+    @cached_property
+    def families(self):
+        """{family: {method: settings}}; the methods of a family are fitted by one job a fold."""
+        found = {}
+        for method, settings in self.config["methods"].items():
+            if settings is not None:  # a user's config switches a method off by `method: null`
+                found.setdefault(settings.get("family", method), {})[method] = settings
+        return found
+
+    @property
+    def methods(self):
+        return [method for methods in self.families.values() for method in methods]
+
+    @property
+    def method_settings(self):
+        """{method: settings} in the order of the config, which is the order of every table."""
+        return {m: s for methods in self.families.values() for m, s in methods.items()}
+
+    def frozen_settings(self):
+        """The settings that scoring a new patient needs, for the bundle's manifest."""
+        kept = ("spacing_mm", "registration", "substitute_phase", "organs", "tumor", "attention")
+        return {
+            **{key: self.config[key] for key in kept},
+            **{key: self.config[key] for key in ("lymph_nodes", "identification")},
+            "methods": self.method_settings,
+            "anatomy": self.anatomy,
+            "folds": list(self.folds),
+        }
+
+    @property
+    def ranges_from(self):
+        return self.config["attention"]["ranges"]
+
+    def ranges(self):
+        """Table II as {label: (d_min, d_max)}."""
+        labels = self.anatomy["labels"]
+        return {labels[name]: tuple(r) for name, r in self.anatomy["ranges_mm"].items()}
+
+
+class _Jobs(dict):
+    """Threads, memory and time of each kind of job; `default` stands in for what isn't named."""
+
+    def __getitem__(self, job):
+        default = super().__getitem__("default")
+        return {**default, **self.get(job, {})}
+
+

@@ -1,0 +1,1 @@
+"""The tumor (PDAC): its mask, and the slices and crop that networks see of it."""

@@ -1,0 +1,147 @@
+"""Nine slices and one crop of a tumor, for the networks of the patient's status.
+
+Section III-B of the paper: the three slices with the largest tumor area in each
+of the axial, coronal and sagittal planes.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from nodestage import files
+
+AIR = -1024
+PLANES = ("axial", "coronal", "sagittal")  # array axes 0, 1, 2
+PER_PLANE = 3
+
+
+def nine_slices(arterial, venous, mask, spacing, size):
+    """The nine slices of one patient (Section III-B).
+
+    Parameters
+    ----------
+    arterial, venous : int16 arrays (z, y, x), HU
+    mask : bool array (z, y, x) with at least one voxel
+    spacing : (z, y, x), mm
+    size : pixels along a side of a slice
+
+    Returns
+    -------
+    images : int16 array (9, 2, size, size), arterial and venous; air beyond the volume
+    masks : uint8 array (9, size, size)
+    planes : uint8 array (9,), index into `PLANES`
+
+    Pixels are isotropic at the in-plane study spacing, so that a sagittal slice
+    shows the tumor in its true proportions. Slices are centered at the centroid
+    of their own mask. Equal areas go to the lowest index; a tumor that reaches
+    fewer than three slices of a plane repeats its largest.
+    """
+    pixel = spacing[2]
+    images, masks, planes = [], [], []
+    for axis in range(3):
+        areas = mask.sum(axis=tuple(i for i in range(3) if i != axis))
+        order = np.argsort(-areas, kind="stable")[:PER_PLANE]
+        order = [i if areas[i] else order[0] for i in order]
+        order += [order[0]] * (PER_PLANE - len(order))
+        zoom = np.delete(np.asarray(spacing), axis) / pixel
+        for index in order:
+            area = np.take(mask, index, axis=axis)
+            # A whole voxel: axial slices are then cut out, not interpolated, and keep their texture.
+            center = np.rint(ndimage.center_of_mass(area))
+            pair = [
+                _window(np.take(phase, index, axis=axis), center, zoom, size, 1, AIR)
+                for phase in (arterial, venous)
+            ]
+            images.append(np.rint(pair).astype(np.int16))
+            masks.append(_window(area.astype(np.float32), center, zoom, size, 1, 0) >= 0.5)
+            planes.append(axis)
+    return np.stack(images), np.stack(masks).astype(np.uint8), np.asarray(planes, np.uint8)
+
+
+def crop(volume, mask, spacing, shape, fill=AIR):
+    """A crop around the mask's centroid on the study grid.
+
+    Parameters
+    ----------
+    volume : array (z, y, x)
+    mask : bool array (z, y, x) with at least one voxel
+    shape : (z, y, x) voxels of the crop
+    fill : value beyond the volume
+
+    Returns
+    -------
+    array of `shape`
+    """
+    center = np.rint(ndimage.center_of_mass(mask)).astype(int)
+    out = np.full(shape, fill, volume.dtype)
+    start = center - np.asarray(shape) // 2
+    source = tuple(
+        slice(max(s, 0), min(s + n, total))
+        for s, n, total in zip(start, shape, volume.shape, strict=True)
+    )
+    target = tuple(
+        slice(piece.start - s, piece.stop - s) for piece, s in zip(source, start, strict=True)
+    )
+    out[target] = volume[source]
+    return out
+
+
+def views(arterial, venous, tumor, pancreas, spacing, size, crop_shape, fallback="pancreas"):
+    """All that the networks see of one patient.
+
+    Parameters
+    ----------
+    arterial, venous : int16 arrays (z, y, x), HU
+    tumor, pancreas : bool arrays (z, y, x)
+    fallback : "pancreas" centers the views on the pancreas where no tumor is marked;
+        "none" leaves such a patient without views
+
+    Returns
+    -------
+    dict with `images`, `masks`, `planes` (see `nine_slices`), `crop` (2, z, y, x),
+    `crop_mask` (z, y, x), and the record `usable`, `reason`, `source`
+    """
+    mask, source, reason = tumor, "tumor", ""
+    if not tumor.any():
+        usable = fallback == "pancreas" and pancreas.any()
+        mask, source = pancreas, "pancreas"
+        reason = "no tumor was found" + ("" if usable else ", nor a pancreas to center on")
+        if fallback != "pancreas":
+            reason = "no tumor was found"
+        if not usable:
+            return {"usable": False, "reason": reason, "source": "none"}
+    images, masks, planes = nine_slices(arterial, venous, mask, spacing, size)
+    return {
+        "usable": True,
+        "reason": reason,
+        "source": source,
+        "images": images,
+        "masks": masks,
+        "planes": planes,
+        "crop": np.stack([crop(p, mask, spacing, crop_shape) for p in (arterial, venous)]),
+        "crop_mask": crop(mask.astype(np.uint8), mask, spacing, crop_shape, fill=0),
+    }
+
+
+def write(path, found):
+    """Write `views` as one .npz, whole or not at all (no pickle inside)."""
+    with files.whole(path) as temporary, open(temporary, "wb") as handle:
+        np.savez_compressed(handle, **{key: np.asarray(value) for key, value in found.items()})
+
+
+def read(path):
+    """Read what `write` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        found = {key: stored[key] for key in stored.files}
+    for key in ("usable", "reason", "source"):
+        found[key] = found[key].item()
+    return found
+
+
+def _window(plane, center, zoom, size, order, fill):
+    """A square of `size` isotropic pixels around `center` of a 2D array."""
+    steps = (np.arange(size) - size // 2)[None, :] / zoom[:, None]
+    rows, columns = (center[:, None] + steps)[0], (center[:, None] + steps)[1]
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    return ndimage.map_coordinates(
+        plane.astype(np.float32), grid, order=order, mode="constant", cval=fill
+    )

@@ -1,0 +1,27 @@
+# Baselines: what the compared methods need beyond the tumor's views.
+
+
+rule radiomics:
+    """1688 radiomics features of the tumor in each phase."""
+    input:
+        arterial="results/registration/{patient}/arterial.nii.gz",
+        venous="results/registration/{patient}/venous.nii.gz",
+        registration="results/registration/{patient}/record.json",
+        tumor=lambda w: tumor(w.patient),
+    output:
+        features="results/baselines/radiomics/{patient}.tsv",
+    log:
+        "logs/baselines/radiomics/{patient}.log",
+    benchmark:
+        "logs/benchmarks/baselines/radiomics/{patient}.tsv"
+    conda:
+        "../../envs/radiomics.yaml"
+    threads: threads("radiomics")
+    resources:
+        mem_mb=memory("radiomics"),
+        runtime=minutes("radiomics"),
+    params:
+        code=code("radiomics.py"),
+        code_settings=None,
+    script:
+        "../scripts/radiomics.py"

@@ -1,0 +1,68 @@
+# Cohort: the simulator or the hospital's own files, checked CT volumes, fold tables.
+
+
+rule simulate:
+    """One simulated patient: what a hospital would export, and the truth that it would not know."""
+    output:
+        arterial="results/simulator/images/{patient}/arterial.nii.gz",
+        venous="results/simulator/images/{patient}/venous.nii.gz",
+        organs="results/simulator/annotations/{patient}/organs.nii.gz",
+        tumor="results/simulator/annotations/{patient}/tumor.nii.gz",
+        lymph_nodes="results/simulator/annotations/{patient}/lymph_nodes.nii.gz",
+        truth=directory("results/simulator/truth/{patient}"),
+    log:
+        "logs/cohort/simulate/{patient}.log",
+    benchmark:
+        "logs/benchmarks/cohort/simulate/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("simulate"),
+        runtime=minutes("simulate"),
+    params:
+        code=code("simulate.py"),
+        row=lambda w: study.rows[w.patient],
+        settings=config.get("simulator"),
+        seed=config["seed"],
+    script:
+        "../scripts/simulate.py"
+
+
+rule intake:
+    """A CT as the hospital exported it, checked and brought into one orientation."""
+    input:
+        ct=lambda w: study.rows[w.patient][w.phase],
+    output:
+        ct="results/cohort/{patient}/{phase}.nii.gz",
+        record="results/cohort/{patient}/{phase}.json",
+    log:
+        "logs/cohort/intake/{patient}.{phase}.log",
+    benchmark:
+        "logs/benchmarks/cohort/intake/{patient}.{phase}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("intake"),
+        runtime=minutes("intake"),
+    params:
+        code=code("intake.py"),
+        series=lambda w: study.rows[w.patient].get("series", ""),
+    script:
+        "../scripts/intake.py"
+
+
+rule folds:
+    """Who trains, chooses and tests in one fold of the nested cross-validation."""
+    output:
+        "results/cohort/folds/fold{fold}.tsv",
+    log:
+        "logs/cohort/folds/fold{fold}.log",
+    conda:
+        "../../envs/imaging.yaml"
+    params:
+        code=code("folds.py"),
+        subsets=lambda w: study.fold(w.fold),
+    script:
+        "../scripts/folds.py"

@@ -1,0 +1,96 @@
+# What every rule shares: the study as read once, and where things lie.
+
+import sys
+from pathlib import Path
+
+HERE = Path(workflow.current_basedir)
+REPOSITORY = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent / "lib"))
+
+from nodestage.digest import code_digest
+from nodestage.errors import InputError
+from nodestage.study import Study
+
+try:
+    study = Study.from_config(config, anatomy=REPOSITORY / "config/anatomy.yaml")
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+wildcard_constraints:
+    patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    center=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    phase="arterial|venous",
+    role="organs|tumor|lymph_nodes",
+    family="|".join(study.families),
+    fold=r"\d+",
+    chunk=r"\d+",
+
+
+def code(script):
+    """Digest of a script and the library code that it uses: a change of either reruns the rule."""
+    return code_digest(HERE.parent / "scripts" / script)
+
+
+def threads(job):
+    return study.jobs[job]["threads"]
+
+
+def memory(job):
+    """Megabytes for one kind of job; a retry gets more."""
+    return lambda wildcards, attempt: study.jobs[job]["mem_mb"] * attempt
+
+
+def minutes(job):
+    return lambda wildcards, attempt: study.jobs[job]["runtime"] * attempt
+
+
+def image(patient, phase):
+    """A CT on the study grid."""
+    return f"results/registration/{patient}/{phase}.nii.gz"
+
+
+def scans(patients):
+    """Both phases of some patients, as two inputs in the patients' order."""
+    return {
+        phase: [image(p, phase) for p in patients] for phase in ("arterial", "venous")
+    }
+
+
+def annotation(patient, role):
+    """A given mask on the study grid."""
+    return f"results/registration/{patient}/{role}.nii.gz"
+
+
+def organs(patient):
+    """The organ labels that every later stage uses: predicted, or given for the whole center.
+
+    Predicted ones come by the chunk: the folder holds the patient's file.
+    """
+    return chosen_mask("organs", patient)
+
+
+def tumor(patient):
+    """The tumor mask, likewise."""
+    return chosen_mask("tumor", patient)
+
+
+def chosen_mask(role, patient):
+    center = study.center_of(patient)
+    if study.source(role, center) == "given":
+        return annotation(patient, role)
+    return f"results/{role}/{center}/chunk{study.chunk_of(patient)}"
+
+
+def attention(patient, fold):
+    """The attention map; one a fold where ranges are estimated from the fold's training part."""
+    place = "table" if study.ranges_from == "table" else f"fold{fold}"
+    return f"results/attention/{place}/{patient}.nii.gz"
+
+
+def model(part, center, fold=None):
+    """The weights that score a center: the stage's own, or the frozen bundle's for external centers."""
+    fold = "" if fold is None else f"fold{fold}/"
+    if study.role(center) == "external":
+        return f"results/bundle/{fold}{part}.pt"
+    return f"results/{part}/{fold}model.pt"

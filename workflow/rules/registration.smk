@@ -1,0 +1,67 @@
+# Registration: the arterial CT laid onto the venous one, both on the study grid.
+
+
+rule register:
+    """Arterial onto venous by dense displacement sampling (DEEDS), at the study spacing."""
+    input:
+        lambda w: [
+            f"results/cohort/{w.patient}/{phase}.nii.gz"
+            for phase in study.phases(w.patient)
+        ],
+    output:
+        arterial="results/registration/{patient}/arterial.nii.gz",
+        venous="results/registration/{patient}/venous.nii.gz",
+        field="results/registration/{patient}/field.npz",
+        record="results/registration/{patient}/record.json",
+    log:
+        "logs/registration/register/{patient}.log",
+    benchmark:
+        "logs/benchmarks/registration/register/{patient}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("register")
+    resources:
+        mem_mb=memory("register"),
+        runtime=minutes("register"),
+    params:
+        code=code("register.py"),
+        phases=lambda w: study.phases(w.patient),
+        spacing=config["spacing_mm"],
+        settings=config["registration"],
+        substitute=config["substitute_phase"],
+    script:
+        "../scripts/register.py"
+
+
+rule annotation:
+    """A mask that the hospital drew, on the study grid."""
+    input:
+        mask=lambda w: study.rows[w.patient][w.role],
+        ct=lambda w: f"results/cohort/{w.patient}/{study.mask_phase(w.patient, w.role)}.nii.gz",
+        grid="results/registration/{patient}/venous.nii.gz",
+        field="results/registration/{patient}/field.npz",
+    output:
+        mask="results/registration/{patient}/{role}.nii.gz",
+        record="results/registration/{patient}/{role}.json",
+    log:
+        "logs/registration/annotation/{patient}.{role}.log",
+    benchmark:
+        "logs/benchmarks/registration/annotation/{patient}.{role}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("annotation"),
+        runtime=minutes("annotation"),
+    params:
+        code=code("annotation.py"),
+        mask_phase=lambda w: study.mask_phase(w.patient, w.role),
+        label_system=lambda w: (
+            study.label_system(w.patient) if w.role == "organs" else None
+        ),
+        labels=study.anatomy["labels"],
+        resample=lambda w: study.centers[study.center_of(w.patient)].get(
+            "resample_masks", False
+        ),
+    script:
+        "../scripts/annotation.py"

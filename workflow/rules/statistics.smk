@@ -1,0 +1,212 @@
+# Statistics: every table of the paper, with intervals and tests.
+
+
+def center_predictions(center):
+    """The prediction tables that a center's statistics read."""
+    parts = [f"fold{fold}" for fold in study.folds]
+    if study.role(center) == "external":
+        parts.append("ensemble")
+    return expand(
+        "results/predictions/{method}/{part}/{center}.tsv",
+        method=study.methods,
+        part=parts,
+        center=center,
+    )
+
+
+rule evaluate_organs:
+    """Organs and vessels against the masks drawn for testing (Table III)."""
+    input:
+        organs=lambda w: [
+            organs(p) for p in study.annotated("organs", study.discovery, "test")
+        ],
+        drawn=[
+            annotation(p, "organs")
+            for p in study.annotated("organs", study.discovery, "test")
+        ],
+    output:
+        rows="results/statistics/evaluation/organs.tsv",
+    log:
+        "logs/statistics/evaluate_organs.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_organs.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("patient")
+    resources:
+        mem_mb=memory("patient"),
+        runtime=minutes("patient"),
+    params:
+        code=code("evaluate_organs.py"),
+        patients=study.annotated("organs", study.discovery, "test"),
+        labels=study.anatomy["labels"],
+        annotated=list(study.ranges()),
+    script:
+        "../scripts/evaluate_organs.py"
+
+
+rule evaluate_tumor:
+    """Tumor masks against the drawn ones (Section IV-B)."""
+    input:
+        tumor=lambda w: [tumor(p) for p in study.annotated("tumor", study.discovery)],
+        drawn=[
+            annotation(p, "tumor") for p in study.annotated("tumor", study.discovery)
+        ],
+    output:
+        rows="results/statistics/evaluation/tumor.tsv",
+    log:
+        "logs/statistics/evaluate_tumor.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_tumor.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("patient")
+    resources:
+        mem_mb=memory("patient"),
+        runtime=minutes("patient"),
+    params:
+        code=code("evaluate_tumor.py"),
+        patients=study.annotated("tumor", study.discovery),
+    script:
+        "../scripts/evaluate_tumor.py"
+
+
+rule evaluate_lymph_nodes:
+    """One fold's lymph nodes against the annotated ones of its test patients (Tables IV, V)."""
+    input:
+        unpack(lambda w: scans(study.tested(w.fold))),
+        maps=lambda w: [attention(p, w.fold) for p in study.tested(w.fold)],
+        organs=lambda w: [organs(p) for p in study.tested(w.fold)],
+        drawn=lambda w: [annotation(p, "lymph_nodes") for p in study.tested(w.fold)],
+        nodes=lambda w: node_chunks(w.fold, study.tested(w.fold)),
+        instances=lambda w: instance_tables(w.fold, study.tested(w.fold)),
+        model="results/identification/fold{fold}/model.pt",
+    output:
+        rows="results/statistics/evaluation/lymph_nodes/fold{fold}.tsv",
+        drawn="results/statistics/evaluation/identification/fold{fold}.tsv",
+    log:
+        "logs/statistics/evaluate_lymph_nodes/fold{fold}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_lymph_nodes/fold{fold}.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("predict")
+    resources:
+        mem_mb=memory("predict"),
+        runtime=minutes("predict"),
+    params:
+        code=code("evaluate_lymph_nodes.py"),
+        patients=lambda w: study.tested(w.fold),
+        settings=config["identification"],
+        anatomy=study.anatomy,
+    script:
+        "../scripts/evaluate_lymph_nodes.py"
+
+
+rule evaluate_truth:
+    """Organs, tumor and lymph nodes against the simulator's truth. This rule alone reads it."""
+    input:
+        truth=[f"results/simulator/truth/{p}" for p in study.all_imaged],
+        grid=[image(p, "venous") for p in study.all_imaged],
+        organs=[organs(p) for p in study.all_imaged],
+        tumor=[tumor(p) for p in study.all_imaged],
+        nodes=[
+            chunk
+            for p in study.all_imaged
+            for chunk in node_chunks(study.fold_of(p), [p])
+        ],
+    output:
+        rows="results/statistics/evaluation/truth.tsv",
+    log:
+        "logs/statistics/evaluate_truth.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_truth.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("patient")
+    resources:
+        mem_mb=memory("patient"),
+        runtime=minutes("patient"),
+    params:
+        code=code("evaluate_truth.py"),
+        patients={p: study.center_of(p) for p in study.all_imaged},
+        labels=study.anatomy["labels"],
+    script:
+        "../scripts/evaluate_truth.py"
+
+
+rule center_statistics:
+    """Every patient-level table of one center."""
+    input:
+        lambda w: center_predictions(w.center),
+    output:
+        folder=directory("results/statistics/{center}"),
+    log:
+        "logs/statistics/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/{center}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("center_statistics.py"),
+        role=lambda w: study.role(w.center),
+        rows=lambda w: study.table_rows(w.center),
+        discovery=lambda w: study.table_rows(study.discovery),
+        methods=study.methods,
+        folds=list(study.folds),
+        settings=config["statistics"],
+        seed=config["seed"],
+    script:
+        "../scripts/center_statistics.py"
+
+
+rule study_statistics:
+    """Tables over all centers, and those of segmentation and identification."""
+    input:
+        centers=[f"results/statistics/{c}" for c in study.reported],
+        organs=(
+            "results/statistics/evaluation/organs.tsv"
+            if study.annotated("organs", study.discovery, "test")
+            else []
+        ),
+        tumor=(
+            "results/statistics/evaluation/tumor.tsv"
+            if study.annotated("tumor", study.discovery)
+            else []
+        ),
+        lymph_nodes=expand(
+            "results/statistics/evaluation/lymph_nodes/fold{fold}.tsv",
+            fold=study.folds,
+        ),
+        identification=expand(
+            "results/statistics/evaluation/identification/fold{fold}.tsv",
+            fold=study.folds,
+        ),
+        truth="results/statistics/evaluation/truth.tsv" if study.simulated else [],
+        ranges=expand("results/attention/fold{fold}/ranges.json", fold=study.folds),
+    output:
+        folder=directory("results/statistics/study"),
+    log:
+        "logs/statistics/study.log",
+    benchmark:
+        "logs/benchmarks/statistics/study.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("study_statistics.py"),
+        centers=study.reported,
+        discovery=study.discovery,
+        anatomy=study.anatomy,
+        methods=study.methods,
+        settings=config["statistics"],
+        seed=config["seed"],
+    script:
+        "../scripts/study_statistics.py"

@@ -1,0 +1,21 @@
+"""A given mask, checked against its CT and carried onto the study grid."""
+
+from nodestage import files, logs, registration, volumes
+from nodestage.cohort.masks import read_mask_with_record
+
+with logs.to(snakemake.log[0]):
+    given, params, wanted = snakemake.input, snakemake.params, snakemake.wildcards
+    mask, record = read_mask_with_record(
+        given.mask,
+        patient=wanted.patient,
+        column=wanted.role,
+        role=wanted.role,
+        image=volumes.read(given.ct),
+        label_system=params.label_system,
+        known=params.labels,
+        resample=params.resample,
+    )
+    field = registration.read_field(given.field) if params.mask_phase == "arterial" else None
+    carried = registration.carry_mask(mask, field, volumes.read(given.grid))
+    volumes.write_volume(snakemake.output.mask, carried)
+    files.write_json(snakemake.output.record, record)

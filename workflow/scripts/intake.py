@@ -1,0 +1,16 @@
+"""One CT, checked and in canonical orientation."""
+
+from nodestage import files, logs, volumes
+from nodestage.cohort.ct import read_ct_with_record
+from nodestage.cohort.facts import quality
+
+with logs.to(snakemake.log[0]):
+    wanted = snakemake.wildcards
+    volume, record = read_ct_with_record(
+        snakemake.input.ct,
+        patient=wanted.patient,
+        column=wanted.phase,
+        series=snakemake.params.series,
+    )
+    volumes.write_volume(snakemake.output.ct, volume)
+    files.write_json(snakemake.output.record, {**record, "quality": quality(volume)})
