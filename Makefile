@@ -44,7 +44,7 @@ study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
-	cd "$(STUDY)" && "$(CURDIR)/$(BIN)/python" -m nodestage.cohort.check config.yaml
+	$(BIN)/python -m nodestage.cohort.check "$(STUDY)/config.yaml"
 
 unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfinished jobs alone
 	$(SNAKEMAKE) --unlock $(TARGET)

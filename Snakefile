@@ -6,7 +6,8 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: workflow.source_path("config/config.yaml")
+configfile: f"{workflow.current_basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/simulator.yaml"
 
 
 report: "workflow/report/workflow.rst"

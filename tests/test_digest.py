@@ -20,7 +20,7 @@ def library(tmp_path, monkeypatch):
 
 
 def of(library):
-    for cached in (digest._imports, digest._tree, digest._essence):
+    for cached in (digest.code_digest, digest._imports, digest._tree, digest._essence):
         cached.cache_clear()
     return digest.code_digest(library / "script.py")
 

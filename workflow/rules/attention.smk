@@ -34,7 +34,7 @@ rule attention_ranges:
             annotation(p, "lymph_nodes") for p in study.node_trainers(w.fold)
         ],
     output:
-        ranges="results/attention/fold{fold}/ranges.json",
+        ranges="results/attention/ranges/fold{fold}.json",
     log:
         "logs/attention/fold{fold}/ranges.log",
     benchmark:
@@ -59,7 +59,7 @@ rule attention_fold:
     """Attention map from the ranges that a fold's training part shows."""
     input:
         organs=lambda w: organs(w.patient),
-        ranges="results/attention/fold{fold}/ranges.json",
+        ranges="results/attention/ranges/fold{fold}.json",
     output:
         map="results/attention/fold{fold}/{patient}.nii.gz",
         record="results/attention/fold{fold}/{patient}.json",

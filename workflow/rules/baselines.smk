@@ -21,7 +21,6 @@ rule radiomics:
         mem_mb=memory("radiomics"),
         runtime=minutes("radiomics"),
     params:
-        code=code("radiomics.py"),
-        code_settings=None,
+        code=code("radiomics_features.py"),
     script:
-        "../scripts/radiomics.py"
+        "../scripts/radiomics_features.py"

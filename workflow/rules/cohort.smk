@@ -23,7 +23,7 @@ rule simulate:
     params:
         code=code("simulate.py"),
         row=lambda w: study.rows[w.patient],
-        settings=config.get("simulator"),
+        settings=lambda w: study.simulator_settings(w.patient),
         seed=config["seed"],
     script:
         "../scripts/simulate.py"
@@ -48,7 +48,8 @@ rule intake:
         runtime=minutes("intake"),
     params:
         code=code("intake.py"),
-        series=lambda w: study.rows[w.patient].get("series", ""),
+        series=lambda w: study.series(w.patient, w.phase),
+        hu_offset=lambda w: study.hu_offset(w.patient),
     script:
         "../scripts/intake.py"
 

@@ -19,7 +19,7 @@ except InputError as error:
 
 wildcard_constraints:
     patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    center=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    center="|".join(study.centers),
     phase="arterial|venous",
     role="organs|tumor|lymph_nodes",
     family="|".join(study.families),
@@ -27,9 +27,12 @@ wildcard_constraints:
     chunk=r"\d+",
 
 
-def code(script):
-    """Digest of a script and the library code that it uses: a change of either reruns the rule."""
-    return code_digest(HERE.parent / "scripts" / script)
+def code(script, *sources):
+    """Digest of a script and the library code that it uses: a change of either reruns the rule.
+
+    `sources` are files that the script loads by name, which no import statement shows.
+    """
+    return code_digest(HERE.parent / "scripts" / script, *sources)
 
 
 def threads(job):

@@ -9,7 +9,11 @@ def method_inputs(wildcards, patients):
         need for m in study.families[wildcards.family].values() for need in m["needs"]
     }
     imaged = [p for p in patients if study.is_imaged(p)]
-    found = {}
+    found = (
+        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
+        if needs
+        else {}
+    )
     if "views" in needs:
         found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
     if "radiomics" in needs:
@@ -36,7 +40,7 @@ rule fit:
         mem_mb=memory("fit"),
         runtime=minutes("fit"),
     params:
-        code=code("fit.py"),
+        code=lambda w: code("fit.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],
         train=lambda w: study.subset(w.fold, "train"),
         validation=lambda w: study.subset(w.fold, "validation"),
@@ -70,7 +74,7 @@ rule score:
         mem_mb=memory("score"),
         runtime=minutes("score"),
     params:
-        code=code("score.py"),
+        code=lambda w: code("score.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],
         patients=lambda w: study.scored(w.fold, w.center),
         clinical=lambda w: study.clinical(study.scored(w.fold, w.center), CLINICAL),

@@ -56,9 +56,7 @@ rule annotation:
     params:
         code=code("annotation.py"),
         mask_phase=lambda w: study.mask_phase(w.patient, w.role),
-        label_system=lambda w: (
-            study.label_system(w.patient) if w.role == "organs" else None
-        ),
+        label_system=lambda w: (study.label_system(w.patient, w.role)),
         labels=study.anatomy["labels"],
         resample=lambda w: study.centers[study.center_of(w.patient)].get(
             "resample_masks", False

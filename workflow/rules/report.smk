@@ -26,7 +26,7 @@ rule gallery:
             for table in instance_tables(study.fold_of(p), [p])
         ],
     output:
-        folder=directory("results/report/gallery/{center}"),
+        gallery="results/report/gallery/{center}.json",
     log:
         "logs/report/gallery/{center}.log",
     benchmark:
@@ -50,8 +50,9 @@ rule center_report:
     """The validation report of one center."""
     input:
         statistics="results/statistics/{center}",
+        discovery=f"results/statistics/{study.discovery}",
         predictions=lambda w: center_predictions(w.center),
-        gallery="results/report/gallery/{center}",
+        gallery="results/report/gallery/{center}.json",
         records=lambda w: [
             f"results/registration/{p}/record.json" for p in study.imaged(w.center)
         ],
@@ -90,6 +91,7 @@ rule study_report:
         centers=[f"results/statistics/{c}" for c in study.reported],
         study="results/statistics/study",
         manifest="results/bundle/manifest.json",
+        truth="results/statistics/evaluation/truth.tsv" if study.simulated else [],
     output:
         html=report(
             "results/report/study.html",
@@ -109,5 +111,6 @@ rule study_report:
     params:
         code=code("study_report.py"),
         facts=study.facts(),
+        roles={center: study.role(center) for center in study.reported},
     script:
         "../scripts/study_report.py"

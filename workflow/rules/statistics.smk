@@ -78,12 +78,13 @@ rule evaluate_lymph_nodes:
         maps=lambda w: [attention(p, w.fold) for p in study.tested(w.fold)],
         organs=lambda w: [organs(p) for p in study.tested(w.fold)],
         drawn=lambda w: [annotation(p, "lymph_nodes") for p in study.tested(w.fold)],
-        nodes=lambda w: node_chunks(w.fold, study.tested(w.fold)),
+        nodes=lambda w: [
+            chunk for p in study.tested(w.fold) for chunk in node_chunks(w.fold, [p])
+        ],
         instances=lambda w: instance_tables(w.fold, study.tested(w.fold)),
         model="results/identification/fold{fold}/model.pt",
     output:
-        rows="results/statistics/evaluation/lymph_nodes/fold{fold}.tsv",
-        drawn="results/statistics/evaluation/identification/fold{fold}.tsv",
+        rows=directory("results/statistics/evaluation/fold{fold}"),
     log:
         "logs/statistics/evaluate_lymph_nodes/fold{fold}.log",
     benchmark:
@@ -97,8 +98,7 @@ rule evaluate_lymph_nodes:
     params:
         code=code("evaluate_lymph_nodes.py"),
         patients=lambda w: study.tested(w.fold),
-        settings=config["identification"],
-        anatomy=study.anatomy,
+        variants=config["lymph_nodes"]["variants"],
     script:
         "../scripts/evaluate_lymph_nodes.py"
 
@@ -178,16 +178,13 @@ rule study_statistics:
             if study.annotated("tumor", study.discovery)
             else []
         ),
-        lymph_nodes=expand(
-            "results/statistics/evaluation/lymph_nodes/fold{fold}.tsv",
-            fold=study.folds,
-        ),
-        identification=expand(
-            "results/statistics/evaluation/identification/fold{fold}.tsv",
-            fold=study.folds,
-        ),
+        lymph_nodes=[
+            f"results/statistics/evaluation/fold{fold}"
+            for fold in study.folds
+            if study.tested(fold)
+        ],
         truth="results/statistics/evaluation/truth.tsv" if study.simulated else [],
-        ranges=expand("results/attention/fold{fold}/ranges.json", fold=study.folds),
+        ranges=expand("results/attention/ranges/fold{fold}.json", fold=study.folds),
     output:
         folder=directory("results/statistics/study"),
     log:
@@ -202,8 +199,8 @@ rule study_statistics:
         runtime=minutes("table"),
     params:
         code=code("study_statistics.py"),
-        centers=study.reported,
-        discovery=study.discovery,
+        roles={center: study.role(center) for center in study.reported},
+        rows={center: study.table_rows(center) for center in study.reported},
         anatomy=study.anatomy,
         methods=study.methods,
         settings=config["statistics"],

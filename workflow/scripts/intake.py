@@ -11,6 +11,7 @@ with logs.to(snakemake.log[0]):
         patient=wanted.patient,
         column=wanted.phase,
         series=snakemake.params.series,
+        hu_offset=snakemake.params.hu_offset,
     )
     volumes.write_volume(snakemake.output.ct, volume)
     files.write_json(snakemake.output.record, {**record, "quality": quality(volume)})

@@ -1,6 +1,5 @@
 """Digest of every file of the frozen bundle, and the settings that scoring uses."""
 
-import hashlib
 from pathlib import Path
 
 import nodestage
@@ -9,10 +8,7 @@ from nodestage import files, logs
 with logs.to(snakemake.log[0]):
     parts = [Path(part) for part in snakemake.input.parts]
     home = Path(snakemake.output.manifest).parent
-    digests = {
-        str(part.relative_to(home)): hashlib.sha256(part.read_bytes()).hexdigest()
-        for part in parts
-    }
+    digests = {str(part.relative_to(home)): files.digest(part) for part in parts}
     files.write_json(
         snakemake.output.manifest,
         {

@@ -9,11 +9,11 @@ with logs.to(snakemake.log[0]):
     grid = registration.to_study_grid(fixed, params.spacing)
     if len(given) == 2:
         arterial, field, record = registration.align(
-            given["arterial"], grid, params.settings, patient=patient
+            given["arterial"], grid, params.settings, patient, threads=snakemake.threads
         )
     else:
         # Only reached where the config allows the phase at hand to stand in for the other.
-        arterial, field = grid, registration.identity(grid)
+        arterial, field = grid, registration.identity(grid.array.shape, grid.spacing)
         record = {"failed": False, "reason": "", "substituted": params.phases[0]}
     if record["failed"] and params.substitute:
         arterial = grid

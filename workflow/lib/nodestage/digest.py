@@ -12,21 +12,23 @@ from pathlib import Path
 
 PACKAGE = "nodestage"
 LIBRARY = Path(__file__).parent
+DATA = (".yaml", ".html", ".css", ".js")
 
 
-def code_digest(script):
-    """Hexadecimal digest of `script` and of all `nodestage` modules that it reaches."""
-    script = Path(script)
-    digest = hashlib.sha256(_essence(script).encode())
-    for path in sorted(reached(script)):
-        digest.update(str(path.relative_to(LIBRARY)).encode())
+@cache
+def code_digest(*files):
+    """Hexadecimal digest of scripts or modules and of all `nodestage` modules that they reach."""
+    files = [Path(file) for file in files]
+    digest = hashlib.sha256()
+    for path in [*files, *sorted(reached(*files) - set(files))]:
+        digest.update(path.name.encode())
         digest.update(_essence(path).encode() if path.suffix == ".py" else path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def reached(script):
-    """Files of the library that `script` imports, directly or through each other."""
-    found, waiting = set(), [Path(script)]
+def reached(*files):
+    """Files of the library that `files` import, directly or through each other."""
+    found, waiting = set(), [Path(file) for file in files]
     while waiting:
         for path in _imports(waiting.pop()):
             if path not in found:
@@ -34,7 +36,7 @@ def reached(script):
                 waiting.append(path)
     # Data that a package carries (settings, templates) belongs to whoever imports it.
     for folder in {path.parent for path in found} - {LIBRARY}:
-        found.update(p for p in folder.rglob("*") if p.suffix in (".yaml", ".html", ".css", ".js"))
+        found.update(p for p in folder.rglob("*") if p.suffix in DATA)
     return found
 
 

@@ -4,6 +4,8 @@ Everything here is a pure function of the config and the sheet: nothing is
 written, no image is opened. Rules ask it who belongs where.
 """
 
+import hashlib
+import json
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +15,17 @@ from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
 
 PHASES = ("arterial", "venous")
+TABLE_COLUMNS = (
+    "patient",
+    "metastasis",
+    "ct_reported",
+    "sex",
+    "age",
+    "pt_stage",
+    "pn_stage",
+    "tumor_size_cm",
+    "tumor_location",
+)
 
 
 class Study:
@@ -55,6 +68,12 @@ class Study:
     @property
     def jobs(self):
         return _Jobs(self.config["jobs"])
+
+    def simulator_settings(self, patient):
+        """The simulator's settings as one patient feels them: no other center's."""
+        center = self.center_of(patient)
+        settings = self.config["simulator"]
+        return {**settings, "centers": {center: settings["centers"][center]}}
 
     # Centers
 
@@ -147,12 +166,18 @@ class Study:
 
     def mask_phase(self, patient, role):
         """The phase on which a given mask of the patient was drawn."""
-        phase = self.centers[self.center_of(patient)].get("mask_phase", "venous")
-        return phase.get(role, "venous") if isinstance(phase, dict) else phase
+        return cohort_sheet.mask_phase(self.centers[self.center_of(patient)], role)
 
-    def label_system(self, patient):
-        """How the ids in the center's organ masks translate into ours; None where they are ours."""
-        return self.centers[self.center_of(patient)].get("label_system")
+    def label_system(self, patient, role):
+        """How the ids in a center's masks translate into ours; None where they are ours."""
+        return cohort_sheet.label_system(self.centers[self.center_of(patient)], role)
+
+    def series(self, patient, phase):
+        """Which series of a DICOM folder to take; empty where there is only one."""
+        return cohort_sheet.series_of(self.rows[patient], phase)
+
+    def hu_offset(self, patient):
+        return self.centers[self.center_of(patient)].get("hu_offset", 0)
 
     def annotated_labels(self, center):
         """Our labels that a center's organ masks hold; all of them unless the config says."""
@@ -263,6 +288,11 @@ class Study:
                 found.setdefault(settings.get("family", method), {})[method] = settings
         return found
 
+    def sources(self, family):
+        """Files in which the methods of a family are written."""
+        own = [m["file"] for m in self.families[family].values() if "file" in m]
+        return own or [Path(__file__).parent / family / "family.py"]
+
     @property
     def methods(self):
         return [method for methods in self.families.values() for method in methods]
@@ -292,6 +322,51 @@ class Study:
         labels = self.anatomy["labels"]
         return {labels[name]: tuple(r) for name, r in self.anatomy["ranges_mm"].items()}
 
+    # Tables and reports
+
+    def table_rows(self, center):
+        """What the tables know of a center's patients: status and clinical columns, no paths."""
+        return [{c: self.rows[p].get(c, "") for c in TABLE_COLUMNS} for p in self.of(center)]
+
+    def facts(self, center=None):
+        """What a report says about the run itself."""
+        config = self.config
+        pretrained = sorted(
+            {str((m.get("settings") or {}).get("weights") or "none") for m in self._deep_methods}
+        )
+        found = {
+            "study": config["title"],
+            "simulated": self.simulated,
+            "effects": config["simulator"]["note"] if self.simulated else "",
+            "inner_folds": config["folds"]["inner"],
+            "folds": len(self.folds),
+            "seed": config["seed"],
+            "config_digest": self.config_digest,
+            "pretrained": "none, trained from scratch" if pretrained == ["none"] else ", ".join(pretrained),
+            "primary": config["statistics"]["primary"],
+            "discovery": self.discovery,
+        }
+        for what in ("organs", "tumor"):
+            found[f"discovery_{what}_source"] = self.source(what, self.discovery)
+        if center is not None:
+            found["role"] = self.role(center)
+            found["rows"] = self.table_rows(center)
+            found["reasons"] = self.reasons(self.of(center))
+            for what in ("organs", "tumor"):
+                found[f"{what}_source"] = self.source(what, center)
+        return found
+
+    @property
+    def _deep_methods(self):
+        return [m for m in self.method_settings.values() if "views" in m["needs"]]
+
+    @cached_property
+    def config_digest(self):
+        """Digest of all settings that can change a result; how jobs are run is left out."""
+        kept = {k: v for k, v in self.config.items() if k not in ("jobs", "samples")}
+        text = json.dumps(kept, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 class _Jobs(dict):
     """Threads, memory and time of each kind of job; `default` stands in for what isn't named."""
@@ -299,5 +374,3 @@ class _Jobs(dict):
     def __getitem__(self, job):
         default = super().__getitem__("default")
         return {**default, **self.get(job, {})}
-
-

@@ -12,6 +12,12 @@ def read(path):
         return list(csv.DictReader(handle, delimiter="\t"))
 
 
+def header(path):
+    """The column names of a table, which even an empty one has."""
+    with open(path, newline="", encoding="utf-8") as handle:
+        return next(csv.reader(handle, delimiter="\t"))
+
+
 def write(path, rows, columns=None):
     """Write `rows` (dicts) under `columns` (default: the keys of the first row).
 

@@ -1,0 +1,501 @@
+"""The tumor network and its fusion with the nodes: each block against its definition."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from nodestage import methods
+from nodestage.errors import InputError
+from nodestage.fusion import encoding, family, inputs, training, weights
+from nodestage.fusion.network import PatientNetwork, VolumeFeature
+from nodestage.fusion.optimizer import Nesterov
+from nodestage.fusion.resnet import ResNet18
+from nodestage.fusion.settings import network as network_settings
+from nodestage.tumor import slices
+
+SETTINGS = {
+    "epochs": 6,
+    "learning_rate": 0.02,
+    "momentum": 0.95,
+    "weight_decay": 1e-4,
+    "patients_per_batch": 4,
+    "views_per_patient": 3,
+    "windows_hu": {"arterial": [-39, 228], "venous": [-30, 173]},
+    "third_channel": "mask",
+    "augmentation": {
+        "rotation_degrees": 15,
+        "scale": 0.1,
+        "shift": 0.05,
+        "flip": True,
+        "intensity": 0.05,
+    },
+    "tel": {"width": 64, "codewords": 8, "mask_weighted": False},
+    "volume_relu": False,
+    "pretrained": {"path": "none", "sha256": ""},
+    "freeze": False,
+}
+SIZE = 32
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def views(bright, seed, usable=True, reason=""):
+    """A tumor that is bright or dark in both phases, in noise."""
+    if not usable:
+        return {"usable": False, "reason": reason, "source": "none"}
+    rng = np.random.default_rng(seed)
+    images = rng.normal(80, 20, (9, 2, SIZE, SIZE))
+    masks = np.zeros((9, SIZE, SIZE), np.uint8)
+    masks[:, 10:22, 10:22] = 1
+    images[:, :, 10:22, 10:22] += 70 if bright else -70
+    return {
+        "usable": True,
+        "reason": "",
+        "source": "tumor",
+        "images": images.astype(np.int16),
+        "masks": masks,
+        "planes": np.repeat(np.arange(3, dtype=np.uint8), 3),
+        "crop": images[:2].transpose(1, 0, 2, 3).astype(np.int16),
+        "crop_mask": masks[:2],
+    }
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """16 patients whose tumor shows the status, 8 of them to test on; two can't be scored."""
+    folder = tmp_path_factory.mktemp("slices")
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    paths = {}
+    for number, (name, label) in enumerate(labels.items()):
+        paths[name] = folder / f"{name}.npz"
+        slices.write(paths[name], views(label == 1, number))
+    paths["Q1"] = folder / "Q1.npz"
+    slices.write(paths["Q1"], views(True, 0, usable=False, reason="no tumor was found"))
+    volumes = {name: 900.0 if label else 10.0 * i for i, (name, label) in enumerate(labels.items())}
+    volumes["Q1"] = 0.0
+    data = methods.Data(paths, {}, {"attention": volumes, "plain": volumes}, {})
+    return data, labels
+
+
+def split(labels):
+    names = list(labels)
+    return names[:8], names[8:12], names[12:]
+
+
+def fit(study, names, settings=SETTINGS, labels=None, seed=1):
+    data, true = study
+    train, validation, _ = split(true)
+    known = {name: (labels or true)[name] for name in train + validation}
+    classes = {name: family.METHODS[name] for name in names}
+    chosen = {name: settings for name in names}
+    return methods.fit_family(classes, data, known, train, validation, chosen, seed), classes
+
+
+@pytest.fixture(scope="module")
+def fitted(study):
+    return fit(study, ["nodes_plain", "nodes_attention", "tumor_net", "combined"])
+
+
+# Blocks
+
+
+@pytest.mark.parametrize("dimensions, side", [(2, 37), (3, 17)])
+def test_the_mask_branch_is_the_identity_at_the_start(dimensions, side):
+    trunk = ResNet18(dimensions).eval()
+    image = torch.randn(2, 3, *[side] * dimensions)
+    mask = (torch.randn(2, 1, *[side] * dimensions) > 0).float()
+    branch = trunk.mask_branch(mask)
+    assert branch.shape == trunk.conv1(image).shape
+    assert torch.equal(branch, torch.ones_like(branch))
+    assert torch.equal(trunk(image, mask), trunk(image, torch.zeros_like(mask)))
+
+
+def test_the_mask_branch_learns_where_the_mask_is():
+    trunk = ResNet18().eval()
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    trunk(torch.randn(1, 3, 32, 32), mask).sum().backward()
+    assert trunk.mask_branch.conv.weight.grad.abs().sum() > 0
+
+
+def test_texture_encoding_equals_its_formula_by_loops():
+    layer = encoding.TextureEncoding(6, width=5, codewords=3).eval()
+    feature, mask = torch.randn(2, 6, 2, 3), torch.ones(2, 1, 8, 12)
+    x = layer.reduce(feature).detach().numpy()
+    c, s = layer.codewords.detach().numpy(), layer.scale.detach().numpy()
+    expected = np.zeros((2, 3, 5))
+    for b in range(2):
+        for row in range(2):
+            for column in range(3):
+                residual = [x[b, :, row, column] - c[k] for k in range(3)]
+                logits = np.array([s[k] * (residual[k] ** 2).sum() for k in range(3)])
+                share = np.exp(logits) / np.exp(logits).sum()
+                for k in range(3):
+                    expected[b, k] += share[k] * residual[k]
+    expected = expected.reshape(2, 15)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        layer(feature, mask).detach().numpy(), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_nearest_codeword_weighs_most_at_the_start():
+    layer = encoding.TextureEncoding(4)
+    assert ((layer.scale < 0) & (layer.scale > -1)).all()
+    assert layer.codewords.shape == (8, 64)
+
+
+def test_texture_encoding_is_orderless_and_can_look_at_the_tumor_alone():
+    layer = encoding.TextureEncoding(4, width=3, codewords=2, mask_weighted=True).eval()
+    feature, mask = torch.randn(1, 4, 4, 4), torch.zeros(1, 1, 16, 16)
+    mask[..., :8] = 1  # the left half of layer4's grid
+    changed = feature.clone()
+    changed[..., 2:] += 5
+    torch.testing.assert_close(layer(feature, mask), layer(changed, mask))
+    empty = torch.zeros_like(mask)
+    assert not torch.allclose(layer(feature, empty), layer(changed, empty))
+    layer.mask_weighted = False
+    torch.testing.assert_close(layer(feature, mask), layer(feature.flip(3), mask))
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_eq_7_by_hand(relu):
+    network = PatientNetwork(("gap", "tel"), with_volume=True, volume_relu=relu).eval()
+    bn, fc = network.volume.bn, network.volume.fc
+    bn.running_mean.fill_(400.0)
+    bn.running_var.fill_(250.0**2)
+    bn.weight.data.fill_(1.3)
+    bn.bias.data.fill_(-0.2)
+    image, mask, volume = (
+        torch.randn(2, 3, 32, 32),
+        torch.ones(2, 1, 32, 32),
+        torch.tensor([0.0, 665.0]),
+    )
+    features = network.features(image, mask)
+    assert features.shape == (2, 1024)
+    normalized = (volume - 400.0) / (250.0**2 + bn.eps) ** 0.5 * 1.3 - 0.2
+    added = normalized[:, None] * fc.weight[:, 0][None] + fc.bias[None]
+    added = added.clamp(min=0) if relu else added
+    torch.testing.assert_close(network(image, mask, volume), network.head(features + added))
+
+
+def test_the_volume_norm_remembers_every_batch_alike():
+    feature = VolumeFeature(4).train()
+    batches = [torch.tensor([0.0, 600.0]), torch.tensor([300.0, 1500.0])]
+    for batch in batches:
+        feature(batch)
+    assert feature.bn.running_mean.item() == pytest.approx(np.mean([b.mean() for b in batches]))
+    assert feature.bn.running_var.item() == pytest.approx(np.mean([b.var() for b in batches]))
+
+
+def test_parameter_counts():
+    def count(module):
+        return sum(p.numel() for p in module.parameters())
+
+    branch, head = 64 * 9 + 64, lambda n: n * 64 + 64 + 64 * 2 + 2
+    resnet18 = 11_689_512 - (512 * 1000 + 1000)  # torchvision's, without its classifier
+    tel = 512 * 64 + 64 + 2 * 64 + 8 * 64 + 8
+    assert count(ResNet18()) == resnet18 + branch
+    assert count(PatientNetwork(("gap",))) == resnet18 + branch + head(512)
+    assert count(PatientNetwork(("tel",))) == resnet18 + branch + tel + head(512)
+    both = resnet18 + branch + tel + head(1024)
+    assert count(PatientNetwork(("gap", "tel"))) == both
+    assert count(PatientNetwork(("gap", "tel"), with_volume=True)) == both + 2 + 2 * 1024
+
+
+def test_gap_and_tel_give_different_features():
+    network = PatientNetwork(("gap", "tel")).eval()
+    feature = network.features(torch.randn(3, 3, 64, 64), torch.ones(3, 1, 64, 64))
+    gap, tel = feature[:, :512], feature[:, 512:]
+    assert not torch.allclose(gap, tel)
+    np.testing.assert_allclose(tel.norm(dim=1).detach(), 1, rtol=1e-5)
+
+
+# Pretrained weights
+
+
+def published(folder, change=lambda found: None, module="", wrap=False):
+    """A file in torchvision's format, with its digest."""
+    trunk = ResNet18()
+    # Rotated, so that they differ from what a fresh network starts with, yet stay sane.
+    found = {k: v.flip(0) * 1.01 if v.ndim else v for k, v in trunk.state_dict().items()}
+    found = {module + k: v for k, v in found.items() if not k.startswith("mask_branch")}
+    found |= {f"{module}fc.weight": torch.randn(1000, 512), f"{module}fc.bias": torch.randn(1000)}
+    change(found)
+    path = folder / "resnet18.pth"
+    torch.save({"state_dict": found} if wrap else found, path)
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}, found
+
+
+@pytest.mark.parametrize("module, wrap", [("", False), ("module.", True)])
+def test_pretrained_weights_load_in_full(tmp_path, module, wrap):
+    pretrained, found = published(tmp_path, module=module, wrap=wrap)
+    trunk = ResNet18()
+    assert weights.load(trunk, pretrained).startswith("pretrained, sha256")
+    own = trunk.state_dict()
+    assert len(found) == 122
+    for key, value in found.items():
+        if "fc." not in key:
+            assert torch.equal(own[key.removeprefix(module)], value)
+
+
+def test_old_files_without_batch_counters_load(tmp_path):
+    def drop(found):
+        for key in [k for k in found if k.endswith("num_batches_tracked")]:
+            del found[key]
+
+    pretrained, found = published(tmp_path, drop)
+    assert len(found) == 102
+    assert weights.load(ResNet18(), pretrained).startswith("pretrained")
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda f: f.pop("layer3.1.bn2.weight"), "1 keys missing .'layer3.1.bn2.weight'"),
+        (lambda f: f.pop("fc.bias"), "1 keys missing .'fc.bias'"),
+        (lambda f: f.update({"layer5.weight": torch.zeros(1)}), "1 too many .'layer5.weight'"),
+        (lambda f: f.update({"conv1.weight": torch.zeros(64, 4, 7, 7)}), "1 of another shape"),
+    ],
+)
+def test_a_missing_additional_or_misshapen_key_is_an_error(tmp_path, change, words):
+    pretrained, _ = published(tmp_path, change)
+    with pytest.raises(InputError, match=words):
+        weights.load(ResNet18(), pretrained)
+
+
+def test_another_digest_and_a_missing_file_are_errors(tmp_path):
+    pretrained, _ = published(tmp_path)
+    with pytest.raises(InputError, match="sha256"):
+        weights.load(ResNet18(), pretrained | {"sha256": "0" * 64})
+    with pytest.raises(InputError, match=r"sha256. is empty"):
+        weights.load(ResNet18(), pretrained | {"sha256": ""})
+    with pytest.raises(InputError, match="missing"):
+        weights.load(ResNet18(), pretrained | {"path": str(tmp_path / "nothing.pth")})
+
+
+def test_frozen_layers_stay_as_pretrained(tmp_path, study):
+    pretrained, found = published(tmp_path)
+    settings = SETTINGS | {"pretrained": pretrained, "freeze": True, "epochs": 1}
+    model, _ = fit(study, ["tumor_net"], settings)
+    state = model["methods"]["tumor_net"]["state"]
+    assert state["origin"].startswith("pretrained")
+    for key in ("conv1.weight", "layer3.1.bn2.running_mean", "layer2.0.conv1.weight"):
+        assert torch.equal(state["weights"][f"trunk.{key}"], found[key])
+    assert not torch.equal(
+        state["weights"]["trunk.layer4.1.conv2.weight"], found["layer4.1.conv2.weight"]
+    )
+    assert state["weights"]["trunk.mask_branch.conv.weight"].abs().sum() > 0
+
+
+# Input
+
+
+def test_hu_windows_and_channels():
+    images = torch.tensor([-1024.0, -39, 228, 3000]).reshape(1, 1, 2, 2).repeat(1, 2, 1, 1)
+    phases = inputs.scaled(images, SETTINGS["windows_hu"])
+    assert phases[0, 0].flatten().tolist() == pytest.approx([0, 0, 1, 1])
+    mask = torch.tensor([0.0, 1, 0, 1]).reshape(1, 1, 2, 2)
+    image = inputs.channels(phases, mask)
+    mean, std = inputs.NORMALIZATION[2]
+    torch.testing.assert_close(image[:, 2:], (mask - mean[2]) / std[2])
+    third = inputs.channels(phases, mask, "mean")[:, 2:]
+    torch.testing.assert_close(third, (phases.mean(1, keepdim=True) - mean[2]) / std[2])
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (6, 24, 24)])
+def test_augmentation_moves_mask_and_phases_alike(shape):
+    mask = torch.zeros(8, 1, *shape)
+    mask[..., 6:14, 9:19] = 1
+    phases = mask.repeat(1, 2, *[1] * len(shape)) * 0.8
+    options = SETTINGS["augmentation"] | {"intensity": 0}
+    drawn = inputs.draw(8, options, torch.Generator().manual_seed(3))
+    moved, moved_mask = inputs.augment(phases, mask, drawn)
+    assert not torch.equal(moved_mask, mask)
+    assert set(moved_mask.unique().tolist()) == {0.0, 1.0}
+    overlap = ((moved[:, :1] > 0.4) == (moved_mask > 0)).float().mean()
+    assert overlap > 0.97
+
+
+def test_no_change_drawn_is_no_change_made():
+    still = dict.fromkeys(["rotation_degrees", "scale", "shift", "intensity"], 0) | {"flip": False}
+    drawn = inputs.draw(2, still, torch.Generator().manual_seed(0))
+    phases, mask = torch.rand(2, 2, 9, 9), (torch.rand(2, 1, 9, 9) > 0.5).float()
+    same, same_mask = inputs.augment(phases, mask, drawn)
+    torch.testing.assert_close(same, phases, atol=1e-5, rtol=0)
+    assert torch.equal(same_mask, mask)
+
+
+# Methods
+
+
+def scores(model, classes, data, patients, method):
+    rows = methods.score_family(model, classes, data, patients)
+    return {r["patient"]: r["score"] for r in rows if r["method"] == method}
+
+
+def auc(found, labels):
+    pairs = [
+        (found[a] > found[b]) + 0.5 * (found[a] == found[b])
+        for a in found
+        for b in found
+        if labels[a] > labels[b]
+    ]
+    return float(np.mean(pairs))
+
+
+def test_a_family_learns_and_its_model_survives_the_file(tmp_path, study, fitted):
+    (data, labels), (model, classes) = study, fitted
+    test = split(labels)[2]
+    torch.save(model, tmp_path / "model.pt")
+    loaded = torch.load(tmp_path / "model.pt", weights_only=True)
+    rows = methods.score_family(loaded, classes, data, test)
+    assert rows == methods.score_family(model, classes, data, test)
+    assert [set(row) for row in rows] == [{"patient", "method", "score", "reason"}] * 4 * len(test)
+    for name in classes:
+        assert auc(scores(loaded, classes, data, test, name), labels) > 0.9, name
+    state = loaded["methods"]["combined"]["state"]
+    assert state["origin"] == "from scratch"
+    assert 1 <= state["epoch"] <= SETTINGS["epochs"] == len(state["validation_loss"])
+    assert state["validation_loss"][state["epoch"] - 1] == min(state["validation_loss"])
+
+
+def test_permuted_labels_destroy_what_the_true_ones_teach(study, fitted):
+    (data, labels), (model, classes) = study, fitted
+    test = split(labels)[2]
+    # Half of each class gets the other label, so that none of the tumor's cue remains.
+    permuted = {name: (i // 2) % 2 for i, name in enumerate(labels)}
+    wrong, _ = fit(study, ["combined"], labels=permuted)
+
+    def gap(model):
+        found = scores(model, classes, data, test, "combined")
+        return np.mean([found[p] for p in test if labels[p]]) - np.mean(
+            [found[p] for p in test if not labels[p]]
+        )
+
+    assert abs(gap(wrong)) < 0.4 * gap(model)
+
+
+def test_volume_and_image_both_move_the_combined_score(study, fitted):
+    (data, _), (model, classes) = study, fitted
+
+    def score(slices_of, volume):
+        changed = methods.Data(
+            {"X": data.slices[slices_of]},
+            {},
+            {v: {"X": volume} for v in ("attention", "plain")},
+            {},
+        )
+        return {m: scores(model, classes, changed, ["X"], m)["X"] for m in classes}
+
+    base, larger, other = score("P12", 0.0), score("P12", 900.0), score("P13", 0.0)
+    assert larger["combined"] != base["combined"] != other["combined"]
+    assert larger["tumor_net"] == base["tumor_net"] != other["tumor_net"]
+    assert larger["nodes_attention"] == 900.0 and other["nodes_attention"] == 0.0
+
+
+def test_a_score_does_not_depend_on_who_else_is_scored(study, fitted):
+    (data, labels), (model, classes) = study, fitted
+    test = split(labels)[2]
+    together = methods.score_family(model, classes, data, test)
+    for name in (test[0], test[-1]):
+        alone = methods.score_family(model, classes, data, [name])
+        assert alone == [row for row in together if row["patient"] == name]
+
+
+def test_training_is_deterministic_and_each_method_has_its_own_seed(study):
+    settings = SETTINGS | {"epochs": 1}
+    first, _ = fit(study, ["tumor_net"], settings)
+    second, _ = fit(study, ["nodes_plain", "tumor_net"], settings)
+    other, _ = fit(study, ["tumor_net"], settings, seed=2)
+    a, b, c = (m["methods"]["tumor_net"]["state"]["weights"] for m in (first, second, other))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not torch.equal(a["head.0.weight"], c["head.0.weight"])
+
+
+def test_no_label_of_a_test_patient_reaches_a_model(study):
+    data, labels = study
+    train, validation, test = split(labels)
+    settings = {"tumor_net": SETTINGS | {"epochs": 1}}
+    classes = {"tumor_net": family.METHODS["tumor_net"]}
+    states = []
+    for flipped in (False, True):
+        known = {n: 1 - v if flipped and n in test else v for n, v in labels.items()}
+        model = methods.fit_family(classes, data, known, train, validation, settings, 1)
+        states.append(model["methods"]["tumor_net"]["state"]["weights"])
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_who_lacks_something_has_a_reason(study, fitted):
+    (data, _), (model, classes) = study, fitted
+    volumes = {"attention": {"P1": "the node networks failed", "P3": 5.0}}
+    data = methods.Data(data.slices, {}, volumes, {}, {"P3": "arterial phase missing"})
+    rows = methods.score_family(model, classes, data, ["P1", "Q1", "R1", "P3"])
+    found = {(r["patient"], r["method"]): (r["score"], r["reason"]) for r in rows}
+    assert len(rows) == 16
+    assert found["P1", "combined"] == (None, "the node networks failed")
+    assert all(found["P3", m] == (None, "arterial phase missing") for m in classes)
+    assert found["P1", "tumor_net"][0] is not None
+    assert found["Q1", "tumor_net"] == (None, "no tumor was found")
+    assert found["R1", "tumor_net"] == (None, "no tumor slices were made")
+    assert found["R1", "nodes_plain"] == (None, "no lymph nodes were measured")
+
+
+def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
+    data, labels = study
+    train, validation, test = split(labels)
+    known = dict.fromkeys(train + validation, 1)
+    classes = {"tumor_net": family.METHODS["tumor_net"]}
+    model = methods.fit_family(classes, data, known, train, validation, {"tumor_net": SETTINGS}, 1)
+    row = methods.score_family(model, classes, data, test[:1])[0]
+    assert row["score"] is None and "8 of 8" in row["reason"]
+
+
+def test_without_validation_patients_the_last_epoch_stays(study):
+    data, labels = study
+    train = split(labels)[0]
+    settings = {"tumor_net": SETTINGS | {"epochs": 2}}
+    classes = {"tumor_net": family.METHODS["tumor_net"]}
+    model = methods.fit_family(classes, data, labels, train, [], settings, 1)
+    state = model["methods"]["tumor_net"]["state"]
+    assert state["epoch"] == 2 and state["validation_loss"] == []
+
+
+def test_our_steps_are_those_of_torchs_sgd():
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    step = Nesterov(ours.parameters(), 0.1, 0.95, 0.01)
+    sgd = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.95, weight_decay=0.01, nesterov=True)
+    for number in range(5):
+        x = torch.randn(4, 5)
+        step.rate = 0.1 / (number + 1)
+        sgd.param_groups[0]["lr"] = step.rate
+        sgd.zero_grad()
+        ours(x).square().sum().backward()
+        theirs(x).square().sum().backward()
+        step.step()
+        sgd.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    torch.testing.assert_close(ours.bias, theirs.bias)
+
+
+def test_an_unknown_setting_is_refused_and_a_branch_is_laid_over_the_defaults():
+    found = network_settings({"tel": {"codewords": 4}, "pretrained": None})
+    assert found["tel"] == {"width": 64, "codewords": 4, "mask_weighted": False}
+    assert found["learning_rate"] == 5e-4
+    with pytest.raises(InputError, match=r"tel\.codeword is unknown"):
+        network_settings({"tel": {"codeword": 4}})
+
+
+def test_cross_entropy_stays_finite_at_certainty():
+    assert np.isfinite(training.cross_entropy([0.0, 1.0], [1, 0]))
+    assert training.cross_entropy([0.5, 0.5], [1, 0]) == pytest.approx(np.log(2))

@@ -1,0 +1,353 @@
+"""nnU-Net adapted from outside: plans, cases, training, prediction."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from nodestage.errors import InputError, TrainingError
+from nodestage.nnunet import cases, checkpoints, network, plans, prediction
+from nodestage.nnunet.imports import leaving_out
+
+SPACING = (2.5, 2.2, 2.2)
+SETTINGS = {
+    "patch_size": [16, 16, 16],
+    "features": [4, 8],
+    "batch_size": 2,
+    "convolutions": 1,
+    "epochs": 3,
+    "iterations_per_epoch": 4,
+    "validation_iterations": 1,
+    "initial_lr": 0.05,
+    "momentum": 0.9,
+}
+
+
+def make_patient(seed, shape=(18, 20, 22)):
+    """A bright ball in noise, and its mask."""
+    random = np.random.default_rng(seed)
+    axes = np.ogrid[tuple(slice(n) for n in shape)]
+    center = [random.uniform(0.35, 0.65) * n for n in shape]
+    mask = sum((a - c) ** 2 for a, c in zip(axes, center, strict=True)) < 5**2
+    image = random.normal(0, 20, shape) + 150 * mask
+    return image.astype(np.int16), mask.astype(np.uint8)
+
+
+def make_dataset(folder, n=4, channels=("venous",), shuffled=False, **settings):
+    """Preprocessed patients p0, p1, ... and their plans."""
+    patients = {f"p{i}": make_patient(i) for i in range(n)}
+    found, dataset_json = plans.make_plans(
+        "ball",
+        [image.shape for image, _ in patients.values()],
+        SPACING,
+        list(channels),
+        1,
+        {**SETTINGS, **settings},
+    )
+    random = np.random.default_rng(99)
+    for patient, (image, mask) in patients.items():
+        if shuffled:
+            mask = random.permutation(mask.ravel()).reshape(mask.shape)
+        cases.preprocess(patient, [image], mask, SPACING, found, folder, dataset_json)
+    return sorted(patients), found, dataset_json
+
+
+@pytest.fixture(scope="module")
+def training():
+    """The training module: its import takes seconds."""
+    from nodestage.nnunet import training
+
+    return training
+
+
+@pytest.fixture(scope="module")
+def trained(training, tmp_path_factory):
+    """A network that learned the ball, and the folder that its patients are in."""
+    folder = tmp_path_factory.mktemp("ball")
+    patients, found, dataset_json = make_dataset(folder, epochs=6, iterations_per_epoch=10)
+    model = training.train(
+        folder, patients[:3], patients[3:], found, dataset_json, seed=1, output=folder / "state"
+    )
+    return model
+
+
+def dice(a, b):
+    return 2 * np.sum((a > 0) & (b > 0)) / max(1, np.sum(a > 0) + np.sum(b > 0))
+
+
+# plans
+
+
+def test_plans_take_geometry_from_nnunets_planner_and_constants_from_the_config():
+    given = {"intensity": {"CT": {"low": -100, "high": 200, "mean": 60, "sd": 50}}}
+    found, dataset_json = plans.make_plans(
+        "organs", [(64, 96, 96)] * 4, SPACING, ["arterial", "noNorm"], 19, given
+    )
+    planned = network.configuration(found)
+    assert planned["patch_size"] == [64, 96, 96]
+    assert planned["normalization_schemes"] == ["CTNormalization", "NoNormalization"]
+    assert planned["architecture"]["arch_kwargs"]["features_per_stage"] == [32, 64, 128, 256, 320]
+    constants = found["foreground_intensity_properties_per_channel"]["0"]
+    assert (constants["percentile_00_5"], constants["percentile_99_5"]) == (-100, 200)
+    assert (constants["mean"], constants["std"]) == (60, 50)
+    assert network.number_of_classes(dataset_json) == 20
+
+
+def test_plans_keep_the_papers_patch_and_plan_the_rest():
+    found, _ = plans.make_plans(
+        "nodes", [(244, 512, 512)], (0.8, 0.68, 0.68), ["a", "v"], 1, {"patch_size": [80, 192, 160]}
+    )
+    planned = network.configuration(found)
+    kwargs = planned["architecture"]["arch_kwargs"]
+    assert planned["patch_size"] == [80, 192, 160]
+    assert planned["batch_size"] == 2
+    assert planned["batch_dice"] is True  # a patch sees little of such a scan
+    assert kwargs["features_per_stage"] == [32, 64, 128, 256, 320, 320]
+    assert np.prod(kwargs["strides"], axis=0).tolist() == [16, 32, 32]
+
+
+@pytest.mark.parametrize(
+    "settings, word",
+    [
+        ({"patch_size": [30, 32, 33]}, "divisible"),
+        ({"patch_size": [16, 16, 16], "features": [4] * 9}, "Shorten `features`"),
+        ({"pach_size": [16, 16, 16]}, "pach_size is no setting"),
+        ({"intensity": {"CT": {"low": 9, "high": 3}}}, "must be below high"),
+    ],
+)
+def test_plans_refuse_what_cannot_be(settings, word):
+    with pytest.raises(InputError, match=word):
+        plans.make_plans("x", [(64, 64, 64)], SPACING, ["venous"], 1, settings)
+
+
+# cases
+
+
+def test_a_case_of_another_spacing_is_refused(tmp_path):
+    image, mask = make_patient(0)
+    found, dataset_json = plans.make_plans("x", [image.shape], SPACING, ["venous"], 1, SETTINGS)
+    with pytest.raises(InputError, match="p0: the image's spacing is 1"):
+        cases.preprocess("p0", [image], mask, (1.0, 1.0, 1.0), found, tmp_path, dataset_json)
+
+
+def test_a_case_is_done_once_and_again_when_its_mask_changed(tmp_path):
+    patients, found, dataset_json = make_dataset(tmp_path, n=1)
+    file = cases.folder_of(tmp_path, found) / "p0_seg.b2nd"
+    written = file.stat().st_mtime_ns
+    image, mask = make_patient(0)
+    cases.preprocess("p0", [image], mask, SPACING, found, tmp_path, dataset_json)
+    assert file.stat().st_mtime_ns == written
+    before = cases.digests(tmp_path, found, patients)
+    cases.preprocess("p0", [image], 0 * mask, SPACING, found, tmp_path, dataset_json)
+    assert file.stat().st_mtime_ns > written
+    assert cases.digests(tmp_path, found, patients) != before
+
+
+def test_prediction_normalises_as_the_preprocessor_does(tmp_path):
+    import blosc2
+
+    image, mask = make_patient(0)
+    attention = np.random.default_rng(0).uniform(0, 1, image.shape).astype(np.float32)
+    found, dataset_json = plans.make_plans(
+        "x", [image.shape], SPACING, ["venous", "noNorm"], 1, SETTINGS
+    )
+    cases.preprocess("p0", [image, attention], mask, SPACING, found, tmp_path, dataset_json)
+    stored = blosc2.open(str(cases.folder_of(tmp_path, found) / "p0.b2nd"), mode="r")[:]
+    np.testing.assert_array_equal(prediction.normalise([image, attention], found), stored)
+    np.testing.assert_array_equal(stored[1], attention)
+
+
+# training
+
+
+def test_it_learns_and_the_file_holds_plain_values_only(trained, tmp_path):
+    checkpoints.save(tmp_path / "model.pt", trained)
+    model = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert model["digest"] == checkpoints.digest(model["weights"])
+    image, mask = make_patient(50)
+    found = prediction.predict_labels(prediction.load(model), [image], SPACING, model)
+    assert found.dtype == np.uint8 and found.shape == image.shape
+    assert dice(found, mask) > 0.8
+
+
+def test_shuffled_masks_teach_nothing(training, tmp_path):
+    patients, found, dataset_json = make_dataset(
+        tmp_path, shuffled=True, epochs=6, iterations_per_epoch=10
+    )
+    model = training.train(
+        tmp_path, patients[:3], [], found, dataset_json, seed=1, output=tmp_path / "state"
+    )
+    image, mask = make_patient(50)
+    labels = prediction.predict_labels(prediction.load(model), [image], SPACING, model)
+    assert dice(labels, mask) < 0.4
+
+
+def test_same_seed_same_weights_other_seed_other_weights(training, tmp_path):
+    patients, found, dataset_json = make_dataset(tmp_path, epochs=1)
+    first, again, other = (
+        training.train(
+            tmp_path, patients, [], found, dataset_json, seed=seed, output=tmp_path / name
+        )["digest"]
+        for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+    assert first == again != other
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(training, tmp_path):
+    """The process is killed for good (SIGKILL) in mid-epoch, after its first checkpoint."""
+    patients, found, dataset_json = make_dataset(tmp_path)
+
+    def run(name, **how):
+        return training.train(
+            tmp_path,
+            patients[:3],
+            patients[3:],
+            found,
+            dataset_json,
+            seed=3,
+            output=tmp_path / name,
+            choose="best",
+            **how,
+        )
+
+    whole = run("undisturbed")
+    child = os.fork()
+    if child == 0:
+        run("killed", trainer=slow_after_first_epoch(training))
+        os._exit(0)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert checkpoints.load(checkpoint)["epoch"] == 1
+    resumed = run("killed")
+    assert resumed["digest"] == whole["digest"]
+    assert resumed["history"] == whole["history"]
+    assert resumed["epoch"] == whole["epoch"]
+
+
+def slow_after_first_epoch(training):
+    """nnU-Net's trainer with steps that leave time to be killed in."""
+
+    class Trainer(training.Trainer):
+        def train_step(self, batch):
+            if self.current_epoch:
+                time.sleep(0.5)
+            return super().train_step(batch)
+
+    return Trainer
+
+
+def test_a_checkpoint_of_other_data_is_not_taken_up(training, tmp_path):
+    patients, found, dataset_json = make_dataset(tmp_path, epochs=1)
+
+    def run(name):
+        return training.train(
+            tmp_path, patients, [], found, dataset_json, seed=3, output=tmp_path / name
+        )["digest"]
+
+    first = run("state")
+    image, mask = make_patient(0)
+    cases.preprocess("p0", [image], 0 * mask, SPACING, found, tmp_path, dataset_json)
+    assert run("state") == run("fresh") != first
+
+
+def test_a_loss_that_is_no_number_ends_the_training(training, tmp_path):
+    patients, found, dataset_json = make_dataset(tmp_path, initial_lr=1e30)
+    with pytest.raises(TrainingError, match="initial_lr"):
+        training.train(tmp_path, patients, [], found, dataset_json, seed=1, output=tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_out_of_memory_names_the_setting(training, tmp_path, error):
+    class Hungry(training.Trainer):
+        def train_step(self, batch):
+            raise error
+
+    patients, found, dataset_json = make_dataset(tmp_path, n=2)
+    with pytest.raises(TrainingError, match=r"memory .*`patch_size`"):
+        training.train(
+            tmp_path, patients, [], found, dataset_json, trainer=Hungry, output=tmp_path / "s"
+        )
+
+
+# prediction
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_prediction_equals_nnunets_own_predictor(trained, mirror):
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    image, _ = make_patient(51, shape=(14, 30, 37))  # smaller than a window, and larger
+    net = prediction.load(trained)
+    manager = PlansManager(trained["plans"])
+    theirs = nnUNetPredictor(use_mirroring=mirror, device=torch.device("cpu"), allow_tqdm=False)
+    theirs.manual_initialization(
+        net,
+        manager,
+        manager.get_configuration(network.CONFIGURATION),
+        [trained["weights"]],
+        trained["dataset_json"],
+        "Trainer",
+        (0, 1, 2),
+    )
+    data = torch.from_numpy(prediction.normalise([image], trained["plans"]))
+    expected = theirs.predict_logits_from_preprocessed_data(data).float()
+    found = prediction.predict_logits(net, [image], SPACING, trained, mirror=mirror)
+    torch.testing.assert_close(found, expected, atol=0.03, rtol=0.01)  # theirs sums in 16 bits
+    assert (found.argmax(0) == expected.argmax(0)).float().mean() > 0.999
+
+
+def test_windows_without_interest_are_background_and_the_rest_is_unchanged(trained):
+    image, _ = make_patient(52, shape=(16, 64, 16))
+    net = prediction.load(trained)
+    whole = prediction.predict_logits(net, [image], SPACING, trained)
+    where = np.zeros(image.shape, bool)
+    where[8, 20, 8] = True
+    seen = counted(net)
+    part = prediction.predict_logits(net, [image], SPACING, trained, where=where)
+    assert seen[0] == 2  # of seven windows, 8 voxels apart, those that hold the voxel
+    torch.testing.assert_close(part[:, :, 16:24], whole[:, :, 16:24])
+    assert part[:, :, 40:].argmax(0).sum() == 0
+    probabilities = prediction.predict_labels(
+        net, [image], SPACING, trained, where=where, softmax=True
+    )[1]
+    assert np.all(probabilities[0, :, 40:] == 1)
+
+
+def counted(net):
+    """How many windows the network is asked to predict from now on, in a list of one number."""
+    seen = [0]
+    net.register_forward_pre_hook(lambda _, inputs: seen.__setitem__(0, seen[0] + len(inputs[0])))
+    return seen
+
+
+def test_predicting_imports_neither_the_trainer_nor_pandas():
+    code = (
+        "import sys; from nodestage.nnunet import prediction, network, plans, fitting\n"
+        "import nnunetv2.inference.sliding_window_prediction\n"
+        "import nnunetv2.utilities.get_network_from_plans\n"
+        "import dynamic_network_architectures.architectures.unet\n"
+        "heavy = {'torch._dynamo', 'pandas', 'blosc2', 'skimage', 'matplotlib', 'seaborn'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_module_left_out_is_there_again_afterwards_and_says_so_when_used():
+    with leaving_out(["left_out_for_a_test"]):
+        from left_out_for_a_test import something
+    with pytest.raises(RuntimeError, match=r"left_out_for_a_test\.something was left out"):
+        something()
+    assert "left_out_for_a_test" not in sys.modules

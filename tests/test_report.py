@@ -1,0 +1,528 @@
+"""Reports: numbers as in the tables, everything escaped, a gallery that does what it says."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import browser
+import numpy as np
+import pytest
+import report_study as made
+from PIL import Image
+
+from nodestage import figures, tables
+from nodestage.figures import style
+from nodestage.report import checklists, gallery, headline, numbers, pages, patients
+from nodestage.report.sources import Cell, Row, Rows, load
+
+CODES = [f"SJ{i:03d}" for i in range(1, 12)]
+
+
+class Page(HTMLParser):
+    """Elements of a page: tags with attributes, and the text of each tagged number."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.numbers, self.words, self._open = [], [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.elements.append((tag, attributes))
+        if "data-source" in attributes:
+            self._open = [attributes, ""]
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self._open:
+            self._open[1] += data
+
+    def handle_endtag(self, tag):
+        if self._open and tag == "span":
+            self.numbers.append(tuple(self._open))
+            self._open = None
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    discovery = made.write_center(folder / "peking", "discovery", 749, 351, 1)
+    external = made.write_center(folder / "shengjing", seed=2)
+    pictures = made.write_gallery(folder / "gallery.json", [made.HOSTILE, *CODES[1:5]])
+    facts = made.facts([made.HOSTILE, *CODES[1:]])
+    center = folder / "shengjing.html"
+    pages.center_page("shengjing", "external", external, pictures, facts, center, discovery)
+    whole = folder / "study.html"
+    centers = [
+        {"center": "peking", "role": "discovery", "statistics": discovery, "page": "peking.html"},
+        {"center": "shengjing", "role": "external", "statistics": external, "page": "shengjing.html"},
+    ]
+    pages.study_page(made.write_study(folder / "study"), centers, made.facts([]), whole)
+    return {"folder": folder, "center": center, "study": whole, "facts": facts}
+
+
+@pytest.mark.parametrize("page", ["center", "study"])
+def test_every_number_of_the_page_equals_the_table(study, page):
+    found = Page(study[page].read_text(encoding="utf-8")).numbers
+    read, checked = {}, 0
+    for attributes, shown in found:
+        source = attributes["data-source"]
+        if source in ("facts", ""):
+            continue
+        if source not in read:
+            read[source] = tables.read(study["folder"] / source)
+        cell = read[source][int(attributes["data-row"]) - 1][attributes["data-column"]]
+        assert attributes["data-value"] == cell
+        checked += 1
+        if cell:
+            text = shown.replace("−", "-").replace("\N{NO-BREAK SPACE}", "")
+            if text.startswith("<"):
+                assert float(cell) < float(text[1:])
+            else:
+                digits = len(text.partition("e")[0].partition(".")[2])
+                power = int(text.partition("e")[2] or 0)
+                assert abs(float(text) - float(cell)) <= 0.5000001 * 10.0 ** (power - digits), shown
+        else:
+            assert shown in ("undefined", "–")
+    assert checked > (400 if page == "center" else 15)
+
+
+def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
+    shown = {
+        (a["data-source"], a["data-row"], a["data-column"])
+        for a, _ in Page(study["center"].read_text(encoding="utf-8")).numbers
+    }
+    for name, column in (("performance", "estimate"), ("comparisons", "difference"), ("subgroups", "low")):
+        for place in range(1, len(tables.read(study["folder"] / f"shengjing/{name}.tsv")) + 1):
+            assert (f"shengjing/{name}.tsv", str(place), column) in shown
+
+
+def test_numbers_of_patients_equal_their_records(study):
+    scores = {
+        r["scores"]["combined"]["score"] for r in study["facts"]["patients"]
+    } - {""}
+    found = {
+        a["data-value"]
+        for a, _ in Page(study["center"].read_text(encoding="utf-8")).numbers
+        if a["data-source"] == "facts" and a["data-column"] == "score"
+    }
+    assert found == scores
+
+
+def test_a_hostile_patient_code_is_only_text(study):
+    page = Page(study["center"].read_text(encoding="utf-8"))
+    assert any(made.HOSTILE in words for words in page.words)
+    assert not [a for tag, a in page.elements if tag == "img" and a["src"] == "x"]
+    assert not [name for _, a in page.elements for name in a if name.startswith("on")]
+    assert sum(tag == "script" for tag, _ in page.elements) == 1
+
+
+def test_the_page_is_one_file_without_requests_and_says_what_it_is(study):
+    for name in ("center", "study"):
+        text = study[name].read_text(encoding="utf-8")
+        for tag, attributes in Page(text).elements:
+            for key in ("src", "href"):
+                value = attributes.get(key, "#")
+                assert value.startswith(("data:", "#")) or tag == "a", (tag, value)
+        assert "For research, not a medical device" in text
+        assert "These patients are simulated" in text
+        assert "default-src 'none'" in text
+        ids = [a["id"] for _, a in Page(text).elements if "id" in a]
+        assert len(ids) == len(set(ids))
+
+
+def test_every_table_has_a_caption_and_heads_and_every_picture_words(study):
+    for name in ("center", "study"):
+        page = Page(study[name].read_text(encoding="utf-8"))
+        tags = [tag for tag, _ in page.elements]
+        assert tags.count("table") == tags.count("caption")
+        assert all("scope" in a for tag, a in page.elements if tag == "th")
+        assert all("alt" in a for tag, a in page.elements if tag == "img")
+
+
+def test_equal_input_gives_equal_bytes(study, tmp_path):
+    again = tmp_path / "again.html"
+    pages.center_page(
+        "shengjing", "external", study["folder"] / "shengjing", study["folder"] / "gallery.json",
+        study["facts"], again, study["folder"] / "peking",
+    )
+    assert again.read_bytes() == study["center"].read_bytes()
+
+
+def test_a_center_without_any_table_still_has_a_page_that_says_so(tmp_path):
+    pages.center_page("empty", "external", tmp_path / "none", None, {"patients": []}, tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "can’t be answered: balanced accuracy is undefined" in text
+    assert "The run gave no performance.tsv." in text
+    assert "not recorded" in text
+    pages.study_page(tmp_path / "none", [], {}, tmp_path / "s.html")
+    assert "The run gave no table_6.tsv." in (tmp_path / "s.html").read_text(encoding="utf-8")
+
+
+def test_tables_with_heads_alone_and_one_class_are_answered_with_the_reason(tmp_path):
+    made.write_center(tmp_path / "c")
+    for path in (tmp_path / "c").glob("*.tsv"):
+        tables.write(path, [], list(tables.read(path)[0]))
+    row = {
+        "method": "combined", "basis": "ensemble", "metric": "balanced_accuracy", "estimate": None,
+        "n": 7, "positives": 0, "note": "no positive patient among 7",
+    }
+    tables.write(tmp_path / "c" / "performance.tsv", [row])
+    pages.center_page("c", "external", tmp_path / "c", None, made.facts(["a"]), tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "is undefined. No positive patient among 7" in text
+    assert "comparisons.tsv is empty" in text
+
+
+def test_an_auxiliary_center_has_no_page(tmp_path):
+    with pytest.raises(ValueError, match="has no report"):
+        pages.center_page("x", "auxiliary", tmp_path, None, {}, tmp_path / "p.html")
+
+
+# The headline
+
+
+def performance(estimate, low, high, n=59, positives=37, basis="ensemble"):
+    values = {
+        "method": "combined", "metric": "balanced_accuracy", "basis": basis, "estimate": estimate,
+        "low": low, "high": high, "n": n, "positives": positives,
+    }
+    row = Row({k: Cell("" if v is None else str(v), "t", 1, k) for k, v in values.items()})
+    return Rows([row], "performance.tsv", list(values))
+
+
+@pytest.mark.parametrize(
+    "low, high, verdict, words",
+    [
+        (0.55, 0.75, "held", "the frozen model held: balanced accuracy 0.62"),
+        (0.55, 0.65, "part", "held only in part"),
+        (0.49, 0.73, "open", "has not been shown to hold"),
+        (0.30, 0.48, "failed", "did not hold"),
+        (0.62, 0.62, "open", "shrunk to a point"),
+        (None, None, "open", "for want of an interval"),
+    ],
+)
+def test_the_headline_follows_its_rule(low, high, verdict, words):
+    reference = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
+    found = headline.headline("shengjing", "external", performance(0.62, low, high), pages.PRIMARY, reference)
+    assert found.verdict == verdict
+    assert words in found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
+    found = headline.headline("shengjing", "external", performance(0.62, 0.51, 0.73, 8, 2), pages.PRIMARY)
+    assert found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ") == (
+        "In shengjing the frozen model held: balanced accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
+    )
+    assert "Only 2 positive patients" in found.caution
+
+
+@pytest.mark.parametrize(
+    "value, digits, text",
+    [(0.6249, 2, "0.62"), (-0.034, 2, "−0.03"), (-0.001, 2, "0.00"), (float("nan"), 2, "undefined")],
+)
+def test_numbers_are_rounded_with_a_true_minus(value, digits, text):
+    assert numbers.fixed(value, digits) == text
+
+
+@pytest.mark.parametrize("p, text", [(0.0004, "<\N{NO-BREAK SPACE}0.001"), (0.0123, "0.012"), (0.5, "0.50")])
+def test_p_values_are_printed_as_in_journals(p, text):
+    assert numbers.p_value(p) == text
+
+
+def test_a_table_knows_the_row_and_column_of_each_cell(tmp_path):
+    tables.write(tmp_path / "t.tsv", [{"a": 0.1234567890123, "b": None}])
+    cell = load(tmp_path, "t.tsv")[0]["a"]
+    assert (cell.text, cell.row, cell.column) == ("0.1234567890123", 1, "a")
+    assert load(tmp_path, "t.tsv")[0]["not there"].text == ""
+
+
+def test_wrong_calls_come_first_the_worst_on_top():
+    def person(code, status, score, call):
+        record = {"patient": code, "metastasis": status, "score": score, "call": call}
+        return patients.normalised(record, "combined", {"combined": 0.5})
+
+    found = [
+        person("right", "1", "0.9", "1"), person("near", "0", "0.6", "1"), person("none", "1", "", ""),
+        person("far", "1", "0.1", "0"), person("unknown", "", "0.7", "1"), person("close", "0", "0.45", "0"),
+    ]
+    order = [p["patient"] for p in patients.worst_first(found)]
+    assert order == ["far", "near", "close", "right", "unknown", "none"]
+
+
+def test_checklists_have_every_item_and_leave_the_unknown_to_the_authors():
+    found = checklists.filled({"model_digest": "9bc1"})
+    assert [len(found[name]) for name in ("TRIPOD+AI", "CLAIM")] == [52, 44]
+    assert len({item["id"] for item in found["TRIPOD+AI"]}) == 52
+    by_number = {item["id"]: item["answer"] for item in found["TRIPOD+AI"]}
+    assert "9bc1" in by_number["22"]
+    assert by_number["17"] is None and by_number["23a"] is None
+
+
+# The gallery
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")).astype(int)
+
+
+@pytest.fixture(scope="module")
+def panel():
+    arterial, venous, overlays, attention, spacing = made.volumes()
+    return gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing)
+
+
+def test_the_panel_shows_the_deciding_node_and_the_tumor_in_both_phases(panel):
+    meta = json.loads(panel["meta.json"])
+    assert [view["name"] for view in meta["views"]] == ["node", "tumor"]
+    _, _, overlays, _, _ = made.volumes()
+    tumor = int(np.argmax(overlays["tumor"].sum(axis=(1, 2))))
+    assert meta["views"][1]["slice"] == tumor + 1
+    assert overlays["nodes_positive"][meta["views"][0]["slice"] - 1].any()
+    assert {"node.arterial.jpg", "node.venous.jpg", "node.map.png", "tumor.organs.png"} <= set(panel)
+    assert sum(len(data) for data in panel.values()) * 4 / 3 < gallery.BUDGET
+
+
+def test_the_patients_right_lies_on_the_left_of_the_picture():
+    volume = np.full((3, 40, 60), -1000.0)
+    volume[:, :, :10] = 200  # x grows to the patient's left: the first columns are the right side
+    meta = gallery.patient_panel("P1", None, volume, {}, None, (2.0, 2.0, 2.0))
+    picture = pixels(meta["middle.venous.jpg"])[:, :, 0]
+    assert picture[:, :30].mean() > 100 > picture[:, -30:].mean()
+    assert picture.shape[1] == gallery.SIDE_PIXELS
+
+
+def test_pixels_are_square_on_an_odd_grid_and_the_scale_is_right():
+    volume = np.zeros((3, 50, 100))
+    panel = gallery.patient_panel("P1", volume, volume, {}, None, (5.0, 2.0, 1.0))
+    view = json.loads(panel["meta.json"])["views"][0]
+    assert (view["width"], view["height"]) == (288, 288)
+    assert view["mm_per_pixel"] == pytest.approx(100 / 288)
+
+
+def test_an_overlay_covers_its_mask_and_is_clear_elsewhere():
+    mask = np.zeros((3, 60, 60), bool)
+    mask[1, 20:40, 20:40] = True
+    volume = np.zeros(mask.shape)
+    panel = gallery.patient_panel("P1", volume, volume, {"tumor": mask}, None, (2.0, 2.0, 2.0))
+    alpha = pixels(panel["tumor.tumor.png"])[:, :, 3]
+    scale = gallery.SIDE_PIXELS / 60
+    inside = np.zeros_like(alpha, bool)
+    inside[round(20 * scale) : round(40 * scale), round(20 * scale) : round(40 * scale)] = True
+    assert (alpha[inside] > 0).mean() > 0.98
+    assert (alpha[~inside] > 0).mean() < 0.01
+
+
+def test_windows_recover_the_gray_values_of_their_hu():
+    for window in pages._windows():
+        middle = (window["low"] + window["high"]) / 2
+        stored = gallery._gray(np.array([[middle]]))[0, 0] / 255
+        assert stored * window["slope"] + window["intercept"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_missing_phase_and_a_missing_node_leave_a_panel():
+    arterial, _, overlays, attention, spacing = made.volumes()
+    empty = {k: np.zeros_like(v) for k, v in overlays.items() if k != "organs"}
+    panel = gallery.patient_panel("P1", arterial, None, empty, attention, spacing)
+    view = json.loads(panel["meta.json"])["views"][0]
+    assert view["phases"] == ["arterial"] and view["name"] == "middle"
+    assert json.loads(gallery.patient_panel("P", None, None, {}, None, spacing)["meta.json"])["views"] == []
+
+
+def test_a_positive_node_that_nobody_called_is_shown():
+    arterial, venous, overlays, attention, spacing = made.volumes()
+    overlays = {"truth_positive": overlays["truth_positive"], "nodes_positive": overlays["tumor"] & False}
+    panel = gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing)
+    assert json.loads(panel["meta.json"])["views"][0]["name"] == "missed"
+
+
+def test_a_mask_on_another_grid_is_refused():
+    with pytest.raises(ValueError, match="P1: tumor has the shape"):
+        gallery.patient_panel("P1", np.zeros((3, 9, 9)), None, {"tumor": np.zeros((3, 9, 8))}, None, (1, 1, 1))
+
+
+def test_equal_volumes_give_equal_pictures(panel):
+    arterial, venous, overlays, attention, spacing = made.volumes()
+    assert gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing) == panel
+
+
+def test_two_hundred_patients_stay_below_thirty_megabytes(panel, tmp_path):
+    codes = [f"P{i:03d}" for i in range(200)]
+    gallery.write(tmp_path / "g.json", dict.fromkeys(codes, panel))
+    read = gallery.read(tmp_path / "g.json")
+    assert base64.b64decode(read["P1"]["pictures"]["node.map.png"]) == panel["node.map.png"]
+    text = (tmp_path / "g.json").read_text()
+    parts = json.loads(text)
+    for code, entry in zip(codes, parts["patients"], strict=True):
+        entry["patient"] = code
+    (tmp_path / "g.json").write_text(json.dumps(parts))
+    pages.center_page("c", "external", tmp_path, tmp_path / "g.json", made.facts(codes), tmp_path / "p.html")
+    size = (tmp_path / "p.html").stat().st_size
+    # Detailed CT takes the whole budget of each patient; these plain phantoms don't.
+    assert size < 30e6
+    assert 200 * gallery.BUDGET + size - 200 * sum(len(d) for d in panel.values()) * 4 / 3 < 30e6
+
+
+# Figures
+
+
+def test_figures_are_written_as_svg_and_png_the_same_each_time(tmp_path):
+    rows = load(made.write_center(tmp_path / "c"), "roc.tsv").plain()
+    for name in ("one", "two"):
+        figures.save(figures.roc(rows, auc={"combined": 0.7}), tmp_path / name)
+    for form in ("svg", "png"):
+        first, second = ((tmp_path / f"{name}.{form}").read_bytes() for name in ("one", "two"))
+        assert first == second
+    assert Image.open(tmp_path / "one.png").size[0] > 600
+
+
+def test_a_curve_worse_than_chance_is_not_turned_round():
+    rows = [{"method": "radiomics", "fpr": f, "tpr": t} for f, t in ((0, 0), (0.8, 0.2), (1, 1))]
+    line = figures.roc(rows).axes[0].lines[1]
+    assert line.get_ydata().tolist() == [0, 0.2, 1]
+
+
+def test_figures_say_in_words_when_there_is_nothing_to_draw():
+    for figure in (figures.roc([]), figures.calibration([]), figures.decision_curve([]),
+                   figures.registration_qc([]), figures.forest([]), figures.overlays()):  # fmt: skip
+        assert re.search(r">No [a-zA-Z ]+", figures.svg(figure))
+
+
+def test_names_from_the_data_are_text_in_a_figure():
+    rows = [{"group": made.HOSTILE, "label": "$\\frac{$", "estimate": None, "n": 3}]
+    text = figures.inline(figures.forest(rows), "f")
+    assert "<img" not in text and "undefined" in text
+
+
+def test_two_figures_on_a_page_share_no_id():
+    rows = [{"group": "g", "label": "l", "estimate": 0.5, "low": 0.4, "high": 0.6}]
+    one, two = (figures.inline(figures.forest(rows), name) for name in ("a", "b"))
+    ids = [set(re.findall(r'\sid="([^"]+)"', text)) for text in (one, two)]
+    assert ids[0] and not ids[0] & ids[1]
+    assert set(re.findall(r'href="#([^"]+)"', one)) <= ids[0]
+    assert style.INK not in one
+
+
+def test_the_pictures_of_figures_3_and_4_are_drawn(tmp_path):
+    _, venous, overlays, attention, spacing = made.volumes()
+    z = 16
+    distance = np.hypot(*np.indices(venous[z].shape)).astype(np.float32) - 30
+    figure = figures.attention_steps(
+        venous[z], overlays["organs"][z], {"pancreas": distance, "sma": distance},
+        {"pancreas": np.clip(distance / 50, 0, 1), "sma": np.clip(distance / 50, 0, 1)},
+        {"pancreas": (-5, 20), "sma": (-1, 20)}, attention[z], spacing, "P1",
+    )
+    figures.save(figure, tmp_path / "three")
+    nodes = overlays["nodes_positive"][z] * 2
+    figure = figures.overlays(
+        [{"patient": "P1", "image": venous[z], "spacing": spacing, "truth": None, "plain": nodes,
+          "attention": nodes}],
+        [{"patient": "P2", "image": venous[z], "spacing": spacing, "labels": overlays["organs"][z],
+          "attention": attention[z]}],
+    )  # fmt: skip
+    figures.save(figure, tmp_path / "four")
+    assert all(np.asarray(Image.open(tmp_path / f"{n}.png")).std() > 20 for n in ("three", "four"))
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if not browser.found():
+        pytest.skip("no Chromium here: `apt-get install chromium` to test the page in a browser")
+    with browser.Browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running
+
+
+def shown_layers(chromium):
+    return chromium.run("document.querySelectorAll('.overlay:not([hidden])').length")
+
+
+def visible_phase(chromium):
+    return chromium.run(
+        "[...document.querySelectorAll('#patient-1 .base')]"
+        ".filter(i => getComputedStyle(i).display !== 'none').map(i => i.className)[0]"
+    )
+
+
+def open_page(chromium, study, page, width=1280):
+    chromium.complaints.clear()
+    chromium.requests.clear()
+    chromium.size(width)
+    chromium.open(study[page])
+
+
+@pytest.mark.parametrize("page, width", [("center", 1280), ("center", 390), ("study", 390)])
+def test_the_page_opens_quietly_and_fits_the_screen(chromium, study, page, width):
+    open_page(chromium, study, page, width)
+    assert chromium.run("document.documentElement.scrollWidth") <= width
+    assert chromium.run("window.hacked") is None
+    assert chromium.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert chromium.complaints == []
+    assert [r for r in chromium.requests if not r.startswith(("data:", study[page].as_uri()))] == []
+
+
+def test_gallery_controls_do_what_they_say(chromium, study):
+    open_page(chromium, study, "center")
+    first = chromium.run("document.querySelector('#cards article:has(.stack)').id")
+    assert first.startswith("patient-")
+    chromium.run(f"document.getElementById('{first}').id = 'patient-1'")
+    before = shown_layers(chromium)
+    assert before > 0 and "venous" in visible_phase(chromium)
+    chromium.press("a")
+    assert "arterial" in visible_phase(chromium)
+    chromium.run("document.querySelector('input[name=phase][value=venous]').click()")
+    assert "venous" in visible_phase(chromium)
+    chromium.press("o")
+    assert shown_layers(chromium) == 0
+    chromium.press("o")
+    assert shown_layers(chromium) == before
+    chromium.run("document.querySelector('input[name=layer]').click()")
+    assert shown_layers(chromium) != before
+    filters = "getComputedStyle(document.querySelector('.base')).filter"
+    soft = chromium.run(filters)
+    chromium.press("w")
+    assert "window-arterial" in chromium.run(filters) != soft
+    chromium.press("z")
+    assert chromium.run("getComputedStyle(document.querySelector('.layers')).transform").startswith(
+        "matrix(2.5"
+    )
+    bar = "document.querySelector('.bar').getBoundingClientRect().width / " \
+          "document.querySelector('.stack').getBoundingClientRect().width"
+    assert chromium.run(bar) == pytest.approx(0.92, abs=0.02) or chromium.run(bar) > 0.2
+    chromium.press("j")
+    assert chromium.run("document.activeElement.tagName") == "ARTICLE"
+    assert chromium.complaints == []
+
+
+def test_patients_can_be_chosen_and_ordered(chromium, study):
+    open_page(chromium, study, "center")
+    visible = (
+        "[...document.querySelectorAll('#cards article')].filter(c => !c.hidden)"
+        ".map(c => c.dataset.outcome)"
+    )
+    everybody = chromium.run(visible)
+    wrong = [o for o in everybody if o in ("fn", "fp")]
+    assert everybody[: len(wrong)] == wrong
+    choose = "const s = document.getElementById('{}'); s.value = '{}'; s.dispatchEvent(new Event('change', {{bubbles: true}}))"
+    chromium.run("{" + choose.format("show", "wrong") + "}")
+    assert chromium.run(visible) == wrong
+    assert chromium.run("document.getElementById('shown').textContent").startswith(f"{len(wrong)} of")
+    chromium.run("{" + choose.format("show", "all") + "}")
+    chromium.run("{" + choose.format("order", "code") + "}")
+    codes = chromium.run("[...document.querySelectorAll('#cards article')].map(c => c.dataset.code)")
+    assert codes == sorted(codes)
+
+
+def test_dark_mode_keeps_text_readable(chromium, study):
+    chromium.size(1280, dark=True)
+    chromium.open(study["center"])
+    colors = [
+        chromium.run(f"getComputedStyle(document.{where}).{what}")
+        for where, what in (("body", "color"), ("body", "backgroundColor"))
+    ]
+    light, dark = (sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in colors)
+    assert light - dark > 150

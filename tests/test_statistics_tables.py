@@ -1,0 +1,399 @@
+"""Tables of centers and of the study, also where a center holds next to nothing."""
+
+import html.parser
+import math
+
+import numpy as np
+import pytest
+
+from nodestage import metrics
+from nodestage import tables as files_of_rows
+from nodestage.statistics import layout, tables
+
+METHODS = ("ct_report", "radiomics", "combined", "a_users_own")
+SETTINGS = {"bootstraps": 200}
+
+
+def sheet(labels, prefix="P"):
+    return [
+        {
+            "patient": f"{prefix}{i:03d}",
+            "metastasis": "" if label is None else str(label),
+            "ct_reported": str(i % 2),
+            "sex": "FM"[i % 2],
+            "age": str(50 + i % 30),
+            "pt_stage": f"T{1 + i % 3}" if i % 5 else "",
+            "pn_stage": "",
+            "tumor_size_cm": f"{1 + i % 5}",
+            "tumor_location": "head",
+        }
+        for i, label in enumerate(labels)
+    ]
+
+
+def predictions(rows, role="external", seed=0, effect=1.0, methods=METHODS, unscored=()):
+    """Prediction rows as they stand in the files: text, one list a fold or the ensemble."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for method in methods:
+        parts = {}
+        for i, row in enumerate(rows):
+            label = int(row["metastasis"] or 0)
+            score = float(random.normal() + effect * label)
+            if method == "ct_report":
+                score = float(row["ct_reported"])
+            scored = row["patient"] not in unscored or method != "combined"
+            prediction = {
+                "patient": row["patient"],
+                "subset": "test" if role == "discovery" else "external",
+                "score": repr(score) if scored else "",
+                "probability": repr(1 / (1 + math.exp(-score)))
+                if scored and method != "ct_report"
+                else "",
+                "call": str(int(score > 0.5)) if scored else "",
+                "reason": "" if scored else "no tumor found",
+            }
+            part = f"fold{i % 5}" if role == "discovery" else "ensemble"
+            parts.setdefault(part, []).append(prediction)
+        found[method] = parts
+    return found
+
+
+def center(labels, role="external", **options):
+    rows = sheet(labels)
+    given = predictions(rows, role, **options)
+    return tables.center_tables("here", role, rows, rows, given, SETTINGS, 0)
+
+
+def one(rows, **wanted):
+    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    assert len(found) == 1, (wanted, len(found))
+    return found[0]
+
+
+SMALL = {
+    "no positive of seven": [0] * 7,
+    "one positive of ten": [1] + [0] * 9,
+    "no negative": [1] * 4,
+    "one patient": [1],
+    "nobody": [],
+    "nobody with a label": [None, None],
+}
+
+
+@pytest.mark.parametrize("labels", SMALL.values(), ids=SMALL.keys())
+def test_every_small_center_has_every_table_with_numbers_or_reasons(labels, tmp_path):
+    found = center(labels)
+    tables.write(tmp_path, found)
+    for name in found:
+        back = files_of_rows.read(tmp_path / name)
+        assert len(back) == len(found[name])
+        for row in back:
+            for value in row.values():
+                assert value not in ("nan", "inf", "-inf", "None")
+    for row in found["performance.tsv"]:
+        assert row["estimate"] is not None or row["note"], row
+        assert row["method"] in METHODS
+    for row in found["comparisons.tsv"]:
+        assert row["difference"] is not None or row["note"], row
+    assert {row["method"] for row in found["performance.tsv"]} == set(METHODS)
+
+
+def test_what_one_class_defines_stands_beside_what_it_does_not():
+    found = center([0] * 7)["performance.tsv"]
+    undefined = one(found, method="combined", metric="balanced_accuracy")
+    assert undefined["estimate"] is None and undefined["note"] == "no positive patient among 7"
+    defined = one(found, method="combined", metric="specificity")
+    assert 0 <= defined["low_exact"] < defined["high_exact"] <= 1 and defined["n"] == 7
+    assert defined["positives"] == 0
+
+
+def test_one_positive_has_an_auc_without_a_delong_interval():
+    row = one(center([1] + [0] * 9)["performance.tsv"], method="combined", metric="auc")
+    assert row["estimate"] is not None and row["low"] is not None and row["low_delong"] is None
+    assert "two patients of each class, got 1 positive" in row["note"]
+
+
+def test_discovery_with_four_positives_names_the_folds_that_are_left_out():
+    found = center([1] * 4 + [0] * 16, role="discovery")["performance.tsv"]
+    row = one(found, method="combined", basis="fold_mean", metric="auc")
+    assert row["estimate"] is not None and "fold4 left out" in row["note"]
+    assert row["n"] == 16 and row["positives"] == 4
+
+
+def test_perfect_separation_is_finite_and_flagged():
+    found = center([0, 1] * 15, effect=100)
+    row = one(found["performance.tsv"], method="combined", metric="auc")
+    assert row["estimate"] == row["low"] == row["high"] == 1 and "separate" in row["note"]
+    sensitivity = one(found["performance.tsv"], method="combined", metric="sensitivity")
+    assert "collapses" in sensitivity["note"] and 0.7 < sensitivity["low_exact"] < 0.85
+    slope = one(found["calibration.tsv"], method="combined", kind="slope")
+    assert slope["estimate"] is None and "separate" in slope["note"]
+
+
+def test_equal_methods_differ_by_nothing_with_p_of_one():
+    rows = sheet([0, 1] * 20)
+    given = predictions(rows)
+    given["radiomics"] = given["combined"]
+    found = tables.center_tables("here", "external", rows, rows, given, SETTINGS, 0)
+    for metric in ("balanced_accuracy", "auc", "sensitivity"):
+        row = one(found["comparisons.tsv"], reference="radiomics", metric=metric)
+        assert row["difference"] == 0 and row["p_bootstrap"] == 1 and row["p_holm"] == 1
+        assert row["p_wilcoxon_bootstrap"] == 1
+    assert one(found["comparisons.tsv"], reference="radiomics", metric="auc")["p_delong"] == 1
+
+
+def test_missing_patients_are_named_and_the_worst_case_stands_beside():
+    found = center([0, 1] * 15, unscored={"P000", "P001", "P002"})
+    missing = found["missing.tsv"]
+    assert [(m["method"], m["patient"]) for m in missing] == [
+        ("combined", f"P{i:03d}") for i in range(3)
+    ]
+    assert {m["reason"] for m in missing} == {"no tumor found"}
+    row = one(found["performance.tsv"], method="combined", metric="accuracy")
+    assert row["n"] == 27 and row["n_all"] == 30
+    assert row["worst_case"] == pytest.approx(row["estimate"] * 27 / 30)
+    assert row["all_patients"] == pytest.approx((row["estimate"] * 27 + 2) / 30)
+    assert "3 of 30 patients without a value" in row["note"]
+    full = one(found["performance.tsv"], method="radiomics", metric="accuracy")
+    assert full["worst_case"] is None
+    pair = one(found["comparisons.tsv"], reference="radiomics", metric="accuracy")
+    assert pair["n"] == 27
+
+
+def test_a_patient_of_unknown_status_is_listed_for_every_method():
+    missing = center([0, 1, None])["missing.tsv"]
+    assert [m["reason"] for m in missing] == ["metastasis is not known"] * len(METHODS)
+
+
+def test_a_report_of_yes_and_no_has_no_auc_and_stays_out_of_the_family():
+    found = center([0, 1] * 20)
+    row = one(found["performance.tsv"], method="ct_report", metric="auc")
+    assert row["estimate"] is None and "does not rank" in row["note"]
+    family = [r for r in found["comparisons.tsv"] if r["metric"] == "auc"]
+    by_reference = {r["reference"]: r for r in family}
+    assert by_reference["ct_report"]["p_holm"] is None
+    others = sorted(r["p_delong"] for r in family if r["reference"] != "ct_report")
+    assert min(r["p_holm"] for r in family if r["p_holm"] is not None) == pytest.approx(
+        min(1, 2 * others[0])
+    )
+    assert not [r for r in found["roc.tsv"] if r["method"] == "ct_report"]
+
+
+def test_the_primary_comparison_is_the_declared_one():
+    rows = sheet([0, 1] * 20)
+    settings = SETTINGS | {
+        "primary": {"metric": "auc", "method": "combined", "reference": "a_users_own"}
+    }
+    found = tables.center_tables("here", "external", rows, rows, predictions(rows), settings, 0)
+    primary = [r for r in found["comparisons.tsv"] if r["primary"]]
+    assert [(r["method"], r["reference"], r["metric"]) for r in primary] == [
+        ("combined", "a_users_own", "auc")
+    ]
+
+
+def test_a_users_method_stands_in_every_table():
+    found = center([0, 1] * 20)
+    for name in ("performance.tsv", "roc.tsv", "calibration.tsv", "decision_curve.tsv"):
+        assert any(row["method"] == "a_users_own" for row in found[name]), name
+    assert any(row["reference"] == "a_users_own" for row in found["comparisons.tsv"])
+
+
+def test_discovery_has_fold_means_pooled_values_and_both_delong_tests():
+    found = center([0, 1, 1] * 20, role="discovery")
+    rows = [r for r in found["performance.tsv"] if r["method"] == "combined"]
+    assert {r["basis"] for r in rows} == {"fold_mean", "pooled"}
+    mean = one(rows, basis="fold_mean", metric="auc")
+    assert mean["sd"] > 0 and mean["low"] < mean["estimate"] < mean["high"]
+    pair = one(found["comparisons.tsv"], reference="radiomics", metric="auc")
+    assert pair["p_delong"] is not None and pair["p_delong_stratified"] is not None
+    assert pair["holm_test"] == "p_delong_stratified"
+    assert {r["kind"] for r in found["roc.tsv"]} == {"fold_average", "pooled"}
+
+
+def test_validation_rows_are_never_counted():
+    rows = sheet([0, 1] * 20)
+    given = predictions(rows, "discovery")
+    before = tables.center_tables("here", "discovery", rows, rows, given, SETTINGS, 0)
+    for parts in given.values():
+        parts["fold0"] += [
+            {**row, "subset": "validation", "call": "1", "score": "99"} for row in parts["fold1"]
+        ]
+    assert tables.center_tables("here", "discovery", rows, rows, given, SETTINGS, 0) == before
+
+
+def test_order_of_patients_changes_nothing():
+    rows = sheet([0, 1] * 20)
+    given = predictions(rows)
+    turned = {m: {"ensemble": p["ensemble"][::-1]} for m, p in given.items()}
+    assert tables.center_tables(
+        "here", "external", rows[::-1], rows, turned, SETTINGS, 0
+    ) == tables.center_tables("here", "external", rows, rows, given, SETTINGS, 0)
+
+
+def test_table_1_shows_what_is_missing():
+    found = center([0, 1, 1, 0, 1])["table_1.tsv"]
+    assert one(found, characteristic="Patients, n")["value"] == "5"
+    stage = [r for r in found if r["characteristic"].startswith("pT")]
+    assert stage[-1]["level"] == "missing" and stage[-1]["value"] == "1 (20%)"
+    assert one(found, characteristic="Lymph-node metastasis, n (%)", level="yes")["value"] == (
+        "3 (60%)"
+    )
+    assert one(found, characteristic="Tumor size, cm", level="median [quartiles]")["value"] == (
+        "3.0 [2.0-4.0]"
+    )
+
+
+def test_subgroups_add_up_to_the_center():
+    found = center([0, 1] * 20, unscored={"P000"})["subgroups.tsv"]
+    for subgroup in {row["subgroup"] for row in found}:
+        part = [
+            r
+            for r in found
+            if r["subgroup"] == subgroup and r["method"] == "combined" and r["metric"] == "auc"
+        ]
+        assert sum(r["n"] for r in part) == 39 and sum(r["unscored"] for r in part) == 1
+
+
+# ---------------------------------------------------------------- the study
+
+
+def study():
+    results = {}
+    for name, role, n in (
+        ("home", "discovery", 60),
+        ("east", "external", 40),
+        ("west", "external", 30),
+    ):
+        rows = sheet([0, 1] * (n // 2), prefix=name)
+        found = tables.center_tables(
+            name, role, rows, rows, predictions(rows, role, seed=n), SETTINGS, 0
+        )
+        results[name] = {"role": role} | {
+            key: found[f"{key}.tsv"] for key in ("performance", "comparisons", "table_1")
+        }
+    return results
+
+
+def evaluation():
+    found = {"classes": [], "nodes": [], "candidates": [], "identification": []}
+    random = np.random.default_rng(0)
+    for fold in range(2):
+        for i in range(6):
+            truth = np.zeros((4, 10, 10), np.uint8)
+            truth[1, 1:4, 1:4], truth[2, 6:8, 6:8] = 2, 1
+            for variant in ("plain", "attention"):
+                instances = metrics.label_instances(truth).astype(np.uint16)
+                if variant == "plain":
+                    instances[0, 9, :] = 3 + i
+                p = {int(k): float(random.random()) for k in np.unique(instances) if k}
+                rows = metrics.evaluate_lymph_nodes(truth, instances, p, (2, 1, 1))
+                about = {"fold": str(fold), "patient": f"{fold}{i}", "variant": variant}
+                for key, some in rows.items():
+                    found[key] += [about | row for row in some]
+                found["identification"] += [
+                    about | {"instance": k, "positive": k % 2, "p_positive": float(random.random())}
+                    for k in range(4)
+                ]
+    return found
+
+
+def test_study_tables_of_text_equal_those_of_values(tmp_path):
+    """What a job reads back from TSV gives the same tables as the values themselves."""
+    results, rows = study(), evaluation()
+    read_back = {}
+    for name, result in results.items():
+        read_back[name] = {"role": result["role"]}
+        for key in ("performance", "comparisons", "table_1"):
+            tables.write(tmp_path, {f"{key}.tsv": result[key]})
+            read_back[name][key] = files_of_rows.read(tmp_path / f"{key}.tsv")
+    text = {}
+    for key, some in rows.items():
+        files_of_rows.write(tmp_path / "rows.tsv", some)
+        text[key] = files_of_rows.read(tmp_path / "rows.tsv")
+    one_way = tables.study_tables(results, rows, SETTINGS, 0)
+    other = tables.study_tables(read_back, text, SETTINGS, 0)
+    for name in one_way:
+        tables.write(tmp_path / "a", {name: one_way[name]})
+        tables.write(tmp_path / "b", {name: other[name]})
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_tables_6_and_7_are_in_the_papers_layout():
+    found = tables.study_tables(study(), {}, SETTINGS, 0)
+    six = found["table_6.tsv"]
+    assert [row["method"] for row in six[:4]] == list(METHODS)
+    ours = one(six, method="combined", basis="fold_mean")
+    assert ours["wilcoxon_bootstrap"] == "ref" and ours["n"] == 60 and "±" in ours["auc"]
+    assert one(six, method="ct_report", basis="pooled")["auc"] == "undefined"
+    assert {row["center"] for row in found["table_7.tsv"]} == {"east", "west"}
+    assert {row["holm"] for row in found["table_7.tsv"]} <= {"ref", "*", "NS", "undefined"}
+    assert [c for c in found["table_1.tsv"][0] if c not in ("characteristic", "level")] == [
+        "home",
+        "east",
+        "west",
+    ]
+
+
+def test_heterogeneity_over_two_centers_has_no_prediction_interval_and_says_so():
+    found = tables.study_tables(study(), {}, SETTINGS, 0)["heterogeneity.tsv"]
+    row = one(found, method="combined", metric="auc")
+    assert row["k"] == 2 and row["low"] < row["estimate"] < row["high"]
+    assert row["prediction_low"] is None and "three centers" in row["note"]
+    assert one(found, method="ct_report", metric="auc")["estimate"] is None
+
+
+def test_tables_4_and_5():
+    found = tables.lymph_node_tables(evaluation(), 200, 0)
+    four = one(found["table_4.tsv"], variant="attention", metric="auc")
+    assert (four["nodes"], four["patients"], four["folds"]) == (48, 12, 2)
+    assert four["low"] < four["pooled"] < four["high"]
+    five = one(found["table_5.tsv"], variant="plain", basis="fold_mean", **{"class": "any"})
+    assert five["stage"] == "class-agnostic" and five["shared"] == 12
+    assert five["instance_precision"] == pytest.approx(2 / 3) and five["p_f"] < 0.05
+    assert five["share_f"] == 1
+    ours = one(found["table_5.tsv"], variant="attention", basis="pooled", **{"class": "any"})
+    assert ours["f"] == 1 and ours["p_f"] is None
+    places = found["false_positives.tsv"]
+    assert sum(r["n"] for r in places if r["variant"] == "plain") == 12
+
+
+def test_tables_without_ground_truth_are_empty_and_say_so():
+    found = tables.study_tables(study(), {}, SETTINGS, 0)
+    for name in ("table_2.tsv", "table_3.tsv", "table_4.tsv", "table_5.tsv", "table_pdac.tsv"):
+        assert found[name] == []
+    assert "no ground truth" in layout.html([], "Table III")
+    assert layout.latex([], "Table III").startswith("%")
+
+
+def test_tables_2_and_3_and_the_tumors():
+    organs = [
+        {
+            "patient": p,
+            "structure": s,
+            "dice": d,
+            "asd_mm": a,
+            "hd_mm": 3.0,
+            "hd95_mm": 2.0,
+            "note": "",
+        }
+        for s in ("aorta", "lga")
+        for p, d, a in (("P1", "0.9", "1.0"), ("P2", "0.7", ""))
+    ]
+    ranges = {"Table II": {"aorta": (0, 28)}, "fold 0": {"aorta": (-1.5, 22.0, 310)}}
+    found = tables.study_tables(
+        study(), {"organs": organs, "tumor": organs[:2], "ranges": ranges}, SETTINGS, 0
+    )
+    row = one(found["table_3.tsv"], structure="aorta")
+    assert row["dice"] == pytest.approx(0.8) and row["n"] == 2 and row["n_surface"] == 1
+    tumor = one(found["table_pdac.tsv"], measure="asd_mm")
+    assert tumor["median"] == 1 and tumor["note"] == "undefined in 1 of 2 patients"
+    assert [r["source"] for r in found["table_2.tsv"]] == ["Table II", "fold 0"]
+
+
+def test_layouts_escape_what_they_print():
+    rows = [{"method": "<script>&_%", "auc": 0.5, "note": None}]
+    text = layout.html(rows, "<b>")
+    assert "<script>" not in text and "<b>" not in text and "0.500" in text and "–" in text
+    html.parser.HTMLParser().feed(text)
+    assert r"\textless{}script\textgreater{}\&\_\%" in layout.latex(rows, "x")

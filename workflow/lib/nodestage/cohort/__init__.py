@@ -1,0 +1,44 @@
+"""Intake: the sample sheet, CT volumes and masks from outside, and the folds.
+
+Nothing from outside enters the workflow except through here. What can be made
+right is made right and counted in a record; what can't is an `InputError` with
+the patient, the sheet's column, the finding in numbers and the mend.
+
+Names load on first use: reading a sheet costs neither NumPy nor SimpleITK, and
+a NIfTI file does not cost pydicom.
+"""
+
+import importlib
+
+_HOME = {
+    "IntakeError": "faults",
+    "read_sheet": "sheet",
+    "check_sheet": "sheet",
+    "series_of": "sheet",
+    "mask_phase": "sheet",
+    "label_system": "sheet",
+    "COLUMNS": "sheet",
+    "make_folds": "folds",
+    "read_folds": "folds",
+    "inner_folds": "folds",
+    "chunk_of": "folds",
+    "map_labels": "labels",
+    "read_ct": "ct",
+    "read_ct_with_record": "ct",
+    "ct_grid": "ct",
+    "check_overlap": "ct",
+    "read_mask": "masks",
+    "read_mask_with_record": "masks",
+    "quality": "facts",
+    "touching": "facts",
+    "phase_contrast": "facts",
+    "median_spacing": "facts",
+    "check_headers": "check",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,116 @@
+"""All image headers of a study, opened before anything is run.
+
+`python -m nodestage.cohort.check config.yaml` does it from a terminal,
+and shows there what no log may hold: paths, and series descriptions.
+"""
+
+import argparse
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nodestage import logs
+from nodestage.cohort.ct import check_overlap, ct_grid
+from nodestage.cohort.faults import IntakeError, about
+from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
+from nodestage.cohort.masks import mask_grid
+from nodestage.cohort.sheet import IMAGES, MASKS, check_sheet, mask_phase, read_sheet, series_of
+from nodestage.errors import InputError
+
+
+def check_headers(rows, centers, jobs=None, *, base=None):
+    """Open every image header; raise one `IntakeError` with every fault.
+
+    Reads no voxels, except of slices that lie twice in a DICOM folder. Images are read
+    in parallel (a share's latency is what takes the time), with progress.
+
+    Returns
+    -------
+    {(patient, phase): Grid} of the images
+    """
+    base = Path(base) if base is not None else Path()
+    faults, found = [], {}
+    with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
+        results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
+        for grids, errors in logs.progress(results, "image headers", total=len(rows)):
+            found |= grids
+            faults += errors
+    if faults:
+        head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
+        error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
+        error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
+        raise error
+    return found
+
+
+def _patient(row, settings, base):
+    """The grids of one patient's images, and the errors met."""
+    patient, grids, errors = row["patient"], {}, []
+    for phase in IMAGES:
+        if row.get(phase):
+            try:
+                grids[patient, phase] = ct_grid(
+                    base / row[phase], patient=patient, column=phase, series=series_of(row, phase)
+                )
+            except InputError as error:
+                errors.append(error)
+    if len(grids) == 2:
+        try:
+            check_overlap(grids[patient, "arterial"], grids[patient, "venous"], patient=patient)
+        except InputError as error:
+            errors.append(error)
+    for role in MASKS:
+        if not row.get(role):
+            continue
+        try:
+            own = mask_grid(base / row[role], patient=patient, column=role)
+            drawn_on = grids.get((patient, mask_phase(settings, role)))
+            if drawn_on is not None:
+                _compare(own, drawn_on, settings, patient, role, mask_phase(settings, role))
+        except InputError as error:
+            errors.append(error)
+    return grids, errors
+
+
+def _compare(own, image, settings, patient, role, phase):
+    shift = apart(own, image)
+    if shift <= MATCH_VOXELS or (settings.get("resample_masks") and overlap(image, own) > 0):
+        return
+    with about(patient, role):
+        what = "does not overlap with" if overlap(image, own) == 0 else "is not on the grid of"
+        raise IntakeError(
+            f"{what} the {phase} image: mask {own}, image {image}. Export it on the image's grid, correct "
+            "`mask_phase` of its center, or set `resample_masks: true` there"
+        )
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description="Check a sample sheet and open every image header."
+    )
+    parser.add_argument("config", help="the study's YAML file, with `centers` and `samples`")
+    parser.add_argument("--sheet", help="another sample sheet (.tsv, .csv or .xlsx)")
+    parser.add_argument(
+        "--base", help="folder that relative paths start from (default: the config's)"
+    )
+    parser.add_argument("--jobs", type=int, help="images read at a time")
+    given = parser.parse_args(arguments)
+    import yaml
+
+    config = yaml.safe_load(Path(given.config).read_text(encoding="utf-8"))
+    centers = config.get("centers") or {}
+    base = Path(given.base or Path(given.config).parent)
+    try:
+        rows = read_sheet(given.sheet or base / config["samples"])
+        check_sheet(rows, centers, base=base)
+        found = check_headers(rows, centers, given.jobs, base=base)
+    except InputError as error:
+        print(getattr(error, "full", error), file=sys.stderr)
+        return 1
+    print(f"{len(rows)} patients, {len(found)} images: no fault found")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

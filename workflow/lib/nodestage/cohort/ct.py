@@ -1,0 +1,117 @@
+"""A CT from outside: NIfTI file or DICOM folder to int16 HU on a canonical grid."""
+
+import os
+
+import numpy as np
+
+from nodestage.cohort import grids, nifti, values
+from nodestage.cohort.faults import IntakeError, about
+
+
+def read_ct(path, *, patient="", column="", series="", hu_offset=0):
+    """Read and check a CT.
+
+    Parameters
+    ----------
+    path : NIfTI file, DICOM folder (searched with its subfolders), or DICOM file
+    patient, column : for messages
+    series : which series of a DICOM folder, as the sheet says (see `dicom.find`)
+    hu_offset : added to every value, for a center whose files are shifted
+
+    Returns
+    -------
+    Volume : int16 HU (z, y, x), spacing in mm (z, y, x), direction the identity (LPS)
+    """
+    return read_ct_with_record(
+        path, patient=patient, column=column, series=series, hu_offset=hu_offset
+    )[0]
+
+
+def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
+    """As `read_ct`, and a dict of what was found, dropped and straightened.
+
+    The record holds numbers and words of ours alone: no path, no date, no text from
+    the image file.
+    """
+    from nodestage.volumes import Volume
+
+    facts = {}
+    with about(patient, column):
+        if _is_dicom(path):
+            stored, affine = _read_dicom(path, series, facts, grids.AIR - hu_offset)
+            facts["format"] = "dicom"
+        else:
+            header, stored = nifti.read(path)
+            affine = header.affine
+            facts |= header.facts | {"format": "nifti"}
+        hu = values.to_hu(stored, facts, hu_offset)
+        plan = grids.plan(hu.shape, affine)
+        facts |= plan.facts
+        array = plan(hu)
+        grid = plan.grid
+    volume = Volume(array, grid.spacing, grid.origin)
+    facts |= {
+        "shape": list(grid.shape),
+        "spacing_mm": [round(s, 6) for s in grid.spacing],
+        "stored_shape": list(stored.shape),
+    }
+    return volume, facts
+
+
+def ct_grid(path, *, patient="", column="", series=""):
+    """The canonical grid that `read_ct` would give, from headers alone."""
+    with about(patient, column):
+        if _is_dicom(path):
+            from nodestage.cohort import dicom
+
+            found = dicom.find(path, series)
+            shape, affine = (len(found.frames), *found.frames[0].shape), dicom.affine(found, {})
+        else:
+            header = nifti.read_header(path)
+            shape, affine = header.shape, header.affine
+        return grids.plan(shape, affine).grid
+
+
+def _is_dicom(path):
+    if not os.path.exists(path):
+        raise IntakeError(
+            "not there. Correct the path in the sheet, or empty the cell", f"path: {path}"
+        )
+    if os.path.isdir(path):
+        return True
+    if nifti.is_nifti(path):
+        return False
+    from nodestage.cohort import dicom
+
+    if dicom.looks_like_dicom(path):
+        return True
+    raise IntakeError(
+        "neither NIfTI nor DICOM. Convert it to .nii.gz, or give a DICOM folder", f"path: {path}"
+    )
+
+
+def _read_dicom(path, series, facts, air):
+    from nodestage.cohort import dicom, pixels
+
+    found = dicom.find(path, series, facts)
+    affine = dicom.affine(found, facts)
+    stored = np.empty((len(found.frames), *found.frames[0].shape), np.int32)
+    for k, frame in enumerate(found.frames):
+        stored[k] = pixels.to_hu(frame, facts, air)
+    return stored, affine
+
+
+def check_overlap(first, second, *, patient="", columns=("arterial", "venous")):
+    """Share of the smaller image's box that lies in the other's; an error if none does.
+
+    `first` and `second` are canonical Volumes or Grids.
+    """
+    a, b = (v if isinstance(v, grids.Grid) else grids.of(v) for v in (first, second))
+    share = max(grids.overlap(a, b), grids.overlap(b, a))
+    if share == 0:
+        with about(patient, columns[0]):
+            raise IntakeError(
+                f"does not overlap with {columns[1]} in space: {columns[0]} is {a}, {columns[1]} is {b}. "
+                "Are both from the same examination? Convert both from DICOM again"
+            )
+    return share

@@ -1,0 +1,143 @@
+"""What a quality page says of an image, cheap enough to be asked of every one."""
+
+import numpy as np
+
+EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 32768)
+
+
+def quality(volume):
+    """Numbers and warnings about a canonical CT.
+
+    Returns
+    -------
+    dict: slices, spacing_mm (z, y, x), coverage_mm (z, y, x), hu_edges and hu_share (the
+    share of voxels between neighbouring edges), border_share (how much of the image's side
+    walls is body), warnings (words)
+    """
+    array, spacing = volume.array, volume.spacing
+    # A voxel every 4 mm or so is enough for all of this.
+    coarse = array[tuple(slice(None, None, max(1, round(4.0 / s))) for s in spacing)]
+    each = np.bincount(
+        np.clip(coarse, EDGES_HU[0], EDGES_HU[-1]).ravel().astype(np.int32) - EDGES_HU[0],
+        minlength=EDGES_HU[-1] - EDGES_HU[0],
+    )
+    counts = np.add.reduceat(each, np.subtract(EDGES_HU[:-1], EDGES_HU[0]))
+    body = coarse > -300
+    walls = np.concatenate(
+        [body[:, 0].ravel(), body[:, -1].ravel(), body[:, :, 0].ravel(), body[:, :, -1].ravel()]
+    )
+    warnings = []
+    if (coarse > -500).all():
+        warnings.append("no air in the image")
+    if walls.mean() > 0.25:
+        warnings.append(
+            f"body reaches {walls.mean():.0%} of the side walls: the field of view cuts it"
+        )
+    if max(spacing) / min(spacing) > 10:
+        warnings.append(f"slices {max(spacing) / min(spacing):.0f} times as far apart as pixels")
+    coverage = [round(n * s, 3) for n, s in zip(array.shape, spacing, strict=True)]
+    if coverage[0] < 100:
+        warnings.append(f"covers {coverage[0]:.0f} mm from head to foot")
+    if not _spine_behind(coarse, body):
+        warnings.append("spine not behind: the voxels may be flipped")
+    if _lungs_below(coarse, body):
+        warnings.append("lung-like air at the lower end: the voxels may be upside down")
+    return {
+        "slices": array.shape[0],
+        "spacing_mm": [round(float(s), 6) for s in spacing],
+        "coverage_mm": coverage,
+        "hu_edges": list(EDGES_HU),
+        "hu_share": [round(float(c) / coarse.size, 6) for c in counts],
+        "hu_mean_body": round(float(coarse[body].mean()), 2) if body.any() else None,
+        "border_share": round(float(walls.mean()), 4),
+        "warnings": warnings,
+    }
+
+
+def _spine_behind(coarse, body):
+    """Whether bone near the middle plane lies behind the body's center; True where there is too little to say."""
+    columns = np.flatnonzero(body.any((0, 1)))
+    if not len(columns):
+        return True
+    third = (columns[-1] - columns[0]) // 3
+    middle = slice(columns[0] + third, columns[-1] - third + 1)
+    bone = coarse[:, :, middle] > 300
+    if bone.sum() < 20:
+        return True
+    rows = np.arange(coarse.shape[1])
+    bone_row = np.average(rows, weights=bone.sum((0, 2)))
+    body_row = np.average(rows, weights=body.sum((0, 2)))
+    return bool(bone_row > body_row)
+
+
+def _lungs_below(coarse, body):
+    """Whether air enclosed in the body fills the lowest slices and not the highest."""
+    ends = max(1, coarse.shape[0] // 6)
+
+    def enclosed(part):
+        inside = body[part]
+        if inside.mean() < 0.05:
+            return 0.0
+        # Between the first and the last body voxel of each line, from left to right.
+        hull = (
+            np.logical_or.accumulate(inside, 2)
+            & np.logical_or.accumulate(inside[:, :, ::-1], 2)[:, :, ::-1]
+        )
+        return float(((coarse[part] < -500) & hull).sum() / max(1, hull.sum()))
+
+    below, above = enclosed(slice(0, ends)), enclosed(slice(-ends, None))
+    return below > 0.25 and below > 3 * above
+
+
+def touching(labels):
+    """{label: ['bottom', 'top', …]} of the labels that reach a face of the volume (z, y, x)."""
+    faces = {
+        "bottom": labels[0],
+        "top": labels[-1],
+        "front": labels[:, 0],
+        "back": labels[:, -1],
+        "right": labels[:, :, 0],
+        "left": labels[:, :, -1],
+    }
+    found = {}
+    for name, face in faces.items():
+        for label in np.flatnonzero(np.bincount(face.ravel(), minlength=1)[1:]) + 1:
+            found.setdefault(str(label), []).append(name)
+    return found
+
+
+def phase_contrast(arterial, venous, labels, known):
+    """How bright aorta and portal vein are in each phase, to see whether phases were exchanged.
+
+    Parameters
+    ----------
+    arterial, venous : HU (z, y, x), on one grid
+    labels : organ label map on that grid
+    known : {class: id}, the `labels` of config/anatomy.yaml
+
+    Returns
+    -------
+    dict: aorta_arterial, aorta_venous, portal_arterial, portal_venous (median HU, None where
+    the vessel is missing), warnings (words)
+    """
+    found = {}
+    for name, key in [("aorta", "aorta"), ("portal", "portal_splenic_vein")]:
+        inside = labels == known[key]
+        for phase, image in [("arterial", arterial), ("venous", venous)]:
+            found[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
+    warnings = []
+    if None not in found.values():
+        # The aorta stands out against the portal vein in the arterial phase alone.
+        first = found["aorta_arterial"] - found["portal_arterial"]
+        second = found["aorta_venous"] - found["portal_venous"]
+        if second > first + 30:
+            warnings.append(
+                f"aorta − portal vein is {first:.0f} HU in the arterial and {second:.0f} HU in the venous "
+                "phase: the two may be swapped"
+            )
+    return found | {"warnings": warnings}
+
+
+def median_spacing(spacings):
+    """The median (z, y, x) of many images' spacing, mm: geometry, which holds no label."""
+    return tuple(float(v) for v in np.median(np.asarray(spacings, float), axis=0))

@@ -1,0 +1,197 @@
+"""Masks from outside, on the grid of the CT that they were drawn on."""
+
+import os
+
+import numpy as np
+
+from nodestage.cohort import grids, nifti
+from nodestage.cohort.faults import IntakeError, about, some
+from nodestage.cohort.labels import counts, map_labels
+
+KNOWN = {"tumor": {"tumor": 1}, "lymph_nodes": {"negative": 1, "positive": 2}}
+WHOLE = 1e-3  # how far a label may lie from a whole number
+
+
+def read_mask(
+    path, *, patient="", column="", role, image=None, label_system=None, known=None, resample=False
+):
+    """Read and check a mask.
+
+    Parameters
+    ----------
+    path : NIfTI file
+    role : 'organs', 'tumor' or 'lymph_nodes'
+    image : canonical Volume (or Grid) of the CT that it was drawn on; None leaves the
+        mask on its own canonical grid
+    label_system : {our class: their id(s)}, see `labels.map_labels`; None: ours
+    known : {class: our id}; for organs the `labels` of config/anatomy.yaml
+    resample : put a mask on another grid onto the image's, by nearest neighbour
+
+    Returns
+    -------
+    Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
+    """
+    return read_mask_with_record(
+        path,
+        patient=patient,
+        column=column,
+        role=role,
+        image=image,
+        label_system=label_system,
+        known=known,
+        resample=resample,
+    )[0]
+
+
+def read_mask_with_record(
+    path, *, patient="", column="", role, image=None, label_system=None, known=None, resample=False
+):
+    """As `read_mask`, and a dict of what was done: counts and words of ours alone."""
+    from nodestage.volumes import Volume
+
+    facts = {}
+    known = KNOWN.get(role, known)
+    if known is None:
+        raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
+    with about(patient, column or role):
+        check_file(path)
+        header, stored = nifti.read(path)
+        facts |= header.facts
+        labels = _whole_numbers(stored, role, label_system, facts)
+        labels = map_labels(labels, label_system, known)
+        plan = grids.plan(labels.shape, header.affine)
+        facts |= plan.facts
+        array, grid = plan(labels, labels=True), plan.grid
+        drawn = _volumes(labels, header.affine)
+        if image is not None:
+            target = image if isinstance(image, grids.Grid) else grids.of(image)
+            array, grid = _onto(array, grid, target, resample, facts)
+    facts["volume_mm3_as_drawn"] = drawn
+    facts["volume_mm3"] = _volumes(array, np.diag(grid.spacing))
+    facts["empty"] = not array.any()
+    facts["touches_edge"] = _touching(array)
+    return Volume(array, grid.spacing, grid.origin), facts
+
+
+def mask_grid(path, *, patient="", column=""):
+    """The canonical grid of a mask, from its header alone."""
+    with about(patient, column):
+        check_file(path)
+        header = nifti.read_header(path)
+        return grids.plan(header.shape, header.affine).grid
+
+
+def check_file(path):
+    if os.path.isdir(path) or not os.path.exists(path):
+        raise IntakeError(
+            "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz)", f"path: {path}"
+        )
+    if not nifti.is_nifti(path):
+        raise IntakeError(
+            "not a NIfTI file by its name. Convert it to .nii.gz (from DICOM SEG or RTSTRUCT too)"
+        )
+
+
+def _whole_numbers(stored, role, label_system, facts):
+    """Labels as whole numbers 0 … 65535, or an error with the values found."""
+    if stored.dtype.kind == "f":
+        bad = stored.size - int(np.count_nonzero(np.isfinite(stored)))
+        if bad:
+            raise IntakeError(
+                f"{bad} of {stored.size} voxels are NaN or infinite. Set them to 0, or export again"
+            )
+    values = _distinct(stored)
+    if values is None or values[0] < 0 or len(values) > 256 or values[-1] > 65535:
+        low, high = float(stored.min()), float(stored.max())
+        many = "over 256" if values is None or len(values) > 256 else len(values)
+        raise IntakeError(
+            f"{many} distinct values from {low:.6g} to {high:.6g}: an image, not a mask. "
+            "Were image and mask exchanged in the sheet?"
+        )
+    if np.abs(values - np.rint(values)).max() <= WHOLE and not _is_lone(
+        values, 255, role, label_system
+    ):
+        small = np.uint8 if values[-1] < 255.5 else np.int32
+        return (np.rint(stored) if stored.dtype.kind == "f" else stored).astype(small, copy=False)
+    # A mask saved as a picture: background and one other value. Only where one class exists.
+    if role == "tumor" and not label_system and len(values) == 2 and values[0] == 0:
+        facts["foreground_value"] = round(float(values[1]), 6)
+        return (stored > 0).astype(np.uint8)
+    raise IntakeError(
+        f"values {some(f'{v:.6g}' for v in values)}: labels are whole numbers"
+        + (" (255 could mean either kind of lymph node)" if role == "lymph_nodes" else "")
+        + ". Save it again as integers, without scaling"
+    )
+
+
+def _is_lone(values, picture, role, label_system):
+    return role != "organs" and not label_system and list(np.rint(values)) == [0, picture]
+
+
+def _distinct(stored, limit=256):
+    """Sorted distinct values, or None if there are clearly more than `limit`."""
+    found = np.unique(stored.ravel()[:: max(1, stored.size // 65536)])
+    for plane in stored:
+        # Most planes hold nothing new, and asking that is cheaper than sorting them.
+        if len(found) > limit:
+            return None
+        if (
+            stored.dtype.kind in "iu"
+            and found[0] >= 0
+            and plane.min() >= 0
+            and plane.max() <= 65535
+        ):
+            own = np.flatnonzero(np.bincount(plane.ravel()))
+        else:
+            own = np.unique(plane)
+        found = np.union1d(found, own)
+    return found
+
+
+def _onto(array, grid, target, resample, facts):
+    """The mask on the image's grid: equal up to rounding, or an error, or resampled on request."""
+    shift = grids.apart(grid, target)
+    if shift <= grids.MATCH_VOXELS:
+        if shift > 1e-9:
+            facts["snapped_voxels"] = round(shift, 6)
+        return array, target
+    share = grids.overlap(target, grid)
+    both = f"mask {grid}, image {target}"
+    if share == 0:
+        raise IntakeError(
+            f"does not overlap with its image in space: {both}. Is it this patient's, and this phase's?"
+        )
+    if not resample:
+        off = "" if np.isinf(shift) else f" ({shift:.2f} voxels apart)"
+        raise IntakeError(
+            f"not on the grid of its image{off}: {both}. Export it on the image's grid; or correct `mask_phase` "
+            "of its center if it was drawn on the other phase; or set `resample_masks: true` there"
+        )
+    facts["resampled"] = "nearest neighbour"
+    facts["image_covered"] = round(share, 4)
+    return _nearest(array, grid, target), target
+
+
+def _nearest(array, grid, target):
+    """Nearest neighbour along each axis by itself: both grids have the same axes."""
+    picks, inside = [], []
+    for axis in range(3):
+        where = target.origin[2 - axis] + np.arange(target.shape[axis]) * target.spacing[axis]
+        index = np.rint((where - grid.origin[2 - axis]) / grid.spacing[axis]).astype(int)
+        inside.append((index >= 0) & (index < grid.shape[axis]))
+        picks.append(np.clip(index, 0, grid.shape[axis] - 1))
+    found = array[np.ix_(*picks)]
+    return found * (inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])
+
+
+def _volumes(labels, affine):
+    """{label: mm³}; the voxel's volume is the determinant, right for sheared grids too."""
+    voxel = abs(float(np.linalg.det(np.asarray(affine)[:3, :3])))
+    number = counts(labels)
+    return {str(v): round(int(number[v]) * voxel, 3) for v in np.flatnonzero(number) if v}
+
+
+def _touching(array):
+    from nodestage.cohort.facts import touching
+
+    return touching(array)

@@ -1,0 +1,84 @@
+"""ResNet-18 with torchvision's key names, and the mask branch of Section III-B.
+
+torchvision itself is not imported: beside a CPU build of torch its public wheel fails.
+"""
+
+from torch import nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut, in two or three dimensions."""
+
+    def __init__(self, inputs, outputs, stride, conv, norm):
+        super().__init__()
+        self.conv1 = conv(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = norm(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = conv(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = norm(outputs)
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                conv(inputs, outputs, 1, stride=stride, bias=False), norm(outputs)
+            )
+
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(x)) + shortcut)
+
+
+class MaskBranch(nn.Module):
+    """Maps a mask to a feature of conv1's shape, by which conv1's output is multiplied.
+
+    With weights 0 and biases 1 it gives 1 everywhere: exactly the identity at the start,
+    so that pretrained weights keep their meaning.
+    """
+
+    def __init__(self, channels, stride, conv):
+        super().__init__()
+        self.conv = conv(1, channels, 3, stride=stride, padding=1)
+        self.relu = nn.ReLU()
+        nn.init.zeros_(self.conv.weight)
+        nn.init.ones_(self.conv.bias)
+
+    def forward(self, mask):
+        return self.relu(self.conv(mask))
+
+
+class ResNet18(nn.Module):
+    """The trunk up to layer4, in 2D (torchvision) or 3D (the Kinetics/MiT 3D-ResNet-18).
+
+    forward : image (B, 3, ...), mask (B, 1, ...) -> layer4's feature (B, 512, ...)
+    """
+
+    def __init__(self, dimensions=2):
+        super().__init__()
+        conv, norm, pool = {
+            2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d),
+            3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d),
+        }[dimensions]
+        # The published 3D network keeps every slice in conv1 (conv1_t_stride 1).
+        stride = 2 if dimensions == 2 else (1, 2, 2)
+        self.conv1 = conv(3, 64, 7, stride=stride, padding=3, bias=False)
+        self.bn1 = norm(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = pool(3, stride=2, padding=1)
+        widths = (64, 64, 128, 256, 512)
+        for number in range(1, 5):
+            inputs, outputs = widths[number - 1 : number + 1]
+            first = BasicBlock(inputs, outputs, 1 if number == 1 else 2, conv, norm)
+            second = BasicBlock(outputs, outputs, 1, conv, norm)
+            setattr(self, f"layer{number}", nn.Sequential(first, second))
+        for module in self.modules():
+            if isinstance(module, conv):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # Made last, so that the initialisation above leaves its zeros and ones alone.
+        self.mask_branch = MaskBranch(64, stride, conv)
+
+    def forward(self, image, mask):
+        x = self.conv1(image) * self.mask_branch(mask)
+        x = self.maxpool(self.relu(self.bn1(x)))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+        return x

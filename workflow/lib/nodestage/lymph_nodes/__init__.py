@@ -1,0 +1,10 @@
+"""Class-agnostic segmentation of lymph nodes, with and without the attention map (section III-A).
+
+What a job needs is imported from the module that holds it, so that a prediction never waits for
+nnU-Net's trainer and a change in the training reruns no prediction by its code alone:
+
+- `lymph_nodes.variants`    what each network is: blocks, map, loss, sampler
+- `lymph_nodes.training`    `train_fold`: every network that a fold needs, in one process
+- `lymph_nodes.prediction`  `predict`: one patient, one network
+- `lymph_nodes.instances`   connected components, the table of instances, which network may measure whom
+"""

@@ -1,0 +1,190 @@
+"""Lymph-node instances: connected components, their table, and which network may measure whom."""
+
+from typing import NamedTuple
+
+import cc3d
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from nodestage.errors import InputError
+
+COLUMNS = [
+    "instance",
+    "volume_mm3",
+    "short_axis_mm",
+    "x",
+    "y",
+    "z",
+    "nearest_structure",
+    "distance_mm",
+    "station",
+]
+
+
+def components(mask, spacing, min_volume_mm3=0.0):
+    """26-connected components of each label value, numbered from 1 in the order of the scan.
+
+    Touching nodes of different value (negative 1, positive 2) stay apart.
+
+    Parameters
+    ----------
+    mask : integer or bool array (z, y, x), 0 background
+    spacing : (z, y, x), mm
+    min_volume_mm3 : float, smaller components are background
+
+    Returns
+    -------
+    uint16 array (z, y, x)
+    """
+    found, count = cc3d.connected_components(
+        np.ascontiguousarray(mask).astype(np.uint8), connectivity=26, return_N=True
+    )
+    voxels = cc3d.statistics(found, no_slice_conversion=True)["voxel_counts"][: count + 1]
+    volumes = voxels * float(np.prod(spacing))
+    kept = volumes >= min_volume_mm3
+    kept[0] = False
+    if kept.sum() > np.iinfo(np.uint16).max:
+        raise InputError(
+            f"{int(kept.sum())} instances in one mask are no lymph nodes. Raise "
+            "`lymph_nodes.min_volume_mm3`, or look at the image."
+        )
+    numbers = np.where(kept, np.cumsum(kept), 0).astype(np.uint16)
+    return numbers[found]
+
+
+def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0.0, 0.0)):
+    """One row an instance: size, place, and the station it likely belongs to.
+
+    Parameters
+    ----------
+    instances : integer array (z, y, x), numbered from 1
+    spacing : (z, y, x), mm
+    organs : uint8 label map (z, y, x), or None where there is none
+    anatomy : `config/anatomy.yaml`; structures are those of its `ranges_mm`
+    origin : (x, y, z) of the first voxel's center, mm, axes as in canonical orientation
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`. `x`, `y`, `z` are the centroid in mm. `distance_mm` goes from
+    the instance's voxel nearest to its centroid to the surface of the nearest structure, negative
+    inside it, the surface being the structure's own border voxels. `station` is a guess from that
+    structure alone ("5/6/12/13/17" for the duodenum), empty where no structure is known.
+    """
+    spacing = np.asarray(spacing, dtype=float)
+    count = int(instances.max(initial=0))
+    structures = _surfaces(organs, spacing, anatomy) if count and organs is not None else {}
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        node = instances[box] == number
+        voxels = np.argwhere(node)
+        corner = np.array([side.start for side in box])
+        center = voxels.mean(0)
+        middle = voxels[np.argmin((((voxels - center) * spacing) ** 2).sum(1))] + corner
+        structure, distance = _nearest(middle, spacing, organs, structures)
+        stations = anatomy["stations"].get(structure, []) if structure else []
+        z, y, x = (center + corner) * spacing
+        rows.append(
+            {
+                "instance": number,
+                "volume_mm3": len(voxels) * float(spacing.prod()),
+                "short_axis_mm": short_axis(node, spacing),
+                "x": float(x + origin[0]),
+                "y": float(y + origin[1]),
+                "z": float(z + origin[2]),
+                "nearest_structure": structure,
+                "distance_mm": distance,
+                "station": "/".join(str(station) for station in stations),
+            }
+        )
+    return rows
+
+
+def short_axis(node, spacing):
+    """Short axis in mm, in the axial slice where the node covers the largest area.
+
+    There, the long axis joins the two outline points that lie farthest apart; the short axis is
+    the node's extent at right angles to it. Outline points are the middles of the pixels' sides,
+    so that a node of one pixel is as wide as that pixel. Equal areas: the lowest slice.
+
+    Parameters
+    ----------
+    node : bool array (z, y, x); spacing : (z, y, x), mm
+    """
+    pixels = np.argwhere(node[np.argmax(node.sum((1, 2)))])
+    sides = np.array([(0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)])
+    outline = (pixels[:, None] + sides).reshape(-1, 2)
+    points, times = np.unique(outline, axis=0, return_counts=True)
+    points = points[times == 1] * np.asarray(spacing[1:], dtype=float)  # shared sides lie inside
+    # Only the outermost points in some direction can be an end of an axis.
+    angles = np.linspace(0, np.pi, 180, endpoint=False)
+    along = points @ np.array([np.cos(angles), np.sin(angles)])
+    outer = points[np.unique(np.concatenate([along.argmin(0), along.argmax(0)]))]
+    apart = outer[:, None] - outer[None]
+    long = apart.reshape(-1, 2)[np.argmax((apart**2).sum(-1))]
+    across = points @ np.array([-long[1], long[0]]) / np.hypot(*long)
+    return float(across.max() - across.min())
+
+
+class Measure(NamedTuple):
+    """The network that measures a patient, and whether it learned from that patient."""
+
+    network: str
+    in_sample: bool
+
+
+def networks_for(patient, subset, variant, model):
+    """Which network of a fold measures a patient without having learned from that patient.
+
+    Validation, test and external patients are measured by the fold's own network of the variant.
+    A training patient is measured by the inner attention network that left it out; by the main
+    network, in-sample, when the fold has no inner networks; and by no other variant.
+
+    Parameters
+    ----------
+    subset : train, validation, test or external
+    variant : plain, attention, …
+    model : the fold's model, for `measures` = {training patient: inner network}
+
+    Returns
+    -------
+    Measure, or None where no network may measure the patient
+    """
+    if subset != "train":
+        return Measure(variant, False)
+    if variant != "attention":
+        return None
+    if not model["measures"]:
+        return Measure(variant, True)
+    return Measure(model["measures"][patient], False)
+
+
+def _surfaces(organs, spacing, anatomy):
+    """The border voxels of each structure, in mm, ready to be asked for the nearest."""
+    surfaces = {}
+    boxes = ndimage.find_objects(organs)
+    for structure in anatomy["ranges_mm"]:
+        label = anatomy["labels"][structure]
+        if label > len(boxes) or boxes[label - 1] is None:
+            continue
+        # One voxel larger, so that the structure's border shows; the volume's edge is none.
+        grown = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in boxes[label - 1])
+        organ = organs[grown] == label
+        border = organ & ~ndimage.binary_erosion(organ, np.ones((3, 3, 3)), border_value=1)
+        places = np.argwhere(border) + [side.start for side in grown]
+        surfaces[structure] = (label, cKDTree(places * spacing))
+    return surfaces
+
+
+def _nearest(voxel, spacing, organs, structures):
+    """The structure with the smallest signed distance to a voxel, and that distance in mm."""
+    nearest, least = "", None
+    for structure, (label, surface) in structures.items():
+        distance = float(surface.query(voxel * spacing)[0])
+        if organs[tuple(voxel)] == label:
+            distance = -distance
+        if least is None or distance < least:
+            nearest, least = structure, distance
+    return nearest, least

@@ -1,0 +1,106 @@
+"""nnU-Net's U-Net with the attention map in front of each segmentation head."""
+
+import torch
+from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
+from dynamic_network_architectures.initialization.weight_init import InitWeights_He
+from torch import nn
+from torch.nn import functional
+
+from nodestage.lymph_nodes.variants import variant
+from nodestage.nnunet import network
+
+
+class LymphNodeUNet(nn.Module):
+    """A U-Net whose last input channel is the attention map, which the encoder never sees.
+
+    The map is averaged down to the resolution of each decoder stage, multiplies that stage's
+    feature, and the product goes through a 1 × 1 convolution block (convolution, norm,
+    nonlinearity) and then through the head ("Attention based Lymph Node Segmentation",
+    section III-A). What flows up to the next stage is the feature as it was.
+
+    Parameters
+    ----------
+    unet : PlainConvUNet, built for the images alone
+    blocks : bool, whether the blocks stand in front of the heads
+    attention : bool, whether the map multiplies; without it the map counts as 1 everywhere
+
+    With neither, this is the stock network, deaf to its last channel.
+    """
+
+    def __init__(self, unet, blocks, attention):
+        super().__init__()
+        if attention and not blocks:
+            raise ValueError("the map needs the convolution blocks behind it")
+        self.encoder = unet.encoder
+        self.decoder = unet.decoder  # nnU-Net switches deep supervision on `network.decoder`
+        self.attention = attention
+        self.blocks = None
+        if blocks:
+            self.blocks = nn.ModuleList(
+                _block(unet.encoder, head.in_channels) for head in unet.decoder.seg_layers
+            )
+            self.blocks.apply(InitWeights_He(1e-2))
+
+    def forward(self, x):
+        """Logits (batch, classes, z, y, x) of `x` (batch, images and the map, z, y, x).
+
+        With deep supervision a list of them, finest first.
+        """
+        heads = self.decoder.seg_layers
+        logits = [
+            head(self.before_head(stage, feature, x[:, -1:]))
+            for stage, (head, feature) in enumerate(zip(heads, self.decoded(x)[1], strict=True))
+            if self.decoder.deep_supervision or stage == len(heads) - 1
+        ][::-1]
+        return logits if self.decoder.deep_supervision else logits[0]
+
+    def decoded(self, x):
+        """The bottleneck and every decoder stage's feature, coarsest first."""
+        skips = self.encoder(x[:, :-1])
+        low, features = skips[-1], []
+        for up, stage, skip in zip(
+            self.decoder.transpconvs, self.decoder.stages, skips[-2::-1], strict=True
+        ):
+            low = stage(torch.cat((up(low), skip), 1))
+            features.append(low)
+        return skips[-1], features
+
+    def before_head(self, stage, feature, attention):
+        """What a stage's head sees, from that stage's feature and the map at full resolution."""
+        if self.blocks is None:
+            return feature
+        if self.attention:
+            scores = functional.adaptive_avg_pool3d(attention, feature.shape[2:])
+            feature = feature * scores.to(feature.dtype)
+        return self.blocks[stage](feature)
+
+    def features(self, x):
+        """The bottleneck and what the finest head sees: (batch, channels, z, y, x) each."""
+        bottleneck, decoded = self.decoded(x)
+        return bottleneck, self.before_head(len(decoded) - 1, decoded[-1], x[:, -1:])
+
+
+def _block(encoder, channels):
+    return ConvDropoutNormReLU(
+        encoder.conv_op,
+        channels,
+        channels,
+        kernel_size=1,
+        stride=1,
+        conv_bias=encoder.conv_bias,
+        norm_op=encoder.norm_op,
+        norm_op_kwargs=encoder.norm_op_kwargs,
+        nonlin=encoder.nonlin,
+        nonlin_kwargs=encoder.nonlin_kwargs,
+    )
+
+
+def build(plans, dataset_json, deep_supervision=False):
+    """The network of the variant that `plans["nodestage"]` names, with freshly drawn weights.
+
+    `dataset_json` counts the map among its channels; the encoder is built without it.
+    """
+    images = dict(list(dataset_json["channel_names"].items())[:-1])
+    unet = network.build(plans, {**dataset_json, "channel_names": images}, deep_supervision)
+    kind = variant(plans["nodestage"]["variant"])
+    return LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention)

@@ -1,0 +1,69 @@
+"""nnU-Net's trainer for lymph nodes: one class, steered by the variant in `plans["nodestage"]`."""
+
+import numpy as np
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+
+from nodestage.lymph_nodes.augmentation import Own, spare_map
+from nodestage.lymph_nodes.loss import TverskyLoss
+from nodestage.lymph_nodes.network import build
+from nodestage.lymph_nodes.sampling import InformativeLoader
+from nodestage.lymph_nodes.variants import variant
+from nodestage.nnunet.trainer import Trainer
+
+
+class LymphNodeTrainer(Trainer):
+    """Stock nnU-Net but for what the variant changes: architecture, loss, sampler.
+
+    `self.own` holds `variant`, and `alpha` and `beta` of the Tversky loss. Every variant gets the
+    map as its last channel and the same augmentation, which leaves the map's values alone.
+    """
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,
+        configuration_manager,
+        num_input_channels,
+        num_output_channels,
+        enable_deep_supervision=True,
+    ):
+        plans = plans_manager.plans
+        channels = {str(i): "" for i in range(num_input_channels)}
+        labels = dict.fromkeys(range(num_output_channels))
+        dataset = {"channel_names": channels, "labels": labels}
+        return build(plans, dataset, enable_deep_supervision)
+
+    def _build_loss(self):
+        loss = super()._build_loss()
+        if variant(self.own["variant"]).tversky:
+            compound = loss.loss if isinstance(loss, DeepSupervisionWrapper) else loss
+            compound.dc = TverskyLoss(
+                self.own["alpha"], self.own["beta"], batch=self.configuration_manager.batch_dice
+            )
+        return loss
+
+    def make_loader(self, dataset, initial_patch, transforms, training):
+        if training:
+            spare_map(transforms)
+        transforms.transforms.insert(0, Own())
+        if training and variant(self.own["variant"]).informative:
+            self.loader_class = InformativeLoader
+        else:
+            self.loader_class = type(self).loader_class
+        return super().make_loader(dataset, initial_patch, transforms, training)
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        self.draws = np.zeros(3, dtype=np.int64)
+
+    def train_step(self, batch):
+        self.draws += batch.get("draws", 0)
+        return super().train_step(batch)
+
+    def on_train_epoch_end(self, train_outputs):
+        super().on_train_epoch_end(train_outputs)
+        drawn, empty_first, empty = self.draws
+        if drawn:
+            self.print_to_log_file(
+                f"patches without attention: {empty_first / drawn:.1%} as nnU-Net draws them, "
+                f"{empty / drawn:.1%} as trained on"
+            )

@@ -1,0 +1,117 @@
+"""Training images as nnU-Net wants them: normalised, compressed, with places of the labels."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from nodestage.errors import InputError
+from nodestage.nnunet import imports
+from nodestage.nnunet.network import CONFIGURATION, configuration
+
+
+def folder_of(folder, plans):
+    """Where nnU-Net looks for the preprocessed cases of these plans below `folder`."""
+    return Path(folder, plans["dataset_name"], configuration(plans)["data_identifier"])
+
+
+def preprocess(patient, channels, labels, spacing, plans, folder, dataset_json):
+    """Preprocess one patient by nnU-Net's own preprocessor and save it below `folder`.
+
+    A patient who is there already, from the same image, labels and plans, is left as it is.
+
+    Parameters
+    ----------
+    patient : str
+    channels : list of arrays (z, y, x), in the order of the plans' channels
+    labels : integer array (z, y, x) or None
+    spacing : (z, y, x), mm; must be the plans'
+    folder : root below which `training.train` is told to look
+    """
+    check_spacing(patient, spacing, plans)
+    digest = _digest(channels, labels, plans)
+    place = folder_of(folder, plans)
+    record = _record(folder, plans, patient)
+    if record.exists() and record.read_text() == digest:
+        return
+    record.unlink(missing_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    data, seg, properties = _preprocessed(channels, labels, spacing, plans, dataset_json)
+    with tempfile.TemporaryDirectory(dir=record.parent) as temporary:
+        _save(data, seg, properties, Path(temporary, patient), configuration(plans)["patch_size"])
+        for file in sorted(Path(temporary).iterdir()):
+            os.replace(file, place / file.name)
+    record.write_text(digest)
+
+
+def digests(folder, plans, patients):
+    """The content digest of each preprocessed patient."""
+    missing = [p for p in patients if not _record(folder, plans, p).exists()]
+    if missing:
+        raise FileNotFoundError(f"not preprocessed: {', '.join(missing)}")
+    return {p: _record(folder, plans, p).read_text() for p in patients}
+
+
+def check_spacing(patient, spacing, plans):
+    """Everything here lives on the study grid; another spacing is a mistake upstream."""
+    planned = configuration(plans)["spacing"]
+    if not np.allclose(spacing, planned, atol=1e-3):
+        raise InputError(
+            f"{patient}: the image's spacing is {_mm(spacing)} mm (z, y, x), but the network was "
+            f"planned for {_mm(planned)} mm. Resample it to the study grid, or train anew with "
+            "`study.spacing` set to the image's."
+        )
+
+
+def _mm(spacing):
+    return " × ".join(f"{float(s):.3f}" for s in spacing)
+
+
+def _record(folder, plans, patient):
+    return Path(folder, plans["dataset_name"], "digests", f"{patient}.txt")
+
+
+def _digest(channels, labels, plans):
+    found = hashlib.sha256(repr(plans["foreground_intensity_properties_per_channel"]).encode())
+    found.update(repr(configuration(plans)["normalization_schemes"]).encode())
+    for array in (*channels, *(() if labels is None else (labels,))):
+        array = np.ascontiguousarray(array)
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(array.data)
+    return found.hexdigest()
+
+
+def _preprocessed(channels, labels, spacing, plans, dataset_json):
+    preprocessors = imports.module("nnunetv2.preprocessing.preprocessors.default_preprocessor")
+    handlers = imports.module("nnunetv2.utilities.plans_handling.plans_handler")
+    manager = handlers.PlansManager(plans)
+    seg = None if labels is None else np.asarray(labels, np.int16)[None]
+    properties = {"spacing": [float(s) for s in configuration(plans)["spacing"]]}
+    data, seg, properties = preprocessors.DefaultPreprocessor(verbose=False).run_case_npy(
+        np.stack([np.asarray(c, np.float32) for c in channels]),
+        seg,
+        properties,
+        manager,
+        manager.get_configuration(CONFIGURATION),
+        dataset_json,
+    )
+    return data.astype(np.float32, copy=False), seg.astype(np.int16, copy=False), properties
+
+
+def _save(data, seg, properties, path, patch):
+    module = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
+    blocks, chunks = module.comp_blosc2_params(data.shape, tuple(patch), data.itemsize)
+    blocks_seg, chunks_seg = module.comp_blosc2_params(seg.shape, tuple(patch), seg.itemsize)
+    module.nnUNetDatasetBlosc2.save_case(
+        data,
+        seg,
+        properties,
+        str(path),
+        chunks=chunks,
+        blocks=blocks,
+        chunks_seg=chunks_seg,
+        blocks_seg=blocks_seg,
+    )

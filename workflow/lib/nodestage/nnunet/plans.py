@@ -1,0 +1,224 @@
+"""nnU-Net plans from geometry and constants, never from intensities under labels.
+
+nnU-Net's fingerprint takes intensities from below all labels of all patients, so a
+statistic of a fold's test patients would enter its training. Here its own planner is fed
+with a fingerprint that holds shapes, spacings and constants of the config alone.
+"""
+
+import json
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from nodestage.errors import InputError
+from nodestage.nnunet import imports
+from nodestage.nnunet.environment import environment
+from nodestage.nnunet.network import CONFIGURATION
+
+PLANNERS = "nnunetv2.experiment_planning.experiment_planners"
+# Soft tissue in HU; a study's config gives its own under `intensity`.
+INTENSITY = {"low": -160.0, "high": 240.0, "mean": 50.0, "sd": 75.0}
+# What our trainer reads from `plans["nodestage"]`; None leaves nnU-Net's own value.
+TRAINING = {
+    "epochs": None,
+    "iterations_per_epoch": None,
+    "validation_iterations": None,
+    "initial_lr": None,
+    "weight_decay": None,
+    "momentum": None,
+    "oversample_foreground": None,
+    "augmentation": "full",
+    "mirror_axes": None,
+    "processes": 0,
+    "compile": True,
+    "deterministic": True,
+    "cache_gib": 2.0,
+}
+PLANNING = (
+    "patch_size",
+    "features",
+    "batch_size",
+    "batch_dice",
+    "convolutions",
+    "memory_gb",
+    "intensity",
+)
+
+
+def make_plans(name, shapes, spacing, channels, n_labels, settings):
+    """Plans and dataset description of one network.
+
+    Parameters
+    ----------
+    name : str, what the network segments, as a word ("organs")
+    shapes : list of (z, y, x), sizes in voxels of the training images
+    spacing : (z, y, x), mm, of the study grid
+    channels : list of str; a channel named "noNorm" keeps its values, every other is CT
+    n_labels : int, foreground labels 1..n
+    settings : dict
+        `patch_size` (z, y, x), `features` (one number a stage), `batch_size`, `batch_dice`,
+        `convolutions` (a stage), `memory_gb` (what the planner may fill, 8): null or absent
+        leaves them to nnU-Net's planner. `intensity`: {channel: {low, high, mean, sd}} in HU.
+        The keys of `TRAINING` steer the training.
+
+    Returns
+    -------
+    plans, dataset_json : dicts of plain values, as nnU-Net takes them
+    """
+    settings = {k: v for k, v in (settings or {}).items() if v is not None}
+    _known(name, settings)
+    dataset_json = {
+        "channel_names": {
+            str(i): "noNorm" if c == "noNorm" else "CT" for i, c in enumerate(channels)
+        },
+        "labels": {"background": 0} | {f"label_{i}": i for i in range(1, n_labels + 1)},
+        "numTraining": len(shapes),
+        "file_ending": ".nii.gz",
+    }
+    fingerprint = {
+        "spacings": [[float(s) for s in spacing] for _ in shapes],
+        "shapes_after_crop": [[int(n) for n in shape] for shape in shapes],
+        "median_relative_size_after_cropping": 1.0,
+        "foreground_intensity_properties_per_channel": {
+            str(i): _intensity(channel, settings.get("intensity", {}))
+            for i, channel in enumerate(channels)
+        },
+    }
+    plans = _planned(name, fingerprint, dataset_json, float(settings.get("memory_gb", 8)))
+    _override(name, plans["configurations"][CONFIGURATION], settings)
+    plans["nodestage"] = {
+        "channels": list(channels),
+        **{key: settings.get(key, default) for key, default in TRAINING.items()},
+    }
+    # Through JSON, so that plans in memory, in a checkpoint and in a bundle are the same values.
+    return json.loads(json.dumps(plans, default=_plain)), dataset_json
+
+
+def _known(name, settings):
+    unknown = sorted(set(settings) - set(TRAINING) - set(PLANNING))
+    if unknown:
+        raise InputError(
+            f"settings of the network `{name}`: {', '.join(unknown)} is no setting. "
+            f"Allowed are {', '.join(sorted({*TRAINING, *PLANNING}))}."
+        )
+
+
+def _intensity(channel, given):
+    """nnU-Net's names for the constants by which one channel is clipped and scaled."""
+    if channel == "noNorm":
+        return {}
+    constants = {**INTENSITY, **given.get("CT", {}), **given.get(channel, {})}
+    if not (constants["low"] < constants["high"] and constants["sd"] > 0):
+        raise InputError(
+            f"`intensity` of the channel {channel}: low {constants['low']} must be below high "
+            f"{constants['high']}, and sd {constants['sd']} above 0. Mend it in the config."
+        )
+    return {
+        "mean": float(constants["mean"]),
+        "median": float(constants["mean"]),
+        "std": float(constants["sd"]),
+        "min": float(constants["low"]),
+        "max": float(constants["high"]),
+        "percentile_00_5": float(constants["low"]),
+        "percentile_99_5": float(constants["high"]),
+    }
+
+
+def _planned(name, fingerprint, dataset_json, memory_gb):
+    """What nnU-Net's planner makes of a fingerprint, for one 3D configuration."""
+    planners = imports.module(f"{PLANNERS}.default_experiment_planner")
+    dataset = f"Dataset001_{name}"
+    with _planner_folders(dataset, fingerprint, dataset_json):
+        # The axes stay (z, y, x), whichever spacing is the largest.
+        planner = planners.ExperimentPlanner(
+            dataset, gpu_memory_target_in_gb=memory_gb, suppress_transpose=True
+        )
+    spacing = np.array(fingerprint["spacings"][0])
+    median = np.median(fingerprint["shapes_after_crop"], axis=0)
+    planned = planner.get_plans_for_configuration(
+        spacing, median, CONFIGURATION, float(np.prod(median) * dataset_json["numTraining"]), {}
+    )
+    # As nnU-Net decides it: the Dice is taken over the batch where a patch sees little of a patient.
+    few = np.prod(planned["patch_size"]) / np.prod(median) < planner.lowres_creation_threshold
+    planned["batch_dice"] = bool(few)
+    return {
+        "dataset_name": dataset,
+        "plans_name": "nodestagePlans",
+        "original_median_spacing_after_transp": spacing.tolist(),
+        "original_median_shape_after_transp": [round(n) for n in median],
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {CONFIGURATION: planned},
+        "experiment_planner_used": "ExperimentPlanner",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": fingerprint[
+            "foreground_intensity_properties_per_channel"
+        ],
+    }
+
+
+@contextmanager
+def _planner_folders(dataset, fingerprint, dataset_json):
+    """The two files that nnU-Net's planner reads, in folders that go away again."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        environment(nnUNet_raw=folder, nnUNet_preprocessed=folder, nnUNet_n_proc_DA="0"),
+    ):
+        place = Path(folder, dataset)
+        place.mkdir()
+        (place / "dataset.json").write_text(json.dumps({**dataset_json, "dataset": {}}))
+        (place / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
+        yield
+
+
+def _override(name, planned, settings):
+    """Put the config's own numbers in the place of the planner's."""
+    topology = imports.module(f"{PLANNERS}.network_topology")
+    kwargs = planned["architecture"]["arch_kwargs"]
+    patch = [int(n) for n in settings.get("patch_size", planned["patch_size"])]
+    _, strides, kernels, _, _ = topology.get_pool_and_conv_props(
+        planned["spacing"], patch, 4, 999999
+    )
+    features = [int(n) for n in settings.get("features", ())]
+    stages = len(features) or len(strides)
+    if stages > len(strides):
+        raise InputError(
+            f"settings of the network `{name}`: `features` has {stages} stages, but a patch of "
+            f"{patch} voxels can be halved for {len(strides)} only. Shorten `features` or enlarge `patch_size`."
+        )
+    strides, kernels = (
+        [list(map(int, s)) for s in strides[:stages]],
+        [list(map(int, k)) for k in kernels[:stages]],
+    )
+    divisor = np.prod(strides, axis=0)
+    if np.any(np.array(patch) % divisor):
+        nearest = (np.ceil(np.array(patch) / divisor) * divisor).astype(int).tolist()
+        raise InputError(
+            f"settings of the network `{name}`: `patch_size` {patch} must be divisible by "
+            f"{divisor.tolist()} (z, y, x). The next size up is {nearest}."
+        )
+    if not features:
+        # nnU-Net's rule: 32 channels, doubled a stage, 320 at most.
+        features = [min(320, 32 * 2**i) for i in range(stages)]
+    convolutions = int(settings.get("convolutions", 2))
+    kwargs.update(
+        n_stages=stages,
+        features_per_stage=features,
+        strides=strides,
+        kernel_sizes=kernels,
+        n_conv_per_stage=[convolutions] * stages,
+        n_conv_per_stage_decoder=[convolutions] * (stages - 1),
+    )
+    planned["patch_size"] = patch
+    for key in ("batch_size", "batch_dice"):
+        if key in settings:
+            planned[key] = settings[key]
+
+
+def _plain(value):
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no place in plans")

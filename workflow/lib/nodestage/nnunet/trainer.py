@@ -1,0 +1,200 @@
+"""nnU-Net's trainer, steered by our plans and silent about what we don't need.
+
+Subclasses override what nnU-Net's own trainer lets them: `build_network_architecture`,
+`get_training_transforms` (static), `_build_loss`, and here `loader_class`.
+"""
+
+import numpy as np
+
+from nodestage.errors import TrainingError
+from nodestage.nnunet import imports
+
+nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
+
+
+class CachedDataset(datasets.nnUNetDatasetBlosc2):
+    """nnU-Net's compressed cases, unpacked once for as long as they fit into `limit` bytes."""
+
+    limit = 2 * 2**30
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._cases, self._bytes = {}, 0
+
+    def load_case(self, identifier):
+        if identifier in self._cases:
+            return self._cases[identifier]
+        data, seg, before, properties = super().load_case(identifier)
+        size = int(np.prod(data.shape)) * 4 + int(np.prod(seg.shape)) * 2
+        if self._bytes + size > self.limit:
+            return data, seg, before, properties
+        self._bytes += size
+        self._cases[identifier] = data[:], seg[:], before, properties
+        return self._cases[identifier]
+
+
+class Trainer(nnunet.nnUNetTrainer):
+    """nnU-Net's trainer with settings from `plans["nodestage"]`.
+
+    `patients` (training, validation) is set by `training.train`; without validation patients
+    there is no validation, and the last epoch is what one has.
+    """
+
+    loader_class = nnunet.nnUNetDataLoader
+
+    def __init__(self, plans, configuration, fold, dataset_json, device):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.own = self.plans_manager.plans["nodestage"]
+        self.patients = ([], [])
+        for ours, theirs in (
+            ("epochs", "num_epochs"),
+            ("iterations_per_epoch", "num_iterations_per_epoch"),
+            ("validation_iterations", "num_val_iterations_per_epoch"),
+            ("initial_lr", "initial_lr"),
+            ("weight_decay", "weight_decay"),
+            ("oversample_foreground", "oversample_foreground_percent"),
+        ):
+            if self.own.get(ours) is not None:
+                setattr(self, theirs, self.own[ours])
+
+    # What a training reads
+
+    def initialize(self):
+        super().initialize()
+        limit = int(self.own.get("cache_gib", 2.0) * 2**30)
+        self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
+
+    def configure_optimizers(self):
+        optimizer, schedule = super().configure_optimizers()
+        if self.own.get("momentum") is not None:
+            # 0.99 averages over a hundred steps: more than a short training has.
+            for group in optimizer.param_groups:
+                group["momentum"] = self.own["momentum"]
+        return optimizer, schedule
+
+    def do_split(self):
+        return list(self.patients[0]), list(self.patients[1] or self.patients[0])
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+        rotation, dummy_2d, initial, mirror = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if self.own.get("mirror_axes") is not None:
+            mirror = tuple(self.own["mirror_axes"])
+            self.inference_allowed_mirroring_axes = mirror or None
+        return rotation, dummy_2d, initial, mirror
+
+    def get_dataloaders(self):
+        patch = self.configuration_manager.patch_size
+        scales = self._get_deep_supervision_scales()
+        rotation, dummy_2d, initial, mirror = (
+            self.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        regions = self.label_manager.foreground_regions if self.label_manager.has_regions else None
+        training = self.get_training_transforms(
+            patch,
+            rotation,
+            scales,
+            mirror,
+            dummy_2d,
+            use_mask_for_norm=self.configuration_manager.use_mask_for_norm,
+            is_cascaded=False,
+            foreground_labels=self.label_manager.foreground_labels,
+            regions=regions,
+            ignore_label=self.label_manager.ignore_label,
+        )
+        validation = self.get_validation_transforms(
+            scales,
+            is_cascaded=False,
+            foreground_labels=self.label_manager.foreground_labels,
+            regions=regions,
+            ignore_label=self.label_manager.ignore_label,
+        )
+        if self.own.get("augmentation") == "light":
+            without_filters(training)
+        fixed_choice_of_algorithm(training)
+        for_training, for_validation = self.get_tr_and_val_datasets()
+        return (
+            self._generator(self.make_loader(for_training, initial, training, training=True)),
+            self._generator(self.make_loader(for_validation, patch, validation, training=False)),
+        )
+
+    def make_loader(self, dataset, initial_patch, transforms, training):
+        """A loader over `dataset`; the place where a subclass puts its own."""
+        return self.loader_class(
+            dataset,
+            self.batch_size,
+            initial_patch,
+            self.configuration_manager.patch_size,
+            self.label_manager,
+            oversample_foreground_percent=self.oversample_foreground_percent,
+            sampling_probabilities=None,
+            pad_sides=None,
+            transforms=transforms,
+            probabilistic_oversampling=self.probabilistic_oversampling,
+        )
+
+    def _generator(self, loader):
+        workers = int(self.own.get("processes") or 0)
+        if not workers:
+            return nnunet.SingleThreadedAugmenter(loader, None)
+        # Workers draw their own numbers and hand over as they finish: no longer reproducible.
+        return nnunet.NonDetMultiThreadedAugmenter(
+            data_loader=loader,
+            transform=None,
+            num_processes=workers,
+            num_cached=max(6, workers // 2),
+            seeds=None,
+            pin_memory=self.device.type == "cuda",
+            wait_time=0.002,
+        )
+
+    # What it does without
+
+    def on_train_start(self):
+        if not self.was_initialized:
+            self.initialize()
+        self.dataloader_train, self.dataloader_val = self.get_dataloaders()
+        self.set_deep_supervision_enabled(self.enable_deep_supervision)
+
+    def on_train_epoch_end(self, train_outputs):
+        super().on_train_epoch_end(train_outputs)
+        loss = self.logger.get_value("train_losses", step=-1)
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {self.current_epoch + 1}. "
+                f"Lower `initial_lr` (now {self.initial_lr}) for this network."
+            )
+
+    def _do_i_compile(self):
+        return bool(self.own.get("compile")) and super()._do_i_compile()
+
+    def print_to_log_file(self, *args, also_print_to_console=True, add_timestamp=True):
+        # The job's log takes what is printed; a second file with dates in it is no use.
+        if also_print_to_console and any(str(arg).strip() for arg in args):
+            print(*args)
+
+    def finish(self):
+        """Stop worker processes, if there are any."""
+        for loader in (self.dataloader_train, self.dataloader_val):
+            if isinstance(loader, nnunet.NonDetMultiThreadedAugmenter):
+                loader._finish()
+
+
+FILTERS = ("GaussianBlurTransform", "SimulateLowResolutionTransform", "GammaTransform")
+
+
+def without_filters(transforms):
+    """Take the slow image filters out of nnU-Net's augmentation (`augmentation: light`)."""
+    transforms.transforms = [
+        t for t in transforms.transforms if type(getattr(t, "transform", t)).__name__ not in FILTERS
+    ]
+
+
+def fixed_choice_of_algorithm(transforms):
+    """nnU-Net times two ways to blur and keeps the faster: not the same result every time."""
+    for transform in transforms.transforms:
+        inner = getattr(transform, "transform", transform)
+        if hasattr(inner, "benchmark"):
+            inner.benchmark = False

@@ -1,0 +1,31 @@
+"""Organs and vessels around the pancreas: one round of teacher and student (self-learning).
+
+The discovery center annotated a few vessels only. A *teacher* learns 17 classes from the
+auxiliary center, one phase at a time, and labels the discovery patients; the discovery
+center's own vessels are laid over these pseudo labels, and the *student* learns all 19 classes
+from both phases. Label numbers are those of `config/anatomy.yaml`.
+"""
+
+from nodestage.organs.evaluation import evaluate, flags
+from nodestage.organs.labels import clean, merge
+from nodestage.organs.learning import (
+    open_model,
+    predict,
+    predict_phase,
+    pseudo_labels,
+    train_student,
+    train_teacher,
+)
+
+__all__ = [
+    "clean",
+    "evaluate",
+    "flags",
+    "merge",
+    "open_model",
+    "predict",
+    "predict_phase",
+    "pseudo_labels",
+    "train_student",
+    "train_teacher",
+]

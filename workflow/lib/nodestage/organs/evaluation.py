@@ -1,0 +1,74 @@
+"""Organs against the truth (Table III), and what a reader should be warned of."""
+
+import numpy as np
+
+from nodestage import metrics
+
+THICK_MM = 5.0
+
+
+def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
+    """Dice and surface distances of each structure, at the study's and at thick slices.
+
+    Parameters
+    ----------
+    truth, prediction : label maps (z, y, x) on one grid
+    spacing : (z, y, x), mm
+    labels : {name: label} of the structures that the truth has annotated
+    thick_mm : slice distance of the second set of rows (the paper's teacher worked on 5 mm)
+
+    Returns
+    -------
+    list of dicts: `organ`, `label`, `slices` (study|thick), `spacing_z_mm`, `truth_voxels`,
+    `predicted_voxels`, `dice`, `asd_mm`, `hd_mm`, `hd95_mm`, `note`; a value is None where it
+    is undefined (an organ in neither map has no Dice, an organ in one of them no distances) and
+    the note says why
+    """
+    rows = []
+    thick = thick_slices(truth.shape[0], spacing[0], thick_mm)
+    versions = (
+        ("study", truth, prediction, tuple(spacing)),
+        ("thick", truth[thick], prediction[thick], (thick_mm, *spacing[1:])),
+    )
+    for slices, true, found, at in versions:
+        for organ, label in labels.items():
+            a, b = true == label, found == label
+            rows.append(
+                {
+                    "organ": organ,
+                    "label": int(label),
+                    "slices": slices,
+                    "spacing_z_mm": float(at[0]),
+                    "truth_voxels": int(a.sum()),
+                    "predicted_voxels": int(b.sum()),
+                    **metrics.evaluate_segmentation(a, b, at),
+                }
+            )
+    return rows
+
+
+def thick_slices(count, spacing_z, thick_mm):
+    """Indices of the slices nearest to positions `thick_mm` apart, the first slice among them."""
+    positions = np.arange(0, (count - 1) * spacing_z + 1e-6, thick_mm)
+    return np.unique(np.minimum(np.rint(positions / spacing_z), count - 1).astype(int))
+
+
+def flags(prediction, labels):
+    """Structures that are missing, and those that the image's edge may have cut.
+
+    Parameters
+    ----------
+    prediction : label map (z, y, x)
+    labels : {name: label}
+
+    Returns
+    -------
+    dict of sorted lists of names: `missing`, `touching_edge`
+    """
+    present = np.unique(prediction)
+    faces = [np.take(prediction, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
+    at_edge = np.unique(np.concatenate(faces))
+    return {
+        "missing": sorted(name for name, label in labels.items() if label not in present),
+        "touching_edge": sorted(name for name, label in labels.items() if label in at_edge),
+    }

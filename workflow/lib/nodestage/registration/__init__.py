@@ -1,0 +1,23 @@
+"""The arterial phase laid on the venous one: dense displacement sampling after DEEDS.
+
+Arrays are (z, y, x); spacing, displacement and positions are in mm, in the same order.
+"""
+
+from nodestage.registration.deform import register
+from nodestage.registration.field import Field, identity
+from nodestage.registration.phases import align, carry_mask, to_study_grid
+from nodestage.registration.settings import COARSE, FULL
+from nodestage.registration.store import read_field, write_field
+
+__all__ = [
+    "COARSE",
+    "FULL",
+    "Field",
+    "align",
+    "carry_mask",
+    "identity",
+    "read_field",
+    "register",
+    "to_study_grid",
+    "write_field",
+]

@@ -1,0 +1,230 @@
+"""A displacement field, kept as an affine and a grid of B-spline coefficients."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from nodestage.registration import bands, sampling
+
+SLAB = 16  # slices evaluated at a time: a whole dense field of a full-size CT is 0.9 GB
+NOTHING = np.zeros((0, 0, 0), np.uint8)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where each point of the fixed image lies in the moving one.
+
+    A point p of the fixed grid, in mm from its first voxel's center, goes to
+    affine(p + u(p)), in mm from the same place; u is a uniform cubic B-spline.
+
+    Attributes
+    ----------
+    shape, spacing : of the fixed grid, (z, y, x), mm
+    affine : float64 (3, 4), mm to mm, rows and columns in the order z, y, x
+    coefficients : float32 (3, z, y, x), mm, of u
+    first, pace : mm of the first control point and between them, (z, y, x)
+    quality : similarities, `before`, `affine`, `after`, `chance`, and other facts
+    """
+
+    shape: tuple
+    spacing: tuple
+    affine: np.ndarray
+    coefficients: np.ndarray
+    first: tuple
+    pace: tuple
+    quality: dict = field(default_factory=dict)
+
+    def shifts(self, step=SLAB):
+        """u in slabs: (first slice, last slice, float32 (3, slices, y, x) in mm)."""
+        grid = self.coefficients.shape[1:]
+        rules = [
+            bands.spline(
+                grid[a], self.pace[a], self.first[a], np.arange(self.shape[a]) * self.spacing[a]
+            )
+            for a in range(3)
+        ]
+        still = not self.coefficients.any()
+        for low in range(0, self.shape[0], step):
+            high = min(low + step, self.shape[0])
+            if still:
+                yield low, high, np.zeros((3, high - low, *self.shape[1:]), np.float32)
+                continue
+            out = bands.along(self.coefficients, 1, rules[0][0][low:high], rules[0][1][low:high])
+            out = bands.along(out, 2, *rules[1])
+            yield low, high, bands.along(out, 3, *rules[2])
+
+    @property
+    def displacement(self):
+        """float32 (z, y, x, 3): what to add to a fixed point (mm; components z, y, x)."""
+        out = np.empty((*self.shape, 3), np.float32)
+        linear, offset = self.affine[:, :3], self.affine[:, 3]
+        axes = [np.arange(n) * s for n, s in zip(self.shape, self.spacing, strict=True)]
+        change = linear - np.eye(3)
+        for low, high, u in self.shifts():
+            for c in range(3):
+                rigid = (
+                    offset[c]
+                    + change[c, 0] * axes[0][low:high, None, None]
+                    + change[c, 1] * axes[1][None, :, None]
+                    + change[c, 2] * axes[2][None, None, :]
+                )
+                for k in range(3):
+                    rigid = rigid + linear[c, k] * u[k]
+                out[low:high, :, :, c] = rigid
+        return out
+
+    def move(self, points):
+        """Fixed points (n, 3) in mm, (z, y, x), to their places in the moving image."""
+        return (points + self.bend(points)) @ self.affine[:, :3].T + self.affine[:, 3]
+
+    def warp(self, image, fill=-1024, spacing=None, origin=(0.0, 0.0, 0.0)):
+        """The moving image on the fixed grid, linear; `fill` where it has no value.
+
+        `spacing` and `origin` (z, y, x; mm) say where the image's voxels lie if not on
+        the fixed grid. Integer images stay integer.
+        """
+        out, _ = self.warp_known(image, fill, spacing, origin)
+        if np.issubdtype(np.asarray(image).dtype, np.integer):
+            return np.rint(out).astype(np.asarray(image).dtype)
+        return out
+
+    def warp_known(self, image, fill=-1024, spacing=None, origin=(0.0, 0.0, 0.0), valid=None):
+        """As `warp`, float32, and a uint8 array that is 1 where the moving image has a value."""
+        source = np.ascontiguousarray(image, np.float32)
+        out = np.empty(self.shape, np.float32)
+        known = np.empty(self.shape, np.uint8)
+        valid = NOTHING if valid is None else np.ascontiguousarray(valid, np.uint8)
+        pace = np.array(spacing or self.spacing, float)
+        for low, high, u in self.shifts():
+            sampling.image(
+                source, valid, np.array(origin, float), pace, u, low, np.array(self.spacing, float),
+                self.affine, np.float32(fill), out[low:high], known[low:high],
+            )  # fmt: skip
+        return out, known
+
+    def warp_labels(self, mask, spacing=None, origin=(0.0, 0.0, 0.0)):
+        """A moving label map on the fixed grid: label by label linear, then the largest."""
+        mask = np.asarray(mask)
+        source = np.ascontiguousarray(mask, np.uint16)
+        pace = spacing or self.spacing
+        out = np.empty(self.shape, np.uint16)
+        share = np.empty((0, 0, 0), np.float32)
+        for low, high, u in self.shifts():
+            sampling.labels(
+                source, np.array(origin, float), np.array(pace, float), u, low,
+                np.array(self.spacing, float), self.affine, _split(self.spacing, pace), -1, out[low:high], share,
+            )  # fmt: skip
+        return out.astype(mask.dtype)
+
+    def label_share(self, mask, label, spacing, origin, region):
+        """How much of each fixed voxel in `region` (three slices) one label of a mask fills.
+
+        float32 (z, y, x) of the region's shape, 0 to 1.
+        """
+        source = np.ascontiguousarray(mask, np.uint16)
+        axes = [np.arange(r.start, r.stop) * s for r, s in zip(region, self.spacing, strict=True)]
+        size = tuple(len(a) for a in axes)
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        u = np.moveaxis(self.bend(points).reshape(*size, 3), -1, 0)
+        # The loop counts from the region's own corner.
+        affine = self.affine.copy()
+        affine[:, 3] += affine[:, :3] @ np.array([a[0] for a in axes])
+        share = np.empty(size, np.float32)
+        sampling.labels(
+            source, np.array(origin, float), np.array(spacing, float),
+            np.ascontiguousarray(u, np.float32), 0, np.array(self.spacing, float), affine,
+            _split(self.spacing, spacing), label, np.empty((0, 0, 0), np.uint16), share,
+        )  # fmt: skip
+        return share
+
+    def jacobian(self, every=1):
+        """Determinant of the transform at every voxel, float32 (z, y, x); at or below 0 it folds.
+
+        From the exact derivatives of the spline. `every` takes each n-th voxel only.
+        """
+        axes = [np.arange(0, n, every) * s for n, s in zip(self.shape, self.spacing, strict=True)]
+        scale = np.float32(np.linalg.det(self.affine[:, :3]))
+        out = np.full([len(a) for a in axes], scale, np.float32)
+        if not self.coefficients.any():
+            return out
+        grid = self.coefficients.shape[1:]
+        value, slope = (
+            [
+                bands.spline(grid[a], self.pace[a], self.first[a], axes[a], derivative)
+                for a in range(3)
+            ]
+            for derivative in (False, True)
+        )
+        for low in range(0, len(axes[0]), SLAB):
+            rows = slice(low, low + SLAB)
+            column = []
+            for along in range(3):  # du/dz, du/dy, du/dx, each (3, slices, y, x)
+                rule = [slope[a] if a == along else value[a] for a in range(3)]
+                d = bands.along(self.coefficients, 1, rule[0][0][rows], rule[0][1][rows])
+                d = bands.along(bands.along(d, 2, *rule[1]), 3, *rule[2])
+                d[along] += 1
+                column.append(d)
+            z, y, x = column
+            out[rows] *= (
+                z[0] * (y[1] * x[2] - y[2] * x[1])
+                - y[0] * (z[1] * x[2] - z[2] * x[1])
+                + x[0] * (z[1] * y[2] - z[2] * y[1])
+            )
+        return out
+
+    def folded(self):
+        """Share of voxels where the transform turns space inside out."""
+        return float(np.mean(self.jacobian() <= 0))
+
+    def affine_only(self):
+        """The same field without its B-spline."""
+        flat = np.zeros((3, 1, 1, 1), np.float32)
+        return Field(
+            self.shape, self.spacing, self.affine, flat, (0.0,) * 3, self.pace, self.quality
+        )
+
+    def inverse(self, iterations=20):
+        """Where each point of the moving grid lies in the fixed image (same grid)."""
+        back = np.linalg.inv(np.vstack([self.affine, [0, 0, 0, 1]]))[:3]
+        # Half the control spacing: the inverse of a spline is no spline of the same grid.
+        pace = [p / 2 for p in self.pace]
+        margin = 4
+        size = [
+            int(np.ceil((n - 1) * s / p)) + 1 + 2 * margin
+            for n, s, p in zip(self.shape, self.spacing, pace, strict=True)
+        ]
+        first = [-margin * p for p in pace]
+        axes = [f + np.arange(n) * p for f, n, p in zip(first, size, pace, strict=True)]
+        at = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        # p + u(p) = back(q), by fixed point: p = back(q) - u(p).
+        target = at @ back[:, :3].T + back[:, 3]
+        found = target.copy()
+        for _ in range(iterations):
+            found = target - self.bend(found)
+        # found = back(q + w), so that the inverse has this class's form.
+        w = (found - back[:, 3]) @ self.affine[:, :3].T - at
+        w = np.moveaxis(w.reshape(*size, 3), -1, 0)
+        coefficients = np.stack([ndimage.spline_filter(c, order=3, mode="mirror") for c in w])
+        return Field(
+            self.shape, self.spacing, back, coefficients.astype(np.float32), tuple(first),
+            tuple(pace), self.quality,
+        )  # fmt: skip
+
+    def bend(self, points):
+        """u at points (n, 3) in mm, (z, y, x): the field without its affine."""
+        points = np.ascontiguousarray(points, np.float64)
+        out = np.empty(points.shape, np.float64)
+        sampling.points(self.coefficients, np.array(self.first), np.array(self.pace), points, out)
+        return out
+
+
+def _split(spacing, finer):
+    """Into how many points along each axis a voxel is split to see all of a finer mask."""
+    return np.array([min(4, max(1, round(s / f))) for s, f in zip(spacing, finer, strict=True)])
+
+
+def identity(shape, spacing):
+    """The field that moves nothing."""
+    flat = np.zeros((3, 1, 1, 1), np.float32)
+    return Field(tuple(shape), tuple(spacing), np.eye(3, 4), flat, (0.0,) * 3, tuple(spacing))

@@ -1,0 +1,92 @@
+"""The lattice of one level: images brought to its spacing, and fields on its control grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodestage.registration import bands, costs, descriptors
+from nodestage.registration.field import Field
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Points `step` mm apart over the fixed grid, and control points over them.
+
+    The image is held `fine` times finer than the points, so that descriptors see what
+    lies between two displacements.
+    """
+
+    shape: tuple  # of the image
+    spacing: float  # of the image, mm
+    fine: int
+    cell: int  # points a control spacing
+
+    @property
+    def step(self):
+        return self.spacing * self.fine
+
+    @property
+    def pace(self):
+        return self.step * self.cell
+
+    @property
+    def first(self):
+        return (self.cell - 1) / 2 * self.step
+
+    @property
+    def points(self):
+        return tuple(-(-n // self.fine) for n in self.shape)
+
+    @property
+    def controls(self):
+        return costs.control_shape(self.points, self.cell)
+
+    def control_positions(self):
+        """float64 (nodes, 3), mm."""
+        axes = [self.first + np.arange(n) * self.pace for n in self.controls]
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+    def field(self, values, affine=None):
+        """A field whose B-spline coefficients are `values` (nodes, 3), in mm."""
+        grid = np.moveaxis(values.reshape(*self.controls, 3), -1, 0)
+        return Field(
+            self.shape,
+            (self.spacing,) * 3,
+            np.eye(3, 4) if affine is None else affine,
+            np.ascontiguousarray(grid, np.float32),
+            (self.first,) * 3,
+            (self.pace,) * 3,
+        )
+
+    def codes(self, image, valid):
+        found = descriptors.codes(image, valid, step=1)
+        return np.ascontiguousarray(found[:: self.fine, :: self.fine, :: self.fine])
+
+    def tissue(self, image):
+        """The image averaged to the control grid, float32 (z, y, x): what trees compare."""
+        return bands.resample(
+            image, (self.spacing,) * 3, self.controls, (self.pace,) * 3, (self.first,) * 3
+        )
+
+
+def over(shape, spacing, grid, step):
+    """The lattice for a control spacing and step (mm) over a grid of this shape and spacing."""
+    native = float(np.mean(spacing))
+    step = max(step, 0.5 * native)  # finer than half a voxel there is nothing to see
+    grid = max(grid, 2 * step)
+    fine = 2 if step / 2 >= 0.95 * native else 1
+    h = step / fine
+    size = tuple(
+        int(np.floor((n - 1) * s / h + 1e-6)) + 1 for n, s in zip(shape, spacing, strict=True)
+    )
+    return Lattice(size, h, fine, max(1, round(grid / step)))
+
+
+def bring(lattice, image, valid, spacing):
+    """An image (float32) and its valid voxels (uint8 or None) on the lattice."""
+    to = (lattice.spacing,) * 3
+    small = bands.resample(image, spacing, lattice.shape, to)
+    if valid is None:
+        return small, np.ones(lattice.shape, np.uint8)
+    known = bands.resample(valid, spacing, lattice.shape, to)
+    return small, (known > 0.99).astype(np.uint8)

@@ -1,0 +1,287 @@
+"""The two phases of a patient, and the masks drawn on them, on one study grid."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from nodestage.errors import InputError
+from nodestage.registration import bands
+from nodestage.registration.deform import register
+from nodestage.registration.field import identity
+from nodestage.registration.settings import complete
+from nodestage.volumes import Volume, same_grid
+
+OUTSIDE = -1024  # HU where the arterial phase has no voxel
+SMALL_MM3 = 1500.0  # structures up to this volume (a node of 14 mm) keep their volume
+
+
+def to_study_grid(volume, spacing):
+    """The volume at `spacing` (z, y, x; mm), int16, over the same part of the patient.
+
+    Coarser axes are averaged (no aliasing), finer ones interpolated linearly. The grid is
+    centered on the old one, and as long as it to within half a voxel.
+    """
+    spacing = tuple(float(s) for s in spacing)
+    shape = tuple(
+        max(1, round(n * s / t))
+        for n, s, t in zip(volume.array.shape, volume.spacing, spacing, strict=True)
+    )
+    shift = tuple(
+        ((n - 1) * s - (m - 1) * t) / 2
+        for n, s, m, t in zip(volume.array.shape, volume.spacing, shape, spacing, strict=True)
+    )
+    if shape == volume.array.shape and np.allclose(spacing, volume.spacing, atol=1e-6):
+        return replace(volume, array=_int16(volume.array))
+    array = bands.resample(volume.array, volume.spacing, shape, spacing, shift)
+    direction = np.reshape(volume.direction, (3, 3))
+    origin = np.array(volume.origin) + direction @ np.array(shift[::-1])
+    return Volume(_int16(array), spacing, tuple(float(o) for o in origin), volume.direction)
+
+
+def align(arterial, venous, settings=None, patient="", threads=1):
+    """Lay the arterial phase on the venous one.
+
+    Parameters
+    ----------
+    arterial : Volume, any grid
+    venous : Volume on the study grid
+    settings : dict, any of `settings.FULL`
+    patient : code, for messages
+    threads : threads to use
+
+    Returns
+    -------
+    Volume : arterial on the venous grid, int16; -1024 outside its field of view
+    Field : from the venous grid into the arterial phase
+    dict : similarities, share of the grid that the arterial covers, folded share,
+        displacement, and `failed` with a `reason`. A failed registration's volume is
+        laid by position alone, its field the identity.
+
+    Raises
+    ------
+    InputError if the two don't overlap in space
+    """
+    chosen = complete(settings)
+    origin = _place(arterial, venous, patient, "arterial")
+    overlap = _overlap(arterial, venous, origin)
+    if min(overlap) <= 0:
+        axis = "zyx"[int(np.argmin(overlap))]
+        raise InputError(
+            f"{patient}: arterial and venous don't overlap in space: along {axis} their fields of "
+            f"view lie {-min(overlap):.0f} mm apart. Check that both come from the same examination, "
+            "or leave `arterial` empty to go on with the venous phase alone."
+        )
+    still = identity(venous.array.shape, venous.spacing)
+    source, pace, at = _not_finer(arterial, venous.spacing, origin)
+    laid, known = still.warp_known(source, OUTSIDE, pace, at)
+    field = register(
+        venous.array, laid, venous.spacing, valid_moving=known, threads=threads, **chosen
+    )
+    record = _record(field, chosen, float(known.mean()))
+    if record["failed"]:
+        field = still
+    else:
+        laid, known = field.warp_known(source, OUTSIDE, pace, at)
+    record["valid_share"] = float(known.mean())
+    return venous.with_array(_int16(laid)), field, record
+
+
+def _record(field, chosen, covered):
+    """What the registration did, and whether it can be believed."""
+    size = np.sqrt((_strided(field) ** 2).sum(axis=-1))
+    folded = field.folded()
+    stretch = np.linalg.svd(field.affine[:, :3], compute_uv=False)
+    quality = field.quality
+    record = {
+        "similarity": {k: quality[k] for k in ("before", "affine", "after", "chance")},
+        "overlap": quality["overlap"],
+        "covered_share": covered,
+        "folded_share": folded,
+        "displacement_mm": {
+            "mean": float(size.mean()),
+            "p95": float(np.percentile(size, 95)),
+            "max": float(size.max()),
+        },
+        "affine": field.affine.tolist(),
+    }
+    gain = (quality["after"] - quality["chance"]) / max(1e-6, 1 - quality["chance"])
+    reasons = []
+    if (
+        not np.isfinite(gain)
+        or covered < chosen["least_overlap"]
+        or quality["overlap"] < chosen["least_overlap"] / 2
+    ):
+        reasons.append(
+            f"the phases share {100 * min(covered, quality['overlap']):.0f} % of the venous grid "
+            f"(at least {100 * chosen['least_overlap']:.0f} % are needed)"
+        )
+    elif gain < chosen["least_likeness"]:
+        reasons.append(
+            f"the phases are no more alike than by chance (similarity {quality['after']:.3f}, "
+            f"by chance {quality['chance']:.3f})"
+        )
+    if quality["after"] < quality["affine"] - 1e-3:
+        reasons.append(
+            f"similarity after {quality['after']:.3f} is below that of the affine {quality['affine']:.3f}"
+        )
+    if folded > chosen["most_folded"]:
+        reasons.append(f"{100 * folded:.2f} % of the voxels fold")
+    if record["displacement_mm"]["p95"] > chosen["most_displacement_mm"]:
+        reasons.append(
+            f"implausible displacement ({record['displacement_mm']['p95']:.0f} mm at the 95th percentile)"
+        )
+    if stretch.max() > 1.3 or stretch.min() < 0.7 or np.linalg.det(field.affine[:, :3]) <= 0:
+        reasons.append(f"implausible affine (stretches {stretch.min():.2f} to {stretch.max():.2f})")
+    record["failed"] = bool(reasons)
+    record["reason"] = "; ".join(reasons)
+    return record
+
+
+def _strided(field):
+    """Displacement (n, 3) at every fourth voxel."""
+    axes = [np.arange(0, n, 4) * s for n, s in zip(field.shape, field.spacing, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return field.move(points) - points
+
+
+def carry_mask(mask, field, grid, patient="", role="mask"):
+    """A given mask on the study grid: label by label linear, then the largest.
+
+    Parameters
+    ----------
+    mask : Volume of labels, on the phase that it was drawn on
+    field : Field from `grid` into that phase, or None if drawn on the phase of the grid
+    grid : Volume on the study grid
+
+    Returns
+    -------
+    Volume on the study grid, of the mask's dtype
+
+    Where the study grid is coarser than the mask, each voxel takes the label that fills
+    most of it. A connected structure of at most 1,500 mm³ that would so lose voxels
+    takes those that it fills most, up to its own volume (times the field's change of
+    volume), from the background; a larger one is left as it is.
+    """
+    origin = _place(mask, grid, patient, role)
+    if field is None:
+        if same_grid(mask, grid):
+            return mask
+        field = identity(grid.array.shape, grid.spacing)
+    out = field.warp_labels(mask.array, mask.spacing, origin)
+    _keep_small(mask, field, grid, origin, out)
+    return grid.with_array(out)
+
+
+def _keep_small(mask, field, grid, origin, out):
+    """Give small structures that shrank their voxels back, in place."""
+    voxel_in, voxel_out = float(np.prod(mask.spacing)), float(np.prod(grid.spacing))
+    linear = np.linalg.inv(field.affine[:, :3])
+    for label in np.unique(mask.array):
+        if label == 0:
+            continue
+        parts, _ = ndimage.label(mask.array == label, structure=np.ones((3, 3, 3)))
+        for part, box in enumerate(ndimage.find_objects(parts), start=1):
+            inside = parts[box] == part
+            volume = inside.sum() * voxel_in
+            if volume > SMALL_MM3:
+                continue
+            window = tuple(slice(max(0, b.start - 1), b.stop + 1) for b in box)
+            alone = (parts[window] == part).astype(np.uint8)
+            corner = np.array([w.start for w in window]) * mask.spacing + origin
+            low, high, volume = _reach(
+                field, linear, corner, alone.shape, mask.spacing, grid, volume
+            )
+            if low is None:
+                continue
+            region = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+            share = field.label_share(alone, 1, mask.spacing, corner, region)
+            wanted = round(volume / voxel_out) or 1
+            mine = (out[region] == label) & (share > 0)
+            lacking = wanted - int(mine.sum())
+            if lacking <= 0:
+                continue
+            free = np.where((out[region] == 0), share, 0).ravel()
+            best = np.argsort(-free, kind="stable")[:lacking]
+            chosen = np.unravel_index(best[free[best] > 1e-3], share.shape)
+            out[region][chosen] = label
+
+
+def _reach(field, linear, corner, shape, spacing, grid, volume):
+    """The part of the grid from which a box of the mask can be seen, and its volume there."""
+    ends = np.stack(
+        np.meshgrid(
+            *[[c, c + (n - 1) * s] for c, n, s in zip(corner, shape, spacing, strict=True)],
+            indexing="ij",
+        ),
+        axis=-1,
+    ).reshape(-1, 3)
+    middle = ends.mean(axis=0)
+    target = (np.vstack([ends, middle]) - field.affine[:, 3]) @ linear.T
+    found = target.copy()
+    for _ in range(15):
+        found = target - field.bend(found)
+    pace = np.array(grid.spacing)
+    low = np.maximum(np.floor(found.min(axis=0) / pace) - 2, 0).astype(int)
+    high = np.minimum(np.ceil(found.max(axis=0) / pace) + 3, grid.array.shape).astype(int)
+    if (low >= high).any():
+        return None, None, 0.0
+    # Volume changes by the inverse of the determinant around the structure's middle.
+    h = 2.0
+    around = np.array([found[-1] + s * h * e for e in np.eye(3) for s in (1, -1)])
+    moved = field.move(around)
+    jac = np.stack([(moved[2 * k] - moved[2 * k + 1]) / (2 * h) for k in range(3)], axis=1)
+    return low, high, volume / max(0.2, float(np.linalg.det(jac)))
+
+
+def _place(volume, grid, patient, name):
+    """Position of the volume's first voxel from the grid's first, mm, (z, y, x)."""
+    if not np.allclose(volume.direction, grid.direction, atol=1e-4):
+        raise InputError(
+            f"{patient}: {name} and the study grid have different axes ({_axes(volume)} and "
+            f"{_axes(grid)}). Bring both to one orientation, as the cohort stage does."
+        )
+    direction = np.reshape(grid.direction, (3, 3))
+    between = direction.T @ (np.array(volume.origin) - np.array(grid.origin))
+    return between[::-1].copy()
+
+
+def _axes(volume):
+    return " ".join(f"{d:.3f}" for d in volume.direction)
+
+
+def _overlap(volume, grid, origin):
+    """Length (z, y, x), mm, that both fields of view share; below 0 the gap between them."""
+    found = []
+    for axis in range(3):
+        a, b = volume.spacing[axis], grid.spacing[axis]
+        start = max(origin[axis] - a / 2, -b / 2)
+        end = min(
+            origin[axis] + (volume.array.shape[axis] - 0.5) * a, (grid.array.shape[axis] - 0.5) * b
+        )
+        found.append(end - start)
+    return found
+
+
+def _not_finer(volume, spacing, origin):
+    """Array, spacing and first position, averaged along axes finer than `spacing`.
+
+    What is as coarse as the grid or coarser stays as it is, to be interpolated only once.
+    """
+    pace = [max(a, b) if b > 1.05 * a else a for a, b in zip(volume.spacing, spacing, strict=True)]
+    if np.allclose(pace, volume.spacing):
+        return volume.array, tuple(volume.spacing), tuple(origin)
+    small = to_study_grid(replace(volume, array=volume.array), pace)
+    shift = [
+        ((n - 1) * s - (m - 1) * t) / 2
+        for n, s, m, t in zip(
+            volume.array.shape, volume.spacing, small.array.shape, small.spacing, strict=True
+        )
+    ]
+    return small.array, small.spacing, tuple(np.array(origin) + shift)
+
+
+def _int16(array):
+    if array.dtype == np.int16:
+        return array
+    return np.clip(np.rint(array), -32768, 32767).astype(np.int16)

@@ -1,0 +1,61 @@
+"""What a registration can be told, with values for full size and for a coarse grid."""
+
+from nodestage.errors import InputError
+
+# One entry a level, coarse to fine. At 0.68 mm this reaches 45 mm beside the affine.
+FULL = {
+    # Affine: control spacing, displacement step and reach in steps, of each round.
+    "affine_grid_mm": [20.0, 16.0, 12.0],
+    "affine_step_mm": [6.0, 4.0, 3.0],
+    "affine_radius": [6, 5, 4],
+    # Then control-point spacing, quantisation of the search, its reach in steps.
+    "grid_mm": [16.0, 12.0, 8.0, 6.0, 4.0],
+    "step_mm": [4.0, 3.0, 2.0, 1.5, 1.0],
+    "radius": [6, 4, 3, 2, 2],
+    # Bits of descriptor that a change of displacement as large as the control spacing costs.
+    "regularisation": 60.0,
+    # Spanning trees averaged at each level; the first is the minimum one.
+    "trees": 2,
+    # What counts as failed.
+    "least_overlap": 0.1,
+    "least_likeness": 0.08,
+    "most_folded": 0.001,
+    "most_displacement_mm": 80.0,
+}
+
+COARSE = FULL | {
+    "affine_grid_mm": [20.0, 16.0],
+    "affine_step_mm": [6.0, 4.0],
+    "affine_radius": [5, 4],
+    "grid_mm": [16.0, 12.0, 8.0],
+    "step_mm": [4.0, 3.0, 2.0],
+    "radius": [5, 4, 2],
+}
+
+
+def complete(settings=None):
+    """Settings with what isn't given taken from FULL; raises InputError naming a wrong key."""
+    given = dict(settings or {})
+    unknown = sorted(set(given) - set(FULL))
+    if unknown:
+        raise InputError(
+            f"registration: unknown settings {', '.join(unknown)}; known are {', '.join(FULL)}."
+        )
+    merged = FULL | given
+    for part in (
+        ("affine_grid_mm", "affine_step_mm", "affine_radius"),
+        ("grid_mm", "step_mm", "radius"),
+    ):
+        lengths = {len(merged[key]) for key in part}
+        if len(lengths) != 1:
+            raise InputError(
+                f"registration: {', '.join(part)} need the same number of levels, found "
+                f"{', '.join(str(len(merged[key])) for key in part)}."
+            )
+        for grid, step in zip(merged[part[0]], merged[part[1]], strict=True):
+            if not 0 < step <= grid:
+                raise InputError(
+                    f"registration: a step of {step} mm does not fit a control spacing of {grid} mm "
+                    f"({part[1]}, {part[0]}); it must be above 0 and no larger."
+                )
+    return merged

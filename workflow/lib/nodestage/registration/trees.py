@@ -1,0 +1,208 @@
+"""The best displacement of every control point, exact on a spanning tree.
+
+Heinrich et al., TMI 2013: neighbours that look alike should move alike, so the control
+grid is thinned to the tree that joins the most similar neighbours, on which two passes of
+min-sum belief propagation find the optimum.
+"""
+
+import numpy as np
+from numba import njit
+
+
+def spanning_tree(values, seed=None):
+    """Minimum spanning tree of the control grid's six-neighbour graph.
+
+    Parameters
+    ----------
+    values : float32 (z, y, x), the image averaged to the control grid
+    seed : with a number, distances are multiplied by random factors: another good tree
+
+    Returns
+    -------
+    order : int64 (nodes,), root first, parents before children
+    parent : int64 (nodes,), -1 at the root
+    """
+    index = np.arange(values.size).reshape(values.shape)
+    one, two, weight = [], [], []
+    for axis in range(3):
+        a = [slice(None)] * 3
+        b = [slice(None)] * 3
+        a[axis], b[axis] = slice(None, -1), slice(1, None)
+        one.append(index[tuple(a)].ravel())
+        two.append(index[tuple(b)].ravel())
+        weight.append(np.abs(values[tuple(a)] - values[tuple(b)]).ravel())
+    one, two, weight = np.concatenate(one), np.concatenate(two), np.concatenate(weight)
+    if seed is not None:
+        typical = float(np.mean(weight)) + 1e-6
+        weight = (weight + typical) * np.random.default_rng(seed).random(weight.size)
+    by_weight = np.argsort(weight, kind="stable")
+    return _tree(one[by_weight], two[by_weight], values.size)
+
+
+@njit(cache=True, nogil=True)
+def _tree(one, two, nodes):
+    """Kruskal's tree over edges in order of weight, then breadth first from node 0's middle."""
+    leader = np.arange(nodes)
+    links = np.full((nodes, 6), -1, np.int64)
+    degree = np.zeros(nodes, np.int64)
+    for e in range(one.size):
+        a, b = one[e], two[e]
+        while leader[a] != a:
+            leader[a] = leader[leader[a]]
+            a = leader[a]
+        while leader[b] != b:
+            leader[b] = leader[leader[b]]
+            b = leader[b]
+        if a != b:
+            leader[a] = b
+            i, j = one[e], two[e]
+            links[i, degree[i]] = j
+            links[j, degree[j]] = i
+            degree[i] += 1
+            degree[j] += 1
+    order = np.empty(nodes, np.int64)
+    parent = np.full(nodes, -2, np.int64)
+    order[0] = nodes // 2
+    parent[nodes // 2] = -1
+    filled = 1
+    for i in range(nodes):
+        node = order[i]
+        for k in range(degree[node]):
+            other = links[node, k]
+            if parent[other] == -2:
+                parent[other] = node
+                order[filled] = other
+                filled += 1
+    return order, parent
+
+
+def best(cost, order, parent, start, step, weight):
+    """Displacement of every node with least total cost on the tree.
+
+    Minimises the sum of the nodes' costs and of weight × |difference of displacement|²
+    over the tree's edges, where the displacement is `start` plus the label's.
+
+    Parameters
+    ----------
+    cost : float32 (nodes, labels)
+    start : float32 (nodes, 3), mm, displacement found so far
+    step : float, mm between labels
+    weight : float, cost a mm²
+
+    Returns
+    -------
+    float32 (nodes, 3): mm to add to `start`, finer than the labels (fitted through the
+    neighbours of the least min-marginal)
+    """
+    width = round(cost.shape[1] ** (1 / 3))
+    belief = cost.copy()
+    message = np.empty_like(cost)
+    out = np.empty((cost.shape[0], 3), np.float32)
+    _min_sum(belief, message, order, parent, start, width, np.float32(step), np.float32(weight))
+    _read_off(belief, width, np.float32(step), out)
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _min_sum(belief, message, order, parent, start, width, step, weight):
+    """Min-marginals of all nodes, in place: up from the leaves, then down from the root."""
+    labels = belief.shape[1]
+    one = np.empty((width, width, width), np.float32)
+    two = np.empty((width, width, width), np.float32)
+    penalty = np.empty((3, width, width), np.float32)
+    for i in range(order.size - 1, 0, -1):
+        node = order[i]
+        above = parent[node]
+        one.reshape(-1)[:] = belief[node]
+        _penalties(start[above], start[node], step, weight, penalty)
+        _least(one, two, penalty)
+        flat, sent, up = one.reshape(-1), message[node], belief[above]
+        low = flat.min()
+        for k in range(labels):
+            sent[k] = flat[k] - low
+            up[k] += sent[k]
+    for i in range(1, order.size):
+        node = order[i]
+        above = parent[node]
+        flat, sent, up = one.reshape(-1), message[node], belief[above]
+        for k in range(labels):
+            flat[k] = up[k] - sent[k]
+        _penalties(start[node], start[above], step, weight, penalty)
+        _least(one, two, penalty)
+        low = flat.min()
+        down = belief[node]
+        for k in range(labels):
+            down[k] += flat[k] - low
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _penalties(to, of, step, weight, penalty):
+    """penalty[axis, j, i]: cost of label j at one end and i at the other."""
+    width = penalty.shape[1]
+    for axis in range(3):
+        offset = to[axis] - of[axis]
+        for j in range(width):
+            for i in range(width):
+                d = (i - j) * step + offset
+                penalty[axis, j, i] = weight * d * d
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _least(one, two, penalty):
+    """Distance transform of `one` under the quadratic penalty, axis by axis, in place.
+
+    With few labels along an axis, trying all pairs in whole vector registers is faster
+    than the lower envelope of parabolas, which branches.
+    """
+    width = one.shape[0]
+    square = width * width
+    a, b = one.reshape(width, square), two.reshape(width, square)
+    turned = one.reshape(square, width)
+    for axis in range(3):
+        for i in range(width):
+            row, source, p = b[i], a[0], penalty[axis, 0, i]
+            for k in range(square):
+                row[k] = source[k] + p
+            for j in range(1, width):
+                source, p = a[j], penalty[axis, j, i]
+                for k in range(square):
+                    value = source[k] + p
+                    row[k] = value if value < row[k] else row[k]
+        # The next axis comes first, so that every pass runs along whole rows.
+        for k in range(square):
+            for i in range(width):
+                turned[k, i] = b[i, k]
+
+
+@njit(cache=True, nogil=True)
+def _read_off(belief, width, step, out):
+    """The least label, moved between labels by a V through its neighbours along each axis."""
+    radius = width // 2
+    strides = (width * width, width, 1)
+    for node in range(belief.shape[0]):
+        values = belief[node]
+        at = 0
+        for k in range(values.size):
+            if values[k] < values[at]:
+                at = k
+        # Of equally good labels the least displacement: flat tissue stays where it is.
+        least, nearest = values[at], 3 * width * width
+        for k in range(values.size):
+            if values[k] <= least:
+                z, y, x = (
+                    k // strides[0] - radius,
+                    (k // width) % width - radius,
+                    k % width - radius,
+                )
+                if z * z + y * y + x * x < nearest:
+                    nearest = z * z + y * y + x * x
+                    at = k
+        for axis in range(3):
+            place = (at // strides[axis]) % width
+            shift = np.float32(0)
+            if 0 < place < width - 1:
+                before, after = values[at - strides[axis]], values[at + strides[axis]]
+                rise = max(before, after) - values[at]
+                if rise > 0:
+                    shift = np.float32(0.5) * (before - after) / rise
+            out[node, axis] = (place - radius + shift) * step

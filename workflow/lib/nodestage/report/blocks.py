@@ -1,0 +1,324 @@
+"""Tables of a page, from rows of the statistics, ready for the templates."""
+
+import string
+
+from markupsafe import Markup
+
+from nodestage.figures import style
+from nodestage.report import numbers
+from nodestage.report.sources import Cell
+
+MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
+
+TEXT_COLUMNS = {
+    "patient", "center", "instance", "characteristic", "level", "value", "discovery", "group", "fold",
+    "source",
+}
+"""Columns whose cells are names even where they look like numbers."""
+
+TESTS = (
+    "p_bootstrap",
+    "p_delong",
+    "p_delong_stratified",
+    "p_mcnemar",
+    "p_holm",
+    "detectable_difference",
+    "p_wilcoxon_bootstrap",
+)
+"""Columns of comparisons.tsv that a table shows, the paper's own test last."""
+
+HEADS = {
+    "n": "n",
+    "low": "95 % CI, low",
+    "high": "95 % CI, high",
+    "p_bootstrap": "p, paired bootstrap",
+    "z_delong": "z, DeLong",
+    "p_delong": "p, DeLong",
+    "p_delong_stratified": "p, DeLong by fold",
+    "p_mcnemar": "p, McNemar",
+    "p_wilcoxon_bootstrap": "p, Wilcoxon on bootstrap †",
+    "p_holm": "p, Holm",
+    "auc": "AUC",
+    "asd_mm": "ASD, mm",
+    "hd_mm": "HD, mm",
+    "hd95_mm": "HD95, mm",
+    "prediction_low": "95 % prediction, low",
+    "prediction_high": "95 % prediction, high",
+    "detectable_difference": "Smallest detectable",
+    "holm": "Holm",
+    "wilcoxon_bootstrap": "Wilcoxon on bootstrap †",
+    "pt_stage": "pT",
+    "pn_stage": "pN",
+    "tumor_size_cm": "Tumor size, cm",
+    "ct_reported": "CT report",
+    "p_dice": "p, Dice",
+    "p_f": "p, F",
+    "tau2": "τ²",
+    "i2": "I²",
+    "q": "Q",
+    "p_q": "p of Q",
+    "f": "F",
+    "d_min": "d min, mm",
+    "d_max": "d max, mm",
+}
+
+
+KINDS = {
+    "method": "methods",
+    "reference": "methods",
+    "metric": "metrics",
+    "basis": "bases",
+    "structure": "structures",
+    "organ": "structures",
+    "variant": "variants",
+}
+"""Columns whose cells have a reader's name in words.yaml."""
+
+
+class Notes:
+    """Footnotes of one table: the same text gets the same letter."""
+
+    def __init__(self):
+        self.texts = []
+
+    def mark(self, text):
+        """A raised letter that points to the note; nothing for an empty text."""
+        if not text:
+            return Markup("")
+        if text not in self.texts:
+            self.texts.append(text)
+        return Markup('<sup class="mark">{}</sup>').format(self._letter(self.texts.index(text)))
+
+    def lines(self):
+        return [(self._letter(i), text) for i, text in enumerate(self.texts)]
+
+    @staticmethod
+    def _letter(i):
+        letters = string.ascii_lowercase
+        return letters[i] if i < 26 else letters[i // 26 - 1] + letters[i % 26]
+
+
+def performance(rows, metrics=MAIN_METRICS):
+    """Rows of performance.tsv as one block a basis: a line a method, a column a metric.
+
+    Returns
+    -------
+    list of {basis, columns: [label], lines: [{label, main, n, positives, cells}], notes}
+    """
+    blocks = []
+    for basis in style.ordered("bases", rows.values("basis")):
+        within = rows.where(basis=basis)
+        present = [m for m in metrics if within.where(metric=m)]
+        if not present:
+            continue
+        notes = Notes()
+        lines = [
+            _performance_line(method, within.where(method=method), present, notes)
+            for method in style.ordered("methods", within.values("method"))
+        ]
+        blocks.append(
+            {
+                "basis": style.name("bases", basis),
+                "columns": [style.name("metrics", m) for m in present],
+                "lines": lines,
+                "notes": notes.lines(),
+            }
+        )
+    return blocks
+
+
+def further_metrics(rows):
+    """The metrics of performance.tsv that aren't among the main five, in order."""
+    return style.ordered("metrics", [m for m in rows.values("metric") if m not in MAIN_METRICS])
+
+
+def _performance_line(method, rows, metrics, notes):
+    cells, counts = [], []
+    for metric in metrics:
+        found = rows.where(metric=metric)
+        if not found:
+            cells.append(Markup("–"))
+            continue
+        row = found[0]
+        counts.append((row["n"], row["positives"]))
+        digits = numbers.digits_for(row["n"].number)
+        cell = numbers.show(row["estimate"], digits)
+        if row["sd"].defined:
+            cell += Markup(" ± {}").format(numbers.show(row["sd"], digits))
+        if row["estimate"].defined:
+            cell += Markup(" {}").format(numbers.interval(row, digits=digits))
+            cell += _second_lines(row, digits)
+        cell += notes.mark(row["note"].text)
+        cells.append(cell)
+    n, positives = counts[0] if counts else (Cell(), Cell())
+    if len({(a.text, b.text) for a, b in counts}) > 1:
+        listed = ", ".join(
+            f"{style.name('metrics', m)} n = {a.text}" for m, (a, _) in zip(metrics, counts, strict=False)
+        )
+        mark = notes.mark(f"n differs between metrics: {listed}.")
+    else:
+        mark = Markup("")
+    return {
+        "label": style.name("methods", method),
+        "main": method == "combined",
+        "n": numbers.show_count(n) + mark,
+        "positives": numbers.show_count(positives),
+        "cells": cells,
+    }
+
+
+def _second_lines(row, digits):
+    """What stands small under an estimate: other intervals, and the patients without a score."""
+    found = Markup("")
+    delong = numbers.interval(row, "low_delong", "high_delong", digits)
+    if delong:
+        found += Markup('<span class="second">DeLong {}</span>').format(delong)
+    # An interval without width is no interval: the exact one says what the counts allow.
+    if row["low"].defined and row["low"].number == row["high"].number:
+        exact = numbers.interval(row, "low_exact", "high_exact", digits)
+        if exact:
+            found += Markup('<span class="second">exact {}</span>').format(exact)
+    if row["all_patients"].defined and row["worst_case"].defined:
+        found += Markup('<span class="second">all patients {}, worst case {}</span>').format(
+            numbers.show(row["all_patients"], digits), numbers.show(row["worst_case"], digits)
+        )
+    return found
+
+
+def comparisons(rows, primary):
+    """Rows of comparisons.tsv as one block a metric, the declared comparison first.
+
+    Returns
+    -------
+    list of {metric, main, columns, lines: [{label, main, cells}], notes}
+    """
+    metrics = style.ordered("metrics", rows.values("metric"))
+    metrics.sort(key=lambda metric: metric != primary["metric"])
+    blocks = []
+    for metric in metrics:
+        notes, lines = Notes(), []
+        within = sorted(rows.where(metric=metric), key=lambda row: not _is_primary(row))
+        tests = [c for c in TESTS if any(row.text(c) for row in within)]
+        ours = within[0].text("method")
+        shared = all(row.text("method") == ours for row in within)
+        for row in within:
+            digits = numbers.digits_for(row["n"].number)
+            difference = numbers.show(row["difference"], digits)
+            if row["difference"].defined:
+                difference += Markup(" {}").format(numbers.interval(row, digits=digits))
+            difference += notes.mark(row["note"].text)
+            label = style.name("methods", row.text("reference"))
+            if not shared:
+                label = f"{style.name('methods', row.text('method'))} minus {label}"
+            lines.append(
+                {
+                    "label": label,
+                    "main": _is_primary(row),
+                    "cells": [difference, numbers.show_count(row["n"])]
+                    + [_test(row[c], digits) for c in tests],
+                }
+            )
+        blocks.append(
+            {
+                "metric": style.name("metrics", metric),
+                "first": f"{style.name('methods', ours)} minus …" if shared else "Pair",
+                "main": metric == primary["metric"],
+                "columns": ["Difference [95 % CI]", "n shared"] + [head(c) for c in tests],
+                "lines": lines,
+                "notes": notes.lines(),
+            }
+        )
+    return blocks
+
+
+def _test(cell, digits):
+    if not cell.text:
+        return Markup("–")
+    return numbers.show_p(cell) if cell.column.startswith("p_") else numbers.show(cell, digits)
+
+
+def subgroups(rows):
+    """Rows of subgroups.tsv as one block a method: a line a group, a column a metric.
+
+    Returns
+    -------
+    list of {method, columns, lines: [{subgroup, group, n, positives, cells}], notes}
+    """
+    found = []
+    for method in style.ordered("methods", rows.values("method")):
+        within = rows.where(method=method)
+        metrics = style.ordered("metrics", within.values("metric"))
+        notes, lines = Notes(), []
+        for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
+            part = within.where(subgroup=key[0], group=key[1])
+            line = _performance_line(method, part, metrics, notes)
+            lines.append({**line, "subgroup": head(key[0]), "group": key[1]})
+        found.append(
+            {
+                "method": style.name("methods", method),
+                "columns": [style.name("metrics", m) for m in metrics],
+                "lines": lines,
+                "notes": notes.lines(),
+            }
+        )
+    return found
+
+
+def _is_primary(row):
+    return row.text("primary") in ("1", "True", "true", "yes")
+
+
+def table(rows, hide=(), heads=None):
+    """Any table: every column that holds something, names in words, numbers rounded.
+
+    Parameters
+    ----------
+    rows : Rows
+    hide : columns left out
+    heads : {column: words}, over `HEADS`
+    """
+    heads = heads or {}
+    columns = [c for c in rows.columns if c not in hide and any(row.text(c) for row in rows)]
+    return {
+        "columns": [heads.get(c) or head(c) for c in columns],
+        "numeric": [_is_numeric(rows, c) for c in columns],
+        "lines": [[_cell(row[c]) for c in columns] for row in rows],
+        "absent": rows.absent,
+    }
+
+
+def head(column):
+    """A column's name as a reader's words."""
+    return HEADS.get(column, column.replace("_", " ").capitalize())
+
+
+def _is_numeric(rows, column):
+    cells = [row[column] for row in rows if row.text(column)]
+    return column not in TEXT_COLUMNS and bool(cells) and all(cell.defined for cell in cells)
+
+
+def _cell(cell):
+    kind = KINDS.get(cell.column)
+    if kind and cell.text in style.words()[kind]:
+        return style.name(kind, cell.text)
+    if cell.column.startswith("p_") and cell.defined:
+        return numbers.show_p(cell)
+    return numbers.show_any(cell, TEXT_COLUMNS)
+
+
+def facts_table(rows):
+    """A table of dicts from the facts of a run (truth, timings), through the same door."""
+    from nodestage.report.sources import Row, Rows
+
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    made = [
+        Row({k: Cell(_text(v), "facts", i, k) for k, v in row.items()})
+        for i, row in enumerate(rows, start=1)
+    ]
+    return table(Rows(made, "facts", columns))
+
+
+def _text(value):
+    if value is None or value != value:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)

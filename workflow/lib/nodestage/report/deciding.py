@@ -1,0 +1,37 @@
+"""The lymph node that decided, and the nodes as overlays."""
+
+import numpy as np
+
+from nodestage import tables
+
+SHOWN = (
+    "volume_mm3",
+    "short_axis_mm",
+    "p_positive",
+    "station",
+    "nearest_structure",
+    "distance_mm",
+    "measured_by",
+)
+
+
+def overlays(instances, rows, threshold=0.5):
+    """Masks of the nodes called positive and negative.
+
+    Parameters
+    ----------
+    instances : integer array (z, y, x), numbered from 1
+    rows : the patient's rows of the instance table, with `instance` and `p_positive`
+    """
+    positive = {int(r["instance"]) for r in rows if tables.number(r["p_positive"]) >= threshold}
+    called = np.zeros(int(instances.max(initial=0)) + 1, bool)
+    called[[i for i in positive if i < len(called)]] = True
+    found = called[instances]
+    return {"nodes_positive": found, "nodes_negative": (instances > 0) & ~found}
+
+
+def node(rows, threshold=0.5):
+    """The largest node called positive, as the report shows it; {} where there is none."""
+    positive = [r for r in rows if tables.number(r["p_positive"]) >= threshold]
+    largest = max(positive, key=lambda r: tables.number(r["volume_mm3"]), default=None)
+    return {column: largest.get(column, "") for column in SHOWN} if largest else {}

@@ -1,0 +1,150 @@
+"""What a report needs beyond the statistics: records, scores and versions, gathered for its pages."""
+
+from importlib import metadata
+from pathlib import Path
+
+from nodestage import files, tables
+from nodestage.report import gallery as galleries
+
+SOFTWARE = ("nodestage", "snakemake", "nnunetv2", "torch", "pyradiomics", "SimpleITK", "scikit-learn")
+
+
+def of_center(known, predictions, registration, intake, gallery, manifest):
+    """The facts of a center's page.
+
+    Parameters
+    ----------
+    known : what the study says of the run (`Study.facts`)
+    predictions : {method: {patient: row}}, see `predictions`
+    registration, intake : {patient: record}, see `records`
+    gallery : file that `gallery.write` wrote
+    manifest : file of the frozen bundle
+    """
+    shown = galleries.read(gallery)
+    people = []
+    for row in known["rows"]:
+        patient = row["patient"]
+        record = registration.get(patient, {})
+        people.append(
+            {
+                **row,
+                "scores": {
+                    method: rows[patient] for method, rows in predictions.items() if patient in rows
+                },
+                "flags": flags(intake.get(patient, {}), record, known["reasons"].get(patient)),
+                "registration": record,
+                "deciding_node": shown.get(patient, {}).get("facts", {}).get("deciding_node", {}),
+            }
+        )
+    substituted = [p for p, record in registration.items() if record.get("substituted")]
+    return {
+        **{k: v for k, v in known.items() if k not in ("rows", "reasons")},
+        "patients": people,
+        "substituted": substituted,
+        **about_the_run(manifest),
+    }
+
+
+def of_study(known, manifest, truth=None, benchmarks=None):
+    """The facts of the study's page; `truth` is the evaluation table of a simulated study."""
+    found = {**known, **about_the_run(manifest)}
+    if truth:
+        found["truth"] = mean_dice(tables.read(truth))
+    if benchmarks:
+        found["timings"] = timings(benchmarks)
+    return found
+
+
+def about_the_run(manifest):
+    """Versions of what ran, and the digest that names the frozen model."""
+    return {
+        "versions": {name: metadata.version(name) for name in SOFTWARE if _installed(name)},
+        "model_digest": files.digest(manifest),
+    }
+
+
+def predictions(paths, role):
+    """{method: {patient: row}} that a center's page speaks of: tested, or the ensemble's.
+
+    Parameters
+    ----------
+    paths : results/predictions/{method}/{part}/{center}.tsv of all methods and parts
+    role : of the center; an external one is judged by its ensemble
+    """
+    found = {}
+    for path in map(Path, paths):
+        method, part = path.parts[-3:-1]
+        if (part == "ensemble") == (role == "external"):
+            rows = found.setdefault(method, {})
+            rows.update(
+                {r["patient"]: r for r in tables.read(path) if r["subset"] in ("test", "external")}
+            )
+    return found
+
+
+def records(paths):
+    """{patient: record} of files named results/{stage}/{patient}/{record}.json."""
+    found = {}
+    for path in map(Path, paths):
+        found.setdefault(path.parent.name, {}).update(
+            {path.stem: files.read_json(path)}
+            if path.stem in ("arterial", "venous")
+            else files.read_json(path)
+        )
+    return found
+
+
+def flags(intake, registration, reason):
+    """Sentences about what to look at in one patient."""
+    found = [reason] if reason else []
+    for phase, record in sorted(intake.items()):
+        found += [f"{phase}: {text}" for text in record.get("warnings", [])]
+    if registration.get("failed"):
+        found.append(f"registration: {registration.get('reason', 'failed')}")
+    found += [f"registration: {text}" for text in registration.get("warnings", [])]
+    if registration.get("substituted"):
+        found.append(f"the {registration['substituted']} phase stands in for the other")
+    return found
+
+
+def mean_dice(rows):
+    """Mean Dice of each structure, a row each, by center."""
+    centers = sorted({row["center"] for row in rows})
+    found = {}
+    for row in rows:
+        value = tables.number(row["dice"])
+        if value == value:  # undefined where neither the truth nor the prediction has a voxel
+            found.setdefault(row["structure"], {}).setdefault(row["center"], []).append(value)
+    return [
+        {"structure": structure}
+        | {c: sum(v) / len(v) if (v := by_center.get(c)) else None for c in centers}
+        for structure, by_center in found.items()
+    ]
+
+
+def timings(folder):
+    """Seconds and largest memory of each kind of job, from Snakemake's benchmark files."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*.tsv")):
+        stage = path.relative_to(folder).parts[0]
+        row = tables.read(path)[0]
+        entry = found.setdefault(stage, {"stage": stage, "jobs": 0, "seconds": 0.0, "peak_mb": 0.0})
+        entry["jobs"] += 1
+        entry["seconds"] += tables.number(row["s"])
+        entry["peak_mb"] = max(entry["peak_mb"], _megabytes(row["max_rss"]))
+    return [
+        {**entry, "seconds": round(entry["seconds"]), "peak_mb": round(entry["peak_mb"])}
+        for entry in found.values()
+    ]
+
+
+def _megabytes(text):
+    return 0.0 if text in ("", "-", "NA") else float(text)
+
+
+def _installed(name):
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

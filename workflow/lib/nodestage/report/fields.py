@@ -1,0 +1,179 @@
+"""What a run says about itself, in words: notices, methods and versions, checklist answers."""
+
+from nodestage.figures import style
+
+
+def notices(facts, role):
+    """Sentences that must not be overlooked, the weightiest first: [(kind, text)]."""
+    found = []
+    if facts.get("simulated"):
+        found.append(
+            (
+                "simulated",
+                "These patients are simulated: no number here says anything about real patients. "
+                + str(facts.get("effects") or ""),
+            )
+        )
+    if facts.get("inner_folds") == 0:
+        found.append(
+            (
+                "leak",
+                "Node volumes of training patients were measured by networks that had seen them "
+                "(inner_folds: 0): the fusion may rely on them too much.",
+            )
+        )
+    substituted = facts.get("substituted") or []
+    if substituted:
+        found.append(("substituted", substituted_words(substituted)))
+    for what in ("organs", "tumor"):
+        here, there = facts.get(f"{what}_source"), facts.get(f"discovery_{what}_source")
+        if role == "external" and here and there and here != there:
+            found.append(
+                (
+                    "source",
+                    f"The {what} masks of this center are {here}, those of the discovery center "
+                    f"{there}: part of any difference may come from that.",
+                )
+            )
+    found += [("warning", str(text)) for text in facts.get("warnings") or []]
+    return found
+
+
+def substituted_words(substituted):
+    if not substituted:
+        return "Every patient was analysed with both phases or left out."
+    count = len(substituted) if isinstance(substituted, (list, tuple)) else substituted
+    many = count != 1
+    return (
+        f"{count} patient{'s' if many else ''} lack{'' if many else 's'} a phase; the other one "
+        "stands in for it (substitute_phase)."
+    )
+
+
+def inner_words(facts):
+    inner, folds = facts.get("inner_folds"), facts.get("folds")
+    if inner is None:
+        return ""
+    if inner == 0:
+        return "Training patients’ node volumes measured in-sample (inner_folds: 0)."
+    outer = f" inside each of {folds} folds" if folds else ""
+    return f"Training patients’ node volumes measured by {inner}-fold inner cross-fitting{outer}."
+
+
+def methods(facts):
+    """[(term, description)] of the section on methods and versions."""
+    primary = facts["primary"]
+    versions = facts.get("versions") or {}
+    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    rows = [
+        ("Declared endpoint", primary_words(primary)),
+        (
+            "Model",
+            "Tumor network on nine slices (with the mask branch; global average and texture "
+            "encoding), joined by the volume of the largest node called positive; nodes segmented "
+            "with a distance-guided attention map.",
+        ),
+        (
+            "External scoring",
+            "Mean of the folds’ scores against the mean of the folds’ thresholds, both frozen "
+            "before any external patient was scored.",
+        ),
+        ("Inner folds", inner_words(facts)),
+        ("Pretrained weights", facts.get("pretrained")),
+        ("Organ masks", facts.get("organs_source")),
+        ("Tumor masks", facts.get("tumor_source")),
+        ("Missing phase", substituted_words(facts.get("substituted"))),
+        ("Intervals", "95 %, percentile bootstrap within each class; DeLong’s beside the AUC."),
+        (
+            "Tests",
+            "On the patients that both methods scored. † The paper’s own test, Wilcoxon on "
+            "bootstrap values, compares resamples of one cohort, so that its p falls with the "
+            "number of resamples: between two equally good models it comes out below 0.05 in "
+            "most cohorts. Read the paired bootstrap, DeLong and McNemar instead.",
+        ),
+        ("Seed", facts.get("seed")),
+        ("Config digest", facts.get("config_digest")),
+        ("Model digest", facts.get("model_digest")),
+        ("Software", listed),
+    ]
+    return [(term, "not recorded" if text in (None, "") else str(text)) for term, text in rows]
+
+
+def primary_words(primary):
+    metric = style.name("metrics", primary["metric"])
+    metric = metric if metric.isupper() else metric[0].lower() + metric[1:]
+    return (
+        f"{metric} of {style.name('methods', primary['method'])}, compared with "
+        f"{style.name('methods', primary['reference'])}; everything else is secondary"
+    )
+
+
+def checklist_fields(facts, role, center, counts, headline):
+    """Fields for the checklists of a page; a field that the run doesn't know is left out.
+
+    Parameters
+    ----------
+    counts : {n_sheet, n_analysed, positives, n_gallery, missing}
+    headline : str, the headline without markup
+    """
+    external = role == "external"
+    folds = facts.get("folds")
+    versions = facts.get("versions") or {}
+    centers = facts.get("centers")
+    threshold = (facts.get("threshold") or {}).get(facts["primary"]["method"])
+    fields = {
+        **counts,
+        "aim": (
+            "External evaluation of a frozen model."
+            if external
+            else "Development with nested cross-validation."
+        )
+        if role != "study"
+        else "Development in one center and evaluation in the others.",
+        "sources": "Simulated patients." if facts.get("simulated") else None,
+        "centers": (
+            f"{len(centers)} centers: {', '.join(str(c['center']) for c in centers)}; the setting "
+            "is for the authors."
+            if centers
+            else f"This page is about one center, {center}; the setting is for the authors."
+        ),
+        "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
+        "organs_source": facts.get("organs_source"),
+        "tumor_source": facts.get("tumor_source"),
+        "partitions": (
+            f"{folds} folds of the discovery center, training/validation/test by patient, "
+            "stratified by the outcome; external centers only for evaluation."
+            if folds
+            else None
+        ),
+        "model": "Described under “Methods and versions”; weights, plans and settings in the bundle.",
+        "interval_words": "95 % intervals by bootstrap within each class, DeLong beside the AUC.",
+        "predictions": (
+            "Mean of the folds’ scores, mean of the folds’ thresholds."
+            if external
+            else "Each patient by the model of the fold that held it back."
+        ),
+        "threshold": None if threshold in (None, "") else f"Threshold of the model: {threshold}.",
+        "substituted": substituted_words(facts.get("substituted")),
+        "software": (
+            "nodestage with " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + "."
+            if versions
+            else None
+        ),
+        "model_digest": facts.get("model_digest"),
+        "headline_plain": headline,
+        "primary": primary_words(facts["primary"]),
+        "pretrained": None
+        if facts.get("pretrained") in (None, "")
+        else f"Pretrained weights: {facts['pretrained']}.",
+        "training": (
+            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}; epochs and rates "
+            "in the config. " + inner_words(facts)
+            if facts.get("seed") is not None
+            else None
+        ),
+        "external": (
+            headline if external else "Each external center has a page of its own."
+        ),
+    }
+    return {k: v for k, v in fields.items() if v not in (None, "")}

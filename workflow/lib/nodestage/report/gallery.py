@@ -1,0 +1,283 @@
+"""Small pictures of one patient for the report: two phases, overlays to switch on and off.
+
+Pictures are axial slices in canonical orientation: the patient's right on the left side, front
+at the top, seen from the feet. Pixels are square and interpolated for display; nothing is
+measured on them. CT is stored as gray values that span `STORED_HU`; a page gets its windows
+from it by a linear filter. Every overlay is a picture of its own with a clear background.
+"""
+
+import base64
+import io
+import json
+
+import numpy as np
+from PIL import Image
+
+from nodestage import files
+
+STORED_HU = (-160.0, 400.0)
+"""HU at gray values 0 and 255."""
+
+WINDOWS = {
+    "soft": ("Soft tissue", -160, 240),
+    "arterial": ("Arterial", -100, 400),
+    "liver": ("Liver", 15, 165),
+}
+"""Window presets: name, lowest and highest HU. Each lies within `STORED_HU`."""
+
+FIELD_MM = 220.0
+"""Width and height of the part of the slice that is shown, around what decided."""
+
+SIDE_PIXELS = 288
+"""Pixels along the longer side of a picture."""
+
+BUDGET = 120_000
+"""Characters that all pictures of one patient may take in a page."""
+
+LAYERS = {
+    # name: color, opacity of the inside (0 to 255), dashed line
+    "map": ("#f98e09", 0, False),
+    "organs": ("#8ecbff", 0, False),
+    "tumor": ("#ffb000", 60, False),
+    "tumor_truth": ("#ffe08a", 0, True),
+    "nodes_negative": ("#2ee6c8", 0, False),
+    "nodes_positive": ("#ff4d5e", 90, False),
+    "truth_negative": ("#c9fff4", 0, True),
+    "truth_positive": ("#ffffff", 0, True),
+}
+"""Overlays from the lowest to the uppermost; others that are given lie above them."""
+
+OTHER = ("#d0a2ff", 50, False)
+
+
+def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None):
+    """Pictures of one patient.
+
+    Parameters
+    ----------
+    patient : str, study code
+    arterial, venous : arrays (z, y, x) of HU on the study grid; None where the phase is missing
+    overlays : {name: mask (z, y, x)}; names as in `LAYERS` or a user's own; `organs` is a label
+        map, the others are true where not 0
+    map : array (z, y, x) in [0, 1], the attention map, or None
+    spacing : (z, y, x), mm
+    facts : dict that a JSON file can hold, kept beside the pictures. `node_center` (z, y, x)
+        names a voxel of the node that decided and `tumor_slice` the slice of the tumor; left
+        out, they are the largest node called positive (else negative) and the slice with the
+        largest tumor area.
+
+    Returns
+    -------
+    {name: bytes}: `{view}.{phase}.jpg`, `{view}.{layer}.png` and `meta.json`, which lists the
+    views (slice, mm per pixel, phases, layers)
+    """
+    facts = dict(facts or {})
+    phases = {
+        name: array
+        for name, array in (("arterial", arterial), ("venous", venous))
+        if array is not None
+    }
+    if not phases:
+        return {"meta.json": _json({"patient": patient, "facts": facts, "views": []})}
+    layers = {name: np.asarray(mask) for name, mask in overlays.items() if mask is not None}
+    shape = next(iter(phases.values())).shape
+    for name, array in {**phases, **layers, **({} if map is None else {"map": map})}.items():
+        if array.shape != shape:
+            raise ValueError(f"{patient}: {name} has the shape {array.shape}, the CT {shape}")
+    views = _views(layers, shape, facts)
+    for quality in (88, 80, 70, 60, 45, 30):
+        panel, described = {}, []
+        for view in views:
+            pictures, about = _view(view, phases, layers, map, shape, spacing, quality)
+            panel.update(pictures)
+            described.append(about)
+        if sum(4 * len(data) / 3 for data in panel.values()) <= BUDGET:
+            break
+    panel["meta.json"] = _json(
+        {"patient": patient, "facts": facts, "views": described, "quality": quality}
+    )
+    return panel
+
+
+def write(path, panels):
+    """Write the panels of a center ({patient: panel}) as one JSON file, pictures in base64."""
+    entries = []
+    for panel in panels.values():
+        entry = json.loads(panel["meta.json"])
+        entry["pictures"] = {
+            name: base64.b64encode(data).decode("ascii")
+            for name, data in sorted(panel.items())
+            if name != "meta.json"
+        }
+        entries.append(entry)
+    files.write_json(path, {"stored_hu": list(STORED_HU), "patients": entries})
+
+
+def read(path):
+    """{patient: entry} of a file that `write` made; an entry has patient, facts, views, pictures."""
+    return {entry["patient"]: entry for entry in files.read_json(path)["patients"]}
+
+
+def _json(value):
+    return json.dumps(value, sort_keys=True, default=files._plain).encode("utf-8")
+
+
+def _views(layers, shape, facts):
+    """Which slices to show: dicts with name, z and the focus (y, x) in voxels."""
+    views = []
+    node = _node_center(layers, facts)
+    if node is not None:
+        views.append({"name": "node", "z": node[0], "focus": node[1:]})
+    elif np.any(layers.get("truth_positive", False)):
+        missed = _largest_center(layers["truth_positive"])
+        views.append({"name": "missed", "z": missed[0], "focus": missed[1:]})
+    tumor = layers.get("tumor", layers.get("tumor_truth"))
+    if tumor is not None and np.any(tumor):
+        z = facts.get("tumor_slice")
+        z = int(np.argmax((tumor > 0).sum(axis=(1, 2)))) if z is None else int(z)
+        inside = np.argwhere(tumor[z] > 0)
+        focus = inside.mean(axis=0) if len(inside) else np.argwhere(tumor > 0)[:, 1:].mean(axis=0)
+        if views and views[0]["z"] == z:
+            views[0]["name"] += "_tumor"
+        else:
+            views.append({"name": "tumor", "z": z, "focus": (float(focus[0]), float(focus[1]))})
+    if not views:
+        z = shape[0] // 2
+        views.append({"name": "middle", "z": z, "focus": (shape[1] / 2, shape[2] / 2)})
+    return views
+
+
+def _node_center(layers, facts):
+    if facts.get("node_center") is not None:
+        z, y, x = facts["node_center"]
+        return int(round(z)), float(y), float(x)
+    for name in ("nodes_positive", "nodes_negative"):
+        if np.any(layers.get(name, False)):
+            return _largest_center(layers[name])
+    return None
+
+
+def _largest_center(mask):
+    """(z, y, x) in the largest 26-connected part: its slice of the largest area, its middle there."""
+    import cc3d
+
+    parts, count = cc3d.connected_components(
+        np.ascontiguousarray(mask > 0), connectivity=26, return_N=True
+    )
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    part = parts == 1 + int(np.argmax(sizes))
+    z = int(np.argmax(part.sum(axis=(1, 2))))
+    y, x = np.argwhere(part[z]).mean(axis=0)
+    return z, float(y), float(x)
+
+
+def _view(view, phases, layers, attention, shape, spacing, quality):
+    """Pictures of one slice and what a page must know about them."""
+    rows, columns = _crop(view["focus"], shape, spacing)
+    height_mm = (rows.stop - rows.start) * spacing[1]
+    width_mm = (columns.stop - columns.start) * spacing[2]
+    mm = max(height_mm, width_mm) / SIDE_PIXELS
+    size = (max(1, round(width_mm / mm)), max(1, round(height_mm / mm)))
+    place = (view["z"], rows, columns)
+    pictures = {}
+    for phase, volume in phases.items():
+        pictures[f"{view['name']}.{phase}.jpg"] = _jpeg(volume[place], size, quality)
+    if attention is not None:
+        pictures[f"{view['name']}.map.png"] = _heat(attention[place], size)
+    for name, mask in layers.items():
+        cut = mask[place]
+        if np.any(cut):
+            pictures[f"{view['name']}.{name}.png"] = _outline(
+                cut, size, *LAYERS.get(name, OTHER), by_label=name == "organs"
+            )
+    shown = {key.split(".")[1] for key in pictures}
+    known = [name for name in LAYERS if name in shown]
+    y, x = view["focus"]
+    about = {
+        "name": view["name"],
+        "slice": view["z"] + 1,
+        "slices": shape[0],
+        "mm_per_pixel": mm,
+        "width": size[0],
+        "height": size[1],
+        "focus": [
+            round(100 * (x + 0.5 - columns.start) / (columns.stop - columns.start), 1),
+            round(100 * (y + 0.5 - rows.start) / (rows.stop - rows.start), 1),
+        ],
+        "phases": list(phases),
+        "layers": known + sorted(shown - set(known) - set(phases)),
+    }
+    return pictures, about
+
+
+def _crop(focus, shape, spacing):
+    """Rows and columns of a field of `FIELD_MM` around the focus, within the image."""
+    cuts = []
+    for middle, length, step in zip(focus, shape[1:], spacing[1:], strict=True):
+        wanted = min(length, max(1, round(FIELD_MM / step)))
+        start = min(max(0, round(middle - wanted / 2)), length - wanted)
+        cuts.append(slice(start, start + wanted))
+    return cuts
+
+
+def _gray(cut):
+    low, high = STORED_HU
+    return np.clip((np.asarray(cut, np.float32) - low) / (high - low) * 255, 0, 255)
+
+
+def _jpeg(cut, size, quality):
+    """A slice in HU as JPEG of `size` (width, height)."""
+    picture = Image.fromarray(_gray(cut)).resize(size, Image.Resampling.BICUBIC)
+    picture = Image.fromarray(np.clip(np.rint(np.asarray(picture)), 0, 255).astype(np.uint8))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
+def _smooth(mask, size):
+    """A mask on the picture's pixels, its stairs smoothed."""
+    picture = Image.fromarray(mask.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(picture) >= 0.5
+
+
+def _outline(cut, size, tint, inside, dashed, by_label):
+    """A mask as a line of two pixels, its inside filled with opacity `inside`."""
+    labels = np.unique(cut[cut > 0]) if by_label else [None]
+    drawn = np.zeros(size[::-1], np.uint8)
+    for label in labels:
+        mask = np.pad(_smooth(cut > 0 if label is None else cut == label, size), 2)
+        core = mask.copy()
+        for _ in range(1 if by_label else 2):
+            core = (
+                core
+                & np.roll(core, 1, 0) & np.roll(core, -1, 0)
+                & np.roll(core, 1, 1) & np.roll(core, -1, 1)
+            )
+        line, core = (mask & ~core)[2:-2, 2:-2], core[2:-2, 2:-2]
+        if dashed:
+            y, x = np.indices(line.shape)
+            line = line & ((x + y) // 4 % 2 == 0)
+        drawn[core & (drawn == 0)] = 1
+        drawn[line] = 2
+    rgb = tuple(int(tint[i : i + 2], 16) for i in (1, 3, 5))
+    return _palette_png(drawn, [(0, 0, 0), rgb, rgb], [0, inside, 235], bits=2)
+
+
+def _heat(cut, size, steps=16):
+    """The map as glowing colors; clear where it is 0."""
+    from matplotlib import colormaps
+
+    picture = Image.fromarray(np.asarray(cut, np.float32)).resize(size, Image.Resampling.BILINEAR)
+    drawn = np.clip(np.rint(np.asarray(picture) * (steps - 1)), 0, steps - 1).astype(np.uint8)
+    tints = colormaps["inferno"](np.linspace(0.15, 0.9, steps))[:, :3]
+    colors = [tuple(int(round(255 * part)) for part in tint) for tint in tints]
+    opacity = [0] + [70 + round(50 * step / (steps - 1)) for step in range(1, steps)]
+    return _palette_png(drawn, colors, opacity, bits=4)
+
+
+def _palette_png(indices, colors, opacity, bits):
+    picture = Image.frombytes("P", indices.shape[::-1], np.ascontiguousarray(indices).tobytes())
+    picture.putpalette([part for color in colors for part in color])
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", transparency=bytes(opacity), bits=bits, optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,443 @@
+"""The pages: one for each center, one for the study. Each is a single file without requests."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from nodestage import figures, files
+from nodestage.figures import style
+from nodestage.report import blocks, checklists, fields, flow, gallery, headline, patients
+from nodestage.report import numbers as shown
+from nodestage.report.sources import load
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
+
+REGISTRATION = (
+    "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 would "
+    "be the same everywhere. Red: flagged, look at the overlays with both phases."
+)
+
+STUDY_TABLES = (
+    ("table_1.tsv", "Table I", "Patients and tumors of each center"),
+    ("table_2.tsv", "Table II", "Distances of lymph nodes to organs and vessels"),
+    ("table_3.tsv", "Table III", "Segmentation of organs and vessels"),
+    ("table_pdac.tsv", "Tumor", "Segmentation of the tumor"),
+    ("table_4.tsv", "Table IV", "Lymph nodes as instances: positive or negative"),
+    ("table_5.tsv", "Table V", "Lymph nodes: segmentation and detection"),
+    ("node_recall.tsv", "Beside Table V", "Lymph nodes found, by size and station"),
+    ("false_positives.tsv", "Beside Table V", "Where false positives lie"),
+    ("table_6.tsv", "Table VI", "Metastasis in the discovery center, cross-validated"),
+    ("table_7.tsv", "Table VII", "Metastasis in the external centers"),
+)
+
+
+NEED_TRUTH = {
+    "table_3.tsv", "table_pdac.tsv", "table_4.tsv", "table_5.tsv", "node_recall.tsv",
+    "false_positives.tsv",
+}
+"""Tables that compare with drawn masks."""
+
+
+def center_page(center, role, statistics_folder, gallery_file, facts, output, discovery=None):
+    """Write the report of one center.
+
+    Parameters
+    ----------
+    center : str
+    role : `discovery` or `external` (an auxiliary center is in no patient-level table)
+    statistics_folder : folder of the center's tables
+    gallery_file : what `gallery.write` wrote for this center, or None
+    facts : dict; `docs/report.md` lists the keys. Whatever is left out is said to be unknown.
+    output : path of the HTML file
+    discovery : folder of the discovery center's tables, or None
+    """
+    if role not in headline.BASES:
+        raise ValueError(f"{center}: a center of the role {role} has no report")
+    facts = {**facts, "primary": {**PRIMARY, **(facts.get("primary") or {})}}
+    primary = facts["primary"]
+    tables = {
+        name: load(statistics_folder, f"{name}.tsv")
+        for name in (
+            "performance", "comparisons", "missing", "roc", "calibration", "decision_curve",
+            "subgroups", "table_1",
+        )
+    }
+    reference = None if role == "discovery" or discovery is None else discovery
+    there = load(reference, "performance.tsv") if reference else None
+    people = _people(facts, primary["method"])
+    entries = gallery.read(gallery_file) if gallery_file else {}
+    cards = [
+        patients.card(i, person, entries.get(person["patient"]))
+        for i, person in enumerate(patients.worst_first(people), start=1)
+    ]
+    top = headline.headline(center, role, tables["performance"], primary, there)
+    scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
+    counts = _counts(people, scored, cards, tables["missing"])
+    first = patients.look_first(people)
+    place = {card["patient"]: card["id"] for card in cards}
+    context = {
+        "center": center,
+        "role": role,
+        "headline": top,
+        "comparison": headline.comparison(tables["comparisons"], primary),
+        "notices": fields.notices(facts, role),
+        "flow": flow.flow(
+            center,
+            len(people),
+            patients.excluded(people),
+            len(scored),
+            patients.outcome_boxes(people),
+            style.name("methods", primary["method"]),
+        )
+        if people
+        else None,
+        "table_1": blocks.table(
+            tables["table_1"],
+            hide=("discovery",) if role == "discovery" else (),
+            heads={"value": center, "discovery": "Discovery center"},
+        ),
+        "performance": blocks.performance(tables["performance"]),
+        "further": blocks.performance(
+            tables["performance"], blocks.further_metrics(tables["performance"])
+        ),
+        "comparisons": blocks.comparisons(tables["comparisons"], primary),
+        "missing": blocks.table(tables["missing"]),
+        "plots": _center_plots(center, role, tables, there, primary) | _registration_plot(people),
+        "calibration": blocks.table(_summaries(tables["calibration"])),
+        "subgroups": blocks.subgroups(tables["subgroups"]),
+        "cards": cards,
+        "windows": _windows(),
+        "layers": _layers(cards),
+        "look_first": [{**p, "id": place[p["patient"]]} for p in first],
+        "people": [{**p, "id": place[p["patient"]]} for p in people],
+        "outcome_words": patients.OUTCOMES,
+        "registration_words": REGISTRATION,
+        "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
+        "absent": {name: rows.absent for name, rows in tables.items()},
+        "show": shown,
+        **_ending(facts, role, center, counts, top.sentence.striptags()),
+    }
+    _write(output, "center.html", f"{center}: {facts.get('study', 'nodestage')}", facts, context)
+
+
+def study_page(statistics_folder, centers, facts, output):
+    """Write the report of the whole study.
+
+    Parameters
+    ----------
+    statistics_folder : folder of the study's own tables (heterogeneity, table_1 to table_7)
+    centers : list of {center, role, statistics (folder), page (file name of its report)}
+    facts : dict, as for `center_page`; per-patient records aren't needed
+    output : path of the HTML file
+    """
+    facts = {**facts, "primary": {**PRIMARY, **(facts.get("primary") or {})}, "centers": centers}
+    primary = facts["primary"]
+    found = [
+        {
+            **entry,
+            "performance": load(entry["statistics"], "performance.tsv"),
+            "comparisons": load(entry["statistics"], "comparisons.tsv"),
+        }
+        for entry in sorted(centers, key=lambda entry: entry["role"] != "discovery")
+    ]
+    home = next((entry for entry in found if entry["role"] == "discovery"), None)
+    tops = []
+    for entry in found:
+        top = headline.headline(
+            entry["center"],
+            entry["role"],
+            entry["performance"],
+            primary,
+            home["performance"] if home else None,
+        )
+        tops.append(
+            {
+                **entry,
+                "headline": top,
+                "comparison": headline.comparison(entry["comparisons"], primary),
+            }
+        )
+    heterogeneity = load(statistics_folder, "heterogeneity.tsv")
+    context = {
+        "tops": tops,
+        "notices": fields.notices(facts, "study"),
+        "plots": _study_plots(found, home, heterogeneity, primary),
+        "heterogeneity": blocks.table(heterogeneity),
+        "tables": [
+            (number, title, _study_table(statistics_folder, name))
+            for name, number, title in STUDY_TABLES
+        ],
+        "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
+        "show": shown,
+        **_ending(
+            facts, "study", "", {}, " ".join(top["headline"].sentence.striptags() for top in tops)
+        ),
+    }
+    _write(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
+
+
+def _study_table(folder, name):
+    rows = load(folder, name)
+    if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
+        rows.absent = "this study has no ground truth for it."
+    return blocks.table(rows)
+
+
+def _people(facts, method):
+    thresholds = facts.get("threshold") or {}
+    return [patients.normalised(r, method, thresholds) for r in facts.get("patients") or []]
+
+
+def _counts(people, scored, cards, missing):
+    """Numbers for the checklists, only those that the run knows."""
+    if not people:
+        return {}
+    left_out = len(people) - len(scored)
+    words = f"{left_out} of {len(people)} patients could not be analysed by the model"
+    words += ", each with its reason under “Who was analysed”." if left_out else "."
+    if missing:
+        words += f" {len(missing)} missing scores over all methods."
+    return {
+        "n_sheet": len(people),
+        "n_analysed": len(scored),
+        "positives": sum(bool(p["truth"]) for p in scored),
+        "n_gallery": sum(bool(card["views"]) for card in cards),
+        "missing": words,
+    }
+
+
+def _main_basis(rows, role):
+    """Rows of the basis that heads the page, else of the first that there is."""
+    for basis in (headline.BASES[role], "pooled", "ensemble", "fold_mean"):
+        if rows.where(basis=basis):
+            return rows.where(basis=basis)
+    return rows
+
+
+def roc_kinds(rows):
+    """(main rows, rows beside them): the vertical average or the ensemble, and the pooled curve."""
+    kinds = rows.values("kind")
+    main = [k for k in kinds if k != "pooled"][:1] or kinds[:1]
+    return (
+        [r.plain() for r in rows if r.text("kind") in main],
+        [r.plain() for r in rows if r.text("kind") == "pooled" and "pooled" not in main],
+    )
+
+
+def _center_plots(center, role, tables, there, primary):
+    """{name: (SVG, what it shows)} of a center's page."""
+    plots = {}
+    basis = _main_basis(tables["performance"], role)
+    auc = {r.text("method"): r["estimate"].number for r in basis.where(metric="auc")}
+    if tables["roc"]:
+        main, beside = roc_kinds(tables["roc"])
+        for part, title in (("ablation", "(a) Ablation"), ("baselines", "(b) Baselines")):
+            chosen = style.words()[part]
+            if part == "ablation":
+                chosen = chosen + [
+                    m for m in tables["roc"].values("method") if m not in style.words()["methods"]
+                ]
+            plots[f"roc_{part}"] = _plot(
+                figures.roc(main, chosen, auc, title, beside),
+                f"roc-{part}",
+                f"ROC curves, {title[4:].lower()}: "
+                + "; ".join(
+                    f"{style.name('methods', m)} AUC {shown.fixed(auc[m])}"
+                    for m in chosen
+                    if m in auc
+                ),
+            )
+    rows = _forest_rows(tables["performance"], role, center, primary["metric"])
+    if there is not None:
+        rows += _forest_rows(there, "discovery", "Discovery, cross-validated", primary["metric"])
+    if rows:
+        plots["forest"] = _plot(
+            figures.forest(rows, primary["metric"]), "forest", _forest_words(rows, primary)
+        )
+    plots |= _probability_plots(tables)
+    return plots
+
+
+def _probability_plots(tables):
+    plots = {}
+    bins = [r.plain() for r in tables["calibration"] if r["predicted"].defined]
+    if bins:
+        plots["calibration"] = _plot(
+            figures.calibration(bins), "calibration",
+            "Calibration curves: predicted probability against the observed share of positive "
+            "patients; the diagonal is perfect.",
+        )
+    if tables["decision_curve"]:
+        plots["decision"] = _plot(
+            figures.decision_curve(tables["decision_curve"].plain()), "decision",
+            "Decision curves: net benefit of each method over threshold probabilities, beside "
+            "treating all or none as positive.",
+        )
+    return plots
+
+
+def _registration_plot(people):
+    rows = []
+    for person in people:
+        record = person["record"].get("registration") or {}
+        record = {**record, **(record.get("quality") or record.get("similarity") or {})}
+        if record.get("after") is not None:
+            flagged = bool(record.get("failed") or record.get("warnings"))
+            rows.append(
+                {
+                    "patient": person["patient"], "flagged": flagged,
+                    "before": record.get("before"), "after": record["after"],
+                }
+            )
+    if not rows:
+        return {}
+    words = f"Similarity of the two phases of {len(rows)} patients, before and after registration."
+    figure = figures.registration_qc(rows, label="Similarity of structures")
+    return {"registration": _plot(figure, "registration", words)}
+
+
+def _summaries(rows):
+    """Rows of calibration.tsv that are summaries of a method, not points of its curve."""
+    if "predicted" not in rows.columns:
+        return rows
+    kept = [r for r in rows if not r.text("predicted")]
+    result = type(rows)(kept, rows.name, rows.columns, rows.absent)
+    if not kept and not rows.absent:
+        result.absent = "The table holds the points of the curves alone."
+    return result
+
+
+def _study_plots(found, home, heterogeneity, primary):
+    plots = {}
+    metric, method = primary["metric"], primary["method"]
+    rows = []
+    for entry in found:
+        row = headline.primary_row(entry["performance"], method, metric, entry["role"])
+        if row is None:
+            continue
+        group = "Discovery, cross-validated" if entry["role"] == "discovery" else "External centers"
+        rows.append({**row.plain(), "group": group, "label": entry["center"], "method": method})
+    for row in heterogeneity.where(metric=metric, method=method):
+        rows.append(
+            {
+                **row.plain(), "group": "External centers", "pooled": True,
+                "label": "random effects", "method": method,
+            }
+        )
+    if rows:
+        plots["forest"] = _plot(
+            figures.forest(rows, metric), "forest", _forest_words(rows, primary)
+        )
+    if home:
+        curves = load(home["statistics"], "roc.tsv")
+        tables = {"roc": curves, "performance": home["performance"]}
+        empty = load(None, "")
+        tables |= {"calibration": empty, "decision_curve": empty}
+        found_here = _center_plots(home["center"], "discovery", tables, None, primary)
+        plots |= {name: plot for name, plot in found_here.items() if name.startswith("roc")}
+    return plots
+
+
+def _forest_rows(performance, role, group, metric):
+    basis = _main_basis(performance, role).where(metric=metric)
+    by_method = {row.text("method"): row for row in basis}
+    return [
+        {
+            **by_method[method].plain(),
+            "group": group,
+            "label": style.name("methods", method),
+        }
+        for method in style.ordered("methods", by_method)
+    ]
+
+
+def _forest_words(rows, primary):
+    lines = [
+        f"{row['group']}, {row['label']}: "
+        + shown.fixed(shown.plain_cell(row.get("estimate")).number)
+        for row in rows
+    ]
+    return f"Forest plot of {style.name('metrics', primary['metric'])}: {'; '.join(lines)}"
+
+
+def _plot(figure, prefix, words):
+    return {"svg": Markup(figures.inline(figure, prefix)), "words": words}
+
+
+def _windows():
+    """Filters that make each window from the stored gray values."""
+    low, high = gallery.STORED_HU
+    made = []
+    for key, (label, bottom, top) in gallery.WINDOWS.items():
+        slope = (high - low) / (top - bottom)
+        made.append(
+            {
+                "key": key, "label": label, "low": bottom, "high": top,
+                "slope": round(slope, 5),
+                "intercept": round(-(bottom - low) / (high - low) * slope, 5),
+            }
+        )
+    return made
+
+
+def _layers(cards):
+    """The overlays that any card has, from the lowest up, with their colors."""
+    present = {layer for card in cards for view in card["views"] for layer, _ in view["overlays"]}
+    names = [n for n in gallery.LAYERS if n in present]
+    names += sorted(present - set(names))
+    return [
+        {
+            "key": name,
+            "index": i,
+            "label": style.name("layers", name),
+            "color": gallery.LAYERS.get(name, gallery.OTHER)[0],
+            "dashed": gallery.LAYERS.get(name, gallery.OTHER)[2],
+            # Organs and map hide what lies under them: off until asked for.
+            "on": name not in ("map", "organs"),
+        }
+        for i, name in enumerate(names)
+    ]
+
+
+def _ending(facts, role, center, counts, words):
+    """Methods, checklists and timings: the end of every page."""
+    known = fields.checklist_fields(facts, role, center, counts, words)
+    return {
+        "methods": fields.methods(facts),
+        "checklists": checklists.filled(known),
+        "timings": blocks.facts_table(facts["timings"]) if facts.get("timings") else None,
+    }
+
+
+def _write(output, template, title, facts, context):
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text = _environment().get_template(template).render(
+        title=title,
+        facts=facts,
+        css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        js=Markup(script),
+        script_digest=digest,
+        **context,
+    )
+    files.write_text(output, text)
+
+
+@cache
+def _environment():
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+__all__ = ["center_page", "study_page"]

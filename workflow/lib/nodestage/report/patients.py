@@ -1,0 +1,249 @@
+"""The patients of a center as a report orders them: worst errors first."""
+
+from markupsafe import Markup
+
+from nodestage.figures import style
+from nodestage.report import numbers
+from nodestage.report.sources import Cell
+
+OUTCOMES = {
+    "fn": "Missed metastasis",
+    "fp": "False alarm",
+    "tp": "Metastasis found",
+    "tn": "Rightly negative",
+    "unknown": "Status unknown",
+    "unscored": "No score",
+}
+
+VIEWS = {
+    "node": "Deciding lymph node",
+    "node_tumor": "Deciding lymph node, and the tumor",
+    "missed": "Positive node that the model did not call",
+    "missed_tumor": "Positive node that the model did not call, and the tumor",
+    "tumor": "Tumor, slice of its largest area",
+    "middle": "Middle slice: neither node nor tumor",
+}
+
+CLINICAL = {
+    "pt_stage": "pT",
+    "pn_stage": "pN",
+    "tumor_size_cm": "Tumor size, cm",
+    "tumor_location": "Location",
+    "ct_reported": "CT report",
+}
+
+NODE = {
+    "volume_mm3": "Volume, mm³",
+    "short_axis_mm": "Short axis, mm",
+    "p_positive": "Probability positive",
+    "station": "Station",
+    "nearest_structure": "Nearest structure",
+    "distance_mm": "Distance to it, mm",
+}
+
+
+def normalised(record, method, thresholds):
+    """One record as the page uses it.
+
+    Parameters
+    ----------
+    record : dict with patient and, as far as known, metastasis (0/1), scores ({method: {score,
+        probability, call, reason}}), flags (list of text), registration, deciding_node, and the
+        clinical columns of the sheet
+    method : whose call counts
+    thresholds : {method: threshold}
+
+    Returns
+    -------
+    dict with patient, truth (True, False, None), score and probability (Cell), call, reason,
+    outcome (a key of `OUTCOMES`), distance (how far from the decision, 0 if unknown), flags, record
+    """
+    mine = (record.get("scores") or {}).get(method) or {
+        key: record.get(key) for key in ("score", "probability", "call", "reason")
+    }
+    truth, call = _flag(record.get("metastasis")), _flag(mine.get("call"))
+    score = _cell(record, "score", mine.get("score"))
+    probability = _cell(record, "probability", mine.get("probability"))
+    if not score.defined and call is None:
+        outcome = "unscored"
+    elif truth is None or call is None:
+        outcome = "unknown"
+    else:
+        outcome = ("t" if truth == call else "f") + ("p" if call else "n")
+    threshold = thresholds.get(method)
+    if threshold not in (None, "") and score.defined:
+        distance = abs(score.number - float(threshold))
+    elif probability.defined:
+        distance = abs(probability.number - 0.5)
+    else:
+        distance = 0.0
+    return {
+        "patient": str(record["patient"]),
+        "truth": truth,
+        "call": call,
+        "score": score,
+        "probability": probability,
+        "reason": mine.get("reason") or "",
+        "outcome": outcome,
+        "distance": distance,
+        "flags": [str(flag) for flag in record.get("flags") or []],
+        "record": record,
+    }
+
+
+def worst_first(patients):
+    """Wrong calls by their distance from the decision, then right ones, the closest first."""
+
+    def place(patient):
+        wrong = patient["outcome"] in ("fn", "fp")
+        last = {"unknown": 2, "unscored": 3}.get(patient["outcome"], 1)
+        return (
+            0 if wrong else last,
+            -patient["distance"] if wrong else patient["distance"],
+            patient["patient"],
+        )
+
+    return sorted(patients, key=place)
+
+
+def look_first(patients):
+    """Patients with flags or without a score, those with most to look at on top."""
+    found = [p for p in patients if p["flags"] or p["outcome"] == "unscored"]
+    return sorted(found, key=lambda p: (-len(p["flags"]), p["outcome"] != "unscored", p["patient"]))
+
+
+def excluded(patients):
+    """[(reason, n)] of the patients that aren't analysed, the most frequent first."""
+    counts = {}
+    for patient in patients:
+        if patient["outcome"] == "unscored":
+            reason = patient["reason"] or "no score, and no reason given"
+        elif patient["outcome"] == "unknown":
+            reason = "lymph-node status or call unknown"
+        else:
+            continue
+        counts[reason] = counts.get(reason, 0) + 1
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def outcome_boxes(patients):
+    """The last two boxes of the flow diagram."""
+    counts = {key: sum(p["outcome"] == key for p in patients) for key in OUTCOMES}
+    return [
+        (
+            f"{counts['tp'] + counts['fn']} with metastasis",
+            [f"{counts['tp']} called positive", f"{counts['fn']} called negative"],
+        ),
+        (
+            f"{counts['tn'] + counts['fp']} without metastasis",
+            [f"{counts['tn']} called negative", f"{counts['fp']} called positive"],
+        ),
+    ]
+
+
+def card(place, patient, entry):
+    """One patient's card in the gallery.
+
+    Parameters
+    ----------
+    place : int, number of the card, of which its id is made (never of the patient's code)
+    entry : the patient's entry of the gallery file, or None
+    """
+    record = patient["record"]
+    lines = [("Lymph-node status", _status(patient["truth"]))]
+    if patient["score"].defined:
+        lines.append(("Score", numbers.show(patient["score"], 2)))
+    if patient["probability"].defined:
+        lines.append(("Calibrated probability", numbers.show(patient["probability"], 2)))
+    lines.append(("Call", _call(patient)))
+    node = record.get("deciding_node") or (entry or {}).get("facts", {}).get("deciding_node") or {}
+    lines += [
+        (f"{label} (node)" if key == "volume_mm3" else label, _shown(record, key, node[key]))
+        for key, label in NODE.items()
+        if node.get(key) not in (None, "")
+    ]
+    lines += [
+        (label, _shown(record, key, record[key], words=True))
+        for key, label in CLINICAL.items()
+        if record.get(key) not in (None, "")
+    ]
+    return {
+        "id": f"patient-{place}",
+        "place": place,
+        "patient": patient["patient"],
+        "outcome": patient["outcome"],
+        "words": OUTCOMES[patient["outcome"]],
+        "lines": lines,
+        "flags": patient["flags"],
+        "reason": patient["reason"],
+        "order": repr(patient["score"].number) if patient["score"].defined else "",
+        "views": [_view(patient["patient"], view, entry["pictures"]) for view in entry["views"]]
+        if entry
+        else [],
+    }
+
+
+def _view(patient, view, pictures):
+    words = VIEWS.get(view["name"], view["name"])
+    side_mm = view["mm_per_pixel"] * view["width"]
+    return {
+        **view,
+        "words": words,
+        "bar": round(100 * 50 / side_mm, 2),
+        "alt": f"{patient}: {words.lower()}, axial slice {view['slice']} of {view['slices']}",
+        "bases": [
+            (phase, _uri("jpeg", pictures[f"{view['name']}.{phase}.jpg"]))
+            for phase in view["phases"]
+        ],
+        "overlays": [
+            (layer, _uri("png", pictures[f"{view['name']}.{layer}.png"]))
+            for layer in view["layers"]
+            if f"{view['name']}.{layer}.png" in pictures
+        ],
+    }
+
+
+def _uri(kind, data):
+    """A data URI; refuses anything that isn't base64, since it goes into the page as it is."""
+    if not set(data) <= _BASE64:
+        raise ValueError("a picture of the gallery is not base64")
+    return f"data:image/{kind};base64,{data}"
+
+
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+
+
+def _flag(value):
+    text = str(value).strip()
+    return {"1": True, "0": False, "True": True, "False": False, "1.0": True, "0.0": False}.get(text)
+
+
+def _status(truth):
+    return {True: "metastasis", False: "no metastasis", None: "unknown"}[truth]
+
+
+def _call(patient):
+    if patient["call"] is None:
+        return f"none: {patient['reason']}" if patient["reason"] else "none"
+    return "positive" if patient["call"] else "negative"
+
+
+def _cell(record, column, value):
+    text = "" if value is None or value != value else str(value)
+    return Cell(text, "facts", 0, column)
+
+
+def _shown(record, key, value, words=False):
+    if key == "nearest_structure":
+        return style.name("structures", value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value)
+    cell = _cell(record, key, value)
+    if key == "ct_reported":
+        return {"1": "suspicious nodes", "0": "no suspicious node"}.get(cell.text, cell.text)
+    if words or not cell.defined:
+        return str(cell)
+    digits = 0 if key == "volume_mm3" else 1 if key.endswith("_mm") else 2
+    return Markup("{}").format(
+        numbers.show(cell, digits) if key != "station" else str(cell)
+    )

@@ -1,0 +1,90 @@
+"""Statistics tables as a report reads them: each cell knows where it stands.
+
+A number on a page carries the file, row and column that it came from, and the cell's own text,
+so that whoever reads the page, a test included, can hold it against the table.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodestage import tables
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text as it stands in the file, and its place (`row` counts from 1)."""
+
+    text: str = ""
+    source: str = ""
+    row: int = 0
+    column: str = ""
+
+    @property
+    def number(self):
+        """The value; NaN where the cell is empty or holds words."""
+        try:
+            return float(self.text)
+        except ValueError:
+            return math.nan
+
+    @property
+    def defined(self):
+        return math.isfinite(self.number)
+
+    def __str__(self):
+        return self.text
+
+    def __bool__(self):
+        return bool(self.text)
+
+
+class Row(dict):
+    """A row whose missing columns are empty cells: tables may have more or fewer than expected."""
+
+    def __missing__(self, column):
+        return Cell(column=column)
+
+    def text(self, column):
+        return self[column].text
+
+    def plain(self):
+        """{column: text}, as the figures take it."""
+        return {column: cell.text for column, cell in self.items()}
+
+
+class Rows(list):
+    """Rows of one file, and in words why there are none."""
+
+    def __init__(self, rows=(), name="", columns=(), absent=""):
+        super().__init__(rows)
+        self.name, self.columns, self.absent = name, list(columns), absent
+
+    def where(self, **wanted):
+        """The rows whose cells hold these texts."""
+        found = [row for row in self if all(row.text(c) == str(v) for c, v in wanted.items())]
+        return Rows(found, self.name, self.columns, self.absent)
+
+    def values(self, column):
+        """The different texts of a column, in order."""
+        return list(dict.fromkeys(row.text(column) for row in self))
+
+    def plain(self):
+        return [row.plain() for row in self]
+
+
+def load(folder, name):
+    """Read `folder`/`name`; a table that isn't there or has no rows says so in `absent`."""
+    if folder is None:
+        return Rows(name=name, absent=f"{name} is not part of this report.")
+    path = Path(folder) / name
+    if not path.is_file():
+        return Rows(name=name, absent=f"The run gave no {name}.")
+    source = f"{path.parent.name}/{name}"
+    with open(path, encoding="utf-8") as handle:
+        columns = handle.readline().rstrip("\r\n").split("\t")
+    rows = [
+        Row({c: Cell(v or "", source, i, c) for c, v in row.items() if c is not None})
+        for i, row in enumerate(tables.read(path), start=1)
+    ]
+    return Rows(rows, name, columns, "" if rows else f"{name} is empty: nothing to report.")

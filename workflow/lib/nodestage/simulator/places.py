@@ -1,0 +1,130 @@
+"""Where nodes and their doubles lie.
+
+Nodes follow laws of their own (a structure by its share of the stations, then a distance from its
+surface), not the ranges of Table II: the ranges can be learned from a study, not read out of it.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from nodestage.simulator import tissue as t
+
+# Shares of the stations by the structure they lie along.
+SHARES = {
+    t.PANCREAS: 0.30,
+    t.CHA_PHA: 0.12,
+    t.SMA: 0.13,
+    t.TC_SA: 0.12,
+    t.AORTA: 0.11,
+    t.DUODENUM: 0.11,
+    t.STOMACH: 0.05,
+    t.LGA: 0.03,
+    t.SPLEEN: 0.02,
+    t.ESOPHAGUS: 0.01,
+}
+_STEP_MM = 2.0
+FAR_MM = 32.0
+
+
+class Room:
+    """What is free for a node, and how far each place is from the ten structures.
+
+    Parameters
+    ----------
+    canvas : the painted canvas of the venous phase
+    labels : uint8 (z, y, x), organ labels, the tumor within the pancreas
+    spacing : (z, y, x), mm
+    """
+
+    def __init__(self, canvas, labels, spacing):
+        # Full-size grids are thinned to about 2 mm: places needn't be finer.
+        stride = tuple(max(int(_STEP_MM / step), 1) for step in spacing)
+        thin = tuple(slice(None, None, n) for n in stride)
+        labels, tissue = labels[thin], canvas.tissue[thin]
+        structures = np.isin(labels, list(SHARES))
+        distance, nearest = ndimage.distance_transform_edt(
+            ~structures,
+            sampling=[n * step for n, step in zip(stride, spacing, strict=True)],
+            return_indices=True,
+        )
+        usable = np.isin(tissue, (t.FAT, t.SKIN_FAT, t.MUSCLE, t.LIVER))
+        self.tissue = tissue[usable]
+        self.distance = distance[usable].astype(np.float32)
+        self.nearest = labels[tuple(axis[usable] for axis in nearest)]
+        self.place = [where[thin][usable] for where in canvas.place]
+        # The rim of the image stays empty: a node cut by it has no volume.
+        self._within = np.ones(self.tissue.shape, bool)
+        for line in self.place:
+            self._within &= (line > line.min() + 8) & (line < line.max() - 8)
+        # Distance from each place to the surface of the nearest body placed so far.
+        self._gap = np.full(self.tissue.shape, np.inf, np.float32)
+        self._taken = []
+
+    def node(self, random, radius, outside, structures=None):
+        """A center for a node of this radius (mm); with `outside`, 26 to 40 mm from everything."""
+        names = [s for s in (structures or SHARES) if (self.nearest == s).any()]
+        shares = np.array([SHARES[s] for s in names])
+        structure = names[int(random.choice(len(names), p=shares / shares.sum()))]
+        distance = 0.6 * radius + random.gamma(2.0, 2.3)
+        far = random.uniform(26, 40)
+        fits = self._within & (self.tissue == t.FAT) & (self._gap > radius + 2)
+        if outside:
+            miss = np.abs(self.distance - far)
+        else:
+            miss = np.abs(self.distance - distance)
+            fits &= self.nearest == structure
+        return self._take(random, np.where(fits, miss, np.inf), radius)
+
+    def far(self, random, radius):
+        """A center beyond every plausible distance, in fat, muscle or liver; None if there is none."""
+        group = [(t.FAT, t.SKIN_FAT), (t.MUSCLE,), (t.LIVER,)]
+        first = int(random.choice(3, p=[0.6, 0.2, 0.2]))
+        beyond = self._within & (self.distance > FAR_MM + radius) & (self._gap > radius + 2)
+        for codes in [group[first], *group]:
+            fits = beyond & np.isin(self.tissue, codes)
+            if fits.any():
+                return self._take(random, np.where(fits, 0.0, np.inf), radius)
+        return None
+
+    def take(self, center, radius):
+        """Mark a ball as taken; later bodies keep 2 mm from it."""
+        center = np.asarray(center, float)
+        self._taken.append((center, radius))
+        away = sum((line - np.float32(c)) ** 2 for line, c in zip(self.place, center, strict=True))
+        np.minimum(self._gap, np.sqrt(away) - np.float32(radius), out=self._gap)
+
+    def is_free(self, center, radius):
+        return all(
+            np.linalg.norm(center - other) > radius + reach + 2 for other, reach in self._taken
+        )
+
+    def _take(self, random, miss, radius):
+        """One of the places that miss the wish by less than 1.5 mm, or the nearest to it."""
+        good = np.flatnonzero(miss < max(1.5, float(miss.min()) + 1e-3))
+        if len(good) == 0 or not np.isfinite(miss[good[0]]):
+            raise ValueError("the abdomen has no room left for a node")
+        chosen = good[int(random.integers(len(good)))]
+        center = np.array([line[chosen] for line in self.place], float)
+        self.take(center, radius)
+        return center
+
+
+def inside_organ(random, anatomy, room, radius):
+    """A center deep inside spleen or stomach, with the tissues found there."""
+    from nodestage.simulator.anatomy import STOMACH
+
+    for _ in range(20):
+        if anatomy.has_spleen and random.random() < 0.5:
+            center, axes = anatomy.solids["spleen"]
+            spot = center + random.uniform(-0.45, 0.45, size=3) * axes
+            codes = (t.SPLEEN,)
+        else:
+            points = np.array([anatomy.points[name] for name in STOMACH[:4]])
+            at = random.uniform(0, 2.6)
+            spot = points[int(at)] + (points[int(at) + 1] - points[int(at)]) * (at - int(at))
+            spot = spot + random.uniform(-4, 4, size=3)
+            codes = (t.STOMACH_LUMEN, t.STOMACH_GAS)
+        if room.is_free(spot, radius):
+            break
+    room.take(spot, radius)
+    return spot, codes

@@ -1,0 +1,56 @@
+"""A simulated patient as files."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from nodestage import files, volumes
+
+_PHASES = ("arterial", "venous")
+_ROLES = ("organs", "tumor", "nodes", "confounders")
+
+
+def write(patient, images, annotations, truth):
+    """Write one patient.
+
+    Parameters
+    ----------
+    patient : Patient
+    images, annotations, truth : folders of this patient: `images` gets `arterial.nii.gz` and
+        `venous.nii.gz`; `annotations` gets `organs.nii.gz`, `tumor.nii.gz` and
+        `lymph_nodes.nii.gz`, whether the sheet names them or not; `truth`, which only evaluation
+        may read, gets a map of each role and phase, `field.nii.gz` and `truth.json`
+    """
+    for phase in _PHASES:
+        volumes.write_volume(Path(images) / f"{phase}.nii.gz", getattr(patient, phase))
+    for role in ("organs", "tumor", "lymph_nodes"):
+        volumes.write_volume(Path(annotations) / f"{role}.nii.gz", getattr(patient, role))
+    for role in _ROLES:
+        for phase in _PHASES:
+            volumes.write_volume(Path(truth) / f"{role}_{phase}.nii.gz", patient.truth[role][phase])
+    _write_field(Path(truth) / "field.nii.gz", patient.truth["field"], patient.venous)
+    files.write_json(Path(truth) / "truth.json", patient.truth["record"])
+
+
+def read(folder):
+    """The truth of one patient as `Patient.truth` holds it."""
+    folder = Path(folder)
+    found = {
+        role: {phase: volumes.read(folder / f"{role}_{phase}.nii.gz") for phase in _PHASES}
+        for role in _ROLES
+    }
+    vectors = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "field.nii.gz")))
+    found["field"] = np.ascontiguousarray(vectors[..., ::-1])
+    found["record"] = files.read_json(folder / "truth.json")
+    return found
+
+
+def _write_field(path, field, like):
+    """As ITK's displacement field: vectors (x, y, z) in mm, to 1/64 mm, so that they pack well."""
+    vectors = np.ascontiguousarray(np.rint(field[..., ::-1] * 64) / 64, dtype=np.float32)
+    image = sitk.GetImageFromArray(vectors, isVector=True)
+    image.SetSpacing([float(s) for s in reversed(like.spacing)])
+    image.SetOrigin([float(o) for o in like.origin])
+    with files.whole(path) as temporary:
+        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)

@@ -1,0 +1,91 @@
+"""Table I: who the patients are, this center's beside the discovery center's."""
+
+import numpy as np
+
+from nodestage import tables
+
+COLUMNS = ("characteristic", "level", "value", "discovery")
+
+COUNTED = {
+    "sex": "Sex, n (%)",
+    "metastasis": "Lymph-node metastasis, n (%)",
+    "pt_stage": "pT stage, n (%)",
+    "pn_stage": "pN stage, n (%)",
+    "tumor_location": "Tumor location, n (%)",
+    "ct_reported": "CT-reported LN status, n (%)",
+}
+MEASURED = {"age": "Age, years", "tumor_size_cm": "Tumor size, cm"}
+WORDS = {
+    "metastasis": {"0": "no", "1": "yes"},
+    "ct_reported": {"0": "negative", "1": "positive"},
+    "sex": {"f": "female", "m": "male"},
+}
+ORDER = ("sex", "age", "metastasis", "pt_stage", "pn_stage", "tumor_size_cm", "tumor_location", "ct_reported")  # fmt: skip
+
+
+def rows(sheet_rows, discovery_rows):
+    """Counts with percentages, medians with quartiles; missing values have their own line.
+
+    Parameters
+    ----------
+    sheet_rows, discovery_rows : rows of the sample sheet of either center
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`
+    """
+    parts = (sheet_rows, discovery_rows)
+    found = [_line("Patients, n", "", [str(len(part)) for part in parts])]
+    for key in ORDER:
+        found += _counted(key, parts) if key in COUNTED else _measured(key, parts)
+    return found
+
+
+def _counted(key, parts):
+    values = [[_word(key, row.get(key)) for row in part] for part in parts]
+    levels = sorted({v for part in values for v in part if v is not None})
+    lines = [
+        _line(COUNTED[key], level, [_share(part.count(level), len(part)) for part in values])
+        for level in levels
+    ]
+    return lines + _absent(COUNTED[key], [part.count(None) for part in values], parts)
+
+
+def _measured(key, parts):
+    values = [np.array([tables.number(row.get(key)) for row in part], float) for part in parts]
+    known = [part[~np.isnan(part)] for part in values]
+    lines = [_line(MEASURED[key], "median [quartiles]", [_median(part) for part in known])]
+    absent = [len(part) - len(k) for part, k in zip(values, known, strict=True)]
+    return lines + _absent(MEASURED[key], absent, parts)
+
+
+def _absent(name, counts, parts):
+    if not any(counts):
+        return []
+    shares = [_share(n, len(part)) for n, part in zip(counts, parts, strict=True)]
+    return [_line(name, "missing", shares)]
+
+
+def _line(name, level, values):
+    return dict(zip(COLUMNS, (name, level, *values), strict=True))
+
+
+def _word(key, value):
+    text = "" if value is None else str(value).strip()
+    if text == "" or text.lower() == "nan":
+        return None
+    if key in ("metastasis", "ct_reported"):
+        text = f"{float(text):g}"
+    return WORDS.get(key, {}).get(text.lower(), text)
+
+
+def _share(n, total):
+    return f"{n} ({100 * n / total:.0f}%)" if total else "0"
+
+
+def _median(values):
+    if not len(values):
+        return "–"
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    digits = 0 if middle >= 20 else 1
+    return f"{middle:.{digits}f} [{low:.{digits}f}-{high:.{digits}f}]"

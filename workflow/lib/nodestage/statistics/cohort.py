@@ -1,0 +1,132 @@
+"""One method's patients, labels, scores and calls, with everybody who is missing and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodestage import predictions, tables
+from nodestage.statistics import rates
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one method says of the labelled patients of one center.
+
+    Attributes
+    ----------
+    method : name
+    ranked : whether its scores rank patients (a yes/no report's do not)
+    patients : codes, (n,)
+    y : labels (n,), 0 or 1
+    score, probability, call : (n,), NaN where there is none
+    fold : test fold of each patient (n,), or None for an external center
+    missing : list of {method, patient, reason}, unlabelled patients included
+    """
+
+    method: str
+    ranked: bool
+    patients: list
+    y: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    call: np.ndarray
+    fold: np.ndarray | None
+    missing: list
+
+    def of(self, metric):
+        """Values (n,) that a metric is computed from."""
+        return getattr(self, rates.takes(metric))
+
+    def known(self, metric):
+        """Mask (n,) of the patients whose value exists."""
+        return ~np.isnan(self.of(metric))
+
+    def only(self, keep):
+        """The same method on some of the patients, by a mask (n,)."""
+        return Scored(
+            self.method,
+            self.ranked,
+            [p for p, k in zip(self.patients, keep, strict=True) if k],
+            self.y[keep],
+            self.score[keep],
+            self.probability[keep],
+            self.call[keep],
+            None if self.fold is None else self.fold[keep],
+            self.missing,
+        )
+
+
+def labels_of(sheet_rows):
+    """{patient: 0 or 1} of the patients whose status is known."""
+    return {
+        row["patient"]: int(float(row["metastasis"]))
+        for row in sheet_rows
+        if row.get("metastasis") not in (None, "")
+    }
+
+
+def scored(method, parts, role, sheet_rows, settings=None):
+    """Bring one method's prediction rows and the sheet together.
+
+    Parameters
+    ----------
+    method : name
+    parts : {fold0: rows, ..., ensemble: rows}, or the rows themselves for an external center
+    role : discovery (each patient from the fold that tested it) or external (the ensemble)
+    sheet_rows : rows of the center's patients with `patient` and `metastasis`
+    settings : {method: {threshold: bool}}, over `predictions.SETTINGS`
+
+    Returns
+    -------
+    Scored
+    """
+    labels = labels_of(sheet_rows)
+    rows = _rows(parts, role)
+    found = {row["patient"]: (fold, row) for fold, row in rows}
+    kept, missing = [], []
+    for row in sorted(sheet_rows, key=lambda r: r["patient"]):
+        patient = row["patient"]
+        fold, prediction = found.get(patient, (None, None))
+        reason = ""
+        if patient not in labels:
+            reason = "metastasis is not known"
+        elif prediction is None:
+            reason = "no prediction row"
+        elif prediction["score"] in (None, "") or prediction["call"] in (None, ""):
+            reason = prediction.get("reason") or "no score and no reason"
+        if reason:
+            missing.append({"method": method, "patient": patient, "reason": reason})
+        if patient in labels:
+            kept.append((patient, fold, prediction or {}))
+    columns = {
+        key: np.array([tables.number(row.get(key)) for _, _, row in kept], float)
+        for key in ("score", "probability", "call")
+    }
+    by_fold = None
+    if role == "discovery":
+        by_fold = np.array([fold or "" for _, fold, _ in kept], dtype=str)
+    known = predictions.SETTINGS.get(method, {}) | ((settings or {}).get(method) or {})
+    return Scored(
+        method,
+        bool(known.get("threshold", True)),
+        [patient for patient, _, _ in kept],
+        np.array([labels[patient] for patient, _, _ in kept], int),
+        **columns,
+        fold=by_fold,
+        missing=missing,
+    )
+
+
+def _rows(parts, role):
+    """(fold, row) of each patient's one row."""
+    if not isinstance(parts, dict):
+        return [("", row) for row in parts]
+    if role != "discovery":
+        return [("", row) for row in parts.get("ensemble", [])]
+    return [
+        (str(name), row)
+        for name, rows in parts.items()
+        if name != "ensemble"
+        for row in rows
+        if row["subset"] == "test"
+    ]

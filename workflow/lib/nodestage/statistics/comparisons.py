@@ -1,0 +1,138 @@
+"""Rows of comparisons.tsv: the declared method against every other, on shared patients.
+
+A difference is `method` minus `reference`.
+"""
+
+from nodestage.statistics import bootstrap, paired, rates, roc
+from nodestage.statistics.performance import NOT_RANKED
+from nodestage.statistics.undefined import answer
+
+COLUMNS = (
+    "reference",
+    "method",
+    "metric",
+    "n",
+    "positives",
+    "difference",
+    "low",
+    "high",
+    "p_bootstrap",
+    "z_delong",
+    "p_delong",
+    "p_delong_stratified",
+    "p_mcnemar",
+    "p_wilcoxon_bootstrap",
+    "p_holm",
+    "holm_test",
+    "detectable_difference",
+    "difference_fold_mean",
+    "primary",
+    "note",
+)
+METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
+
+
+def rows(all_scored, method, primary, n=1000, seed=0):
+    """The Holm family of one center: `method` against each other method, metric by metric.
+
+    `p_holm` adjusts, within a metric, the test that fits it: DeLong for AUC (stratified by fold
+    where there are folds), McNemar for accuracy, sensitivity and specificity, the paired
+    bootstrap for balanced accuracy; `holm_test` names it. Undefined tests aren't counted.
+
+    Parameters
+    ----------
+    all_scored : list of cohort.Scored
+    method : the one that is compared with all others
+    primary : {metric, method, reference} as declared before the run
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`
+    """
+    by_name = {scored.method: scored for scored in all_scored}
+    others = [name for name in by_name if name != method]
+    if method not in by_name:
+        return []
+    found = []
+    for metric in METRICS:
+        family = [_row(by_name[method], by_name[name], metric, n, seed) for name in others]
+        adjusted = paired.holm([row[row["holm_test"]] for row in family])
+        for row, p in zip(family, adjusted, strict=True):
+            row["p_holm"] = p
+            row["primary"] = int(
+                metric == primary["metric"]
+                and {row["method"], row["reference"]} == {primary["method"], primary["reference"]}
+            )
+        found += family
+    if primary["method"] != method and {primary["method"], primary["reference"]} <= set(by_name):
+        row = _row(
+            by_name[primary["method"]], by_name[primary["reference"]], primary["metric"], n, seed
+        )
+        row["primary"] = 1
+        row["note"] = "; ".join(filter(None, ["outside the Holm family", row["note"]]))
+        if not any(other["primary"] for other in found):
+            found.insert(0, row)
+    return found
+
+
+def _row(a, b, metric, n, seed):
+    stratified = a.fold is not None
+    row = dict.fromkeys(COLUMNS) | {
+        "reference": b.method,
+        "method": a.method,
+        "metric": metric,
+        "primary": 0,
+        "holm_test": _holm_test(metric, stratified),
+        "note": "",
+    }
+    both = a.known(metric) & b.known(metric)
+    y, x, z = a.y[both], a.of(metric)[both], b.of(metric)[both]
+    row["n"], row["positives"] = len(y), int(y.sum())
+    if metric == "auc" and not (a.ranked and b.ranked):
+        return row | {"note": NOT_RANKED}
+    values, reason = answer(bootstrap.distributions, y, [x, z], metric, n, seed)
+    if reason:
+        return row | {"note": reason}
+    gaps = values[0] - values[1]
+    difference = rates.estimate(y, x, metric) - rates.estimate(y, z, metric)
+    found = bootstrap._paired(difference, gaps)
+    row |= {
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p_bootstrap": found.p_value,
+        "p_wilcoxon_bootstrap": bootstrap._wilcoxon(gaps),
+        "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
+        if len(gaps) > 1
+        else None,
+    }
+    notes = []
+    if stratified:
+        value, reason = answer(_fold_difference, y, x, z, a.fold[both], metric)
+        row["difference_fold_mean"] = value
+        notes += [f"no fold mean: {reason}"] if reason else []
+    if metric == "auc":
+        test, reason = answer(roc.delong_test, y, x, z)
+        if reason:
+            notes.append(f"no DeLong test: {reason}")
+        else:
+            row["z_delong"], row["p_delong"] = test.z, test.p_value
+        if stratified:
+            test, reason = answer(roc.delong_test, y, x, z, a.fold[both])
+            row["p_delong_stratified"] = test.p_value if test else None
+            notes += [f"no DeLong test by fold: {reason}"] if reason else []
+    elif metric != "balanced_accuracy":
+        part = {"accuracy": y >= 0, "sensitivity": y == 1, "specificity": y == 0}[metric]
+        row["p_mcnemar"], reason = answer(paired.mcnemar, y[part], x[part], z[part])
+        notes += [f"no McNemar test: {reason}"] if reason else []
+    return row | {"note": "; ".join(notes)}
+
+
+def _fold_difference(y, x, z, fold, metric):
+    return rates.estimate(y, x, metric, fold) - rates.estimate(y, z, metric, fold)
+
+
+def _holm_test(metric, stratified):
+    if metric == "auc":
+        return "p_delong_stratified" if stratified else "p_delong"
+    return "p_bootstrap" if metric == "balanced_accuracy" else "p_mcnemar"

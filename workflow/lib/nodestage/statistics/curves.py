@@ -1,0 +1,103 @@
+"""Rows of roc.tsv, calibration.tsv and decision_curve.tsv."""
+
+import numpy as np
+
+from nodestage.statistics import calibration, roc
+from nodestage.statistics.undefined import answer
+
+ROC_COLUMNS = ("method", "kind", "fpr", "tpr")
+CALIBRATION_COLUMNS = (
+    "method",
+    "kind",
+    "predicted",
+    "observed",
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "positives",
+    "note",
+)
+DECISION_COLUMNS = ("method", "threshold", "net_benefit", "n", "positives")
+
+
+def roc_rows(scored):
+    """Points of a method's curves: `fold_average` and `pooled`, or `ensemble`."""
+    if not scored.ranked:
+        return []
+    keep = scored.known("auc")
+    y, score = scored.y[keep], scored.score[keep]
+    found = []
+    if scored.fold is not None:
+        fold = scored.fold[keep]
+        curves = [
+            curve
+            for name in np.unique(fold)
+            if (curve := answer(roc.roc_curve, y[fold == name], score[fold == name])[0])
+        ]
+        if curves:
+            fpr, tpr, _ = roc.vertical_average(curves)
+            found += _points(scored.method, "fold_average", fpr, tpr)
+    curve, _ = answer(roc.roc_curve, y, score)
+    if curve:
+        found += _points(scored.method, "ensemble" if scored.fold is None else "pooled", *curve)
+    return found
+
+
+def calibration_rows(scored):
+    """Intercept and slope with their intervals, then the groups of the curve."""
+    keep = scored.known("brier")
+    y, probability = scored.y[keep], scored.probability[keep]
+    about = {"method": scored.method, "n": len(y), "positives": int(y.sum())}
+    if not len(y):
+        return [_calibration(about, kind="intercept", note="no calibrated probability")]
+    line, reason = answer(calibration.calibration_line, y, probability)
+    found = []
+    for kind in ("intercept", "slope"):
+        value, low, high = line[kind] if line else (None, None, None)
+        why = reason
+        if line and value is None:
+            why = calibration.why_no_slope(y, probability)
+        found.append(_calibration(about, kind=kind, estimate=value, low=low, high=high, note=why))
+    return found + [
+        _calibration(about, kind="curve", **group)
+        for group in calibration.calibration_curve(y, probability)
+    ]
+
+
+def decision_rows(all_scored):
+    """Net benefit of every method, and of treating `all` or `none`.
+
+    The two strategies are those of the method with most patients.
+    """
+    found, widest = [], None
+    for scored in all_scored:
+        keep = scored.known("brier")
+        y, probability = scored.y[keep], scored.probability[keep]
+        if not len(y):
+            continue
+        points = calibration.decision_curve(y, probability)
+        if widest is None or len(y) > len(widest[0]):
+            widest = (y, points)
+        found += [_decision(scored.method, p["threshold"], p["net_benefit"], y) for p in points]
+    if widest:
+        y, points = widest
+        for name in ("all", "none"):
+            found += [_decision(name, p["threshold"], p[f"net_benefit_{name}"], y) for p in points]
+    return found
+
+
+def _points(method, kind, fpr, tpr):
+    return [
+        {"method": method, "kind": kind, "fpr": float(x), "tpr": float(y)}
+        for x, y in zip(fpr, tpr, strict=True)
+    ]
+
+
+def _calibration(about, **values):
+    return dict.fromkeys(CALIBRATION_COLUMNS) | {"note": ""} | about | values
+
+
+def _decision(method, threshold, benefit, y):
+    values = (method, threshold, benefit, len(y), int(y.sum()))
+    return dict(zip(DECISION_COLUMNS, values, strict=True))

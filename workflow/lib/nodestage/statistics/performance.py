@@ -1,0 +1,155 @@
+"""Rows of performance.tsv: each method's metrics with every interval that they allow."""
+
+import numpy as np
+
+from nodestage.statistics import bootstrap, rates, roc
+from nodestage.statistics.undefined import UndefinedError, answer
+
+COLUMNS = (
+    "method",
+    "basis",
+    "metric",
+    "estimate",
+    "sd",
+    "low",
+    "high",
+    "low_delong",
+    "high_delong",
+    "low_exact",
+    "high_exact",
+    "se",
+    "n",
+    "positives",
+    "n_all",
+    "worst_case",
+    "all_patients",
+    "note",
+)
+NOT_RANKED = "a yes/no report does not rank patients: its AUC would repeat balanced accuracy"
+
+
+def rows(scored, n=1000, seed=0):
+    """All metrics of one method on every basis that it has.
+
+    Discovery: `fold_mean`, the mean of the folds' values with their standard deviation and the
+    interval resampled within fold and class (the paper's point estimate), and `pooled`, all
+    folds' predictions as one cohort. External: `ensemble`.
+
+    Parameters
+    ----------
+    scored : cohort.Scored
+    n : bootstrap resamples
+    seed : int
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`; an undefined number is None and `note` says why
+    """
+    bases = ("ensemble",) if scored.fold is None else ("fold_mean", "pooled")
+    return [_row(scored, basis, metric, n, seed) for basis in bases for metric in rates.METRICS]
+
+
+def _row(scored, basis, metric, n, seed):
+    keep = scored.known(metric)
+    y, values = scored.y[keep], scored.of(metric)[keep]
+    row = dict.fromkeys(COLUMNS) | {
+        "method": scored.method,
+        "basis": basis,
+        "metric": metric,
+        "n": len(y),
+        "positives": int(y.sum()),
+        "n_all": len(scored.y),
+    }
+    notes = []
+    if metric == "auc" and not scored.ranked:
+        return row | {"note": NOT_RANKED}
+    if metric == "brier" and not len(y):
+        return row | {"note": "no calibrated probability"}
+    if basis == "fold_mean":
+        _fold_mean(row, notes, y, values, scored.fold[keep], metric, n, seed)
+    else:
+        _pooled(row, notes, y, values, metric, n, seed)
+        _everybody(row, scored, keep, metric)
+    absent = len(scored.y) - len(y)
+    if absent:
+        notes.append(f"{absent} of {len(scored.y)} patients without a value")
+    return row | {"note": "; ".join(notes)}
+
+
+def _pooled(row, notes, y, values, metric, n, seed):
+    row["estimate"], reason = answer(rates.estimate, y, values, metric)
+    if reason:
+        notes.append(reason)
+        return
+    _interval(row, notes, bootstrap.distributions(y, [values], metric, n, seed)[0])
+    if metric == "auc":
+        _delong(row, notes, y, values, None)
+        if row["estimate"] in (0.0, 1.0):
+            notes.append("the scores separate the classes, so that the intervals are a point")
+    elif metric in rates.shares(y, values > 0) and metric != "brier":
+        row["low_exact"], row["high_exact"] = rates.exact_interval(*rates.shares(y, values)[metric])
+        if row["low"] == row["high"]:
+            notes.append("the bootstrap collapses to a point: read the exact interval")
+
+
+def _fold_mean(row, notes, y, values, fold, metric, n, seed):
+    single, kept = [], np.zeros(len(y), bool)
+    for name in np.unique(fold):
+        inside = fold == name
+        value, reason = answer(rates.estimate, y[inside], values[inside], metric)
+        if reason:
+            notes.append(f"{name} left out: {reason}")
+        else:
+            single.append(value)
+            kept |= inside
+    if not single:
+        notes.append("no fold defines it")
+        return
+    row["estimate"] = float(np.mean(single))
+    row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
+    row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
+    strata = fold[kept]
+    _interval(
+        row, notes, bootstrap.distributions(y[kept], [values[kept]], metric, n, seed, strata)[0]
+    )
+    if metric == "auc":
+        _delong(row, notes, y[kept], values[kept], strata)
+
+
+def _interval(row, notes, drawn):
+    ends, reason = answer(bootstrap.interval, drawn)
+    if reason:
+        notes.append(reason)
+        return
+    row["low"], row["high"] = ends
+    drawn = drawn[~np.isnan(drawn)]
+    row["se"] = float(drawn.std(ddof=1)) if len(drawn) > 1 else None
+
+
+def _delong(row, notes, y, values, strata):
+    ends, reason = answer(roc.auc_ci, y, values, strata=strata)
+    if reason:
+        notes.append(f"no DeLong interval: {reason}")
+    else:
+        row["low_delong"], row["high_delong"] = ends
+
+
+def _everybody(row, scored, keep, metric):
+    """The same metric over all labelled patients, the unscored ones called somehow.
+
+    `worst_case` gets them all wrong; `all_patients` takes them as negative, as a clinic without
+    the model's answer would act (in the AUC: as the lowest scores).
+    """
+    if keep.all() or metric == "brier":
+        return
+    y, values = scored.y, scored.of(metric)
+    if metric == "auc":
+        low, high = (values[keep].min() - 1, values[keep].max() + 1) if keep.any() else (0, 1)
+        wrong, negative = np.where(y == 1, low, high), np.full(len(y), float(low))
+    else:
+        wrong, negative = 1.0 - y, np.zeros(len(y))
+    for column, filler in (("worst_case", wrong), ("all_patients", negative)):
+        try:
+            row[column] = rates.estimate(y, np.where(keep, values, filler), metric)
+        except UndefinedError:
+            row[column] = None  # the estimate's own note already says which class is absent

@@ -1,0 +1,297 @@
+"""Tables over all centers: Tables I to VII and the heterogeneity between external centers."""
+
+import numpy as np
+
+from nodestage import tables
+from nodestage.statistics import centers, lymph_nodes
+from nodestage.statistics.undefined import answer
+
+METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
+MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
+
+HETEROGENEITY_COLUMNS = (
+    "method",
+    "metric",
+    "k",
+    "estimate",
+    "low",
+    "high",
+    "prediction_low",
+    "prediction_high",
+    "tau2",
+    "i2",
+    "q",
+    "p_q",
+    "note",
+)
+_ROW_BLOCK = (
+    "method",
+    *METRICS,
+    "n",
+    "positives",
+    "wilcoxon_bootstrap",
+    "holm",
+    "note",
+)
+TABLE_6_COLUMNS = ("basis", *_ROW_BLOCK)
+TABLE_7_COLUMNS = ("center", *_ROW_BLOCK)
+
+COLUMNS = {
+    "heterogeneity.tsv": HETEROGENEITY_COLUMNS,
+    "table_2.tsv": ("structure", "d_min", "d_max", "source", "n"),
+    "table_3.tsv": ("structure",),
+    "table_4.tsv": lymph_nodes.TABLE_4_COLUMNS,
+    "table_5.tsv": lymph_nodes.TABLE_5_COLUMNS,
+    "table_6.tsv": TABLE_6_COLUMNS,
+    "table_7.tsv": TABLE_7_COLUMNS,
+    "table_pdac.tsv": ("measure", "n", "median", "low_quartile", "high_quartile", "note"),
+    "node_recall.tsv": ("variant", "by", "group", "n", "found", "recall"),
+    "false_positives.tsv": ("variant", "place", "n", "per_patient", "patients"),
+    "froc.tsv": ("variant", "threshold", "false_positives_per_patient", "recall"),
+}
+
+
+def study_tables(center_results, evaluation, settings, seed=0):
+    """All tables of the study.
+
+    Parameters
+    ----------
+    center_results : {center: {role, performance, comparisons, table_1}}, rows of the center's
+        tables, in the order of the tables
+    evaluation : dict of rows, each optional: `organs`, `tumor` (per patient),
+        `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together);
+        and `ranges`: {"Table II": {structure: (d_min, d_max)}, "fold 0": {structure: (d_min,
+        d_max, voxels)}, ...}
+    settings : dict with `bootstraps` and `primary`
+    seed : int
+
+    Returns
+    -------
+    {file name: rows}; a table without ground truth in this study is a list without rows
+    """
+    n = int(settings.get("bootstraps", 1000))
+    external = {c: r for c, r in center_results.items() if r["role"] == "external"}
+    discovery = next((r for r in center_results.values() if r["role"] == "discovery"), None)
+    found = {
+        "heterogeneity.tsv": heterogeneity(external),
+        "table_1.tsv": table_1(center_results),
+        "table_2.tsv": table_2(evaluation.get("ranges") or {}),
+        "table_3.tsv": means(evaluation.get("organs") or []),
+        "table_pdac.tsv": medians(evaluation.get("tumor") or []),
+        "table_6.tsv": table_6(discovery) if discovery else [],
+        "table_7.tsv": table_7(external),
+    }
+    return found | lymph_node_tables(evaluation, n, seed)
+
+
+def lymph_node_tables(evaluation, n=1000, seed=0):
+    """Tables IV and V, recall by size and station, false positives by place, FROC.
+
+    Parameters
+    ----------
+    evaluation : dict of rows `classes`, `nodes`, `candidates`, `identification`
+    """
+    classes = evaluation.get("classes") or []
+    patients = {}
+    for row in classes:
+        patients.setdefault(row["variant"], set()).add(row["patient"])
+    return {
+        "table_4.tsv": lymph_nodes.table_4(evaluation.get("identification") or [], n, seed),
+        "table_5.tsv": lymph_nodes.table_5(classes, n=n, seed=seed),
+        **lymph_nodes.beside(
+            evaluation.get("nodes") or [],
+            evaluation.get("candidates") or [],
+            {variant: len(codes) for variant, codes in patients.items()},
+        ),
+    }
+
+
+def heterogeneity(external):
+    """Random effects over the external centers, one row a method and metric.
+
+    Parameters
+    ----------
+    external : {center: {performance: rows}}
+    """
+    by_key = {}
+    for result in external.values():
+        for row in result["performance"]:
+            if row["metric"] in METRICS:
+                by_key.setdefault((row["method"], row["metric"]), []).append(row)
+    found = []
+    for (method, metric), rows in by_key.items():
+        estimate = np.array([tables.number(row["estimate"]) for row in rows])
+        error = np.array([tables.number(row["se"]) for row in rows])
+        known = ~np.isnan(estimate) & ~np.isnan(error)
+        pooled, reason = answer(centers.random_effects, estimate[known], error[known] ** 2)
+        if pooled and pooled["prediction_low"] is None:
+            reason = "a prediction interval needs three centers"
+        row = dict.fromkeys(HETEROGENEITY_COLUMNS) | (pooled or {"k": int(known.sum())})
+        found.append(row | {"method": method, "metric": metric, "note": reason})
+    return found
+
+
+def table_1(center_results):
+    """Table I, one column a center; levels that a center lacks are 0 there."""
+    order, values = [], {}
+    for center, result in center_results.items():
+        for row in result["table_1"]:
+            key = (row["characteristic"], row["level"])
+            # The value is this center's; `discovery` stands in its own column of the study.
+            values.setdefault(key, {})[center] = row["value"]
+            if key not in order:
+                order.append(key)
+    first = list(dict.fromkeys(characteristic for characteristic, _ in order))
+    order.sort(key=lambda key: (first.index(key[0]), key[1] == "missing"))
+    return [
+        {"characteristic": name, "level": level}
+        | {center: values[name, level].get(center, "0 (0%)") for center in center_results}
+        for name, level in order
+    ]
+
+
+def table_2(ranges):
+    """Table II: ranges in mm, those used beside those that each fold's training nodes give."""
+    found = []
+    for structure in dict.fromkeys(name for part in ranges.values() for name in part):
+        for source, part in ranges.items():
+            if structure in part:
+                low, high, *n = part[structure]
+                found.append(
+                    {
+                        "structure": structure,
+                        "d_min": float(low),
+                        "d_max": float(high),
+                        "source": source,
+                        "n": int(n[0]) if n else None,
+                    }
+                )
+    return found
+
+
+def means(rows):
+    """Table III: mean and SD of each measure, by whatever columns name a group.
+
+    A patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`.
+    """
+    found = []
+    for about, part in _grouped(rows):
+        line = about | {"n": len(part)}
+        for measure in MEASURES:
+            values = _known(part, measure)
+            line[measure] = float(values.mean()) if len(values) else None
+            line[f"{measure}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else None
+        line["n_dice"] = len(_known(part, "dice"))
+        line["n_surface"] = len(_known(part, "asd_mm"))
+        found.append(line)
+    return found
+
+
+def medians(rows):
+    """Section IV-B: median and quartiles of the tumor's Dice and surface distances."""
+    found = []
+    for about, part in _grouped(rows):
+        for measure in MEASURES:
+            values = _known(part, measure)
+            low, middle, high = np.percentile(values, [25, 50, 75]) if len(values) else [None] * 3
+            absent = len(part) - len(values)
+            found.append(
+                about
+                | {
+                    "measure": measure,
+                    "n": len(values),
+                    "median": None if middle is None else float(middle),
+                    "low_quartile": None if low is None else float(low),
+                    "high_quartile": None if high is None else float(high),
+                    "note": f"undefined in {absent} of {len(part)} patients" if absent else "",
+                }
+            )
+    return found
+
+
+def table_6(discovery):
+    """Table VI in the paper's layout, fold means first, the pooled values after them."""
+    return [
+        {"basis": basis} | row
+        for basis in ("fold_mean", "pooled")
+        for row in _block(discovery, basis)
+    ]
+
+
+def table_7(external):
+    """Table VII in the paper's layout, a block of rows a center."""
+    return [
+        {"center": center} | row
+        for center, result in external.items()
+        for row in _block(result, "ensemble")
+    ]
+
+
+def _block(result, basis):
+    """One line a method: `estimate ± SD [low-high]` of five metrics and two marks.
+
+    `wilcoxon_bootstrap` is the paper's own mark (balanced accuracy), `holm` that of the paired
+    bootstrap after Holm's adjustment: * for p < 0.05, NS, ref, or undefined.
+    """
+    marks = {}
+    for row in result["comparisons"]:
+        if row["metric"] == "balanced_accuracy" and "outside" not in row["note"]:
+            marks[row["reference"]] = (row["p_wilcoxon_bootstrap"], row["p_holm"])
+            marks[row["method"]] = "ref"
+    lines = {}
+    for row in result["performance"]:
+        if row["basis"] == basis and row["metric"] in METRICS:
+            lines.setdefault(row["method"], {})[row["metric"]] = row
+    found = []
+    for method, cells in lines.items():
+        main = cells["balanced_accuracy"]
+        mark = marks.get(method)
+        wilcoxon, holm = ("ref", "ref") if mark == "ref" else map(_mark, mark or (None, None))
+        notes = dict.fromkeys(
+            f"{metric}: {cell['note']}" for metric, cell in cells.items() if cell["note"]
+        )
+        found.append(
+            {"method": method}
+            | {metric: estimate_words(cell) for metric, cell in cells.items()}
+            | {
+                "n": int(tables.number(main["n"])),
+                "positives": int(tables.number(main["positives"])),
+                "wilcoxon_bootstrap": wilcoxon,
+                "holm": holm,
+                "note": "; ".join(notes),
+            }
+        )
+    return found
+
+
+def estimate_words(row):
+    """`0.633 ± 0.021 [0.599-0.669]`, without what is undefined; `undefined` without a value."""
+    value, sd, low, high = (tables.number(row[key]) for key in ("estimate", "sd", "low", "high"))
+    if np.isnan(value):
+        return "undefined"
+    words = f"{value:.3f}"
+    if not np.isnan(sd):
+        words += f" ± {sd:.3f}"
+    return words if np.isnan(low) else f"{words} [{low:.3f}-{high:.3f}]"
+
+
+def _mark(p):
+    p = tables.number(p)
+    if np.isnan(p):
+        return "undefined"
+    return "*" if p < 0.05 else "NS"
+
+
+def _grouped(rows):
+    """(names, rows) of each group; every column that is no measure names a group."""
+    own = {"patient", "note", *MEASURES}
+    groups = {}
+    for row in rows:
+        about = {key: value for key, value in row.items() if key not in own}
+        groups.setdefault(tuple(about.items()), (about, []))[1].append(row)
+    return list(groups.values())
+
+
+def _known(rows, measure):
+    values = np.array([tables.number(row.get(measure)) for row in rows], float)
+    return values[~np.isnan(values)]

@@ -1,0 +1,114 @@
+"""Rows of subgroups.tsv: the declared methods within groups that a reader asks about."""
+
+import numpy as np
+
+from nodestage import tables
+from nodestage.statistics import bootstrap, rates
+from nodestage.statistics.performance import NOT_RANKED
+from nodestage.statistics.undefined import answer
+
+COLUMNS = (
+    "method",
+    "subgroup",
+    "group",
+    "metric",
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "positives",
+    "unscored",
+    "note",
+)
+METRICS = ("balanced_accuracy", "auc", "sensitivity", "specificity")
+SIZE_CM = (2.0, 4.0)  # the borders of pT1, pT2 and pT3 by size (UICC, 8th edition)
+
+
+def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
+    """Metrics of some methods within pT, tumor size, location, sex, CT report and phases.
+
+    Nothing is tested here: groups are small, and differences between them are descriptions.
+
+    Parameters
+    ----------
+    all_scored : list of cohort.Scored of one center (for discovery the folds are pooled)
+    sheet_rows : rows of the center's patients
+    methods : names of the methods to show
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`
+    """
+    by_patient = {row["patient"]: row for row in sheet_rows}
+    found = []
+    for scored in all_scored:
+        if scored.method not in methods:
+            continue
+        reasons = {entry["patient"]: entry["reason"] for entry in scored.missing}
+        for subgroup, rule in GROUPS.items():
+            group = np.array(
+                [rule(by_patient[p], reasons.get(p, "")) for p in scored.patients], dtype=str
+            )
+            for name in np.unique(group):
+                part = scored.only(group == name)
+                found += [_row(part, subgroup, str(name), metric, n, seed) for metric in METRICS]
+    return found
+
+
+def _row(part, subgroup, group, metric, n, seed):
+    keep = part.known(metric)
+    y, values = part.y[keep], part.of(metric)[keep]
+    row = dict.fromkeys(COLUMNS) | {
+        "method": part.method,
+        "subgroup": subgroup,
+        "group": group,
+        "metric": metric,
+        "n": len(y),
+        "positives": int(y.sum()),
+        "unscored": int((~keep).sum()),
+    }
+    if metric == "auc" and not part.ranked:
+        return row | {"note": NOT_RANKED}
+    row["estimate"], row["note"] = answer(rates.estimate, y, values, metric)
+    if row["estimate"] is not None:
+        row["low"], row["high"] = bootstrap.bootstrap_ci(y, values, metric, n, seed)
+    return row
+
+
+def _column(key):
+    def rule(row, reason):
+        return str(row.get(key) or "").strip() or "unknown"
+
+    return rule
+
+
+def _size(row, reason):
+    size = tables.number(row.get("tumor_size_cm"))
+    if np.isnan(size):
+        return "unknown"
+    small, large = SIZE_CM
+    if size <= small:
+        return f"up to {small:g} cm"
+    return f"over {small:g} to {large:g} cm" if size <= large else f"over {large:g} cm"
+
+
+def _ct(row, reason):
+    value = tables.number(row.get("ct_reported"))
+    return "unknown" if np.isnan(value) else ("positive" if value else "negative")
+
+
+def _phases(row, reason):
+    """`missing_phase` of the sheet row where it is given, else what the reason says."""
+    if row.get("missing_phase") or "phase missing" in reason:
+        return "one missing"
+    return "both present"
+
+
+GROUPS = {
+    "pT stage": _column("pt_stage"),
+    "tumor size": _size,
+    "tumor location": _column("tumor_location"),
+    "sex": _column("sex"),
+    "CT report": _ct,
+    "phases": _phases,
+}

@@ -1,0 +1,77 @@
+"""Every patient-level table of one center, from its prediction rows and its sheet rows."""
+
+from pathlib import Path
+
+from nodestage import tables
+from nodestage.statistics import (
+    characteristics,
+    cohort,
+    comparisons,
+    curves,
+    performance,
+    subgroups,
+)
+from nodestage.statistics.study import COLUMNS as STUDY_COLUMNS
+from nodestage.statistics.study import lymph_node_tables, study_tables
+
+__all__ = ["COLUMNS", "center_tables", "lymph_node_tables", "study_tables", "write"]
+
+PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
+
+COLUMNS = {
+    "performance.tsv": performance.COLUMNS,
+    "comparisons.tsv": comparisons.COLUMNS,
+    "missing.tsv": ("method", "patient", "reason"),
+    "roc.tsv": curves.ROC_COLUMNS,
+    "calibration.tsv": curves.CALIBRATION_COLUMNS,
+    "decision_curve.tsv": curves.DECISION_COLUMNS,
+    "subgroups.tsv": subgroups.COLUMNS,
+    "table_1.tsv": characteristics.COLUMNS,
+} | STUDY_COLUMNS
+
+
+def center_tables(center, role, sheet_rows, discovery_rows, predictions, settings, seed):
+    """All tables of one center.
+
+    Parameters
+    ----------
+    center : name, for messages
+    role : discovery or external
+    sheet_rows, discovery_rows : the sample sheet's rows of this and of the discovery center
+    predictions : {method: {fold0: rows, ..., ensemble: rows}}, in the order of the tables; for
+        an external center the ensemble's rows alone will do
+    settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
+        and `methods` {method: {threshold: false}} for one whose call is its score
+    seed : int
+
+    Returns
+    -------
+    {file name: rows}. No cohort is too small: what it does not define is None with a reason.
+    """
+    if role not in ("discovery", "external"):
+        raise ValueError(f"{center}: a center of the role {role} has no patient-level table")
+    n = int(settings.get("bootstraps", 1000))
+    primary = PRIMARY | (settings.get("primary") or {})
+    options = settings.get("methods")
+    scored = [
+        cohort.scored(method, parts, role, sheet_rows, options)
+        for method, parts in predictions.items()
+    ]
+    shown = (primary["method"], primary["reference"])
+    return {
+        "performance.tsv": [row for s in scored for row in performance.rows(s, n, seed)],
+        "comparisons.tsv": comparisons.rows(scored, primary["method"], primary, n, seed),
+        "missing.tsv": [row for s in scored for row in s.missing],
+        "roc.tsv": [row for s in scored for row in curves.roc_rows(s)],
+        "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
+        "decision_curve.tsv": curves.decision_rows(scored),
+        "subgroups.tsv": subgroups.rows(scored, sheet_rows, shown, n, seed),
+        "table_1.tsv": characteristics.rows(sheet_rows, discovery_rows),
+    }
+
+
+def write(folder, found):
+    """Write every table, an empty one with its columns alone."""
+    for name, rows in found.items():
+        columns = dict.fromkeys(column for row in rows for column in row)
+        tables.write(Path(folder) / name, rows, list(columns or COLUMNS[name]))

@@ -1,0 +1,135 @@
+"""PDAC masks by the annotation-efficient chain.
+
+An arterial network learns from the auxiliary center's masks and marks the discovery patients'
+arterial scans. The registration has brought these onto the venous grid, so its masks lie on
+the venous scan too: from them, as pseudo labels, a venous network is trained from scratch. The
+discovery center's own masks (22 % of its patients in the paper) only evaluate.
+
+A patient in the lists below is `(patient, {phase: image}, mask)`; images and masks are paths
+(or Volumes) on the study grid.
+"""
+
+import numpy as np
+
+from nodestage import metrics
+from nodestage.errors import InputError
+from nodestage.nnunet import fitting
+
+
+def train_arterial(patients, settings, *, seed, output, work, validation=(), **how):
+    """Train the network of the arterial phase on the auxiliary center's masks.
+
+    Parameters
+    ----------
+    patients, validation : lists of patients with an arterial image and a PDAC mask (0, 1)
+    settings : dict, as in `nnunet.plans.make_plans`
+    seed : int
+    output : file of the model
+    work : scratch folder, deleted on success
+    how : `device`, `threads`, `choose`
+    """
+    return _train("arterial", patients, validation, settings, seed, output, work, how)
+
+
+def train_venous(patients, settings, *, seed, output, work, validation=(), **how):
+    """Train the network of the venous phase from scratch, on the pseudo masks of `pseudo_mask`.
+
+    Patients whose pseudo mask is empty are left out: an arterial network that saw nothing says
+    little about where there is nothing. Arguments as in `train_arterial`.
+    """
+    marked = [p for p in patients if fitting.as_volume(p[2]).array.any()]
+    if not marked:
+        raise InputError(
+            f"tumor, venous: the arterial network marked a tumor in none of {len(patients)} "
+            "patients. Train it longer (`tumor.network.epochs`) or on more auxiliary patients."
+        )
+    print(f"tumor, venous: {len(marked)} of {len(patients)} patients have a pseudo mask")
+    return _train("venous", marked, validation, settings, seed, output, work, how)
+
+
+def open_model(path):
+    """A trained network, ready to predict many patients."""
+    return fitting.open_model(path)
+
+
+def pseudo_mask(arterial_model, arterial, spacing, **how):
+    """The arterial network's mask of one patient, its largest piece.
+
+    Parameters
+    ----------
+    arterial_model : from `open_model`
+    arterial : HU array (z, y, x) of the arterial phase, registered to the venous grid
+    spacing : (z, y, x), mm
+    how : `threads`, `step_size`, `mirror`, `device`, `where`
+
+    Returns
+    -------
+    uint8 mask (z, y, x)
+    """
+    return predict(arterial_model, arterial, spacing, **how)
+
+
+def predict(model, image, spacing, **how):
+    """PDAC mask of one patient: the network's mask, of which the largest piece stays.
+
+    One patient has one primary tumor, so a second piece is an error more often than not. Equal
+    pieces: the one that comes first in (z, y, x) order. Empty stays empty. Arguments as in
+    `pseudo_mask`, with `image` of the model's own phase.
+    """
+    return largest_piece(model.labels([image], spacing, **how))
+
+
+def largest_piece(mask):
+    """The largest 26-connected piece of a mask, uint8 (z, y, x)."""
+    import cc3d
+
+    pieces, count = cc3d.connected_components(
+        np.ascontiguousarray(mask, dtype=np.uint8), connectivity=26, return_N=True
+    )
+    if not count:
+        return np.zeros(mask.shape, np.uint8)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    return (pieces == 1 + int(np.argmax(sizes))).astype(np.uint8)
+
+
+def evaluate(truth, prediction, spacing):
+    """One patient's row: Dice and distances (Table III reports PDAC as medians over patients).
+
+    Returns
+    -------
+    dict: `truth_mm3`, `predicted_mm3`, `dice`, `asd_mm`, `hd_mm`, `hd95_mm`, `note`; distances
+    are None where a mask is empty, the Dice where both are, and the note says so
+    """
+    truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
+    voxel = float(np.prod(spacing))
+    return {
+        "truth_mm3": int(truth.sum()) * voxel,
+        "predicted_mm3": int(prediction.sum()) * voxel,
+        **metrics.evaluate_segmentation(truth, prediction, spacing),
+    }
+
+
+def _train(phase, patients, validation, settings, seed, output, work, how):
+    return fitting.fit(
+        "tumor",
+        _samples(phase, patients),
+        _samples(phase, validation),
+        [phase],
+        1,
+        settings,
+        seed=seed,
+        output=output,
+        work=work,
+        label=f"tumor, {phase}",
+        **how,
+    )
+
+
+def _samples(phase, patients):
+    missing = [patient for patient, images, _ in patients if images.get(phase) is None]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: `{phase}` is missing, but the {phase} tumor network learns from it. "
+            "Add it, or leave this patient's `tumor` mask out."
+        )
+    return [(patient, [images[phase]], mask) for patient, images, mask in patients]

@@ -1,0 +1,24 @@
+"""The validation report of one center."""
+
+from nodestage import logs
+from nodestage.report import facts, pages
+
+with logs.to(snakemake.log[0]):
+    given, known, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
+    found = facts.of_center(
+        known,
+        predictions=facts.predictions(given.predictions, known["role"]),
+        registration=facts.records(given.records),
+        intake=facts.records(given.intake),
+        gallery=given.gallery,
+        manifest=given.manifest,
+    )
+    pages.center_page(
+        center,
+        known["role"],
+        given.statistics,
+        given.gallery,
+        found,
+        snakemake.output.html,
+        discovery=given.discovery,
+    )

@@ -1,0 +1,36 @@
+"""Organs, tumor and lymph nodes of simulated patients against the truth."""
+
+from pathlib import Path
+
+from nodestage import files, logs, metrics, registration, simulator, tables, volumes
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    images = (given.truth, given.grid, given.organs, given.tumor, given.nodes)
+    rows = []
+
+    def add(patient, structure, true, found):
+        overlap = metrics.overlap(true, found)
+        rows.append(
+            {"patient": patient, "center": params.patients[patient], "structure": structure}
+            | dict(zip(("dice", "recall", "precision"), overlap, strict=True))
+        )
+
+    patients = list(zip(params.patients, *images, strict=True))
+    for patient, truth, grid, organs, tumor, nodes in logs.progress(patients, "truth"):
+        grid = volumes.read(grid)
+        truth = simulator.read_truth(truth)
+        known = {
+            role: registration.carry_mask(truth[role]["venous"], None, grid).array
+            for role in ("organs", "tumor", "nodes")
+        }
+        found = volumes.read(files.of_patient(organs, patient)).array
+        for name, label in params.labels.items():
+            if (known["organs"] == label).any():
+                add(patient, name, known["organs"] == label, found == label)
+        found = volumes.read(files.of_patient(tumor, patient)).array
+        add(patient, "tumor", known["tumor"] > 0, found > 0)
+        for variant in ("plain", "attention"):
+            found = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
+            add(patient, f"lymph_nodes_{variant}", known["nodes"] > 0, found > 0)
+    tables.write(snakemake.output.rows, rows)

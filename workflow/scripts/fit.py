@@ -1,0 +1,22 @@
+"""All methods of one family, fitted on a fold's training patients, chosen on its validation ones."""
+
+from nodestage import evidence, logs, methods
+from nodestage.nnunet import checkpoints
+
+with logs.to(snakemake.log[0]):
+    params = snakemake.params
+    data = evidence.data(
+        snakemake.input, [*params.train, *params.validation], params.clinical, params.reasons
+    )
+    model = methods.fit_family(
+        evidence.classes(snakemake.wildcards.family, params.methods),
+        data,
+        params.metastasis,
+        params.train,
+        params.validation,
+        evidence.settings(params.methods),
+        # Folds differ by their patients; a seed of their own keeps their draws apart too.
+        methods.seed_of(params.seed, f"fold{snakemake.wildcards.fold}"),
+        threads=snakemake.threads,
+    )
+    checkpoints.save(snakemake.output.model, model)

@@ -1,0 +1,46 @@
+"""Pictures of each patient of a center: slices, overlays, the node that decided."""
+
+from pathlib import Path
+
+from nodestage import files, logs, tables, volumes
+from nodestage.report import deciding, gallery
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    rows = [row for path in sorted(set(given.instances)) for row in tables.read(path)]
+    drawn = dict(zip(params.drawn, given.drawn, strict=True))
+    images = (
+        given.arterial,
+        given.venous,
+        given.organs,
+        given.tumor,
+        given.maps,
+        given.nodes,
+        given.records,
+    )
+    panels = {}
+    patients = list(zip(params.patients, *images, strict=True))
+    for patient, arterial, venous, organs, tumor, attention, nodes, record in logs.progress(
+        patients, f"gallery of {snakemake.wildcards.center}"
+    ):
+        read = volumes.read(venous)
+        mine = [r for r in rows if r["patient"] == patient and r["variant"] == "attention"]
+        instances = volumes.read(Path(nodes, f"{patient}.attention.nii.gz")).array
+        overlays = {
+            "organs": volumes.read(files.of_patient(organs, patient)).array,
+            "tumor": volumes.read(files.of_patient(tumor, patient)).array,
+            **deciding.overlays(instances, mine),
+        }
+        if patient in drawn:
+            truth = volumes.read(drawn[patient]).array
+            overlays |= {"truth_negative": truth == 1, "truth_positive": truth == 2}
+        panels[patient] = gallery.patient_panel(
+            patient,
+            volumes.read(arterial).array,
+            read.array,
+            overlays,
+            volumes.read(attention).array,
+            read.spacing,
+            {"deciding_node": deciding.node(mine), "registration": files.read_json(record)},
+        )
+    gallery.write(snakemake.output.gallery, panels)

@@ -1,0 +1,45 @@
+"""Lymph nodes of one chunk of patients, as one fold's networks see them."""
+
+from nodestage import files, logs, tables, volumes
+from nodestage.lymph_nodes import instances
+from nodestage.lymph_nodes.prediction import predict
+from nodestage.nnunet import checkpoints
+
+COLUMNS = ["patient", "variant", *instances.COLUMNS, "measured_by", "in_sample"]
+
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
+    given, params = snakemake.input, snakemake.params
+    model = checkpoints.load(given.model)
+    images = (given.arterial, given.venous, given.maps, given.organs)
+    patients = list(zip(params.subsets.items(), *images, strict=True))
+    rows = []
+    for (patient, subset), *paths in logs.progress(
+        patients, f"lymph nodes of {snakemake.wildcards.center}"
+    ):
+        arterial, venous, attention, organs = (
+            volumes.read(files.of_patient(path, patient)) for path in paths
+        )
+        for variant in params.settings["variants"]:
+            measure = instances.networks_for(patient, subset, variant, model)
+            if measure is None:
+                continue
+            found = predict(
+                model,
+                measure.network,
+                arterial.array,
+                venous.array,
+                attention.array,
+                venous.spacing,
+                params.settings,
+                threads=snakemake.threads,
+                patient=patient,
+            )
+            volumes.write(folder / f"{patient}.{variant}.nii.gz", found, like=venous)
+            rows += [
+                {"patient": patient, "variant": variant, **row}
+                | {"measured_by": measure.network, "in_sample": measure.in_sample}
+                for row in instances.instance_table(
+                    found, venous.spacing, organs.array, params.anatomy, venous.origin
+                )
+            ]
+    tables.write(folder / "instances.tsv", rows, COLUMNS)

@@ -1,0 +1,15 @@
+"""Organ and vessel labels of one chunk of a center's patients."""
+
+from nodestage import files, logs, volumes
+from nodestage import organs as organ_networks
+
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
+    given, params = snakemake.input, snakemake.params
+    model = organ_networks.open_model(given.model)
+    patients = list(zip(params.patients, given.arterial, given.venous, strict=True))
+    for patient, *paths in logs.progress(patients, f"organs of {snakemake.wildcards.center}"):
+        arterial, venous = (volumes.read(path) for path in paths)
+        labels = organ_networks.predict(
+            model, arterial.array, venous.array, venous.spacing, threads=snakemake.threads
+        )
+        volumes.write(folder / f"{patient}.nii.gz", labels, like=venous)

@@ -1,0 +1,15 @@
+"""The teacher's labels of some patients, joined with the vessels that were drawn by hand."""
+
+from nodestage import files, logs, organs, volumes
+
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
+    given, params = snakemake.input, snakemake.params
+    teacher = organs.open_model(given.teacher)
+    patients = list(zip(params.patients, given.arterial, given.venous, given.organs, strict=True))
+    for patient, *paths in logs.progress(patients, "pseudo labels of organs"):
+        arterial, venous, drawn = (volumes.read(path) for path in paths)
+        pseudo = organs.pseudo_labels(
+            teacher, arterial.array, venous.array, venous.spacing, threads=snakemake.threads
+        )
+        merged = organs.merge(pseudo, drawn.array, params.annotated)
+        volumes.write(folder / f"{patient}.nii.gz", merged, like=venous)

@@ -1,0 +1,26 @@
+"""The organ network that labels every patient, from both phases."""
+
+from pathlib import Path
+
+from nodestage import logs, organs
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    patients = [*params.train, *params.validation]
+    cases = {
+        patient: (
+            patient,
+            {"arterial": arterial, "venous": venous},
+            Path(given.pseudo, f"{patient}.nii.gz"),
+        )
+        for patient, arterial, venous in zip(patients, given.arterial, given.venous, strict=True)
+    }
+    organs.train_student(
+        [cases[p] for p in params.train],
+        [cases[p] for p in params.validation],
+        params.settings,
+        seed=params.seed,
+        output=snakemake.output.model,
+        work=Path(snakemake.output.model).with_name("work_student"),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,21 @@
+"""The single-phase organ network, from scans that another center labelled."""
+
+from pathlib import Path
+
+from nodestage import logs, organs
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    organs.train_teacher(
+        [
+            (patient, {"arterial": arterial, "venous": venous}, mask)
+            for patient, arterial, venous, mask in zip(
+                params.patients, given.arterial, given.venous, given.organs, strict=True
+            )
+        ],
+        params.settings,
+        seed=params.seed,
+        output=snakemake.output.model,
+        work=Path(snakemake.output.model).with_name("work_teacher"),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,14 @@
+"""Score, probability and call of one center's patients, by every method of one fold."""
+
+from nodestage import files, logs, predictions, tables
+
+with logs.to(snakemake.log[0]):
+    params = snakemake.params
+    frozen = files.read_json(snakemake.input.frozen)
+    scores = {method: [] for method in params.methods}
+    for path in snakemake.input.scores:
+        for row in tables.read(path):
+            scores[row["method"]].append(row)
+    for (method, rows), path in zip(scores.items(), snakemake.output, strict=True):
+        found = predictions.prediction_rows(rows, params.subsets, frozen[method])
+        tables.write(path, found, predictions.COLUMNS)

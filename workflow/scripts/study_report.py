@@ -1,0 +1,20 @@
+"""The report of the whole study."""
+
+from pathlib import Path
+
+from nodestage import logs
+from nodestage.report import facts, pages
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    centers = [
+        {"center": center, "role": role, "statistics": folder, "page": f"{center}.html"}
+        for (center, role), folder in zip(params.roles.items(), given.centers, strict=True)
+    ]
+    found = facts.of_study(
+        params.facts,
+        manifest=given.manifest,
+        truth=given.truth or None,
+        benchmarks=Path("logs/benchmarks"),
+    )
+    pages.study_page(given.study, centers, found, snakemake.output.html)

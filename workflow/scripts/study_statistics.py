@@ -1,0 +1,26 @@
+"""Tables over all centers, and those of segmentation and identification."""
+
+from pathlib import Path
+
+from nodestage import files, logs, tables
+from nodestage.statistics import tables as statistics
+
+PER_CENTER = ("performance", "comparisons", "table_1")
+PER_FOLD = ("classes", "nodes", "candidates", "identification")
+
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
+    given, params = snakemake.input, snakemake.params
+    centers = {
+        center: {"role": role}
+        | {name: tables.read(Path(place, f"{name}.tsv")) for name in PER_CENTER}
+        for (center, role), place in zip(params.roles.items(), given.centers, strict=True)
+    }
+    evaluation = {name: tables.read(given[name]) for name in ("organs", "tumor") if given.get(name)}
+    for name in PER_FOLD:
+        places = [Path(fold, f"{name}.tsv") for fold in given.lymph_nodes]
+        evaluation[name] = [row for place in places for row in tables.read(place)]
+    evaluation["ranges"] = {"Table II": params.anatomy["ranges_mm"]} | {
+        Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in given.ranges
+    }
+    found = statistics.study_tables(centers, evaluation, params.settings, params.seed)
+    statistics.write(folder, found)

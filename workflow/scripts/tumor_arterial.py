@@ -1,0 +1,22 @@
+"""The arterial tumor network, from tumors that another center drew."""
+
+from pathlib import Path
+
+from nodestage import logs
+from nodestage.tumor import masks
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    masks.train_arterial(
+        [
+            (patient, {"arterial": image}, mask)
+            for patient, image, mask in zip(
+                params.patients, given.arterial, given.tumor, strict=True
+            )
+        ],
+        params.settings,
+        seed=params.seed,
+        output=snakemake.output.model,
+        work=Path(snakemake.output.model).with_name("work_arterial"),
+        threads=snakemake.threads,
+    )
