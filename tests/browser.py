@@ -81,7 +81,10 @@ class Browser:
     def size(self, width, height=900, dark=False):
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
         )
         self.call(
             "Emulation.setEmulatedMedia",
@@ -97,14 +100,18 @@ class Browser:
 
     def run(self, script):
         """The value of a JavaScript expression on the page."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(str(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
     def press(self, key):
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else ""
+            )
 
     def picture(self, path, whole=True, clip=None):
         options = {"captureBeyondViewport": whole}
@@ -112,7 +119,13 @@ class Browser:
             options["clip"] = {**clip, "scale": 1}
         elif whole:
             size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            options["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+            options["clip"] = {
+                "x": 0,
+                "y": 0,
+                "width": size["width"],
+                "height": size["height"],
+                "scale": 1,
+            }
         data = self.call("Page.captureScreenshot", format="png", **options)["data"]
         Path(path).write_bytes(base64.b64decode(data))
 

@@ -6,8 +6,16 @@ from nodestage import tables
 from nodestage.report import gallery
 
 METHODS = [
-    "ct_report", "radiomics", "radiomics_ct_report", "resnet3d", "resnet2d", "deepten",
-    "tumor_net", "nodes_plain", "nodes_attention", "combined",
+    "ct_report",
+    "radiomics",
+    "radiomics_ct_report",
+    "resnet3d",
+    "resnet2d",
+    "deepten",
+    "tumor_net",
+    "nodes_plain",
+    "nodes_attention",
+    "combined",
 ]
 METRICS = ["balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity"]
 HOSTILE = '<img src=x onerror="window.hacked=1">"\'${7*7}{{7*7}}'
@@ -23,20 +31,30 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
             for metric in [*METRICS, "ppv", "npv", "brier"]:
                 estimate = float(np.clip(rng.normal(0.56 + 0.012 * place, 0.03), 0, 1))
                 row = {
-                    "method": method, "basis": basis, "metric": metric, "estimate": estimate,
+                    "method": method,
+                    "basis": basis,
+                    "metric": metric,
+                    "estimate": estimate,
                     "sd": 0.03 * rng.random() if basis == "fold_mean" else None,
                     "low": estimate - 0.1 * rng.random() - 0.02,
                     "high": estimate + 0.1 * rng.random() + 0.02,
-                    "low_delong": None, "high_delong": None,
-                    "n": n - (19 if method == "resnet2d" else 0), "positives": positives, "note": "",
+                    "low_delong": None,
+                    "high_delong": None,
+                    "n": n - (19 if method == "resnet2d" else 0),
+                    "positives": positives,
+                    "note": "",
                 }
                 if metric == "auc" and basis != "fold_mean":
                     row |= {"low_delong": row["low"] - 0.01, "high_delong": row["high"] + 0.01}
                 if method == "ct_report" and (role == "external" or metric == "auc"):
-                    row |= dict.fromkeys(("estimate", "sd", "low", "high", "low_delong", "high_delong"))
+                    row |= dict.fromkeys(
+                        ("estimate", "sd", "low", "high", "low_delong", "high_delong")
+                    )
                     row |= {"n": 0 if role == "external" else n}
                     row["note"] = (
-                        "no CT report at this center" if role == "external" else "a yes or no has no AUC"
+                        "no CT report at this center"
+                        if role == "external"
+                        else "a yes or no has no AUC"
                     )
                 performance.append(row)
         if method != "ct_report":
@@ -45,7 +63,12 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
             kinds = ["fold_average", "pooled"] if role == "discovery" else ["ensemble"]
             for k, kind in enumerate(kinds):
                 curves += [
-                    {"method": method, "kind": kind, "fpr": f, "tpr": float(f ** (1 / (power - 0.05 * k)))}
+                    {
+                        "method": method,
+                        "kind": kind,
+                        "fpr": f,
+                        "tpr": float(f ** (1 / (power - 0.05 * k))),
+                    }
                     for f in x
                 ]
         if method in ("combined", "tumor_net", "radiomics"):
@@ -53,17 +76,28 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
                 observed = float(np.clip(p + rng.normal(0, 0.08), 0, 1))
                 bins.append(
                     {
-                        "method": method, "kind": "curve", "estimate": None, "predicted": p,
-                        "observed": observed, "low": max(0, observed - 0.15),
-                        "high": min(1, observed + 0.15), "n": n // 5, "positives": positives // 5,
+                        "method": method,
+                        "kind": "curve",
+                        "estimate": None,
+                        "predicted": p,
+                        "observed": observed,
+                        "low": max(0, observed - 0.15),
+                        "high": min(1, observed + 0.15),
+                        "n": n // 5,
+                        "positives": positives // 5,
                         "note": "",
                     }
                 )
             for measure, value in (("intercept", 0.08), ("slope", 0.87)):
                 bins.append(
                     {
-                        "method": method, "kind": measure, "estimate": value + rng.normal(0, 0.05),
-                        "low": value - 0.4, "high": value + 0.4, "n": n, "positives": positives,
+                        "method": method,
+                        "kind": measure,
+                        "estimate": value + rng.normal(0, 0.05),
+                        "low": value - 0.4,
+                        "high": value + 0.4,
+                        "n": n,
+                        "positives": positives,
                     }
                 )
             share = positives / n
@@ -71,7 +105,10 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
                 everybody = share - (1 - share) * t / (1 - t)
                 benefit.append(
                     {
-                        "method": method, "threshold": t, "n": n, "positives": positives,
+                        "method": method,
+                        "threshold": t,
+                        "n": n,
+                        "positives": positives,
                         "net_benefit": max(0.0, share * (1 - t) - 0.1 * t) + 0.01 * place / 10,
                     }
                 )
@@ -85,49 +122,78 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
             if method == "ct_report":
                 comparisons.append(
                     {
-                        "reference": "ct_report", "method": "combined", "metric": metric, "n": 0,
-                        "note": "no patient has both scores", "primary": 0,
+                        "reference": "ct_report",
+                        "method": "combined",
+                        "metric": metric,
+                        "n": 0,
+                        "note": "no patient has both scores",
+                        "primary": 0,
                     }
                 )
                 continue
             difference = float(rng.normal(0.05, 0.03))
             comparisons.append(
                 {
-                    "reference": method, "method": "combined", "metric": metric,
-                    "n": n - (19 if method == "resnet2d" else 0), "difference": difference,
-                    "low": difference - 0.09, "high": difference + 0.09,
+                    "reference": method,
+                    "method": "combined",
+                    "metric": metric,
+                    "n": n - (19 if method == "resnet2d" else 0),
+                    "difference": difference,
+                    "low": difference - 0.09,
+                    "high": difference + 0.09,
                     "p_bootstrap": float(rng.random() ** 2),
                     "z_delong": 1.2 if metric == "auc" else None,
                     "p_delong": float(rng.random()) if metric == "auc" else None,
                     "p_mcnemar": float(rng.random()) if metric != "auc" else None,
-                    "p_wilcoxon_bootstrap": 1e-12, "p_holm": float(rng.random()),
-                    "primary": int(method == "radiomics" and metric == "balanced_accuracy"), "note": "",
+                    "p_wilcoxon_bootstrap": 1e-12,
+                    "p_holm": float(rng.random()),
+                    "primary": int(method == "radiomics" and metric == "balanced_accuracy"),
+                    "note": "",
                 }
             )
     table_1 = [
         {"characteristic": c, "level": level, "value": value, "discovery": value}
         for c, level, value in (
-            ("n", "", str(n)), ("Sex, n (%)", "female", "28 (47 %)"), ("Sex, n (%)", "male", "31 (53 %)"),
-            ("Age, years, median [IQR]", "", "58 [51–62]"), ("pT, n (%)", "1", "10 (17 %)"),
-            ("pT, n (%)", "2", "31 (53 %)"), ("pT, n (%)", "missing", "0 (0 %)"),
+            ("n", "", str(n)),
+            ("Sex, n (%)", "female", "28 (47 %)"),
+            ("Sex, n (%)", "male", "31 (53 %)"),
+            ("Age, years, median [IQR]", "", "58 [51–62]"),
+            ("pT, n (%)", "1", "10 (17 %)"),
+            ("pT, n (%)", "2", "31 (53 %)"),
+            ("pT, n (%)", "missing", "0 (0 %)"),
             ("Tumor size, cm, median [IQR]", "", "2.9 [2.2–3.4]"),
         )
     ]
     subgroups = [
         {
-            "subgroup": s, "group": level, "metric": "balanced_accuracy", "method": "combined",
-            "estimate": e, "low": e - 0.2, "high": e + 0.15, "n": k, "positives": k // 2, "note": note,
+            "subgroup": s,
+            "group": level,
+            "metric": "balanced_accuracy",
+            "method": "combined",
+            "estimate": e,
+            "low": e - 0.2,
+            "high": e + 0.15,
+            "n": k,
+            "positives": k // 2,
+            "note": note,
         }
         for s, level, e, k, note in (
-            ("pt_stage", "1–2", 0.671234567891, 41, ""), ("pt_stage", "3–4", 0.70123, 18, ""),
+            ("pt_stage", "1–2", 0.671234567891, 41, ""),
+            ("pt_stage", "3–4", 0.70123, 18, ""),
             ("tumor_size_cm", "≤ 2", 0.58, 12, "few patients"),
         )
     ]
     for name, rows in {
-        "performance": performance, "comparisons": comparisons, "roc": curves, "calibration": bins,
-        "decision_curve": benefit, "table_1": table_1, "subgroups": subgroups,
+        "performance": performance,
+        "comparisons": comparisons,
+        "roc": curves,
+        "calibration": bins,
+        "decision_curve": benefit,
+        "table_1": table_1,
+        "subgroups": subgroups,
         "missing": [
-            {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"} for i in range(3)
+            {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"}
+            for i in range(3)
         ],
     }.items():
         columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -141,9 +207,16 @@ def write_study(folder, centers=("shengjing", "tianjin")):
         folder / "heterogeneity.tsv",
         [
             {
-                "method": "combined", "metric": "balanced_accuracy", "k": len(centers),
-                "estimate": 0.6512345, "low": 0.58, "high": 0.71, "tau2": 0.0, "i2": 0.0,
-                "prediction_low": None, "prediction_high": None,
+                "method": "combined",
+                "metric": "balanced_accuracy",
+                "k": len(centers),
+                "estimate": 0.6512345,
+                "low": 0.58,
+                "high": 0.71,
+                "tau2": 0.0,
+                "i2": 0.0,
+                "prediction_low": None,
+                "prediction_high": None,
                 "note": "a prediction interval needs three centers",
             }
         ],
@@ -163,7 +236,11 @@ def volumes(seed=0, shape=(32, 96, 96), spacing=(2.5, 2.2, 2.2)):
     """(arterial, venous, overlays, map, spacing) of one made-up patient: a body with some organs."""
     rng = np.random.default_rng(seed)
     z, y, x = (np.arange(n) - n / 2 for n in shape)
-    z, y, x = z[:, None, None] * spacing[0], y[None, :, None] * spacing[1], x[None, None, :] * spacing[2]
+    z, y, x = (
+        z[:, None, None] * spacing[0],
+        y[None, :, None] * spacing[1],
+        x[None, None, :] * spacing[2],
+    )
 
     def blob(cz, cy, cx, rz, ry, rx):
         return ((z - cz) / rz) ** 2 + ((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1
@@ -172,8 +249,10 @@ def volumes(seed=0, shape=(32, 96, 96), spacing=(2.5, 2.2, 2.2)):
     organs = np.zeros(shape, np.uint8)
     ct = {"arterial": np.where(body, -90.0, -1000.0), "venous": np.where(body, -90.0, -1000.0)}
     for label, where, a, v in (
-        (6, blob(5, -10, -50, 40, 45, 38), 70, 110), (1, blob(0, 10, 65, 30, 30, 20), 110, 120),
-        (8, blob(0, 32, 6, 400, 9, 9), 300, 150), (11, blob(0, 2, 5, 14, 12, 45), 100, 85),
+        (6, blob(5, -10, -50, 40, 45, 38), 70, 110),
+        (1, blob(0, 10, 65, 30, 30, 20), 110, 120),
+        (8, blob(0, 32, 6, 400, 9, 9), 300, 150),
+        (11, blob(0, 2, 5, 14, 12, 45), 100, 85),
         (7, blob(5, -35, 35, 25, 20, 30), 45, 60),
     ):
         organs[where & body] = label
@@ -189,8 +268,12 @@ def volumes(seed=0, shape=(32, 96, 96), spacing=(2.5, 2.2, 2.2)):
         array += rng.normal(0, 14, shape)
     far = np.minimum(np.abs(np.hypot(y - 10, x) - 30) / 25, 1)
     overlays = {
-        "organs": organs, "tumor": tumor, "nodes_positive": nodes[0], "nodes_negative": nodes[1],
-        "truth_positive": np.roll(nodes[0], 1, 2), "truth_negative": np.zeros(shape, bool),
+        "organs": organs,
+        "tumor": tumor,
+        "nodes_positive": nodes[0],
+        "nodes_negative": nodes[1],
+        "truth_positive": np.roll(nodes[0], 1, 2),
+        "truth_negative": np.zeros(shape, bool),
     }
     attention = np.broadcast_to((1 - far) * body, shape).astype(np.float32)
     return ct["arterial"].round(), ct["venous"].round(), overlays, attention, spacing
@@ -216,11 +299,15 @@ def facts(codes, **more):
         scored = place % 9 != 8
         people.append(
             {
-                "patient": code, "metastasis": str(int(rng.random() < 0.6)), "pt_stage": "2",
-                "tumor_size_cm": "2.9", "tumor_location": "head",
+                "patient": code,
+                "metastasis": str(int(rng.random() < 0.6)),
+                "pt_stage": "2",
+                "tumor_size_cm": "2.9",
+                "tumor_location": "head",
                 "scores": {
                     "combined": {
-                        "score": repr(score) if scored else "", "probability": repr(score) if scored else "",
+                        "score": repr(score) if scored else "",
+                        "probability": repr(score) if scored else "",
                         "call": str(int(score > 0.52)) if scored else "",
                         "reason": "" if scored else "no venous phase",
                     }
@@ -228,20 +315,34 @@ def facts(codes, **more):
                 "flags": ["registration: 3.1 % of the voxels fold"] if place == 1 else [],
                 "registration": {"before": 0.55, "after": 0.7 + 0.1 * float(rng.random())},
                 "deciding_node": {
-                    "volume_mm3": "612.4", "short_axis_mm": "8.31", "p_positive": "0.83",
-                    "station": "8;12", "nearest_structure": "cha_pha", "distance_mm": "3.2",
+                    "volume_mm3": "612.4",
+                    "short_axis_mm": "8.31",
+                    "p_positive": "0.83",
+                    "station": "8;12",
+                    "nearest_structure": "cha_pha",
+                    "distance_mm": "3.2",
                 },
             }
         )
     return {
-        "study": "Example study", "simulated": True,
+        "study": "Example study",
+        "simulated": True,
         "effects": "Effects are stronger than in life, so that small networks find something.",
-        "inner_folds": 2, "folds": 5, "seed": 20210, "config_digest": "0f3a", "model_digest": "9bc1",
-        "pretrained": "none, trained from scratch", "organs_source": "predicted",
-        "tumor_source": "given", "discovery_organs_source": "predicted",
-        "discovery_tumor_source": "predicted", "patients": people,
+        "inner_folds": 2,
+        "folds": 5,
+        "seed": 20210,
+        "config_digest": "0f3a",
+        "model_digest": "9bc1",
+        "pretrained": "none, trained from scratch",
+        "organs_source": "predicted",
+        "tumor_source": "given",
+        "discovery_organs_source": "predicted",
+        "discovery_tumor_source": "predicted",
+        "patients": people,
         "primary": {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"},
-        "versions": {"torch": "2.13.0", "nnunetv2": "2.8.1"}, "threshold": {"combined": 0.52},
+        "versions": {"torch": "2.13.0", "nnunetv2": "2.8.1"},
+        "threshold": {"combined": 0.52},
         "truth": [{"structure": "pancreas", "dice": 0.81234567, "n": 8}],
-        "timings": [{"stage": "organs", "jobs": 3, "seconds": 120}], **more,
+        "timings": [{"stage": "organs", "jobs": 3, "seconds": 120}],
+        **more,
     }

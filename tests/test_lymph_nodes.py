@@ -137,12 +137,12 @@ def test_a_patch_without_nodes_has_a_finite_loss_and_gradient():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_each_variant_trains_with_its_own_loss_under_deep_supervision(planned, variant, tmp_path):
     running = trainer_of(planned, variant, tmp_path)
-    running.initialize()
-    assert isinstance(running.loss.loss.dc, TverskyLoss) == VARIANTS[variant].tversky
+    loss = running._build_loss()
+    assert isinstance(loss.loss.dc, TverskyLoss) == VARIANTS[variant].tversky
     outputs = [torch.randn(2, 2, 16, 24, 24), torch.randn(2, 2, 8, 12, 12)]
     targets = [torch.ones(2, 1, *o.shape[2:]) for o in outputs]
     # Two outputs: nnU-Net's weights are 1 and 1/2, of which the coarsest is set to 0.
-    found, alone = running.loss(outputs, targets), running.loss.loss(outputs[0], targets[0])
+    found, alone = loss(outputs, targets), loss.loss(outputs[0], targets[0])
     assert found.item() == pytest.approx(alone.item())
     if VARIANTS[variant].tversky:
         expected = torch.nn.functional.cross_entropy(outputs[0], targets[0][:, 0].long())
@@ -158,13 +158,8 @@ def trainer_of(planned, variant, folder):
     own = {"variant": variant, "alpha": 0.5, "beta": 1.5, "compile": False}
     plans = {**plans, "nodestage": {**plans["nodestage"], **own}, "continue_training": False}
     places = dict.fromkeys(("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"), str(folder))
-    (
-        folder / plans["dataset_name"] / plans["configurations"]["3d_fullres"]["data_identifier"]
-    ).mkdir(parents=True, exist_ok=True)
     with environment(**places):
-        running = LymphNodeTrainer(plans, "3d_fullres", 0, dataset, torch.device("cpu"))
-    running.dataset_class = None
-    return running
+        return LymphNodeTrainer(plans, "3d_fullres", 0, dataset, torch.device("cpu"))
 
 
 # Augmentation
@@ -223,7 +218,7 @@ class Held:
         self.labels = np.zeros((1, *attention.shape), np.int16)
         places = np.zeros((0, 4), int)
         if node is not None:
-            self.labels[(0, *node)] = 1
+            self.labels[(0, *(slice(n - 3, n + 4) for n in node))] = 1
             places = np.array([[0, *node]])
         self.properties = {"class_locations": {1: places}}
 
@@ -265,7 +260,7 @@ def test_foreground_patches_stay_as_nnunet_draws_them():
     held = Held(corner_map(), node=(35, 60, 60))  # an annotated node out of every range
     sampled = loader(held, foreground=1.0)
     batches = [next(sampled) for _ in range(10)]
-    assert all((batch["target"] == 1).any((1, 2, 3, 4)).float().mean() > 0.4 for batch in batches)
+    assert all((batch["target"] == 1).flatten(1).any(1).all() for batch in batches)
     assert sum(batch["draws"] for batch in batches)[2] > 0
 
 
@@ -305,16 +300,10 @@ def test_small_components_are_dropped_and_the_rest_renumbered():
     assert instances.components(mask, (2.0, 1.0, 1.0), 2.0).max() == 3
 
 
-@pytest.mark.parametrize(
-    "node, expected",
-    [
-        (np.ones((1, 1, 1), bool), 0.5),  # one pixel is as wide as itself
-        (np.ones((1, 1, 9), bool), 0.5),
-        (np.ones((1, 3, 9), bool), 1.5),
-    ],
-)
-def test_short_axis_of_boxes(node, expected):
-    assert instances.short_axis(node, (3.0, 0.5, 0.5)) == pytest.approx(expected, rel=0.25)
+@pytest.mark.parametrize("length", [1, 2, 9])
+def test_a_row_of_pixels_is_as_wide_as_one_pixel(length):
+    row = np.ones((1, 1, length), bool)
+    assert instances.short_axis(row, (3.0, 0.5, 0.5)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("angle", [0, 20, 45, 77])
@@ -535,8 +524,8 @@ def test_windows_without_attention_are_left_out_and_nothing_else_changes(model, 
         lambda *a, **k: run(*a, **{**k, "where": seen.append(k["where"])}),
     )
     slow = segmented(model, "P6", attention)
-    assert seen[0].sum() == (attention > 0).sum()
-    np.testing.assert_array_equal(fast[attention > 0], slow[attention > 0])
+    assert seen[0].sum() == (attention >= 1e-3).sum()
+    np.testing.assert_array_equal(fast[seen[0]], slow[seen[0]])
     assert not fast[:, :, 44:].any()
 
 

@@ -276,7 +276,7 @@ def test_paired_difference_shares_resamples():
 # ---------------------------------------------------------------- the paper's Table VII
 
 
-def range_of_ends(k, positives, m, negatives, metric, seeds=200):
+def range_of_ends(k, positives, m, negatives, metric, seeds=100):
     """Smallest and largest interval ends that the rule prints over many seeds."""
     y = np.repeat([1, 0], [positives, negatives])
     call = np.concatenate([np.arange(positives) < k, np.arange(negatives) >= m]).astype(int)
@@ -386,6 +386,8 @@ def test_signed_rank_share_equals_scipy_on_each_resample():
         found.append(wilcoxon(drawn, method="approx").pvalue < 0.05)
     assert statistics.signed_rank_share(a, b, n=40, seed=5) == np.mean(found)
     assert statistics.signed_rank(a, a) == 1
+    x = random.normal(0.3, 1, 12)
+    assert statistics.signed_rank(x, 0 * x) == pytest.approx(wilcoxon(x).pvalue)
     assert statistics.signed_rank([1, np.nan], [1, 0]) == 1
 
 

@@ -358,6 +358,22 @@ def test_tables_4_and_5():
     assert sum(r["n"] for r in places if r["variant"] == "plain") == 12
 
 
+def test_nodes_without_a_probability_are_counted_and_nothing_breaks():
+    rows = evaluation()
+    for row in rows["identification"]:
+        row["p_positive"] = "" if row["fold"] == "0" else row["p_positive"]
+    for row in rows["candidates"]:
+        row["confidence"] = ""
+    found = tables.lymph_node_tables(rows, 100, 0)
+    four = one(found["table_4.tsv"], variant="attention", metric="auc")
+    assert four["folds"] == 1 and "24 instances without a probability" in four["note"]
+    assert [row["threshold"] for row in found["froc.tsv"]] == [None, None]
+    for row in rows["identification"]:
+        row["p_positive"] = ""
+    four = tables.lymph_node_tables(rows, 100, 0)["table_4.tsv"]
+    assert all(row["mean"] is None and "no patient" in row["note"] for row in four)
+
+
 def test_tables_without_ground_truth_are_empty_and_say_so():
     found = tables.study_tables(study(), {}, SETTINGS, 0)
     for name in ("table_2.tsv", "table_3.tsv", "table_4.tsv", "table_5.tsv", "table_pdac.tsv"):

@@ -10,7 +10,7 @@ from nodestage.volumes import Volume
 SPACING = (2.5, 2.2, 2.2)
 SETTINGS = {
     "patch_size": [16, 16, 16],
-    "features": [4, 8],
+    "features": [4, 8, 8],
     "batch_size": 2,
     "convolutions": 1,
     "epochs": 5,

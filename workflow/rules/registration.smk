@@ -11,7 +11,7 @@ rule register:
     output:
         arterial="results/registration/{patient}/arterial.nii.gz",
         venous="results/registration/{patient}/venous.nii.gz",
-        field="results/registration/{patient}/field.npz",
+        field="results/registration/{patient}/field.nii.gz",
         record="results/registration/{patient}/record.json",
     log:
         "logs/registration/register/{patient}.log",
@@ -39,7 +39,7 @@ rule annotation:
         mask=lambda w: study.rows[w.patient][w.role],
         ct=lambda w: f"results/cohort/{w.patient}/{study.mask_phase(w.patient, w.role)}.nii.gz",
         grid="results/registration/{patient}/venous.nii.gz",
-        field="results/registration/{patient}/field.npz",
+        field="results/registration/{patient}/field.nii.gz",
     output:
         mask="results/registration/{patient}/{role}.nii.gz",
         record="results/registration/{patient}/{role}.json",

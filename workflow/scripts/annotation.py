@@ -15,7 +15,8 @@ with logs.to(snakemake.log[0]):
         known=params.labels,
         resample=params.resample,
     )
-    field = registration.read_field(given.field) if params.mask_phase == "arterial" else None
-    carried = registration.carry_mask(mask, field, volumes.read(given.grid))
+    grid = volumes.read(given.grid)
+    field = registration.read_field(given.field, grid) if params.mask_phase == "arterial" else None
+    carried = registration.carry_mask(mask, field, grid, wanted.patient, wanted.role)
     volumes.write_volume(snakemake.output.mask, carried)
     files.write_json(snakemake.output.record, record)

@@ -20,5 +20,5 @@ with logs.to(snakemake.log[0]):
         record = {**record, "failed": False, "substituted": "venous"}
     volumes.write_volume(out.venous, grid)
     volumes.write_volume(out.arterial, arterial)
-    registration.write_field(out.field, field)
+    registration.write_field(out.field, field, grid)
     files.write_json(out.record, record)

@@ -525,25 +525,32 @@ def froc(candidates, truth_nodes, patients):
     Returns
     -------
     list of {threshold, false_positives_per_patient, recall}, from the strictest threshold on;
-    recall is None when there is no true node. Candidates of one confidence enter together.
+    recall is None when there is no true node. Candidates of one confidence enter together, those
+    without any last (threshold None).
     """
     if patients < 1:
         raise ValueError(f"FROC needs at least one patient, got {patients}")
     if not candidates:
         return []
-    confidence = np.array([float(row["confidence"]) for row in candidates])
+    confidence = np.array([_confidence(row["confidence"]) for row in candidates])
     hit = np.array([row["node"] not in (None, "") for row in candidates])
     order = np.argsort(-confidence, kind="stable")
     confidence, hit = confidence[order], hit[order]
-    last = np.flatnonzero(np.append(np.diff(confidence) != 0, True))
+    last = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True))
     return [
         {
-            "threshold": float(confidence[i]),
+            "threshold": float(confidence[i]) if np.isfinite(confidence[i]) else None,
             "false_positives_per_patient": float(wrong / patients),
             "recall": float(found / truth_nodes) if truth_nodes else None,
         }
         for i, found, wrong in zip(last, np.cumsum(hit)[last], np.cumsum(~hit)[last], strict=True)
     ]
+
+
+def _confidence(value):
+    """A candidate's confidence; below all others where there is none."""
+    value = float("nan") if value in (None, "") else float(value)
+    return -np.inf if np.isnan(value) else value
 
 
 def short_axis_class(short_axis):

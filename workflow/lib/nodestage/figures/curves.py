@@ -134,7 +134,10 @@ def decision_curve(rows, methods=None, title=""):
     for method, label in plain.items():
         if method in curves:
             axes.plot(
-                *curves[method], color=style.INK, lw=0.9, ls="-" if method == "none" else ":",
+                *curves[method],
+                color=style.INK,
+                lw=0.9,
+                ls="-" if method == "none" else ":",
                 label=label,
             )
     for place, method in enumerate(models):

@@ -61,7 +61,7 @@ def _line(axes, at, row, tint):
     words = "undefined"
     if estimate == estimate:
         words = f"{estimate:.2f} [no interval]"
-        if low == low and high == high:
+        if low < high:  # neither undefined nor a mere point
             axes.hlines(at, low, high, color=tint, lw=1.7)
             words = f"{estimate:.2f} [{low:.2f}–{high:.2f}]"
         axes.plot(estimate, at, "D" if row.get("pooled") else "s", color=tint, ms=5.5)
@@ -80,8 +80,14 @@ def _beside(axes, inches, at, text, **options):
     """Text at `inches` from the left end of the axes, on the line `at`."""
     width = WIDTH - LEFT - RIGHT
     axes.text(
-        inches / width, at, text, va="center", fontsize=8.5, clip_on=False,
-        transform=axes.get_yaxis_transform(), **options,
+        inches / width,
+        at,
+        text,
+        va="center",
+        fontsize=8.5,
+        clip_on=False,
+        transform=axes.get_yaxis_transform(),
+        **options,
     )
 
 

@@ -37,16 +37,19 @@ def attention_steps(image, labels, distances, scores, ranges, attention, spacing
     first = figure.add_subplot(grid[1, 0])
     _ct(first, image, aspect)
     first.imshow(
-        np.ma.masked_equal(labels, 0), cmap="tab20", alpha=0.55, aspect=aspect,
+        np.ma.masked_equal(labels, 0),
+        cmap="tab20",
+        vmin=0,
+        vmax=19,
+        alpha=0.55,
+        aspect=aspect,
         interpolation="nearest",
     )
     first.set_title("Organs and vessels")
     for place, organ in enumerate(organs, start=1):
         axes = figure.add_subplot(grid[0, place])
         reach = float(np.abs(distances[organ]).max()) or 1.0
-        axes.imshow(
-            distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect
-        )
+        axes.imshow(distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect)
         axes.contour(distances[organ], levels=[0], colors=style.INK, linewidths=0.7)
         axes.set_title(f"{_words(organ)}: distance")
         _bare(axes)
@@ -57,9 +60,7 @@ def attention_steps(image, labels, distances, scores, ranges, attention, spacing
         _bare(axes)
     last = figure.add_subplot(grid[1, -1])
     _ct(last, image, aspect)
-    shown = last.imshow(
-        attention, cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6
-    )
+    shown = last.imshow(_clear(attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6)
     last.set_title("Map: the maximum")
     figure.colorbar(shown, ax=last, shrink=0.7, ticks=[0, 0.5, 1])
     figure.suptitle(title, x=0.01, ha="left")
@@ -92,7 +93,11 @@ def overlays(nodes=(), organs=(), title=""):
             _ct(axes, patient["image"], patient["spacing"][1] / patient["spacing"][2])
             if patient.get(key) is None:
                 axes.text(
-                    0.5, 0.04, "not annotated", color="white", ha="center",
+                    0.5,
+                    0.04,
+                    "not annotated",
+                    color="white",
+                    ha="center",
                     transform=axes.transAxes,
                 )
             else:
@@ -105,11 +110,16 @@ def overlays(nodes=(), organs=(), title=""):
         for axes in cells[place]:
             _ct(axes, patient["image"], aspect)
         cells[place][1].imshow(
-            np.ma.masked_equal(patient["labels"], 0), cmap="tab20", alpha=0.55, aspect=aspect,
+            np.ma.masked_equal(patient["labels"], 0),
+            cmap="tab20",
+            vmin=0,
+            vmax=19,
+            alpha=0.55,
+            aspect=aspect,
             interpolation="nearest",
         )
         cells[place][2].imshow(
-            patient["attention"], cmap="inferno", vmin=0, vmax=1, alpha=0.6, aspect=aspect
+            _clear(patient["attention"]), cmap="inferno", vmin=0, vmax=1, alpha=0.6, aspect=aspect
         )
         if place == len(nodes):
             for axes, words in zip(
@@ -126,9 +136,20 @@ def _ct(axes, image, aspect):
     _bare(axes)
     for x, side in ((0.03, "R"), (0.97, "L")):
         axes.text(
-            x, 0.5, side, color="white", fontsize=7, ha="center", va="center",
+            x,
+            0.5,
+            side,
+            color="white",
+            fontsize=7,
+            ha="center",
+            va="center",
             transform=axes.transAxes,
         )
+
+
+def _clear(attention):
+    """The map without the voxels where it is 0, so that the CT shows through."""
+    return np.ma.masked_less(attention, 0.01)
 
 
 def _bare(axes):
@@ -140,15 +161,24 @@ def _bare(axes):
 def _outline(axes, labels):
     for label, tint in enumerate(NODE_COLORS, start=1):
         mask = np.asarray(labels) == label
+        limits = axes.get_xlim(), axes.get_ylim()
         if mask.any():
             axes.imshow(
-                np.ma.masked_equal(mask, False), cmap=ListedColormap([tint]), alpha=0.35,
-                aspect=axes.get_aspect(), interpolation="nearest",
+                np.ma.masked_equal(mask, False),
+                cmap=ListedColormap([tint]),
+                alpha=0.35,
+                aspect=axes.get_aspect(),
+                interpolation="nearest",
             )
             # Half a voxel of rim, so that a node at the border has a closed line.
-            axes.contour(np.pad(mask, 1).astype(float), levels=[0.5], colors=[tint],
-                         linewidths=1.2, extent=(-1.5, mask.shape[1] + 0.5,
-                                                 -1.5, mask.shape[0] + 0.5))
+            axes.contour(
+                np.pad(mask, 1).astype(float),
+                levels=[0.5],
+                colors=[tint],
+                linewidths=1.2,
+                extent=(-1.5, mask.shape[1] + 0.5, -1.5, mask.shape[0] + 0.5),
+            )
+            axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def _trapezium(axes, limits, border=3.0):

@@ -137,9 +137,7 @@ def save(figure, stem, formats=("svg", "png"), dpi=200):
             files.write_text(path, white)
         else:
             with files.whole(path) as temporary, rc_context(SETTINGS):
-                figure.savefig(
-                    temporary, dpi=dpi, facecolor="white", metadata={"Software": None}
-                )
+                figure.savefig(temporary, dpi=dpi, facecolor="white", metadata={"Software": None})
         paths.append(path)
     return paths
 
@@ -147,6 +145,4 @@ def save(figure, stem, formats=("svg", "png"), dpi=200):
 def nothing(axes, sentence):
     """Say in the figure itself why there is nothing to see."""
     axes.set_axis_off()
-    axes.text(
-        0.5, 0.5, sentence, ha="center", va="center", wrap=True, transform=axes.transAxes
-    )
+    axes.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True, transform=axes.transAxes)

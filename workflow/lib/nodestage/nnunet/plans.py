@@ -28,6 +28,7 @@ TRAINING = {
     "initial_lr": None,
     "weight_decay": None,
     "momentum": None,
+    "optimizer": "sgd",
     "oversample_foreground": None,
     "augmentation": "full",
     "mirror_axes": None,
@@ -184,6 +185,11 @@ def _override(name, planned, settings):
     )
     features = [int(n) for n in settings.get("features", ())]
     stages = len(features) or len(strides)
+    if stages < 3:
+        raise InputError(
+            f"settings of the network `{name}`: {stages} stages are too few, nnU-Net's loss needs "
+            "three. Give `features` three numbers or more, and `patch_size` 16 voxels or more."
+        )
     if stages > len(strides):
         raise InputError(
             f"settings of the network `{name}`: `features` has {stages} stages, but a patch of "

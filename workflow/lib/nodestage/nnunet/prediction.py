@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 import torch
 
+from nodestage.errors import InputError
 from nodestage.nnunet import cases, network
 
 
@@ -107,8 +108,7 @@ def predict_logits(
     )
     axes = _mirrored(model["mirror_axes"]) if mirror else [()]
     classes = network.number_of_classes(model["dataset_json"])
-    total = torch.zeros((classes, *data.shape[1:]), dtype=torch.float32)
-    weight = torch.zeros(data.shape[1:], dtype=torch.float32)
+    total, weight = _sums(classes, data.shape[1:], patient)
     network_ = network_.to(device).eval()
     with torch.inference_mode():
         for start in range(0, len(windows), batch):
@@ -134,6 +134,19 @@ def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
     logits = predict_logits(network_, channels, spacing, model, **how)
     labels = logits.argmax(0).to(torch.uint8).numpy()
     return (labels, torch.softmax(logits, 0).numpy()) if softmax else labels
+
+
+def _sums(classes, shape, patient):
+    """Sums of logits (class, z, y, x) and of weights (z, y, x), or how much memory they need."""
+    try:
+        return torch.zeros((classes, *shape)), torch.zeros(tuple(shape))
+    except RuntimeError as error:
+        gib = 4 * (classes + 1) * np.prod(shape, dtype=float) / 2**30
+        raise InputError(
+            f"{patient or 'the image'}: {classes} classes on {tuple(shape)} voxels need "
+            f"{gib:.1f} GiB of memory for the prediction alone, which is not there. Give the job "
+            "more memory (`mem_mb` in the profile), or use a coarser `spacing_mm`."
+        ) from error
 
 
 def _predict(network_, windows, axes):

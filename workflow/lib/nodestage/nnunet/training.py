@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from nodestage import logs
@@ -117,6 +115,8 @@ def _run(running, checkpoint, identity, label, resume, choose, initial):
     steps = iter(Steps(running, label))
     for _ in range(running.current_epoch, running.num_epochs):
         _epoch(running, steps)
+        # Plain numbers, as a checkpoint gives them back: averages then round the same way.
+        running.logger.load_checkpoint(checkpoints.plain(running.logger.get_checkpoint()))
         ema = running.logger.get_value("ema_fg_dice", step=None)
         if choose == "best" and ema and (running._best_ema is None or ema[-1] > running._best_ema):
             running._best_ema = float(ema[-1])
@@ -255,12 +255,3 @@ def _out_of_memory(label, plans):
         f"{configuration['batch_size']} at a time. Make `patch_size`, `features` or `batch_size` "
         "of this network smaller, or give the job more memory."
     )
-
-
-def remove(work):
-    """Delete a scratch folder after success."""
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def finite(weights):
-    return all(np.isfinite(v.numpy()).all() for v in weights.values())

@@ -13,9 +13,9 @@ FULL = {
     "step_mm": [4.0, 3.0, 2.0, 1.5, 1.0],
     "radius": [6, 4, 3, 2, 2],
     # Bits of descriptor that a change of displacement as large as the control spacing costs.
-    "regularisation": 60.0,
+    "regularisation": 25.0,
     # Spanning trees averaged at each level; the first is the minimum one.
-    "trees": 2,
+    "trees": 1,
     # What counts as failed.
     "least_overlap": 0.1,
     "least_likeness": 0.08,

@@ -1,5 +1,8 @@
 """Fields as files: a NIfTI of six components on the control grid."""
 
+import gzip
+import zlib
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -17,12 +20,8 @@ def write_field(path, field, grid):
     voxel, is affine(p + u(p)).
     """
     size = [max(2, n) for n in field.coefficients.shape[1:]]
-    coefficients = np.zeros((3, *size), np.float32)
-    coefficients[:] = (
-        np.broadcast_to(field.coefficients, (3, *size))
-        if not field.coefficients.any()
-        else field.coefficients
-    )
+    # NIfTI drops axes of length one at the end; an affine's single zero may as well be more.
+    coefficients = np.broadcast_to(field.coefficients, (3, *size))
     points = _points(size, field.first, field.pace)
     affine = points @ field.affine[:, :3].T + field.affine[:, 3] - points
     array = np.concatenate(
@@ -41,8 +40,9 @@ def write_field(path, field, grid):
 def read_field(path, grid):
     """Read a field that `write_field` wrote, for the same study grid (a Volume)."""
     try:
+        _check_whole(path)
         image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
         raise InputError(
             f"{path} can't be read as a field; it is damaged or was cut short. "
             "Delete it and run again: the workflow writes it anew."
@@ -59,6 +59,13 @@ def read_field(path, grid):
         np.ascontiguousarray(np.moveaxis(array[..., :3], -1, 0), np.float32),
         tuple(float(f) for f in first), tuple(float(p) for p in pace),
     )  # fmt: skip
+
+
+def _check_whole(path):
+    """Read the compressed file to its end: ITK takes a cut one for whole, with zeros in it."""
+    with gzip.open(path) as packed:
+        while packed.read(1 << 22):
+            pass
 
 
 def _points(size, first, pace):

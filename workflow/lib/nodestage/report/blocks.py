@@ -11,7 +11,15 @@ from nodestage.report.sources import Cell
 MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 
 TEXT_COLUMNS = {
-    "patient", "center", "instance", "characteristic", "level", "value", "discovery", "group", "fold",
+    "patient",
+    "center",
+    "instance",
+    "characteristic",
+    "level",
+    "value",
+    "discovery",
+    "group",
+    "fold",
     "source",
 }
 """Columns whose cells are names even where they look like numbers."""
@@ -82,12 +90,13 @@ class Notes:
         self.texts = []
 
     def mark(self, text):
-        """A raised letter that points to the note; nothing for an empty text."""
-        if not text:
+        """Raised letters that point to the notes in `text`, which stand apart by semicolons."""
+        parts = [part for part in text.split("; ") if part]
+        self.texts += [part for part in dict.fromkeys(parts) if part not in self.texts]
+        if not parts:
             return Markup("")
-        if text not in self.texts:
-            self.texts.append(text)
-        return Markup('<sup class="mark">{}</sup>').format(self._letter(self.texts.index(text)))
+        letters = ",".join(self._letter(self.texts.index(part)) for part in parts)
+        return Markup('<sup class="mark">{}</sup>').format(letters)
 
     def lines(self):
         return [(self._letter(i), text) for i, text in enumerate(self.texts)]
@@ -133,7 +142,7 @@ def further_metrics(rows):
 
 
 def _performance_line(method, rows, metrics, notes):
-    cells, counts = [], []
+    cells, counts, of_line = [], [], []
     for metric in metrics:
         found = rows.where(metric=metric)
         if not found:
@@ -145,19 +154,26 @@ def _performance_line(method, rows, metrics, notes):
         cell = numbers.show(row["estimate"], digits)
         if row["sd"].defined:
             cell += Markup(" ± {}").format(numbers.show(row["sd"], digits))
+        below = Markup("")
         if row["estimate"].defined:
-            cell += Markup(" {}").format(numbers.interval(row, digits=digits))
-            cell += _second_lines(row, digits)
-        cell += notes.mark(row["note"].text)
-        cells.append(cell)
+            ends = numbers.interval(row, digits=digits)
+            # Beside a standard deviation the interval takes a line of its own.
+            if row["sd"].defined:
+                below = Markup('<span class="second">{}</span>').format(ends)
+            else:
+                cell += Markup(" {}").format(ends)
+            below += _second_lines(row, digits)
+        about_cell, about_line = _sorted_notes(row["note"].text)
+        of_line += [note for note in about_line if note not in of_line]
+        cells.append(cell + notes.mark(about_cell) + below)
     n, positives = counts[0] if counts else (Cell(), Cell())
     if len({(a.text, b.text) for a, b in counts}) > 1:
         listed = ", ".join(
-            f"{style.name('metrics', m)} n = {a.text}" for m, (a, _) in zip(metrics, counts, strict=False)
+            f"{style.name('metrics', m)} n = {a.text}"
+            for m, (a, _) in zip(metrics, counts, strict=False)
         )
-        mark = notes.mark(f"n differs between metrics: {listed}.")
-    else:
-        mark = Markup("")
+        of_line.append(f"n differs between metrics: {listed}.")
+    mark = notes.mark("; ".join(of_line))
     return {
         "label": style.name("methods", method),
         "main": method == "combined",
@@ -165,6 +181,13 @@ def _performance_line(method, rows, metrics, notes):
         "positives": numbers.show_count(positives),
         "cells": cells,
     }
+
+
+def _sorted_notes(text):
+    """The notes of a cell, and those that hold for the whole line (how many lack a value)."""
+    parts = [part for part in text.split("; ") if part]
+    line = [part for part in parts if part.endswith("patients without a value")]
+    return "; ".join(part for part in parts if part not in line), line
 
 
 def _second_lines(row, digits):
@@ -178,10 +201,56 @@ def _second_lines(row, digits):
         exact = numbers.interval(row, "low_exact", "high_exact", digits)
         if exact:
             found += Markup('<span class="second">exact {}</span>').format(exact)
-    if row["all_patients"].defined and row["worst_case"].defined:
-        found += Markup('<span class="second">all patients {}, worst case {}</span>').format(
-            numbers.show(row["all_patients"], digits), numbers.show(row["worst_case"], digits)
-        )
+    return found
+
+
+def with_everybody(rows, metrics=MAIN_METRICS):
+    """What becomes of each figure if the patients without a score count too.
+
+    Returns
+    -------
+    blocks as `performance`; a cell holds the figure with them called negative, then with all of
+    them called wrongly
+    """
+    found = []
+    for basis in style.ordered("bases", rows.values("basis")):
+        within = rows.where(basis=basis)
+        kept = [row for row in within if row["all_patients"].defined or row["worst_case"].defined]
+        present = [m for m in metrics if any(row.text("metric") == m for row in kept)]
+        lines = []
+        for method in style.ordered("methods", [row.text("method") for row in kept]):
+            cells = []
+            for metric in present:
+                mine = within.where(method=method, metric=metric)
+                digits = numbers.digits_for(mine[0]["n_all"].number) if mine else 2
+                cells.append(
+                    Markup("{} · {}").format(
+                        numbers.show(mine[0]["all_patients"], digits),
+                        numbers.show(mine[0]["worst_case"], digits),
+                    )
+                    if mine and mine[0]["estimate"].defined
+                    else Markup("–")
+                )
+            first = within.where(method=method)[0]
+            lines.append(
+                {
+                    "label": style.name("methods", method),
+                    "main": method == "combined",
+                    "n": numbers.show_count(first["n_all"]),
+                    "positives": Markup("–"),
+                    "cells": cells,
+                }
+            )
+        if lines:
+            columns = [style.name("metrics", m) for m in present]
+            found.append(
+                {
+                    "basis": style.name("bases", basis),
+                    "columns": columns,
+                    "lines": lines,
+                    "notes": [],
+                }
+            )
     return found
 
 
@@ -279,17 +348,24 @@ def table(rows, hide=(), heads=None):
     """
     heads = heads or {}
     columns = [c for c in rows.columns if c not in hide and any(row.text(c) for row in rows)]
+    numeric = {c for c in columns if _is_numeric(rows, c)}
     return {
         "columns": [heads.get(c) or head(c) for c in columns],
-        "numeric": [_is_numeric(rows, c) for c in columns],
-        "lines": [[_cell(row[c]) for c in columns] for row in rows],
+        "numeric": [c in numeric for c in columns],
+        "lines": [[_cell(row[c], _why(row, c, numeric)) for c in columns] for row in rows],
+        # A first column that repeats itself is shown once a group.
+        "same": [
+            i > 0 and rows[i - 1].text(columns[0]) == row.text(columns[0])
+            for i, row in enumerate(rows)
+        ],
         "absent": rows.absent,
     }
 
 
 def head(column):
     """A column's name as a reader's words."""
-    return HEADS.get(column, column.replace("_", " ").capitalize())
+    words = column.replace("_", " ")
+    return HEADS.get(column, words[:1].upper() + words[1:])
 
 
 def _is_numeric(rows, column):
@@ -297,7 +373,14 @@ def _is_numeric(rows, column):
     return column not in TEXT_COLUMNS and bool(cells) and all(cell.defined for cell in cells)
 
 
-def _cell(cell):
+def _why(row, column, numeric):
+    """Whether an empty cell is a number that these data don't define (the note says why)."""
+    return column in numeric and not row.text(column) and bool(row.text("note"))
+
+
+def _cell(cell, undefined=False):
+    if undefined:
+        return numbers.show(cell)
     kind = KINDS.get(cell.column)
     if kind and cell.text in style.words()[kind]:
         return style.name(kind, cell.text)

@@ -6,7 +6,15 @@ from pathlib import Path
 from nodestage import files, tables
 from nodestage.report import gallery as galleries
 
-SOFTWARE = ("nodestage", "snakemake", "nnunetv2", "torch", "pyradiomics", "SimpleITK", "scikit-learn")
+SOFTWARE = (
+    "nodestage",
+    "snakemake",
+    "nnunetv2",
+    "torch",
+    "pyradiomics",
+    "SimpleITK",
+    "scikit-learn",
+)
 
 
 def of_center(known, predictions, registration, intake, gallery, manifest):

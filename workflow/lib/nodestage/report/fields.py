@@ -172,8 +172,6 @@ def checklist_fields(facts, role, center, counts, headline):
             if facts.get("seed") is not None
             else None
         ),
-        "external": (
-            headline if external else "Each external center has a page of its own."
-        ),
+        "external": (headline if external else "Each external center has a page of its own."),
     }
     return {k: v for k, v in fields.items() if v not in (None, "")}

@@ -36,9 +36,7 @@ def flow(center, total, excluded, scored, outcomes, method):
     following = bottom + 14
     _arrow(parts, middle, top, middle, following)
     _arrow(parts, middle, beside, RIGHT, beside)
-    y = _box(
-        parts, LEFT, following, LEFT_WIDTH, [f"{scored} analysed", *_wrap(f"by {method}", 33)]
-    )
+    y = _box(parts, LEFT, following, LEFT_WIDTH, [f"{scored} analysed", *_wrap(f"by {method}", 33)])
     start, ends = y, []
     for place, (head, lines) in enumerate(outcomes):
         x, width = ((LEFT, LEFT_WIDTH), (RIGHT, RIGHT_WIDTH))[place % 2]

@@ -150,7 +150,7 @@ def _views(layers, shape, facts):
 def _node_center(layers, facts):
     if facts.get("node_center") is not None:
         z, y, x = facts["node_center"]
-        return int(round(z)), float(y), float(x)
+        return round(float(z)), float(y), float(x)
     for name in ("nodes_positive", "nodes_negative"):
         if np.any(layers.get(name, False)):
             return _largest_center(layers[name])
@@ -250,8 +250,10 @@ def _outline(cut, size, tint, inside, dashed, by_label):
         for _ in range(1 if by_label else 2):
             core = (
                 core
-                & np.roll(core, 1, 0) & np.roll(core, -1, 0)
-                & np.roll(core, 1, 1) & np.roll(core, -1, 1)
+                & np.roll(core, 1, 0)
+                & np.roll(core, -1, 0)
+                & np.roll(core, 1, 1)
+                & np.roll(core, -1, 1)
             )
         line, core = (mask & ~core)[2:-2, 2:-2], core[2:-2, 2:-2]
         if dashed:
@@ -270,7 +272,7 @@ def _heat(cut, size, steps=16):
     picture = Image.fromarray(np.asarray(cut, np.float32)).resize(size, Image.Resampling.BILINEAR)
     drawn = np.clip(np.rint(np.asarray(picture) * (steps - 1)), 0, steps - 1).astype(np.uint8)
     tints = colormaps["inferno"](np.linspace(0.15, 0.9, steps))[:, :3]
-    colors = [tuple(int(round(255 * part)) for part in tint) for tint in tints]
+    colors = [tuple(round(255 * float(part)) for part in tint) for tint in tints]
     opacity = [0] + [70 + round(50 * step / (steps - 1)) for step in range(1, steps)]
     return _palette_png(drawn, colors, opacity, bits=4)
 

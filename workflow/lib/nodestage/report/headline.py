@@ -16,12 +16,12 @@ BASES = {"external": "ensemble", "discovery": "fold_mean"}
 
 @dataclass(frozen=True)
 class Headline:
-    """A verdict (held, in part, open, failed, undefined, own) and its sentences in HTML."""
+    """A verdict (held, part, failed, few, open, undefined, own) and its sentences in HTML."""
 
     verdict: str
     sentence: Markup
     rule: str
-    beside: Markup = Markup("")
+    beside: Markup | str = ""
     caution: str = ""
 
 
@@ -61,7 +61,9 @@ def headline(center, role, performance, primary, discovery=None):
         )
         return Headline("undefined", sentence, rule)
     digits = numbers.digits_for(row["n"].number)
-    figures = Markup("{} {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{} ({}\N{NO-BREAK SPACE}positive)").format(
+    figures = Markup(
+        "{} {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{} ({}\N{NO-BREAK SPACE}positive)"
+    ).format(
         label,
         numbers.show(row["estimate"], digits),
         numbers.interval_words(row, digits=digits),
@@ -72,19 +74,22 @@ def headline(center, role, performance, primary, discovery=None):
         basis = style.words()["bases"].get(row["basis"].text, row["basis"].text)
         return Headline(
             "own",
-            Markup("In {}, where the model was built, nested cross-validation gives {}: {}.").format(
-                center, figures, basis
-            ),
+            Markup(
+                "In {}, where the model was built, nested cross-validation gives {}: {}."
+            ).format(center, figures, basis),
             rule,
             caution=_caution(row),
         )
     reference = None if discovery is None else primary_row(discovery, method, metric, "discovery")
     verdict, words = _verdict(row, metric, reference)
+    verdict, words = _tempered(verdict, words, row)
     sentence = Markup("In {} the frozen model {}: {}.").format(center, words, figures)
-    beside = Markup("")
+    beside = ""
     if reference is not None and reference["estimate"].defined:
         digits = numbers.digits_for(reference["n"].number)
-        beside = Markup("In the discovery center, cross-validated: {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}.").format(
+        beside = Markup(
+            "In the discovery center, cross-validated: {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}."
+        ).format(
             numbers.show(reference["estimate"], digits),
             numbers.interval_words(reference, digits=digits),
             numbers.show_count(reference["n"]),
@@ -92,16 +97,31 @@ def headline(center, role, performance, primary, discovery=None):
     return Headline(verdict, sentence, rule, beside, _caution(row))
 
 
-def _caution(row):
-    """A sentence about cohorts in which the interval promises more than it holds."""
+def _few(row):
+    """`2 positive patients`, if the smaller class is too small for its interval; else nothing."""
     n, positives = row["n"].number, row["positives"].number
     few = min(positives, n - positives)
     if not few < FEW:  # also where either is unknown
         return ""
     kind = "positive" if positives <= n - positives else "negative"
-    many = "patient" if few == 1 else "patients"
+    return f"{few:.0f} {kind} {'patient' if few == 1 else 'patients'}"
+
+
+def _tempered(verdict, words, row):
+    """The verdict with its limits said in the same breath, where it rests on few patients."""
+    few = _few(row)
+    if not few or verdict not in ("held", "part", "failed"):
+        return verdict, words
+    return "few", f"{words}, as far as {few} can show"
+
+
+def _caution(row):
+    """A sentence about cohorts in which the interval promises more than it holds."""
+    few = _few(row)
+    if not few:
+        return ""
     return (
-        f"Only {few:.0f} {kind} {many}: an interval from so few is narrower than it should be. "
+        f"Only {few}: an interval from so few is narrower than it should be. "
         "Read it as a first look, not as evidence."
     )
 
@@ -173,4 +193,8 @@ def comparison(comparisons, primary):
 
 
 def _equals(shown, cell):
-    return shown if cell.defined and cell.number < 0.001 else Markup("=\N{NO-BREAK SPACE}{}").format(shown)
+    return (
+        shown
+        if cell.defined and cell.number < 0.001
+        else Markup("=\N{NO-BREAK SPACE}{}").format(shown)
+    )

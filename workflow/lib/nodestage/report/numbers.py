@@ -82,10 +82,12 @@ def show_any(cell, words=()):
 
 
 def interval(row, low="low", high="high", digits=2):
-    """`[low–high]`, or nothing where the interval is undefined."""
+    """`[low–high]`; nothing where the interval is undefined, words where it is but a point."""
     a, b = row[low], row[high]
     if not (a.defined and b.defined):
         return Markup("")
+    if a.number == b.number:
+        return Markup('<span class="ci">[no interval]</span>')
     joint = "–" if a.number >= 0 else " to "
     return Markup('<span class="ci">[{}{}{}]</span>').format(
         show(a, digits), joint, show(b, digits)
@@ -95,10 +97,12 @@ def interval(row, low="low", high="high", digits=2):
 def interval_words(row, low="low", high="high", digits=2):
     """`95 % CI 0.50–0.73`, each end tagged; or that there is none."""
     a, b = row[low], row[high]
-    if not (a.defined and b.defined):
+    if not (a.defined and b.defined) or a.number == b.number:
         return Markup("no interval")
     joint = "–" if a.number >= 0 else " to "
-    return Markup("95\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}CI\N{NO-BREAK SPACE}{}{}{}").format(show(a, digits), joint, show(b, digits))
+    return Markup("95\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}CI\N{NO-BREAK SPACE}{}{}{}").format(
+        show(a, digits), joint, show(b, digits)
+    )
 
 
 def plain_cell(value):

@@ -8,9 +8,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from nodestage import figures, files
+from nodestage import files
 from nodestage.figures import style
-from nodestage.report import blocks, checklists, fields, flow, gallery, headline, patients
+from nodestage.report import blocks, checklists, fields, flow, gallery, headline, patients, plots
 from nodestage.report import numbers as shown
 from nodestage.report.sources import load
 
@@ -38,7 +38,11 @@ STUDY_TABLES = (
 
 
 NEED_TRUTH = {
-    "table_3.tsv", "table_pdac.tsv", "table_4.tsv", "table_5.tsv", "node_recall.tsv",
+    "table_3.tsv",
+    "table_pdac.tsv",
+    "table_4.tsv",
+    "table_5.tsv",
+    "node_recall.tsv",
     "false_positives.tsv",
 }
 """Tables that compare with drawn masks."""
@@ -64,8 +68,14 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
     tables = {
         name: load(statistics_folder, f"{name}.tsv")
         for name in (
-            "performance", "comparisons", "missing", "roc", "calibration", "decision_curve",
-            "subgroups", "table_1",
+            "performance",
+            "comparisons",
+            "missing",
+            "roc",
+            "calibration",
+            "decision_curve",
+            "subgroups",
+            "table_1",
         )
     }
     reference = None if role == "discovery" or discovery is None else discovery
@@ -103,12 +113,14 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             heads={"value": center, "discovery": "Discovery center"},
         ),
         "performance": blocks.performance(tables["performance"]),
+        "with_everybody": blocks.with_everybody(tables["performance"]),
         "further": blocks.performance(
             tables["performance"], blocks.further_metrics(tables["performance"])
         ),
         "comparisons": blocks.comparisons(tables["comparisons"], primary),
         "missing": blocks.table(tables["missing"]),
-        "plots": _center_plots(center, role, tables, there, primary) | _registration_plot(people),
+        "plots": plots.of_center(center, role, tables, there, primary)
+        | plots.of_registration(people),
         "calibration": blocks.table(_summaries(tables["calibration"])),
         "subgroups": blocks.subgroups(tables["subgroups"]),
         "cards": cards,
@@ -167,8 +179,9 @@ def study_page(statistics_folder, centers, facts, output):
     context = {
         "tops": tops,
         "notices": fields.notices(facts, "study"),
-        "plots": _study_plots(found, home, heterogeneity, primary),
-        "heterogeneity": blocks.table(heterogeneity),
+        "plots": plots.of_study(found, home, heterogeneity, primary),
+        "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
+        "heterogeneity_more": blocks.table(heterogeneity),
         "tables": [
             (number, title, _study_table(statistics_folder, name))
             for name, number, title in STUDY_TABLES
@@ -186,7 +199,9 @@ def _study_table(folder, name):
     rows = load(folder, name)
     if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
         rows.absent = "this study has no ground truth for it."
-    return blocks.table(rows)
+    # The columns of Table I are the centers, whose names stay as they are.
+    heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
+    return blocks.table(rows, heads=heads if name == "table_1.tsv" else None)
 
 
 def _people(facts, method):
@@ -212,96 +227,6 @@ def _counts(people, scored, cards, missing):
     }
 
 
-def _main_basis(rows, role):
-    """Rows of the basis that heads the page, else of the first that there is."""
-    for basis in (headline.BASES[role], "pooled", "ensemble", "fold_mean"):
-        if rows.where(basis=basis):
-            return rows.where(basis=basis)
-    return rows
-
-
-def roc_kinds(rows):
-    """(main rows, rows beside them): the vertical average or the ensemble, and the pooled curve."""
-    kinds = rows.values("kind")
-    main = [k for k in kinds if k != "pooled"][:1] or kinds[:1]
-    return (
-        [r.plain() for r in rows if r.text("kind") in main],
-        [r.plain() for r in rows if r.text("kind") == "pooled" and "pooled" not in main],
-    )
-
-
-def _center_plots(center, role, tables, there, primary):
-    """{name: (SVG, what it shows)} of a center's page."""
-    plots = {}
-    basis = _main_basis(tables["performance"], role)
-    auc = {r.text("method"): r["estimate"].number for r in basis.where(metric="auc")}
-    if tables["roc"]:
-        main, beside = roc_kinds(tables["roc"])
-        for part, title in (("ablation", "(a) Ablation"), ("baselines", "(b) Baselines")):
-            chosen = style.words()[part]
-            if part == "ablation":
-                chosen = chosen + [
-                    m for m in tables["roc"].values("method") if m not in style.words()["methods"]
-                ]
-            plots[f"roc_{part}"] = _plot(
-                figures.roc(main, chosen, auc, title, beside),
-                f"roc-{part}",
-                f"ROC curves, {title[4:].lower()}: "
-                + "; ".join(
-                    f"{style.name('methods', m)} AUC {shown.fixed(auc[m])}"
-                    for m in chosen
-                    if m in auc
-                ),
-            )
-    rows = _forest_rows(tables["performance"], role, center, primary["metric"])
-    if there is not None:
-        rows += _forest_rows(there, "discovery", "Discovery, cross-validated", primary["metric"])
-    if rows:
-        plots["forest"] = _plot(
-            figures.forest(rows, primary["metric"]), "forest", _forest_words(rows, primary)
-        )
-    plots |= _probability_plots(tables)
-    return plots
-
-
-def _probability_plots(tables):
-    plots = {}
-    bins = [r.plain() for r in tables["calibration"] if r["predicted"].defined]
-    if bins:
-        plots["calibration"] = _plot(
-            figures.calibration(bins), "calibration",
-            "Calibration curves: predicted probability against the observed share of positive "
-            "patients; the diagonal is perfect.",
-        )
-    if tables["decision_curve"]:
-        plots["decision"] = _plot(
-            figures.decision_curve(tables["decision_curve"].plain()), "decision",
-            "Decision curves: net benefit of each method over threshold probabilities, beside "
-            "treating all or none as positive.",
-        )
-    return plots
-
-
-def _registration_plot(people):
-    rows = []
-    for person in people:
-        record = person["record"].get("registration") or {}
-        record = {**record, **(record.get("quality") or record.get("similarity") or {})}
-        if record.get("after") is not None:
-            flagged = bool(record.get("failed") or record.get("warnings"))
-            rows.append(
-                {
-                    "patient": person["patient"], "flagged": flagged,
-                    "before": record.get("before"), "after": record["after"],
-                }
-            )
-    if not rows:
-        return {}
-    words = f"Similarity of the two phases of {len(rows)} patients, before and after registration."
-    figure = figures.registration_qc(rows, label="Similarity of structures")
-    return {"registration": _plot(figure, "registration", words)}
-
-
 def _summaries(rows):
     """Rows of calibration.tsv that are summaries of a method, not points of its curve."""
     if "predicted" not in rows.columns:
@@ -313,63 +238,6 @@ def _summaries(rows):
     return result
 
 
-def _study_plots(found, home, heterogeneity, primary):
-    plots = {}
-    metric, method = primary["metric"], primary["method"]
-    rows = []
-    for entry in found:
-        row = headline.primary_row(entry["performance"], method, metric, entry["role"])
-        if row is None:
-            continue
-        group = "Discovery, cross-validated" if entry["role"] == "discovery" else "External centers"
-        rows.append({**row.plain(), "group": group, "label": entry["center"], "method": method})
-    for row in heterogeneity.where(metric=metric, method=method):
-        rows.append(
-            {
-                **row.plain(), "group": "External centers", "pooled": True,
-                "label": "random effects", "method": method,
-            }
-        )
-    if rows:
-        plots["forest"] = _plot(
-            figures.forest(rows, metric), "forest", _forest_words(rows, primary)
-        )
-    if home:
-        curves = load(home["statistics"], "roc.tsv")
-        tables = {"roc": curves, "performance": home["performance"]}
-        empty = load(None, "")
-        tables |= {"calibration": empty, "decision_curve": empty}
-        found_here = _center_plots(home["center"], "discovery", tables, None, primary)
-        plots |= {name: plot for name, plot in found_here.items() if name.startswith("roc")}
-    return plots
-
-
-def _forest_rows(performance, role, group, metric):
-    basis = _main_basis(performance, role).where(metric=metric)
-    by_method = {row.text("method"): row for row in basis}
-    return [
-        {
-            **by_method[method].plain(),
-            "group": group,
-            "label": style.name("methods", method),
-        }
-        for method in style.ordered("methods", by_method)
-    ]
-
-
-def _forest_words(rows, primary):
-    lines = [
-        f"{row['group']}, {row['label']}: "
-        + shown.fixed(shown.plain_cell(row.get("estimate")).number)
-        for row in rows
-    ]
-    return f"Forest plot of {style.name('metrics', primary['metric'])}: {'; '.join(lines)}"
-
-
-def _plot(figure, prefix, words):
-    return {"svg": Markup(figures.inline(figure, prefix)), "words": words}
-
-
 def _windows():
     """Filters that make each window from the stored gray values."""
     low, high = gallery.STORED_HU
@@ -378,7 +246,10 @@ def _windows():
         slope = (high - low) / (top - bottom)
         made.append(
             {
-                "key": key, "label": label, "low": bottom, "high": top,
+                "key": key,
+                "label": label,
+                "low": bottom,
+                "high": top,
                 "slope": round(slope, 5),
                 "intercept": round(-(bottom - low) / (high - low) * slope, 5),
             }
@@ -418,13 +289,17 @@ def _ending(facts, role, center, counts, words):
 def _write(output, template, title, facts, context):
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = _environment().get_template(template).render(
-        title=title,
-        facts=facts,
-        css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        js=Markup(script),
-        script_digest=digest,
-        **context,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            title=title,
+            facts=facts,
+            css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+            js=Markup(script),
+            script_digest=digest,
+            **context,
+        )
     )
     files.write_text(output, text)
 

@@ -215,7 +215,9 @@ _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 def _flag(value):
     text = str(value).strip()
-    return {"1": True, "0": False, "True": True, "False": False, "1.0": True, "0.0": False}.get(text)
+    return {"1": True, "0": False, "True": True, "False": False, "1.0": True, "0.0": False}.get(
+        text
+    )
 
 
 def _status(truth):
@@ -244,6 +246,4 @@ def _shown(record, key, value, words=False):
     if words or not cell.defined:
         return str(cell)
     digits = 0 if key == "volume_mm3" else 1 if key.endswith("_mm") else 2
-    return Markup("{}").format(
-        numbers.show(cell, digits) if key != "station" else str(cell)
-    )
+    return Markup("{}").format(numbers.show(cell, digits) if key != "station" else str(cell))

@@ -88,7 +88,7 @@ _POINTS = {
 _SOLIDS = {
     "liver": ((-66, -6, 34), (47, 60, 58)),
     "liver_left": ((-16, -46, 48), (46, 26, 30)),
-    "spleen": ((88, 30, 42), (20, 36, 38)),
+    "spleen": ((78, 27, 44), (24, 35, 38)),
     "right_kidney": ((-56, 42, -26), (23, 20, 44)),
     "left_kidney": ((57, 40, -16), (22, 20, 44)),
     "gallbladder": ((-46, -42, -2), (11, 14, 20)),
@@ -186,7 +186,8 @@ def paint(canvas, a):
     if a.has_spleen:
         center, axes = a.solids["spleen"]
         turn = _turn(0.35, 0, 2)
-        canvas.ellipsoid(center, axes, t.SPLEEN, turn)
+        soft = (t.FAT, t.LUNG, t.BOWEL, t.BOWEL_LUMEN, t.GAS, t.STOOL)
+        canvas.ellipsoid(center, axes, t.SPLEEN, turn, over=soft)
     for side, cortex, medulla in (
         ("right", t.RIGHT_KIDNEY, t.RIGHT_MEDULLA),
         ("left", t.LEFT_KIDNEY, t.LEFT_MEDULLA),

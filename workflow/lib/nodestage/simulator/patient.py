@@ -153,6 +153,7 @@ def _place(seed, row, settings, latent, body, canvases, growth, exam):
         center = room.far(random, _radius(volume)) if number % 2 == 0 else None
         kind, over = lesions.OUTSIDE, (t.FAT, t.SKIN_FAT, t.MUSCLE, t.LIVER)
         if center is None:
+            volume = min(volume, 600.0)  # so that all of it lies deep
             center, over = places.inside_organ(random, body, room, _radius(volume))
             kind = lesions.INSIDE
         doubles.append((lesions.node(random, center, volume, looks, over)[0], kind))

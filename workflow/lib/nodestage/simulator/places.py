@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from nodestage.simulator import tissue as t
+from nodestage.simulator.anatomy import STOMACH
 
 # Shares of the stations by the structure they lie along.
 SHARES = {
@@ -46,6 +47,9 @@ class Room:
             ~structures,
             sampling=[n * step for n, step in zip(stride, spacing, strict=True)],
             return_indices=True,
+        )
+        self._spleen = _depths(
+            labels == t.SPLEEN, [where[thin] for where in canvas.place], stride, spacing
         )
         usable = np.isin(tissue, (t.FAT, t.SKIN_FAT, t.MUSCLE, t.LIVER))
         self.tissue = tissue[usable]
@@ -98,6 +102,12 @@ class Room:
             np.linalg.norm(center - other) > radius + reach + 2 for other, reach in self._taken
         )
 
+    def in_spleen(self, random, depth):
+        """A point this deep (mm) in the spleen, or None where the spleen is too thin or gone."""
+        points, depths = self._spleen
+        good = np.flatnonzero(depths > depth)
+        return points[good[int(random.integers(len(good)))]] if len(good) else None
+
     def _take(self, random, miss, radius):
         """One of the places that miss the wish by less than 1.5 mm, or the nearest to it."""
         good = np.flatnonzero(miss < max(1.5, float(miss.min()) + 1e-3))
@@ -109,20 +119,30 @@ class Room:
         return center
 
 
+def _depths(mask, place, stride, spacing):
+    """Anatomical points (n, 3) in a mask, and how deep in it each lies, mm."""
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    if not found:
+        return np.empty((0, 3)), np.empty(0)
+    box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in found[0])
+    depth = ndimage.distance_transform_edt(
+        mask[box], sampling=[n * step for n, step in zip(stride, spacing, strict=True)]
+    )
+    points = np.stack([where[box][mask[box]] for where in place], axis=-1).astype(float)
+    return points, depth[mask[box]]
+
+
 def inside_organ(random, anatomy, room, radius):
     """A center deep inside spleen or stomach, with the tissues found there."""
-    from nodestage.simulator.anatomy import STOMACH
-
     for _ in range(20):
-        if anatomy.has_spleen and random.random() < 0.5:
-            center, axes = anatomy.solids["spleen"]
-            spot = center + random.uniform(-0.45, 0.45, size=3) * axes
-            codes = (t.SPLEEN,)
+        spleen = room.in_spleen(random, 1.3 * radius + 4) if random.random() < 0.5 else None
+        if spleen is not None:
+            spot, codes = spleen, (t.SPLEEN,)
         else:
             points = np.array([anatomy.points[name] for name in STOMACH[:4]])
-            at = random.uniform(0, 2.6)
+            at = random.uniform(0, 1.9)
             spot = points[int(at)] + (points[int(at) + 1] - points[int(at)]) * (at - int(at))
-            spot = spot + random.uniform(-4, 4, size=3)
+            spot = spot + random.uniform(-3, 3, size=3)
             codes = (t.STOMACH_LUMEN, t.STOMACH_GAS)
         if room.is_free(spot, radius):
             break

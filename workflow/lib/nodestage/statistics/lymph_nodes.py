@@ -62,14 +62,16 @@ def table_4(rows, n=1000, seed=0, positive_from=0.5):
     """
     found = []
     for variant in _unique(rows, "variant"):
-        part = [row for row in rows if row["variant"] == variant]
+        mine = [row for row in rows if row["variant"] == variant]
+        part = [row for row in mine if not np.isnan(tables.number(row["p_positive"]))]
+        unscored = len(mine) - len(part)
         y = np.array([int(tables.number(row["positive"])) for row in part])
         score = np.array([tables.number(row["p_positive"]) for row in part])
         fold = np.array([str(row["fold"]) for row in part])
         patient = np.array([str(row["patient"]) for row in part])
         for metric in TABLE_4_METRICS:
             values = score if metric == "auc" else (score >= positive_from).astype(float)
-            single, notes = [], []
+            single, notes = [], [f"{unscored} instances without a probability"] * bool(unscored)
             for name in np.unique(fold):
                 inside = fold == name
                 value, reason = answer(rates.estimate, y[inside], values[inside], metric)
@@ -79,7 +81,9 @@ def table_4(rows, n=1000, seed=0, positive_from=0.5):
                     single.append(value)
             pooled, reason = answer(rates.estimate, y, values, metric)
             ends = (None, None)
-            if not reason:
+            if reason:
+                notes.append(reason)
+            else:
                 ends, _ = answer(
                     bootstrap.bootstrap_ci, y, values, metric, n, seed, clusters=patient
                 )
