@@ -12,6 +12,9 @@ ifdef STUDY
 TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --
 endif
 
+# Jobs are many and short: without compiled files each would parse torch and nnU-Net again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test lint study check unlock clean help
 
 help: ## What there is to type
@@ -21,7 +24,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} \
 		-c constraints.txt -e ".[dev,slurm]"
 	touch $@
 

@@ -329,7 +329,7 @@ def test_windows_without_interest_are_background_and_the_rest_is_unchanged(train
 
 
 def test_an_image_smaller_than_a_window_with_interest_at_its_edge(trained):
-    image, mask = make_patient(53, shape=(11, 20, 13))
+    image, _ = make_patient(53, shape=(11, 20, 13))
     net = prediction.load(trained)
     where = np.zeros(image.shape, bool)
     where[0, 0, 0] = True

@@ -59,9 +59,7 @@ def _volumes(paths, codes, reasons):
     return {
         variant: {
             code: reasons.get(code)
-            or volume_feature(
-                [r for r in rows if r["patient"] == code and r["variant"] == variant]
-            )
+            or volume_feature([r for r in rows if r["patient"] == code and r["variant"] == variant])
             for code in codes
         }
         for variant in ("plain", "attention")

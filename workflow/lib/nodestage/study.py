@@ -70,10 +70,10 @@ class Study:
         return _Jobs(self.config["jobs"])
 
     def simulator_settings(self, patient):
-        """The simulator's settings as one patient feels them: no other center's."""
-        center = self.center_of(patient)
-        settings = self.config["simulator"]
-        return {**settings, "centers": {center: settings["centers"][center]}}
+        """The simulator's settings as one patient feels them: no other patient's, no other center's."""
+        from nodestage import simulator
+
+        return simulator.patient_settings(self.config["simulator"], self.rows[patient])
 
     # Centers
 
@@ -342,7 +342,9 @@ class Study:
             "folds": len(self.folds),
             "seed": config["seed"],
             "config_digest": self.config_digest,
-            "pretrained": "none, trained from scratch" if pretrained == ["none"] else ", ".join(pretrained),
+            "pretrained": "none, trained from scratch"
+            if pretrained == ["none"]
+            else ", ".join(pretrained),
             "primary": config["statistics"]["primary"],
             "discovery": self.discovery,
         }

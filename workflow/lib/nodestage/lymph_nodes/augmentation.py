@@ -22,15 +22,6 @@ class ImagesOnly(BasicTransform):
         return data_dict
 
 
-class Own(BasicTransform):
-    """Copy a patch before it is changed: it may be a view into a volume kept in memory."""
-
-    def apply(self, data_dict, **params):
-        data_dict["image"] = data_dict["image"].clone()
-        data_dict["segmentation"] = data_dict["segmentation"].clone()
-        return data_dict
-
-
 def spare_map(transforms):
     """Wrap each intensity transform of nnU-Net's pipeline in `ImagesOnly`, in place.
 

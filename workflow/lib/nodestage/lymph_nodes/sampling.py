@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
-from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from threadpoolctl import threadpool_limits
 
 from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
+from nodestage.nnunet.trainer import nnUNetDataLoader
 
 # After so many empty draws a patch is centered on an attended voxel instead of drawn again.
 MOST_DRAWS = 20

@@ -1,14 +1,13 @@
 """nnU-Net's trainer for lymph nodes: one class, steered by the variant in `plans["nodestage"]`."""
 
 import numpy as np
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 
-from nodestage.lymph_nodes.augmentation import Own, spare_map
+from nodestage.lymph_nodes.augmentation import spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import build
 from nodestage.lymph_nodes.sampling import InformativeLoader
 from nodestage.lymph_nodes.variants import variant
-from nodestage.nnunet.trainer import Trainer
+from nodestage.nnunet.trainer import DeepSupervisionWrapper, Trainer
 
 
 class LymphNodeTrainer(Trainer):
@@ -44,7 +43,6 @@ class LymphNodeTrainer(Trainer):
     def make_loader(self, dataset, initial_patch, transforms, training):
         if training:
             spare_map(transforms)
-        transforms.transforms.insert(0, Own())
         if training and variant(self.own["variant"]).informative:
             self.loader_class = InformativeLoader
         else:

@@ -6,12 +6,26 @@ Subclasses override what nnU-Net's own trainer lets them: `build_network_archite
 
 import numpy as np
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 
 from nodestage.errors import TrainingError
 from nodestage.nnunet import imports
 
 nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
+
+
+nnUNetDataLoader = nnunet.nnUNetDataLoader
+DeepSupervisionWrapper = nnunet.DeepSupervisionWrapper
+
+
+class OwnPatch(BasicTransform):
+    """Copy a patch before it is changed: it may be a view into a volume kept in memory."""
+
+    def apply(self, data_dict, **params):
+        data_dict["image"] = data_dict["image"].clone()
+        data_dict["segmentation"] = data_dict["segmentation"].clone()
+        return data_dict
 
 
 class CachedDataset(datasets.nnUNetDatasetBlosc2):
@@ -42,7 +56,7 @@ class Trainer(nnunet.nnUNetTrainer):
     there is no validation, and the last epoch is what one has.
     """
 
-    loader_class = nnunet.nnUNetDataLoader
+    loader_class = nnUNetDataLoader
 
     def __init__(self, plans, configuration, fold, dataset_json, device):
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -124,6 +138,8 @@ class Trainer(nnunet.nnUNetTrainer):
         if self.own.get("augmentation") == "light":
             without_filters(training)
         fixed_choice_of_algorithm(training)
+        for transforms in (training, validation):
+            transforms.transforms.insert(0, OwnPatch())
         for_training, for_validation = self.get_tr_and_val_datasets()
         return (
             self._generator(self.make_loader(for_training, initial, training, training=True)),

@@ -26,13 +26,15 @@ def data_term(fixed, moving, cell, radius, threads=1):
     float32 (nodes, labels): nodes in the order (z, y, x) of the control grid, labels in
     that of (2 radius + 1)³ displacements; bits a voxel, 0..60
 
-    A fixed voxel that isn't valid counts for nothing. Where the displaced voxel leaves
-    what is known it costs as much as an average pair, so that nothing is drawn there
-    or driven away.
+    A voxel where either image isn't valid, undisplaced, counts for nothing: it would only be
+    drawn into the field of view. Where the displaced voxel leaves what is known it costs
+    as much as an average pair, so that nothing is drawn there or driven away.
     """
     grid = control_shape(fixed.shape, cell)
     padded = np.pad(moving, radius, constant_values=INVALID)
-    outside = np.int64(round(mean_distance(fixed, moving)))
+    typical = mean_distance(fixed, moving)
+    outside = np.int64(30 if np.isnan(typical) else round(typical))
+    fixed = fixed | (moving & INVALID)
     cost = np.empty((int(np.prod(grid)), (2 * radius + 1) ** 3), np.float32)
     workers.split(
         lambda first, last: _data_term(

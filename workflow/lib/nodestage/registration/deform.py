@@ -176,6 +176,8 @@ def fit_affine(fixed, moving, spacing, valid_fixed, valid_moving, chosen, thread
         weight = chosen["regularisation"] / grid.pace**2
         d = trees.best(cost, order, parent, none, grid.step, weight)
         trust = cost.mean(axis=1) - cost.min(axis=1)
+        if not (trust > 0).any():  # nothing seen in both, or nothing to see
+            break
         target = (at + d) @ affine[:, :3].T + affine[:, 3]
         affine = _robust(at, target, trust)
     return affine
@@ -239,4 +241,4 @@ def _quality(fixed, moving, spacing, valid_fixed, valid_moving, start, field):
             b = np.ascontiguousarray(np.moveaxis(other, axis, 0)[:-away])
             chances.append(1 - costs.mean_distance(a, b, telling=True) / 60)
     facts["chance"] = float(np.mean(chances)) if chances else 0.0
-    return {key: float(value) for key, value in facts.items()}
+    return {key: float(np.nan_to_num(value)) for key, value in facts.items()}

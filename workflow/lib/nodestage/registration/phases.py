@@ -107,11 +107,7 @@ def _record(field, chosen, covered):
     }
     gain = (quality["after"] - quality["chance"]) / max(1e-6, 1 - quality["chance"])
     reasons = []
-    if (
-        not np.isfinite(gain)
-        or covered < chosen["least_overlap"]
-        or quality["overlap"] < chosen["least_overlap"] / 2
-    ):
+    if covered < chosen["least_overlap"] or quality["overlap"] < chosen["least_overlap"] / 2:
         reasons.append(
             f"the phases share {100 * min(covered, quality['overlap']):.0f} % of the venous grid "
             f"(at least {100 * chosen['least_overlap']:.0f} % are needed)"

@@ -6,19 +6,7 @@ min-sum belief propagation find the optimum.
 """
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
-
-
-@intrinsic
-def lesser(context, a, b):
-    """The smaller of two float32, without the branch that keeps `min` out of vector registers."""
-
-    def generate(_, builder, __, arguments):
-        one, two = arguments
-        return builder.select(builder.fcmp_ordered("<", one, two, flags=("fast",)), one, two)
-
-    return types.float32(types.float32, types.float32), generate
+from numba import njit
 
 
 def spanning_tree(values, seed=None):
@@ -129,7 +117,9 @@ def _min_sum(belief, message, order, parent, start, width, step, weight):
         _penalties(start[above], start[node], step, weight, penalty)
         _least(one, two, penalty)
         flat, sent, up = one.reshape(-1), message[node], belief[above]
-        low = flat.min()
+        low = flat[0]
+        for k in range(1, labels):
+            low = min(low, flat[k])
         for k in range(labels):
             sent[k] = flat[k] - low
             up[k] += sent[k]
@@ -141,7 +131,9 @@ def _min_sum(belief, message, order, parent, start, width, step, weight):
             flat[k] = up[k] - sent[k]
         _penalties(start[node], start[above], step, weight, penalty)
         _least(one, two, penalty)
-        low = flat.min()
+        low = flat[0]
+        for k in range(1, labels):
+            low = min(low, flat[k])
         down = belief[node]
         for k in range(labels):
             down[k] += flat[k] - low
@@ -170,6 +162,7 @@ def _least(one, two, penalty):
     square = width * width
     a, b = one.reshape(width, square), two.reshape(width, square)
     turned = one.reshape(square, width)
+    half = np.float32(0.5)
     for axis in range(3):
         for i in range(width):
             row, source, p = b[i], a[0], penalty[axis, 0, i]
@@ -178,7 +171,10 @@ def _least(one, two, penalty):
             for j in range(1, width):
                 source, p = a[j], penalty[axis, j, i]
                 for k in range(square):
-                    row[k] = lesser(source[k] + p, row[k])
+                    # min(row, source + p) in arithmetic: a comparison would become a
+                    # branch, which keeps the loop out of vector registers.
+                    d = source[k] + p - row[k]
+                    row[k] += half * (d - abs(d))
         # The next axis comes first, so that every pass runs along whole rows.
         for k in range(square):
             for i in range(width):
