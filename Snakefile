@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         expand("results/report/{center}.html", center=study.reported),
+        expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds),
         "results/report/study.html",
         "results/bundle/manifest.json",
 

@@ -199,7 +199,7 @@ def sitk_bspline(pair, **_):
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(0.1, 1)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsLBFGSB(numberOfIterations=60)
+    method.SetOptimizerAsLBFGSB(numberOfIterations=20)
     method.SetShrinkFactorsPerLevel([2, 1])
     method.SetSmoothingSigmasPerLevel([1, 0])
     method.SetMovingInitialTransform(first)

@@ -11,7 +11,7 @@ import torch
 from nodestage import volumes
 from nodestage.errors import InputError
 from nodestage.lymph_nodes import instances, prediction, training
-from nodestage.lymph_nodes.augmentation import ImagesOnly, Own, spare_map
+from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build
 from nodestage.lymph_nodes.sampling import InformativeLoader
@@ -19,6 +19,7 @@ from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import checkpoints, network
 from nodestage.nnunet.plans import make_plans
+from nodestage.nnunet.trainer import OwnPatch
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -230,7 +231,7 @@ def loader(held, kind=InformativeLoader, foreground=0.0):
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
     transforms = spare_map(training_transforms())
-    transforms.transforms.insert(0, Own())
+    transforms.transforms.insert(0, OwnPatch())
     transforms.transforms[1].p_rotation = transforms.transforms[1].p_scaling = 1.0
     labels = LabelManager({"background": 0, "node": 1}, None)
     np.random.seed(0)
@@ -387,13 +388,20 @@ def digests(path):
     return {name: found["digest"] for name, found in checkpoints.load(path)["networks"].items()}
 
 
-def test_a_fold_has_its_networks_and_says_who_learned_from_whom():
-    model = checkpoints.load(phantom.tiny_fold())
-    assert set(model["networks"]) == {"plain", "attention", "inner0", "inner1"}
-    assert model["measures"] == {"P0": "inner0", "P1": "inner0", "P2": "inner1", "P3": "inner1"}
-    for patient, name in model["measures"].items():
-        assert patient not in model["learned"][name]
-    assert not any("P4" in learned for learned in model["learned"].values())
+def test_a_fold_has_its_networks_and_its_file_names_no_patient():
+    path = phantom.tiny_fold()
+    assert set(checkpoints.load(path)["networks"]) == {"plain", "attention", "inner0", "inner1"}
+    assert b"P0" not in path.read_bytes()
+
+
+def test_an_inner_network_learns_from_no_patient_that_it_measures():
+    train, validation, inner = phantom.SPLIT
+    learners = training._learners(["plain", "attention"], train, validation, inner, {*train, *validation})
+    for j, part in enumerate(inner):
+        teachers, judges = learners[f"inner{j}"]
+        assert teachers and not set(teachers) & set(part)
+        assert judges == []
+    assert learners["attention"] == (train, validation)
 
 
 def test_a_training_patients_mask_reaches_only_the_networks_that_see_it(tmp_path):

@@ -59,6 +59,5 @@ rule identification:
     params:
         code=code("identification.py"),
         subsets=lambda w: study.measured(w.fold, w.center, w.chunk),
-        settings=config["identification"],
     script:
         "../scripts/identification.py"

@@ -27,7 +27,7 @@ rule lymph_nodes_train:
         train=lambda w: study.subset(w.fold, "train"),
         validation=lambda w: study.subset(w.fold, "validation"),
         inner=lambda w: study.inner(w.fold),
-        settings=config["lymph_nodes"],
+        settings=study.learning("lymph_nodes"),
         spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
@@ -58,7 +58,8 @@ rule lymph_nodes:
     params:
         code=code("lymph_nodes.py"),
         subsets=lambda w: study.measured(w.fold, w.center, w.chunk),
-        settings=config["lymph_nodes"],
+        settings=study.scoring("lymph_nodes"),
+        inner=lambda w: study.inner(w.fold),
         anatomy=study.anatomy,
     script:
         "../scripts/lymph_nodes.py"

@@ -51,7 +51,6 @@ rule organs_pseudo:
         code=code("organs_pseudo.py"),
         patients=study.organ_students,
         annotated=study.annotated_labels(study.discovery),
-        settings=config["organs"]["teacher"],
     script:
         "../scripts/organs_pseudo.py"
 
@@ -105,6 +104,5 @@ rule organs:
     params:
         code=code("organs.py"),
         patients=lambda w: study.in_chunk(w.center, w.chunk),
-        settings=config["organs"]["student"],
     script:
         "../scripts/organs.py"

@@ -28,7 +28,7 @@ rule register:
         phases=lambda w: study.phases(w.patient),
         spacing=config["spacing_mm"],
         settings=config["registration"],
-        substitute=config["substitute_phase"],
+        substitute=lambda w: study.substitutes(study.center_of(w.patient)),
     script:
         "../scripts/register.py"
 
@@ -36,8 +36,13 @@ rule register:
 rule annotation:
     """A mask that the hospital drew, on the study grid."""
     input:
-        mask=lambda w: study.rows[w.patient][w.role],
-        ct=lambda w: f"results/cohort/{w.patient}/{study.mask_phase(w.patient, w.role)}.nii.gz",
+        # Where a whole center brings its own masks, a patient without one has nothing marked.
+        mask=lambda w: study.rows[w.patient][w.role] or [],
+        ct=lambda w: (
+            f"results/cohort/{w.patient}/{study.mask_phase(w.patient, w.role)}.nii.gz"
+            if study.rows[w.patient][w.role]
+            else []
+        ),
         grid="results/registration/{patient}/venous.nii.gz",
         field="results/registration/{patient}/field.nii.gz",
     output:

@@ -62,6 +62,12 @@ rule center_report:
             for phase in study.phases(p)
         ],
         manifest="results/bundle/manifest.json",
+        thresholds=expand("results/bundle/fold{fold}/thresholds.json", fold=study.folds),
+        truth=(
+            "results/statistics/evaluation/truth/{center}.tsv"
+            if study.simulated
+            else []
+        ),
     output:
         html=report(
             "results/report/{center}.html",
@@ -91,7 +97,11 @@ rule study_report:
         centers=[f"results/statistics/{c}" for c in study.reported],
         study="results/statistics/study",
         manifest="results/bundle/manifest.json",
-        truth="results/statistics/evaluation/truth.tsv" if study.simulated else [],
+        truth=[
+            f"results/statistics/evaluation/truth/{c}.tsv"
+            for c in study.reported
+            if study.simulated
+        ],
     output:
         html=report(
             "results/report/study.html",

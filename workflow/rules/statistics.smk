@@ -106,21 +106,21 @@ rule evaluate_lymph_nodes:
 rule evaluate_truth:
     """Organs, tumor and lymph nodes against the simulator's truth. This rule alone reads it."""
     input:
-        truth=[f"results/simulator/truth/{p}" for p in study.all_imaged],
-        grid=[image(p, "venous") for p in study.all_imaged],
-        organs=[organs(p) for p in study.all_imaged],
-        tumor=[tumor(p) for p in study.all_imaged],
-        nodes=[
+        truth=lambda w: [f"results/simulator/truth/{p}" for p in study.imaged(w.center)],
+        grid=lambda w: [image(p, "venous") for p in study.imaged(w.center)],
+        organs=lambda w: [organs(p) for p in study.imaged(w.center)],
+        tumor=lambda w: [tumor(p) for p in study.imaged(w.center)],
+        nodes=lambda w: [
             chunk
-            for p in study.all_imaged
+            for p in study.imaged(w.center)
             for chunk in node_chunks(study.fold_of(p), [p])
         ],
     output:
-        rows="results/statistics/evaluation/truth.tsv",
+        rows="results/statistics/evaluation/truth/{center}.tsv",
     log:
-        "logs/statistics/evaluate_truth.log",
+        "logs/statistics/evaluate_truth/{center}.log",
     benchmark:
-        "logs/benchmarks/statistics/evaluate_truth.tsv"
+        "logs/benchmarks/statistics/evaluate_truth/{center}.tsv"
     conda:
         "../../envs/imaging.yaml"
     threads: threads("patient")
@@ -129,7 +129,7 @@ rule evaluate_truth:
         runtime=minutes("patient"),
     params:
         code=code("evaluate_truth.py"),
-        patients={p: study.center_of(p) for p in study.all_imaged},
+        patients=lambda w: study.imaged(w.center),
         labels=study.anatomy["labels"],
     script:
         "../scripts/evaluate_truth.py"
@@ -183,7 +183,6 @@ rule study_statistics:
             for fold in study.folds
             if study.tested(fold)
         ],
-        truth="results/statistics/evaluation/truth.tsv" if study.simulated else [],
         ranges=expand("results/attention/ranges/fold{fold}.json", fold=study.folds),
     output:
         folder=directory("results/statistics/study"),

@@ -48,7 +48,6 @@ rule tumor_pseudo:
     params:
         code=code("tumor_pseudo.py"),
         patients=study.tumor_students,
-        settings=config["tumor"]["network"],
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -100,7 +99,6 @@ rule tumor:
     params:
         code=code("tumor.py"),
         patients=lambda w: study.in_chunk(w.center, w.chunk),
-        settings=config["tumor"]["network"],
     script:
         "../scripts/tumor.py"
 

@@ -1,22 +1,29 @@
 """A given mask, checked against its CT and carried onto the study grid."""
 
+import numpy as np
+
 from nodestage import files, logs, registration, volumes
 from nodestage.cohort.masks import read_mask_with_record
 
 with logs.to(snakemake.log[0]):
     given, params, wanted = snakemake.input, snakemake.params, snakemake.wildcards
-    mask, record = read_mask_with_record(
-        given.mask,
-        patient=wanted.patient,
-        column=wanted.role,
-        role=wanted.role,
-        image=volumes.read(given.ct),
-        label_system=params.label_system,
-        known=params.labels,
-        resample=params.resample,
-    )
     grid = volumes.read(given.grid)
-    field = registration.read_field(given.field, grid) if params.mask_phase == "arterial" else None
-    carried = registration.carry_mask(mask, field, grid, wanted.patient, wanted.role)
+    if given.mask:
+        mask, record = read_mask_with_record(
+            given.mask,
+            patient=wanted.patient,
+            column=wanted.role,
+            role=wanted.role,
+            image=volumes.read(given.ct),
+            label_system=params.label_system,
+            known=params.labels,
+            resample=params.resample,
+        )
+        arterial = params.mask_phase == "arterial"
+        field = registration.read_field(given.field, grid) if arterial else None
+        carried = registration.carry_mask(mask, field, grid, wanted.patient, wanted.role)
+    else:
+        carried = grid.with_array(np.zeros(grid.array.shape, np.uint8))
+        record = {"given": False}
     volumes.write_volume(snakemake.output.mask, carried)
     files.write_json(snakemake.output.record, record)

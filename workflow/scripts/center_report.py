@@ -12,6 +12,8 @@ with logs.to(snakemake.log[0]):
         intake=facts.records(given.intake),
         gallery=given.gallery,
         manifest=given.manifest,
+        thresholds=given.thresholds if known["role"] == "external" else (),
+        truth=given.truth or None,
     )
     pages.center_page(
         center,

@@ -12,7 +12,7 @@ with logs.to(snakemake.log[0]):
     def add(patient, structure, true, found):
         overlap = metrics.overlap(true, found)
         rows.append(
-            {"patient": patient, "center": params.patients[patient], "structure": structure}
+            {"patient": patient, "center": snakemake.wildcards.center, "structure": structure}
             | dict(zip(("dice", "recall", "precision"), overlap, strict=True))
         )
 

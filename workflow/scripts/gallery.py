@@ -41,6 +41,6 @@ with logs.to(snakemake.log[0]):
             overlays,
             volumes.read(attention).array,
             read.spacing,
-            {"deciding_node": deciding.node(mine), "registration": files.read_json(record)},
+            {"registration": files.read_json(record), **deciding.facts(instances, mine)},
         )
     gallery.write(snakemake.output.gallery, panels)

@@ -9,7 +9,9 @@ COLUMNS = ["patient", "variant", *instances.COLUMNS, "measured_by", "in_sample"]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
     given, params = snakemake.input, snakemake.params
-    model = checkpoints.load(given.model)
+    # A frozen model names no patient: who left out whom is the study's own knowledge.
+    measures = {p: f"inner{j}" for j, part in enumerate(params.inner) for p in part}
+    model = checkpoints.load(given.model) | {"measures": measures}
     images = (given.arterial, given.venous, given.maps, given.organs)
     patients = list(zip(params.subsets.items(), *images, strict=True))
     rows = []

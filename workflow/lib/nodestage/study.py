@@ -13,8 +13,16 @@ import yaml
 
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
+from nodestage.errors import InputError
 
 PHASES = ("arterial", "venous")
+SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
+# Folders and files under results/ that a center or a family of methods must not take.
+TAKEN = {
+    "center": ("study", "evaluation", "gallery"),
+    "method": ("lymph_nodes", "identification", "organs", "tumor", "attention", "cohort",
+               "registration", "predictions", "statistics", "report", "bundle", "simulator"),
+}
 TABLE_COLUMNS = (
     "patient",
     "metastasis",
@@ -59,6 +67,7 @@ class Study:
             centers = config["centers"]
             rows = cohort_sheet.read_sheet(config["samples"])
             cohort_sheet.check_sheet(rows, centers)
+        _check_names(config, centers)
         return cls(config, text, rows, centers)
 
     @property
@@ -134,14 +143,21 @@ class Study:
         return [p for center in self.reported for p in self.imaged(center)]
 
     def is_imaged(self, patient):
-        return len(self.phases(patient)) == 2 or (
-            self.config["substitute_phase"] and bool(self.phases(patient))
-        )
+        return not self.why_not_imaged(patient)
 
     def why_not_imaged(self, patient):
-        """The reason that stands in every table of a patient without both phases."""
+        """The reason that stands in every table of a patient whose images can't be used."""
+        center = self.center_of(patient)
         absent = [phase for phase in PHASES if phase not in self.phases(patient)]
-        return "" if self.is_imaged(patient) else f"{' and '.join(absent)} phase missing"
+        if absent and not (len(absent) == 1 and self.substitutes(center)):
+            return f"{' and '.join(absent)} phase missing"
+        if self.source("organs", center) == "given" and not self.rows[patient]["organs"]:
+            return "no organ mask was given"
+        return ""
+
+    def substitutes(self, center):
+        """Whether a center's patients with one phase go on with that phase twice."""
+        return self.centers[center].get("substitute_phase", self.config["substitute_phase"])
 
     def annotated(self, role, center, organ_set=None):
         """Imaged patients of a center that have a given mask, optionally of one organ set."""
@@ -293,6 +309,15 @@ class Study:
         own = [m["file"] for m in self.families[family].values() if "file" in m]
         return own or [Path(__file__).parent / family / "family.py"]
 
+    def learning(self, section):
+        """The settings of lymph_nodes or identification that training depends on."""
+        return {k: v for k, v in self.config[section].items() if k not in SCORING}
+
+    def scoring(self, section):
+        """Those that only a prediction depends on: changing them retrains nothing."""
+        kept = (*SCORING, "variants")
+        return {k: v for k, v in self.config[section].items() if k in kept}
+
     @property
     def methods(self):
         return [method for methods in self.families.values() for method in methods]
@@ -332,7 +357,10 @@ class Study:
         """What a report says about the run itself."""
         config = self.config
         pretrained = sorted(
-            {str((m.get("settings") or {}).get("weights") or "none") for m in self._deep_methods}
+            {
+                str(((m.get("settings") or {}).get("pretrained") or {}).get("path") or "none")
+                for m in self._deep_methods
+            }
         )
         found = {
             "study": config["title"],
@@ -351,6 +379,7 @@ class Study:
         for what in ("organs", "tumor"):
             found[f"discovery_{what}_source"] = self.source(what, self.discovery)
         if center is not None:
+            found["center"] = center
             found["role"] = self.role(center)
             found["rows"] = self.table_rows(center)
             found["reasons"] = self.reasons(self.of(center))
@@ -368,6 +397,26 @@ class Study:
         kept = {k: v for k, v in self.config.items() if k not in ("jobs", "samples")}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_names(config, centers):
+    """Refuse names and choices that would break the workflow hours later."""
+    taken = [f"center {name!r}" for name in centers if name in TAKEN["center"]]
+    taken += [f"method {name!r}" for name in config["methods"] if name in TAKEN["method"]]
+    if taken:
+        raise InputError(f"{', '.join(taken)}: the workflow needs this name itself. Choose another.")
+    for method, settings in config["methods"].items():
+        if settings and "file" in settings and settings.get("family", method) in ("fusion", "baselines"):
+            raise InputError(
+                f"method {method!r} has a file of its own and so can't belong to the family "
+                f"{settings['family']!r}. Leave `family` out."
+            )
+    lacking = {"plain", "attention"} - set(config["lymph_nodes"]["variants"])
+    if lacking:
+        raise InputError(
+            f"`lymph_nodes.variants` lacks {' and '.join(sorted(lacking))}: two methods and the "
+            "tables compare them. Add it."
+        )
 
 
 class _Jobs(dict):

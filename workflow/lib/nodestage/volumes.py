@@ -1,5 +1,7 @@
 """CT volumes and masks: arrays with the place that they take in the patient."""
 
+import gzip
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,9 +61,19 @@ def read(path):
 
     For a file from outside use `cohort.read_ct`, which checks it.
     """
+    return from_sitk(read_image(path))
+
+
+def read_image(path):
+    """A SimpleITK image from a file of this workflow, refused when it was cut short."""
     try:
-        return from_sitk(sitk.ReadImage(str(path)))
-    except RuntimeError as error:
+        if str(path).endswith(".gz"):
+            # To its end first: ITK takes a cut file for whole, with zeros in it.
+            with gzip.open(path) as packed:
+                while packed.read(1 << 22):
+                    pass
+        return sitk.ReadImage(str(path))
+    except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"{path} can't be read as an image; it is damaged or was cut short. "
             "Delete it and run again: the workflow writes it anew."

@@ -63,7 +63,7 @@ def train_fold(
     work : scratch folder; kept when the training is cut short, so that it can go on
 
     The file holds `networks` {name: {weights, constant, note, epoch, plans, dataset_json,
-    history}}, `measures`, `learned`, `settings`. A network that saw no positive or no negative
+    history}} and `settings`; what is returned, `measures` and `learned` too. A network that saw no positive or no negative
     instance has no weights: it answers `constant`, and `note` says why.
     """
     settings = {**DEFAULTS, **settings}
@@ -98,7 +98,8 @@ def train_fold(
         "learned": {name: teachers for name, (teachers, _) in learners.items()},
         "settings": settings,
     }
-    checkpoints.save(output, model)
+    # The file goes to other hospitals: it names no patient.
+    checkpoints.save(output, {k: model[k] for k in ("networks", "settings")})
     shutil.rmtree(work, ignore_errors=True)
     return model
 

@@ -51,8 +51,9 @@ def train_fold(
     output : path of the model
     work : scratch folder; kept when the training is cut short, so that it can go on
 
-    The file holds a dict of plain values and tensors: `networks` {name: export}, `measures`
-    {training patient: inner network}, `learned` {name: patients}, `settings`.
+    The file holds a dict of plain values and tensors: `networks` {name: export} and `settings`.
+    What is returned holds, beside them, `measures` {training patient: inner network} and
+    `learned` {name: patients}.
     """
     annotated = {p for p in (*train, *validation) if patients[p]["lymph_nodes"]}
     learners = _learners(settings["variants"], train, validation, inner, annotated)
@@ -86,7 +87,8 @@ def train_fold(
         "learned": {name: teachers for name, (teachers, _) in learners.items()},
         "settings": settings,
     }
-    checkpoints.save(output, model)
+    # The file goes to other hospitals: it names no patient.
+    checkpoints.save(output, {k: model[k] for k in ("networks", "settings")})
     shutil.rmtree(work, ignore_errors=True)
     return model
 

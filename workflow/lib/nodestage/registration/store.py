@@ -1,13 +1,9 @@
 """Fields as files: a NIfTI of six components on the control grid."""
 
-import gzip
-import zlib
-
 import numpy as np
 import SimpleITK as sitk
 
-from nodestage import files
-from nodestage.errors import InputError
+from nodestage import files, volumes
 from nodestage.registration.field import Field
 
 
@@ -39,14 +35,7 @@ def write_field(path, field, grid):
 
 def read_field(path, grid):
     """Read a field that `write_field` wrote, for the same study grid (a Volume)."""
-    try:
-        _check_whole(path)
-        image = sitk.ReadImage(str(path))
-    except (RuntimeError, EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{path} can't be read as a field; it is damaged or was cut short. "
-            "Delete it and run again: the workflow writes it anew."
-        ) from error
+    image = volumes.read_image(path)
     array = sitk.GetArrayFromImage(image)
     direction = np.reshape(grid.direction, (3, 3))
     first = (direction.T @ (np.array(image.GetOrigin()) - np.array(grid.origin)))[::-1]
@@ -59,13 +48,6 @@ def read_field(path, grid):
         np.ascontiguousarray(np.moveaxis(array[..., :3], -1, 0), np.float32),
         tuple(float(f) for f in first), tuple(float(p) for p in pace),
     )  # fmt: skip
-
-
-def _check_whole(path):
-    """Read the compressed file to its end: ITK takes a cut one for whole, with zeros in it."""
-    with gzip.open(path) as packed:
-        while packed.read(1 << 22):
-            pass
 
 
 def _points(size, first, pace):

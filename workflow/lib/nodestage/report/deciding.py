@@ -30,8 +30,23 @@ def overlays(instances, rows, threshold=0.5):
     return {"nodes_positive": found, "nodes_negative": (instances > 0) & ~found}
 
 
-def node(rows, threshold=0.5):
-    """The largest node called positive, as the report shows it; {} where there is none."""
+def facts(instances, rows, threshold=0.5):
+    """The largest node called positive, as a gallery's panel takes it; {} where there is none.
+
+    Returns
+    -------
+    dict with `deciding_node`, its row as the report shows it, and `node_center` (z, y, x), the
+    middle slice of its largest area, in voxels
+    """
     positive = [r for r in rows if tables.number(r["p_positive"]) >= threshold]
     largest = max(positive, key=lambda r: tables.number(r["volume_mm3"]), default=None)
-    return {column: largest.get(column, "") for column in SHOWN} if largest else {}
+    if largest is None:
+        return {}
+    voxels = np.argwhere(instances == int(largest["instance"]))
+    slices, sizes = np.unique(voxels[:, 0], return_counts=True)
+    z = slices[sizes.argmax()]
+    center = voxels[voxels[:, 0] == z].mean(0).round().astype(int)
+    return {
+        "deciding_node": {column: largest.get(column, "") for column in SHOWN},
+        "node_center": [int(c) for c in center],
+    }

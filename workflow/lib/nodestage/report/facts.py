@@ -17,7 +17,14 @@ SOFTWARE = (
 )
 
 
-def of_center(known, predictions, registration, intake, gallery, manifest):
+# Beyond these a registration is worth a look, though it did not fail.
+LEAST_COVERED = 0.9
+MOST_FOLDED = 1e-4
+
+
+def of_center(
+    known, predictions, registration, intake, gallery, manifest, thresholds=(), truth=None
+):
     """The facts of a center's page.
 
     Parameters
@@ -27,6 +34,8 @@ def of_center(known, predictions, registration, intake, gallery, manifest):
     registration, intake : {patient: record}, see `records`
     gallery : file that `gallery.write` wrote
     manifest : file of the frozen bundle
+    thresholds : files with each fold's frozen thresholds, for an external center's mean
+    truth : evaluation table of a simulated study, or None
     """
     shown = galleries.read(gallery)
     people = []
@@ -49,15 +58,28 @@ def of_center(known, predictions, registration, intake, gallery, manifest):
         **{k: v for k, v in known.items() if k not in ("rows", "reasons")},
         "patients": people,
         "substituted": substituted,
+        "threshold": mean_thresholds(thresholds),
+        "truth": mean_dice(tables.read(truth)) if truth else None,
         **about_the_run(manifest),
     }
 
 
+def mean_thresholds(paths):
+    """{method: mean of the folds' frozen thresholds}, of methods with one in every fold."""
+    folds = [files.read_json(path) for path in paths]
+    found = {}
+    for method in folds[0] if folds else ():
+        cuts = [fold[method]["threshold"] for fold in folds]
+        if all(cut is not None for cut in cuts):
+            found[method] = sum(cuts) / len(cuts)
+    return found
+
+
 def of_study(known, manifest, truth=None, benchmarks=None):
-    """The facts of the study's page; `truth` is the evaluation table of a simulated study."""
+    """The facts of the study's page; `truth` are the evaluation tables of a simulated study."""
     found = {**known, **about_the_run(manifest)}
     if truth:
-        found["truth"] = mean_dice(tables.read(truth))
+        found["truth"] = mean_dice([row for path in truth for row in tables.read(path)])
     if benchmarks:
         found["timings"] = timings(benchmarks)
     return found
@@ -106,10 +128,15 @@ def flags(intake, registration, reason):
     """Sentences about what to look at in one patient."""
     found = [reason] if reason else []
     for phase, record in sorted(intake.items()):
-        found += [f"{phase}: {text}" for text in record.get("warnings", [])]
+        found += [f"{phase}: {text}" for text in record["quality"]["warnings"]]
     if registration.get("failed"):
         found.append(f"registration: {registration.get('reason', 'failed')}")
-    found += [f"registration: {text}" for text in registration.get("warnings", [])]
+    covered = registration.get("covered_share", 1.0)
+    if covered < LEAST_COVERED:
+        found.append(f"registration: the arterial phase covers {covered:.0%} of the venous one")
+    folded = registration.get("folded_share", 0.0)
+    if folded > MOST_FOLDED:
+        found.append(f"registration: {folded:.2%} of the field is folded")
     if registration.get("substituted"):
         found.append(f"the {registration['substituted']} phase stands in for the other")
     return found

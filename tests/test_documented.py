@@ -1,0 +1,127 @@
+"""What the documentation promises: every key and rule is explained, and truth is read once."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from nodestage import methods
+from nodestage.tumor import slices
+
+ROOT = Path(__file__).parents[1]
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+TRUTH = "results/simulator/truth"
+NETWORKS = ("organs.teacher", "organs.student", "tumor.network", "lymph_nodes.network")
+# Sections whose entries have the same keys, explained once under this name.
+SHARED = {"methods": "<method>", "jobs": "<job>"}
+
+
+def keys(value, depth, path=()):
+    """Dotted paths of a config's keys, down to `depth` levels; a method's settings count as one."""
+    if path:
+        yield ".".join(path)
+    if isinstance(value, dict) and len(path) < depth:
+        for key, part in value.items():
+            yield from keys(part, depth, (*path, str(key)))
+
+
+def spellings(path):
+    """The names under which config/README.md may explain a key."""
+    parent, _, key = path.rpartition(".")
+    section, _, entry = parent.partition(".")
+    found = {path}
+    if parent in NETWORKS:
+        found.add(f"<network>.{key}")
+    if section in SHARED and entry:
+        found.add(f"{section}.{SHARED[section]}.{key}")
+    return found
+
+
+def words_in_code_style(path):
+    return set(re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8")))
+
+
+def undocumented(config, depth):
+    explained = words_in_code_style(ROOT / "config" / "README.md")
+    # A section whose keys are all explained needs no line of its own.
+    return [
+        path
+        for path in keys(config, depth)
+        if not spellings(path) & explained
+        and not any(word.startswith(f"{path}.") for word in explained)
+    ]
+
+
+def config_of(name):
+    return yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
+
+
+def test_every_setting_is_explained():
+    assert undocumented(config_of("config.yaml"), depth=3) == []
+
+
+def test_every_switch_of_the_simulator_is_explained():
+    assert undocumented(config_of("simulator.yaml"), depth=2) == []
+
+
+def blocks():
+    """(rule's name or "", text) of every top-level statement in the rules."""
+    for path in RULES:
+        text = path.read_text(encoding="utf-8")
+        for block in re.split(r"^(?=\S)", text, flags=re.MULTILINE):
+            name = re.match(r"(?:rule|checkpoint) (\w+):", block)
+            yield (name.group(1) if name else ""), block
+
+
+def test_every_rule_is_explained():
+    rules = {name for name, _ in blocks() if name} | {"all"}
+    assert len(rules) > 20
+    assert sorted(rules - words_in_code_style(ROOT / "docs" / "stages.md")) == []
+
+
+def test_one_rule_reads_the_truth_and_one_writes_it():
+    named = {name for name, block in blocks() if TRUTH in block}
+    assert named == {"simulate", "evaluate_truth"}
+    simulate = next(block for name, block in blocks() if name == "simulate")
+    assert TRUTH not in simulate[: simulate.index("output:")]
+    assert "input:" not in simulate
+
+
+def test_one_script_reads_the_truth():
+    scripts = (ROOT / "workflow" / "scripts").glob("*.py")
+    reading = {path.stem for path in scripts if "read_truth" in path.read_text(encoding="utf-8")}
+    assert reading == {"evaluate_truth"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/stages.md"])
+def test_links_between_pages_lead_somewhere(name):
+    page = ROOT / name
+    linked = re.findall(r"\]\((?!https?:)([^)#]+\.md)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in linked if not (page.parent / link).is_file()] == []
+
+
+def test_the_method_in_the_documentation_runs(tmp_path):
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    file = tmp_path / "brightness.py"
+    file.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1), encoding="utf-8")
+    paths = {f"P{i}": tmp_path / f"P{i}.npz" for i in range(8)}
+    for i, path in enumerate(paths.values()):
+        images = np.full((9, 2, 4, 4), 100 if i % 2 else 20, np.int16)
+        masks = np.ones((9, 4, 4), np.uint8)
+        slices.write(
+            path,
+            {"usable": True, "reason": "", "source": "tumor", "images": images, "masks": masks},
+        )
+    data = methods.Data(slices=paths, reasons={"P8": "venous phase missing"})
+    labels = {patient: i % 2 for i, patient in enumerate(paths)}
+    method = methods.from_file("brightness", file)({"C": 10.0}, 1)
+    method.state = method.fit(
+        methods.Patients(data, list(paths)[:6], labels),
+        methods.Patients(data, list(paths)[6:], labels),
+    )
+    assert all(type(value) is float for value in method.state.values())
+    found = method.predict(methods.Patients(data, [*paths, "P8"]))
+    assert found["P7"] > 0.5 > found["P6"]
+    assert found["P8"] == "venous phase missing"

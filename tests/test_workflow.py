@@ -1,0 +1,321 @@
+"""The whole workflow on a small study: what it writes, what triggers what, and what leaks nowhere.
+
+One study is run once; every test looks at it or at a copy. Networks learn nothing at this size:
+what they learn is tested stage by stage.
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import workflow_study as workflow
+
+from nodestage import files, tables, volumes
+
+METHODS = (
+    "ct_report",
+    "radiomics",
+    "radiomics_ct_report",
+    "resnet3d",
+    "resnet2d",
+    "deepten",
+    "tumor_net",
+    "nodes_plain",
+    "nodes_attention",
+    "combined",
+)
+REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """The study after one run."""
+    folder = tmp_path_factory.mktemp("workflow") / "study"
+    folder.mkdir()
+    workflow.make(folder)
+    workflow.snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(study, tmp_path):
+    """A copy to change; times are kept, so that nothing is stale."""
+    folder = tmp_path / "study"
+    shutil.copytree(study, folder, copy_function=shutil.copy2)
+    return folder
+
+
+def digests(folder, pattern):
+    """{file: digest} of the files of a study that fit a pattern."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob(pattern))
+        if path.is_file()
+    }
+
+
+def sheet(folder):
+    return tables.read(folder / "samples.tsv")
+
+
+def newer(path):
+    """Touch a file, as an edit does."""
+    os.utime(path)
+
+
+def test_every_method_has_a_row_for_every_patient(study):
+    rows = sheet(study)
+    for center in ("shengjing", "tianjin"):
+        patients = {row["patient"] for row in rows if row["center"] == center}
+        for method in METHODS:
+            found = tables.read(study / f"results/predictions/{method}/ensemble/{center}.tsv")
+            assert {row["patient"] for row in found} == patients
+            assert all(row["score"] or row["reason"] for row in found)
+    tested = [
+        row["patient"]
+        for fold in range(2)
+        for row in tables.read(study / f"results/predictions/combined/fold{fold}/changhai.tsv")
+        if row["subset"] == "test"
+    ]
+    assert sorted(tested) == sorted(r["patient"] for r in rows if r["center"] == "changhai")
+
+
+def test_each_center_and_the_study_have_a_report(study):
+    for page in ("changhai", "shengjing", "tianjin", "study"):
+        html = (study / f"results/report/{page}.html").read_text(encoding="utf-8")
+        assert "not a medical device" in html.lower()
+
+
+def test_a_patient_without_arterial_phase_is_unscored_with_the_reason(study):
+    lacking = [r["patient"] for r in sheet(study) if not r["arterial"]]
+    assert lacking
+    for row in tables.read(study / "results/predictions/combined/ensemble/shengjing.tsv"):
+        if row["patient"] in lacking:
+            assert (row["score"], row["reason"]) == ("", "arterial phase missing")
+
+
+def test_C15_a_second_run_has_nothing_to_do(study):
+    assert workflow.planned(study) == {}
+    assert "othing to be done" in workflow.snakemake(study)
+
+
+def test_C15_reordered_rows_keys_and_unused_columns_rerun_nothing(copy):
+    rows = [{**row, "comment": "x"} for row in reversed(sheet(copy))]
+    tables.write(copy / "samples.tsv", rows, sorted(rows[0], reverse=True))
+    assert workflow.planned(copy) == {}
+
+
+def test_C15_a_changed_fold_reruns_that_fold_and_the_tables(copy):
+    folds = copy / "folds"
+    shutil.copytree(copy / "results/cohort/folds", folds)
+    workflow.write_config(copy, folds={"folder": str(folds)})
+    assert workflow.planned(copy) == {}
+    rows = tables.read(folds / "fold1.tsv")
+    labels = {row["patient"]: row["metastasis"] for row in sheet(copy)}
+    a = next(r for r in rows if r["subset"] == "train")
+    b = next(
+        r
+        for r in rows
+        if r["subset"] == "validation" and labels[r["patient"]] == labels[a["patient"]]
+    )
+    a["subset"], b["subset"] = b["subset"], a["subset"]
+    tables.write(folds / "fold1.tsv", rows)
+    jobs = workflow.planned(copy)
+    assert (jobs["folds"] if "folds" in jobs else 1) == 1
+    assert jobs["lymph_nodes_train"] == jobs["identification_train"] == jobs["thresholds"] == 1
+    assert jobs["fit"] == 2
+    assert jobs["center_statistics"] == 3
+    assert not {"register", "organs", "tumor", "radiomics", "attention"} & set(jobs)
+
+
+def test_C15_a_replaced_external_image_reruns_that_patient_and_that_center(copy):
+    row = next(r for r in sheet(copy) if r["center"] == "tianjin")
+    newer(copy / row["venous"])
+    jobs = workflow.planned(copy)
+    assert jobs["intake"] == jobs["register"] == jobs["attention"] == jobs["radiomics"] == 1
+    assert jobs["center_statistics"] == 1
+    trained = {
+        "organs_teacher",
+        "organs_student",
+        "lymph_nodes_train",
+        "identification_train",
+        "fit",
+    }
+    assert not trained & set(jobs)
+
+
+def test_C15_a_new_external_patient_reruns_its_own_jobs_and_its_center(copy):
+    rows = sheet(copy)
+    row = next(r for r in rows if r["center"] == "tianjin")
+    workflow.write_sheet(
+        copy,
+        [
+            *rows,
+            {
+                **row,
+                "patient": "NEW1",
+                "venous": _beside(copy, row, "venous"),
+                "arterial": _beside(copy, row, "arterial"),
+            },
+        ],
+    )
+    jobs = workflow.planned(copy)
+    assert jobs["intake"] == 2
+    assert jobs["register"] == jobs["tumor_views"] == 1
+    assert jobs["organs"] == jobs["tumor"] == 1
+    assert not {"organs_teacher", "lymph_nodes_train", "fit", "thresholds"} & set(jobs)
+
+
+def _beside(folder, row, phase):
+    path = Path("scans", f"new_{phase}.nii.gz")
+    shutil.copy2(folder / row[phase], folder / path)
+    return str(path)
+
+
+def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_patients(copy):
+    """The leak test: weights, scalers and thresholds of fold 0, byte for byte."""
+    before = digests(copy, "results/bundle/fold0/*")
+    assert len(before) == 5
+    folds = copy / "folds"
+    shutil.copytree(copy / "results/cohort/folds", folds)
+    workflow.write_config(copy, folds={"folder": str(folds)})
+    tested = {r["patient"] for r in tables.read(folds / "fold0.tsv") if r["subset"] == "test"}
+    rows = sheet(copy)
+    for row in rows:
+        if row["patient"] in tested or row["center"] in ("shengjing", "tianjin"):
+            flipped = {"0": "1", "1": "0", "": ""}
+            row["metastasis"] = flipped[row["metastasis"]]
+            row["pn_stage"] = {"1": "N1", "0": "N0", "": ""}[row["metastasis"]]
+            row["ct_reported"] = flipped[row["ct_reported"]]
+        if row["patient"] in tested:
+            path = copy / row["lymph_nodes"]
+            mask = volumes.read(path)
+            moved = np.roll(np.where(mask.array > 0, 3 - mask.array, 0), 5, axis=2)
+            volumes.write(path, moved.astype(np.uint8), like=mask)
+    workflow.write_sheet(copy, rows)
+    for stage in ("lymph_nodes", "identification", "fusion", "baselines", "bundle"):
+        shutil.rmtree(copy / f"results/{stage}/fold0")
+    workflow.snakemake(copy, *before)
+    assert digests(copy, "results/bundle/fold0/*") == before
+
+
+def test_masks_that_only_test_change_no_score(copy):
+    """Drawn tumors, organs of the test set: emptied, and every score stays byte for byte."""
+    before = digests(copy, "results/predictions/*/*/*.tsv")
+    for row in sheet(copy):
+        if row["center"] == "teaching":
+            continue
+        only_tests = ["tumor"] + (["organs"] if row["organ_set"] == "test" else [])
+        for path in (copy / row[role] for role in only_tests if row[role]):
+            mask = volumes.read(path)
+            volumes.write(path, np.zeros_like(mask.array), like=mask)
+    workflow.snakemake(copy)
+    assert digests(copy, "results/predictions/*/*/*.tsv") == before
+
+
+def test_external_scores_come_from_the_bundle_alone(copy):
+    """With every model outside the bundle gone, an external center is scored as before."""
+    targets = [f"results/{f}/fold0/scores/tianjin.tsv" for f in ("fusion", "baselines")]
+    targets.append("results/identification/fold0/tianjin/chunk0.tsv")
+    before = {t: (copy / t).read_bytes() for t in targets}
+    for path in copy.glob("results/*/fold*/model.pt"):
+        path.unlink()
+    for path in (*copy.glob("results/*/model.pt"), *map(copy.joinpath, targets)):
+        path.unlink()
+    assert set(workflow.planned(copy, *targets)) == {"score", "identification"}
+    workflow.snakemake(copy, *targets)
+    assert {t: (copy / t).read_bytes() for t in targets} == before
+
+
+def test_C7_no_path_of_the_study_stands_in_results_or_logs(study):
+    for path in [*study.glob("results/**/*"), *study.glob("logs/**/*")]:
+        if path.suffix in (".json", ".tsv", ".html", ".log"):
+            assert str(study) not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        pytest.param({"venous": "nowhere.nii.gz"}, ["venous", "patient"], id="missing file"),
+        pytest.param({"center": "atlantis"}, ["center", "atlantis"], id="unknown center"),
+        pytest.param({"patient": "TWIN"}, ["patient", "TWIN"], id="duplicate patient"),
+        pytest.param(
+            {"metastasis": "1", "pn_stage": "N0"}, ["metastasis", "pn_stage"], id="contradiction"
+        ),
+    ],
+)
+def test_a_fault_of_the_sheet_stops_the_run_before_any_job(study, tmp_path, change, words):
+    rows = sheet(study)
+    for row in [r for r in rows if r["center"] == "tianjin"][:2]:
+        row.update(change)
+    faulty = tmp_path / "faulty.tsv"
+    tables.write(faulty, rows)
+    printed = workflow.snakemake(
+        study, "--dry-run", "--nolock", "--config", f"samples={faulty}", check=False
+    )
+    assert all(word in printed for word in words)
+    assert "Traceback" not in printed
+
+
+def test_phases_that_do_not_overlap_stop_that_patient_with_a_sentence(copy):
+    row = next(r for r in sheet(copy) if r["center"] == "tianjin")
+    path = copy / row["arterial"]
+    image = volumes.read(path)
+    away = volumes.Volume(image.array, image.spacing, (9000.0, 0.0, 0.0))
+    volumes.write_volume(path, away)
+    target = f"results/registration/{row['patient']}/record.json"
+    printed = workflow.snakemake(copy, target, check=False)
+    assert "don't overlap in space" in printed and row["patient"] in printed
+    assert not (copy / target).exists()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real CT of shared/data is not here")
+@pytest.mark.parametrize("substitute", [False, True])
+def test_real_scans_come_through(copy, substitute):
+    """A DICOM folder (organs predicted) and a NIfTI file with another tool's organs (given)."""
+    config = workflow.read_config(copy)
+    given = {"spleen": 1, "liver": 5, "stomach": 6, "pancreas": 7, "aorta": 52, "duodenum": 19}
+    centers = config["centers"] | {
+        "dicom": {"role": "external", "substitute_phase": substitute},
+        "nifti": {
+            "role": "external",
+            "substitute_phase": substitute,
+            "organs": {"source": "given"},
+            "tumor": {"source": "given"},
+            "label_system": {**given, "ignore": "others"},
+        },
+    }
+    workflow.write_config(copy, centers=centers)
+    empty = dict.fromkeys(sheet(copy)[0], "")
+    ct = REAL / "abdomen_ct"
+    rows = [
+        {**empty, "patient": "REAL1", "center": "dicom", "venous": str(REAL / "dicom_ct/CRLM-CT-1004")},
+        {**empty, "patient": "REAL2", "center": "nifti", "venous": str(ct / "ct.nii.gz"),
+         "organs": str(ct / "organs.nii.gz")},
+    ]  # fmt: skip
+    workflow.write_sheet(copy, [*sheet(copy), *rows])
+    workflow.snakemake(copy, "results/report/dicom.html", "results/report/nifti.html")
+    for center in ("dicom", "nifti"):
+        for method in METHODS:
+            (row,) = tables.read(copy / f"results/predictions/{method}/ensemble/{center}.tsv")
+            if not substitute:
+                assert row["reason"], method
+                assert not row["score"]
+            elif method.startswith("nodes_"):
+                assert float(row["score"]) >= 0
+            elif center == "nifti" and method in (
+                "resnet2d",
+                "deepten",
+                "tumor_net",
+                "combined",
+                "resnet3d",
+            ):
+                assert 0 <= float(row["score"]) <= 1
+            elif method == "ct_report":
+                assert row["reason"]
+    if substitute:
+        record = files.read_json(copy / "results/registration/REAL1/record.json")
+        assert record["substituted"] == "venous"
