@@ -396,7 +396,9 @@ def test_a_fold_has_its_networks_and_its_file_names_no_patient():
 
 def test_an_inner_network_learns_from_no_patient_that_it_measures():
     train, validation, inner = phantom.SPLIT
-    learners = training._learners(["plain", "attention"], train, validation, inner, {*train, *validation})
+    learners = training._learners(
+        ["plain", "attention"], train, validation, inner, {*train, *validation}
+    )
     for j, part in enumerate(inner):
         teachers, judges = learners[f"inner{j}"]
         assert teachers and not set(teachers) & set(part)

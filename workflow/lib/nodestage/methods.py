@@ -262,7 +262,9 @@ def from_file(name, path):
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError(f"method name {name!r}: use small letters, digits and _, a letter first.")
     if not Path(path).is_file():
-        raise InputError(f"method {name}: its file is missing; set its path in `methods.{name}.file`.")
+        raise InputError(
+            f"method {name}: its file is missing; set its path in `methods.{name}.file`."
+        )
     spec = importlib.util.spec_from_file_location(f"nodestage_method_{name}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

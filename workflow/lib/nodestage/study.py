@@ -20,8 +20,20 @@ SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
 # Folders and files under results/ that a center or a family of methods must not take.
 TAKEN = {
     "center": ("study", "evaluation", "gallery"),
-    "method": ("lymph_nodes", "identification", "organs", "tumor", "attention", "cohort",
-               "registration", "predictions", "statistics", "report", "bundle", "simulator"),
+    "method": (
+        "lymph_nodes",
+        "identification",
+        "organs",
+        "tumor",
+        "attention",
+        "cohort",
+        "registration",
+        "predictions",
+        "statistics",
+        "report",
+        "bundle",
+        "simulator",
+    ),
 }
 TABLE_COLUMNS = (
     "patient",
@@ -404,9 +416,15 @@ def _check_names(config, centers):
     taken = [f"center {name!r}" for name in centers if name in TAKEN["center"]]
     taken += [f"method {name!r}" for name in config["methods"] if name in TAKEN["method"]]
     if taken:
-        raise InputError(f"{', '.join(taken)}: the workflow needs this name itself. Choose another.")
+        raise InputError(
+            f"{', '.join(taken)}: the workflow needs this name itself. Choose another."
+        )
     for method, settings in config["methods"].items():
-        if settings and "file" in settings and settings.get("family", method) in ("fusion", "baselines"):
+        if (
+            settings
+            and "file" in settings
+            and settings.get("family", method) in ("fusion", "baselines")
+        ):
             raise InputError(
                 f"method {method!r} has a file of its own and so can't belong to the family "
                 f"{settings['family']!r}. Leave `family` out."

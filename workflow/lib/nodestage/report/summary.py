@@ -38,7 +38,9 @@ def show(results):
         table.add_row(*(str(row.get(key, "")) for key in keys))
     console = Console()
     console.print(table)
-    console.print(f"Reports: {Path(results, 'report', 'study.html')} and one for each center beside it.")
+    console.print(
+        f"Reports: {Path(results, 'report', 'study.html')} and one for each center beside it."
+    )
 
 
 def _interval(row):

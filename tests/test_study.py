@@ -1,0 +1,93 @@
+"""The study as config and sheet describe it, and the folder that begins one."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nodestage import new_study
+from nodestage.errors import InputError
+from nodestage.study import Study
+
+CONFIG = Path(__file__).parents[1] / "config"
+
+
+@pytest.fixture
+def config():
+    text = [
+        (CONFIG / name).read_text(encoding="utf-8") for name in ("config.yaml", "simulator.yaml")
+    ]
+    return yaml.safe_load(text[0]) | yaml.safe_load(text[1])
+
+
+def study(config):
+    return Study.from_config(config, CONFIG / "anatomy.yaml")
+
+
+def test_the_default_study_has_the_centers_and_folds_of_the_paper(config):
+    found = study(config)
+    assert (found.discovery, found.external) == ("changhai", ["shengjing", "tianjin"])
+    assert len(found.folds) == 5
+    for fold in found.folds:
+        subsets = [found.subset(fold, s) for s in ("train", "validation", "test")]
+        assert sum(map(len, subsets)) == len(found.of("changhai"))
+        inner = found.inner(fold)
+        assert sorted(p for part in inner for p in part) == sorted(subsets[0])
+
+
+def test_no_external_or_test_patient_is_learned_from(config):
+    found = study(config)
+    for fold in found.folds:
+        learned = set(found.learned_from(fold))
+        assert not learned & set(found.subset(fold, "test"))
+        assert not learned & {p for c in found.external for p in found.of(c)}
+        assert not set(found.node_trainers(fold)) & set(found.subset(fold, "validation"))
+
+
+def test_a_patient_without_a_phase_goes_on_only_where_its_center_allows_it(config):
+    found = study(config)
+    (lacking,) = [p for c in found.external for p in found.of(c) if len(found.phases(p)) == 1]
+    assert found.why_not_imaged(lacking) == "arterial phase missing"
+    changed = copy.deepcopy(config)
+    changed["simulator"]["centers"]["shengjing"]["substitute_phase"] = True
+    assert study(changed).is_imaged(lacking)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda c: c["methods"].update(organs={"file": "x.py", "needs": []}), "method 'organs'"),
+        (lambda c: c["methods"].update(mine={"file": "x.py", "family": "fusion"}), "can't belong"),
+        (lambda c: c["lymph_nodes"].update(variants=["attention"]), "lacks plain"),
+        (
+            lambda c: c["simulator"]["centers"].update(
+                study={**c["simulator"]["centers"]["tianjin"], "code": "ST"}
+            ),
+            "center 'study'",
+        ),
+    ],
+)
+def test_names_and_choices_that_would_break_later_are_refused_at_once(config, change, words):
+    change(config)
+    with pytest.raises(InputError, match=words):
+        study(config)
+
+
+def test_scoring_settings_are_no_part_of_what_training_depends_on(config):
+    found = study(config)
+    assert "threshold" not in found.learning("lymph_nodes")
+    assert "network" not in found.scoring("lymph_nodes")
+    assert {**found.learning("lymph_nodes"), **found.scoring("lymph_nodes")} == config[
+        "lymph_nodes"
+    ]
+
+
+def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
+    new_study.begin(tmp_path / "mine")
+    written = yaml.safe_load((tmp_path / "mine/config.yaml").read_text(encoding="utf-8"))
+    assert [c["role"] for c in written["centers"].values()] == ["discovery"]
+    (tmp_path / "mine/config.yaml").write_text("mine", encoding="utf-8")
+    new_study.begin(tmp_path / "mine")
+    assert (tmp_path / "mine/config.yaml").read_text(encoding="utf-8") == "mine"
+    assert "stays as it is" in capsys.readouterr().out
