@@ -1,4 +1,4 @@
-# What every rule shares: the study as read once, and where things lie.
+# What all stages share; the study, read once, and where its files lie.
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ wildcard_constraints:
 
 
 def code(script, *sources):
-    """Digest of a script and the library code that it uses: a change of either reruns the rule.
+    """Digest of a script and the library code that it uses; a change of either reruns its jobs.
 
     `sources` are files that the script loads by name, which no import statement shows.
     """
@@ -97,3 +97,50 @@ def model(part, center, fold=None):
     if study.role(center) == "external":
         return f"results/bundle/{fold}{part}.pt"
     return f"results/{part}/{fold}model.pt"
+
+
+def node_chunks(fold, patients):
+    """Folders with the lymph nodes of some patients as one fold's networks see them."""
+    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
+    return [f"results/lymph_nodes/fold{fold}/{c}/chunk{n}" for c, n in sorted(chunks)]
+
+
+def instance_tables(fold, patients):
+    """Tables with the identified lymph nodes of some patients."""
+    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
+    return [
+        f"results/identification/fold{fold}/{c}/chunk{n}.tsv" for c, n in sorted(chunks)
+    ]
+
+
+def method_inputs(wildcards, patients):
+    """Files that the methods of a family look at, of the patients that have images."""
+    needs = {
+        need for m in study.families[wildcards.family].values() for need in m["needs"]
+    }
+    imaged = [p for p in patients if study.is_imaged(p)]
+    found = (
+        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
+        if needs
+        else {}
+    )
+    if "views" in needs:
+        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
+    if "radiomics" in needs:
+        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
+    if "nodes" in needs:
+        found["nodes"] = instance_tables(wildcards.fold, imaged)
+    return found
+
+
+def center_predictions(center):
+    """The prediction tables that a center's statistics read."""
+    parts = [f"fold{fold}" for fold in study.folds]
+    if study.role(center) == "external":
+        parts.append("ensemble")
+    return expand(
+        "results/predictions/{method}/{part}/{center}.tsv",
+        method=study.methods,
+        part=parts,
+        center=center,
+    )

@@ -63,17 +63,3 @@ rule lymph_nodes:
         anatomy=study.anatomy,
     script:
         "../scripts/lymph_nodes.py"
-
-
-def node_chunks(fold, patients):
-    """Folders with the lymph nodes of some patients as one fold's networks see them."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [f"results/lymph_nodes/fold{fold}/{c}/chunk{n}" for c, n in sorted(chunks)]
-
-
-def instance_tables(fold, patients):
-    """Tables with the identified lymph nodes of some patients."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [
-        f"results/identification/fold{fold}/{c}/chunk{n}.tsv" for c, n in sorted(chunks)
-    ]

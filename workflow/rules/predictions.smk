@@ -23,7 +23,8 @@ rule thresholds:
         runtime=minutes("table"),
     params:
         code=code("thresholds.py"),
-        methods=study.method_settings,
+        methods=study.methods,
+        calls=study.calls,
         metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
     script:
         "../scripts/thresholds.py"
@@ -54,7 +55,7 @@ rule predictions:
         runtime=minutes("table"),
     params:
         code=code("predictions.py"),
-        methods=study.method_settings,
+        methods=study.methods,
         subsets=lambda w: study.scored(w.fold, w.center),
     script:
         "../scripts/predictions.py"
@@ -86,7 +87,7 @@ rule ensemble:
         runtime=minutes("table"),
     params:
         code=code("ensemble.py"),
-        methods=study.method_settings,
+        methods=study.methods,
         folds=list(study.folds),
     script:
         "../scripts/ensemble.py"

@@ -1,19 +1,6 @@
 # Statistics: every table of the paper, with intervals and tests.
 
 
-def center_predictions(center):
-    """The prediction tables that a center's statistics read."""
-    parts = [f"fold{fold}" for fold in study.folds]
-    if study.role(center) == "external":
-        parts.append("ensemble")
-    return expand(
-        "results/predictions/{method}/{part}/{center}.tsv",
-        method=study.methods,
-        part=parts,
-        center=center,
-    )
-
-
 rule evaluate_organs:
     """Organs and vessels against the masks drawn for testing (Table III)."""
     input:
@@ -158,7 +145,7 @@ rule center_statistics:
         discovery=lambda w: study.table_rows(study.discovery),
         methods=study.methods,
         folds=list(study.folds),
-        settings=config["statistics"],
+        settings={**config["statistics"], "methods": study.calls},
         seed=config["seed"],
     script:
         "../scripts/center_statistics.py"

@@ -12,5 +12,6 @@ with logs.to(snakemake.log[0]):
     frozen = predictions.freeze(
         {m: [{"patient": p, "score": s} for p, s in found.items()] for m, found in scores.items()},
         params.metastasis,
+        params.calls,
     )
     files.write_json(snakemake.output.frozen, frozen)

@@ -339,6 +339,16 @@ class Study:
         """{method: settings} in the order of the config, which is the order of every table."""
         return {m: s for methods in self.families.values() for m, s in methods.items()}
 
+    @property
+    def calls(self):
+        """{method: {threshold, nonnegative}} where the config says how a score becomes a call."""
+        kept = ("threshold", "nonnegative")
+        found = {
+            method: {key: settings[key] for key in kept if key in settings}
+            for method, settings in self.method_settings.items()
+        }
+        return {method: settings for method, settings in found.items() if settings}
+
     def frozen_settings(self):
         """The settings that scoring a new patient needs, for the bundle's manifest."""
         kept = ("spacing_mm", "registration", "substitute_phase", "organs", "tumor", "attention")
