@@ -8,12 +8,13 @@ from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
     given, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold
-    names = ("arterial", "venous", "map", "lymph_nodes")
-    images = (given.arterial, given.venous, given.maps, given.drawn)
-    patients = {
-        patient: dict(zip(names, paths, strict=True))
-        for patient, *paths in zip(params.patients, *images, strict=True)
-    }
+    patients = files.by_patient(
+        params.patients,
+        arterial=given.arterial,
+        venous=given.venous,
+        map=given.maps,
+        lymph_nodes=given.drawn,
+    )
     positive = {}
     for path in given.instances:
         for row in tables.read(path):

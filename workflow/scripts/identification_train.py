@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from nodestage import logs
+from nodestage import files, logs
 from nodestage.identification.training import train_fold
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    images = (given.arterial, given.venous, given.maps, given.lymph_nodes)
-    names = ("arterial", "venous", "map", "lymph_nodes")
-    patients = {
-        patient: dict(zip(names, paths, strict=True))
-        for patient, *paths in zip(params.patients, *images, strict=True)
+    channels = {
+        "arterial": given.arterial,
+        "venous": given.venous,
+        "map": given.maps,
+        "lymph_nodes": given.lymph_nodes,
     }
+    patients = files.by_patient(params.patients, **channels)
     for patient in {*params.train, *params.validation} - set(patients):
-        patients[patient] = dict.fromkeys(names, "")  # not annotated: teaches nobody
+        patients[patient] = dict.fromkeys(channels, "")  # not annotated: teaches nobody
     train_fold(
         patients,
         params.train,

@@ -30,6 +30,14 @@ def of_patient(place, patient):
     return place / f"{patient}.nii.gz" if place.is_dir() else place
 
 
+def by_patient(patients, **paths):
+    """{patient: {name: path}} from one list of paths a name, in the patients' order."""
+    return {
+        patient: dict(zip(paths, mine, strict=True))
+        for patient, *mine in zip(patients, *paths.values(), strict=True)
+    }
+
+
 @contextmanager
 def whole_folder(path):
     """Give a temporary folder beside `path`; rename it to `path` if the block ends well."""
