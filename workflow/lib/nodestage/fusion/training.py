@@ -90,7 +90,8 @@ def _epoch(network, optimizer, views, labels, settings, generator):
             getattr(network.trunk, layer).eval()
     losses = []
     order = torch.randperm(len(views), generator=generator)
-    for batch in order.split(settings["patients_per_batch"]):
+    # Even parts, none smaller than asked: batch norm can't learn from a patient left over alone.
+    for batch in order.tensor_split(max(1, len(order) // settings["patients_per_batch"])):
         patients, chosen = _draw_views(batch, views.images.shape[1], settings, generator)
         phases = inputs.scaled(views.images[patients, chosen], settings["windows_hu"])
         mask = views.masks[patients, chosen].float()
