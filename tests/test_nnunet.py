@@ -371,3 +371,10 @@ def test_a_module_left_out_is_there_again_afterwards_and_says_so_when_used():
     with pytest.raises(RuntimeError, match=r"left_out_for_a_test\.something was left out"):
         something()
     assert "left_out_for_a_test" not in sys.modules
+
+
+def test_equal_weights_are_equal_files_whatever_their_name(tmp_path):
+    value = {"weights": torch.arange(5.0), "names": ["a", "b"]}
+    for name in ("model.pt", "another.pt"):
+        checkpoints.save(tmp_path / name, value)
+    assert (tmp_path / "model.pt").read_bytes() == (tmp_path / "another.pt").read_bytes()

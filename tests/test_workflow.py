@@ -5,7 +5,6 @@ what they learn is tested stage by stage.
 """
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -61,9 +60,10 @@ def sheet(folder):
     return tables.read(folder / "samples.tsv")
 
 
-def newer(path):
-    """Touch a file, as an edit does."""
-    os.utime(path)
+def replaced(path):
+    """Another image in a file's place; a mere touch of it would rerun nothing."""
+    image = volumes.read(path)
+    volumes.write(path, image.array + np.int16(1), like=image)
 
 
 def test_every_method_has_a_row_for_every_patient(study):
@@ -133,9 +133,10 @@ def test_C15_a_changed_fold_reruns_that_fold_and_the_tables(copy):
 
 def test_C15_a_replaced_external_image_reruns_that_patient_and_that_center(copy):
     row = next(r for r in sheet(copy) if r["center"] == "tianjin")
-    newer(copy / row["venous"])
+    replaced(copy / row["venous"])
     jobs = workflow.planned(copy)
-    assert jobs["intake"] == jobs["register"] == jobs["attention"] == jobs["radiomics"] == 1
+    assert jobs["intake"] == jobs["register"] == 1
+    assert jobs["attention"] == jobs["radiomics"] == 3  # the patients of its chunk
     assert jobs["center_statistics"] == 1
     trained = {
         "organs_teacher",
@@ -164,8 +165,8 @@ def test_C15_a_new_external_patient_reruns_its_own_jobs_and_its_center(copy):
     )
     jobs = workflow.planned(copy)
     assert jobs["intake"] == 2
-    assert jobs["register"] == jobs["tumor_views"] == 1
-    assert jobs["organs"] == jobs["tumor"] == 1
+    assert jobs["register"] == jobs["organs"] == jobs["tumor"] == 1
+    assert jobs["center_statistics"] == 1
     assert not {"organs_teacher", "lymph_nodes_train", "fit", "thresholds"} & set(jobs)
 
 

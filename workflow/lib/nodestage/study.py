@@ -416,7 +416,8 @@ class Study:
     @cached_property
     def config_digest(self):
         """Digest of all settings that can change a result; how jobs are run is left out."""
-        kept = {k: v for k, v in self.config.items() if k not in ("jobs", "samples")}
+        kept = {k: v for k, v in self.config.items() if k not in ("jobs", "samples", "folds")}
+        kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -13,9 +13,10 @@ from nodestage import files
 
 
 def save(path, value):
-    """Write `value` at `path`, whole or not at all."""
-    with files.whole(path) as temporary:
-        torch.save(plain(value), temporary)
+    """Write `value` at `path`, whole or not at all; equal values give equal bytes."""
+    # Through a handle: given a path, torch writes the temporary file's name into the archive.
+    with files.whole(path) as temporary, open(temporary, "wb") as handle:
+        torch.save(plain(value), handle)
 
 
 def load(path, device="cpu"):
