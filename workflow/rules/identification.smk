@@ -29,7 +29,6 @@ rule identification_train:
         validation=lambda w: study.subset(w.fold, "validation"),
         inner=lambda w: study.inner(w.fold),
         settings=config["identification"],
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/identification_train.py"

@@ -28,7 +28,6 @@ rule lymph_nodes_train:
         validation=lambda w: study.subset(w.fold, "validation"),
         inner=lambda w: study.inner(w.fold),
         settings=study.learning("lymph_nodes"),
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/lymph_nodes_train.py"

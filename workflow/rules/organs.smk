@@ -21,9 +21,7 @@ rule organs_teacher:
     params:
         code=code("organs_teacher.py"),
         patients=study.teachers("organs"),
-        labels=study.anatomy["labels"],
         settings=config["organs"]["teacher"],
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/organs_teacher.py"
@@ -76,9 +74,7 @@ rule organs_student:
         code=code("organs_student.py"),
         train=study.annotated("organs", study.discovery, "train"),
         validation=study.annotated("organs", study.discovery, "validation"),
-        labels=study.anatomy["labels"],
         settings=config["organs"]["student"],
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/organs_student.py"

@@ -41,7 +41,6 @@ rule gallery:
         code=code("gallery.py"),
         patients=lambda w: study.imaged(w.center),
         drawn=lambda w: study.annotated("lymph_nodes", w.center),
-        labels=study.anatomy["labels"],
     script:
         "../scripts/gallery.py"
 

@@ -186,9 +186,7 @@ rule study_statistics:
     params:
         code=code("study_statistics.py"),
         roles={center: study.role(center) for center in study.reported},
-        rows={center: study.table_rows(center) for center in study.reported},
         anatomy=study.anatomy,
-        methods=study.methods,
         settings=config["statistics"],
         seed=config["seed"],
     script:

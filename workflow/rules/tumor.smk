@@ -22,7 +22,6 @@ rule tumor_arterial:
         code=code("tumor_arterial.py"),
         patients=study.teachers("tumor"),
         settings=config["tumor"]["network"],
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/tumor_arterial.py"
@@ -73,7 +72,6 @@ rule tumor_venous:
         code=code("tumor_venous.py"),
         patients=study.tumor_students,
         settings=config["tumor"]["network"],
-        spacing=config["spacing_mm"],
         seed=config["seed"],
     script:
         "../scripts/tumor_venous.py"

@@ -149,11 +149,6 @@ class Study:
         """Patients whose images go through the workflow: both phases, or a stand-in allowed."""
         return [p for p in self.of(center) if self.is_imaged(p)]
 
-    @cached_property
-    def all_imaged(self):
-        """Imaged patients of the centers that get a report."""
-        return [p for center in self.reported for p in self.imaged(center)]
-
     def is_imaged(self, patient):
         return not self.why_not_imaged(patient)
 
