@@ -163,6 +163,42 @@ def test_prediction_normalises_as_the_preprocessor_does(tmp_path):
     np.testing.assert_array_equal(stored[1], attention)
 
 
+def test_a_coarse_network_reads_what_its_preprocessor_wrote(tmp_path):
+    import blosc2
+
+    image, mask = make_patient(0, shape=(19, 24, 31))
+    found, dataset_json = plans.make_plans(
+        "x", [image.shape], SPACING, ["venous"], 1, {**SETTINGS, "spacing_mm": [5.0, 4.4, 3.3]}
+    )
+    cases.preprocess("p0", [image], mask, SPACING, found, tmp_path, dataset_json)
+    stored = blosc2.open(str(cases.folder_of(tmp_path, found) / "p0.b2nd"), mode="r")[:]
+    coarse = network.coarse_shape(found, image.shape)
+    assert coarse == (10, 12, 21) == stored.shape[1:]
+    normal = torch.from_numpy(prediction.normalise([image], found))
+    np.testing.assert_allclose(prediction._resized(normal, coarse), stored, atol=1e-5)
+
+
+def test_a_coarse_network_learns_and_answers_on_the_images_grid(training, tmp_path):
+    patients, found, dataset_json = make_dataset(
+        tmp_path, spacing_mm=[3.6, 3.2, 3.2], epochs=6, iterations_per_epoch=8
+    )
+    model = training.train(
+        tmp_path, patients, [], found, dataset_json, seed=1, output=tmp_path / "state"
+    )
+    image, mask = make_patient(50, shape=(40, 24, 22))
+    net = prediction.load(model)
+    labels = prediction.predict_labels(net, [image], SPACING, model)
+    assert labels.shape == image.shape
+    assert dice(labels, mask) > 0.7
+    where = np.zeros(image.shape, bool)
+    where[mask.argmax() // mask[0].size, 12, 11] = True
+    part = prediction.predict_labels(net, [image], SPACING, model, where=where)
+    assert dice(part, mask) > 0.7
+    assert prediction.predict_labels(net, [image], SPACING, model, where=where & False).sum() == 0
+    with pytest.raises(InputError, match=r"p9: the image's spacing"):
+        prediction.predict_labels(net, [image], (5.0, 2.2, 2.2), model, patient="p9")
+
+
 # training
 
 
@@ -342,8 +378,10 @@ def test_an_image_smaller_than_a_window_with_interest_at_its_edge(trained):
 
 
 def test_a_prediction_that_cannot_fit_says_how_much_memory_it_needs():
+    shape = (2**20, 2**20, 2**10)
     with pytest.raises(InputError, match=r"p0: 20 classes .* need \d+\.\d GiB"):
-        prediction._sums(20, (2**20, 2**20, 2**10), "p0")
+        with prediction._room(20, shape, "p0"):
+            torch.zeros((20, *shape))
 
 
 def counted(net):

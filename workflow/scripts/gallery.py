@@ -7,7 +7,8 @@ from nodestage.report import deciding, gallery
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    rows = [row for path in sorted(set(given.instances)) for row in tables.read(path)]
+    # A patient's nodes are those of one fold; other folds number theirs in another way.
+    rows = {path: tables.read(path) for path in set(given.instances)}
     drawn = dict(zip(params.drawn, given.drawn, strict=True))
     images = (
         given.arterial,
@@ -16,15 +17,16 @@ with logs.to(snakemake.log[0]):
         given.tumor,
         given.maps,
         given.nodes,
+        given.instances,
         given.records,
     )
     panels = {}
     patients = list(zip(params.patients, *images, strict=True))
-    for patient, arterial, venous, organs, tumor, attention, nodes, record in logs.progress(
+    for patient, arterial, venous, organs, tumor, attention, nodes, table, record in logs.progress(
         patients, f"gallery of {snakemake.wildcards.center}"
     ):
         read = volumes.read(venous)
-        mine = [r for r in rows if r["patient"] == patient and r["variant"] == "attention"]
+        mine = [r for r in rows[table] if r["patient"] == patient and r["variant"] == "attention"]
         instances = volumes.read(Path(nodes, f"{patient}.attention.nii.gz")).array
         overlays = {
             "organs": volumes.read(files.of_patient(organs, patient)).array,

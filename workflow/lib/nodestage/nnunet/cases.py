@@ -27,7 +27,7 @@ def preprocess(patient, channels, labels, spacing, plans, folder, dataset_json):
     patient : str
     channels : list of arrays (z, y, x), in the order of the plans' channels
     labels : integer array (z, y, x) or None
-    spacing : (z, y, x), mm; must be the plans'
+    spacing : (z, y, x), mm; must be that of the images that the plans were made for
     folder : root below which `training.train` is told to look
     """
     check_spacing(patient, spacing, plans)
@@ -56,8 +56,8 @@ def digests(folder, plans, patients):
 
 
 def check_spacing(patient, spacing, plans):
-    """Everything here lives on the study grid; another spacing is a mistake upstream."""
-    planned = configuration(plans)["spacing"]
+    """Every image here lies on the study grid; another spacing is a mistake upstream."""
+    planned = plans["nodestage"]["image_spacing"]
     if not np.allclose(spacing, planned, atol=1e-3):
         raise InputError(
             f"{patient}: the image's spacing is {_mm(spacing)} mm (z, y, x), but the network was "
@@ -77,6 +77,7 @@ def _record(folder, plans, patient):
 def _digest(channels, labels, plans):
     found = hashlib.sha256(repr(plans["foreground_intensity_properties_per_channel"]).encode())
     found.update(repr(configuration(plans)["normalization_schemes"]).encode())
+    found.update(repr(configuration(plans)["spacing"]).encode())
     for array in (*channels, *(() if labels is None else (labels,))):
         array = np.ascontiguousarray(array)
         found.update(f"{array.dtype}{array.shape}".encode())
@@ -89,7 +90,7 @@ def _preprocessed(channels, labels, spacing, plans, dataset_json):
     handlers = imports.module("nnunetv2.utilities.plans_handling.plans_handler")
     manager = handlers.PlansManager(plans)
     seg = None if labels is None else np.asarray(labels, np.int16)[None]
-    properties = {"spacing": [float(s) for s in configuration(plans)["spacing"]]}
+    properties = {"spacing": [float(s) for s in spacing]}
     data, seg, properties = preprocessors.DefaultPreprocessor(verbose=False).run_case_npy(
         np.stack([np.asarray(c, np.float32) for c in channels]),
         seg,

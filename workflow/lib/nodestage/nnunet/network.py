@@ -15,6 +15,15 @@ def patch_size(plans):
     return tuple(int(n) for n in configuration(plans)["patch_size"])
 
 
+def coarse_shape(plans, shape):
+    """Size (z, y, x) of an image on the network's own voxels, or None where they are the image's."""
+    own, image = configuration(plans)["spacing"], plans["nodestage"]["image_spacing"]
+    if own == image:
+        return None
+    # As nnU-Net's preprocessor rounds it.
+    return tuple(round(i / j * k) for i, j, k in zip(image, own, shape, strict=True))
+
+
 def number_of_channels(dataset_json):
     return len(dataset_json["channel_names"])
 

@@ -45,7 +45,10 @@ PLANNING = (
     "convolutions",
     "memory_gb",
     "intensity",
+    "spacing_mm",
 )
+# A coarser network: trilinear both ways, so that prediction needs torch alone.
+RESAMPLING = {"force_separate_z": False, "num_threads": 1}
 
 
 def make_plans(name, shapes, spacing, channels, n_labels, settings):
@@ -62,7 +65,8 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
         `patch_size` (z, y, x), `features` (one number a stage), `batch_size`, `batch_dice`,
         `convolutions` (a stage), `memory_gb` (what the planner may fill, 8): null or absent
         leaves them to nnU-Net's planner. `intensity`: {channel: {low, high, mean, sd}} in HU.
-        The keys of `TRAINING` steer the training.
+        `spacing_mm` (z, y, x): voxels of the network where it works on coarser ones than the
+        study grid, and sees more of the body at once. The keys of `TRAINING` steer the training.
 
     Returns
     -------
@@ -78,9 +82,11 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
         "numTraining": len(shapes),
         "file_ending": ".nii.gz",
     }
+    own = [float(s) for s in settings.get("spacing_mm", spacing)]
+    zoom = np.divide(spacing, own)
     fingerprint = {
-        "spacings": [[float(s) for s in spacing] for _ in shapes],
-        "shapes_after_crop": [[int(n) for n in shape] for shape in shapes],
+        "spacings": [own for _ in shapes],
+        "shapes_after_crop": [np.round(np.multiply(shape, zoom)).tolist() for shape in shapes],
         "median_relative_size_after_cropping": 1.0,
         "foreground_intensity_properties_per_channel": {
             str(i): _intensity(channel, settings.get("intensity", {}))
@@ -91,6 +97,7 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
     _override(name, plans["configurations"][CONFIGURATION], settings)
     plans["nodestage"] = {
         "channels": list(channels),
+        "image_spacing": [float(s) for s in spacing],
         **{key: settings.get(key, default) for key, default in TRAINING.items()},
     }
     # Through JSON, so that plans in memory, in a checkpoint and in a bundle are the same values.
@@ -222,6 +229,10 @@ def _override(name, planned, settings):
     for key in ("batch_size", "batch_dice"):
         if key in settings:
             planned[key] = settings[key]
+    if "spacing_mm" in settings:
+        for kind in ("data", "seg", "probabilities"):
+            planned[f"resampling_fn_{kind}"] = "resample_torch_fornnunet"
+            planned[f"resampling_fn_{kind}_kwargs"] = {**RESAMPLING, "is_seg": kind == "seg"}
 
 
 def _plain(value):

@@ -5,12 +5,17 @@ that windows in which nothing can be are left out.
 """
 
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from nodestage.errors import InputError
 from nodestage.nnunet import cases, network
+
+# A logit where no window was run, on a grid that is still to be interpolated: as good as -inf.
+UNSEEN = -1e4
 
 
 def load(model, build=None):
@@ -86,12 +91,17 @@ def predict_logits(
     cases.check_spacing(patient or "the image", spacing, plans)
     torch.set_num_threads(threads)
     tile = network.patch_size(plans)
-    data, unpad = pad_nd_image(
-        torch.from_numpy(normalise(channels, plans)), tile, "constant", {"value": 0}, True, None
-    )
+    images = torch.from_numpy(normalise(channels, plans))
+    shape, coarse = images.shape[1:], network.coarse_shape(plans, images.shape[1:])
+    if coarse:
+        images = _resized(images, coarse)
+    data, unpad = pad_nd_image(images, tile, "constant", {"value": 0}, True, None)
     inside = None
     if where is not None:
-        inside = pad_nd_image(torch.from_numpy(np.asarray(where, bool))[None], tile)[0]
+        inside = torch.from_numpy(np.asarray(where, bool))[None]
+        if coarse:
+            inside = functional.adaptive_max_pool3d(inside.float(), coarse) > 0
+        inside = pad_nd_image(inside, tile)[0]
     steps = compute_steps_for_sliding_window(data.shape[1:], tile, step_size)
     windows = [
         tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
@@ -108,7 +118,8 @@ def predict_logits(
     )
     axes = _mirrored(model["mirror_axes"]) if mirror else [()]
     classes = network.number_of_classes(model["dataset_json"])
-    total, weight = _sums(classes, data.shape[1:], patient)
+    with _room(classes, data.shape[1:], patient):
+        total, weight = torch.zeros((classes, *data.shape[1:])), torch.zeros(data.shape[1:])
     network_ = network_.to(device).eval()
     with torch.inference_mode():
         for start in range(0, len(windows), batch):
@@ -121,8 +132,15 @@ def predict_logits(
                 weight[window] += gaussian
         seen = weight > 0
         total /= torch.where(seen, weight, 1)
-        total[1:, ~seen] = -torch.inf
-    return total[(slice(None), *unpad[1:])]
+        total[1:, ~seen] = UNSEEN if coarse else -torch.inf
+        logits = total[(slice(None), *unpad[1:])]
+        with _room(classes, shape, patient):
+            return _resized(logits, shape) if coarse else logits
+
+
+def _resized(channels, shape):
+    """Channels (c, z, y, x) on a grid of another size that covers the same field, trilinear."""
+    return functional.interpolate(channels[None], shape, mode="trilinear", align_corners=False)[0]
 
 
 def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
@@ -136,11 +154,14 @@ def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
     return (labels, torch.softmax(logits, 0).numpy()) if softmax else labels
 
 
-def _sums(classes, shape, patient):
-    """Sums of logits (class, z, y, x) and of weights (z, y, x), or how much memory they need."""
+@contextmanager
+def _room(classes, shape, patient):
+    """Turn a failed allocation of `classes` volumes into how much memory they need."""
     try:
-        return torch.zeros((classes, *shape)), torch.zeros(tuple(shape))
+        yield
     except RuntimeError as error:
+        if "alloc" not in str(error):
+            raise
         gib = 4 * (classes + 1) * np.prod(shape, dtype=float) / 2**30
         raise InputError(
             f"{patient or 'the image'}: {classes} classes on {tuple(shape)} voxels need "
