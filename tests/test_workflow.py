@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import workflow_study as workflow
+from cohort_phantom import dicom_series
 
 from nodestage import files, tables, volumes
 
@@ -203,6 +204,31 @@ def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_pati
     assert digests(copy, "results/bundle/fold0/*") == before
 
 
+def test_a_training_patients_own_mask_does_not_move_its_own_measured_volume(copy):
+    """Its volume comes from inner networks that never saw it; those that did see it change."""
+    folds = tables.read(copy / "results/cohort/folds/fold0.tsv")
+    rows = {row["patient"]: row for row in sheet(copy)}
+    table = "results/identification/fold0/changhai/chunk0.tsv"
+    measured = {r["patient"] for r in tables.read(copy / table) if r["measured_by"] != "plain"}
+    patient = next(
+        r["patient"]
+        for r in folds
+        if r["subset"] == "train"
+        and r["patient"] in measured
+        and volumes.read(copy / rows[r["patient"]]["lymph_nodes"]).array.any()
+    )
+    before = [r for r in tables.read(copy / table) if r["patient"] == patient]
+    weights = (copy / "results/lymph_nodes/fold0/model.pt").read_bytes()
+    path = copy / rows[patient]["lymph_nodes"]
+    mask = volumes.read(path)
+    moved = np.roll(np.where(mask.array > 0, 3 - mask.array, 0), 5, axis=2)
+    volumes.write(path, moved.astype(np.uint8), like=mask)
+    workflow.snakemake(copy, table)
+    assert (copy / "results/lymph_nodes/fold0/model.pt").read_bytes() != weights
+    assert [r for r in tables.read(copy / table) if r["patient"] == patient] == before
+    assert all(r["measured_by"].startswith("inner") for r in before)
+
+
 def test_masks_that_only_test_change_no_score(copy):
     """Drawn tumors, organs of the test set: emptied, and every score stays byte for byte."""
     before = digests(copy, "results/predictions/*/*/*.tsv")
@@ -271,6 +297,26 @@ def test_phases_that_do_not_overlap_stop_that_patient_with_a_sentence(copy):
     printed = workflow.snakemake(copy, target, check=False)
     assert "don't overlap in space" in printed and row["patient"] in printed
     assert not (copy / target).exists()
+
+
+def test_a_dicom_folder_gives_the_scores_of_the_same_scan_as_nifti(copy):
+    target = "results/predictions/combined/ensemble/tianjin.tsv"
+    before = (copy / target).read_bytes()
+    rows = sheet(copy)
+    row = next(r for r in rows if r["center"] == "tianjin" and r["arterial"])
+    for phase, uid in (("arterial", "1.2.3.7"), ("venous", "1.2.3.8")):
+        image = volumes.read(copy / row[phase])
+        folder = copy / "scans" / "export" / phase
+        dicom_series(
+            folder, image.array, spacing=image.spacing, origin=image.origin, signed=True, uid=uid
+        )
+        row[phase] = str(folder.relative_to(copy))
+    workflow.write_sheet(copy, rows)
+    printed = workflow.snakemake(copy, target)
+    assert (copy / target).read_bytes() == before
+    assert "intake" in printed
+    for path in copy.glob("results/cohort/**/*.json"):
+        assert "Doe" not in path.read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real CT of shared/data is not here")
