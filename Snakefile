@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         expand("results/report/{center}.html", center=study.reported),
+        expand("results/report/qc/{center}.html", center=study.centers),
         expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds),
         "results/report/study.html",
         "results/bundle/manifest.json",
@@ -42,4 +43,6 @@ rule all:
 localrules:
     all,
     freeze,
+    freeze_spacing,
+    spacing,
     folds,

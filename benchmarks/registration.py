@@ -1,7 +1,7 @@
 """Registration against its rivals, on a CT warped by known fields with arterial-like contrast.
 
     python benchmarks/registration.py --ct ct.nii.gz --organs organs.nii.gz --fields 5
-    python benchmarks/registration.py --scale          # time and memory over volume size
+    python benchmarks/registration.py --scale 5        # time and memory, 96³ to 512 × 512 × 200
 
 Each method runs in a process of its own on the same pairs; the table gives the target error
 inside the body (mm), folded voxels, mean Dice of the organs, seconds, memory, and error
@@ -23,8 +23,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow/lib"))
 
 from nodestage import registration
 from nodestage.registration import bands
@@ -317,18 +315,49 @@ def measure(method, pair, programs):
     )  # fmt: skip
 
 
-def scale():
-    """Time and memory of one registration as the volume grows at 0.68 × 0.68 × 0.80 mm."""
-    print(f"{'voxels':>18} {'CPU s':>8} {'peak GB':>8}  extrapolated to 512 x 512 x 300: CPU s, GB")
-    image, organs, spacing = phantom()
-    for side in (96, 160, 224):
-        shape = (side * 3 // 4, side, side)
-        small, few, _ = to_shape(image, organs, spacing, shape)
-        pair = make_pair(small, few, (0.8, 0.68, 0.68), 0)
-        _, _, _, _, cpu, _, peak = measure(nodestage, pair, None)
-        factor = 512 * 512 * 300 / np.prod(shape)
+SIZES = ((96, 96, 96), (144, 144, 144), (120, 160, 192), (256, 256, 256), (200, 512, 512))
+
+
+def _grown(shape, pipe):
+    """The phantom and a moved one, enlarged to `shape`: only time and memory are looked at."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    image, _, _ = phantom()
+    pair = []
+    for seed in (0, 1):
+        array = np.roll(image, (2 * seed, -3 * seed, 2 * seed), axis=(0, 1, 2))
+        pace = [(n - 1) / (m - 1) for n, m in zip(image.shape, shape, strict=True)]
+        large = bands.resample(array, (1.0,) * 3, shape, pace)
+        rng = np.random.default_rng(seed)
+        for slab in large:  # in place: at full size a second array is 0.2 GB
+            slab += rng.normal(0, 12, slab.shape).astype(np.float32)
+        pair.append(large)
+    small = [array[:24, :24, :24] for array in pair]
+    registration.register(*small, (0.8, 0.68, 0.68))  # compiled code comes from the cache
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    before, started = seconds(), time.perf_counter()
+    registration.register(*pair, (0.8, 0.68, 0.68))
+    cpu, wall = seconds() - before, time.perf_counter() - started
+    pipe.send((cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, held))
+
+
+def scale(sizes):
+    """Time and memory of one registration as the volume grows at 0.80 × 0.68 × 0.68 mm."""
+    print(f"{'voxels (z, y, x)':>18} {'CPU s':>8} {'wall s':>8} {'peak GB':>8} {'before GB':>10}")
+    context = multiprocessing.get_context("spawn")
+    for shape in sizes:
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_grown, args=(shape, there))
+        process.start()
+        there.close()
+        try:
+            cpu, wall, peak, held = here.recv()
+        except EOFError:
+            print(f"{' x '.join(map(str, shape)):>18} ended early (memory?)", flush=True)
+            continue
+        finally:
+            process.join()
         print(
-            f"{'x'.join(map(str, shape)):>18} {cpu:8.1f} {peak:8.2f}  {cpu * factor:8.0f} {peak * factor:8.1f}",
+            f"{' x '.join(map(str, shape)):>18} {cpu:8.1f} {wall:8.1f} {peak:8.2f} {held:10.2f}",
             flush=True,
         )
 
@@ -339,12 +368,13 @@ def main():
     parser.add_argument("--organs")
     parser.add_argument("--deeds", help="folder with linearBCV, deedsBCV and applyBCVfloat")
     parser.add_argument("--fields", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="number of the first field")
     parser.add_argument("--shape", type=int, nargs=3, default=(120, 160, 192), help="z y x")
     parser.add_argument("--methods", nargs="*", help="only these")
-    parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--scale", type=int, metavar="N", help="time and memory, the first N sizes")
     options = parser.parse_args()
     if options.scale:
-        return scale()
+        return scale(SIZES[: options.scale])
     methods = [none, affine, nodestage_coarse, nodestage, sitk_affine, sitk_bspline, sitk_demons]
     if options.deeds:
         methods.append(deeds)
@@ -354,7 +384,7 @@ def main():
         methods = [m for m in methods if m.__name__ in [*options.methods, "nodestage"]]
     volume = to_shape(*read(options.ct, options.organs), tuple(options.shape))
     rows = {m.__name__: [] for m in methods}
-    for seed in range(options.fields):
+    for seed in range(options.first, options.first + options.fields):
         pair = make_pair(*volume, seed)
         for method in methods:
             found = measure(method, pair, options.deeds)

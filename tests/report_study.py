@@ -3,7 +3,9 @@
 import numpy as np
 
 from nodestage import tables
-from nodestage.report import gallery
+from nodestage.metrics import label_instances
+from nodestage.report import gallery, pictures
+from nodestage.statistics import detection
 
 METHODS = [
     "ct_report",
@@ -229,7 +231,59 @@ def write_study(folder, centers=("shengjing", "tianjin")):
         ],
     )
     tables.write(folder / "table_3.tsv", [], ["organ", "dice"])
+    write_detection(folder)
     return folder
+
+
+def write_detection(folder, seed=0):
+    """Tables beside the paper's: what two variants find, and the features of the signature."""
+    rng = np.random.default_rng(seed)
+    nodes, candidates = [], []
+    for i in range(60):
+        about = {"patient": f"P{i % 14:02d}", "node": i}
+        size, station = float(rng.uniform(3, 14)), str(rng.choice(["8", "5/6/12", "18"]))
+        kind = "positive" if i % 3 else "negative"
+        for variant in ("plain", "attention"):
+            found, sure = int(rng.random() < 0.6), float(rng.random())
+            nodes.append(
+                {"variant": variant, **about, "class": kind, "short_axis_mm": size}
+                | {"station": station, "found": found}
+            )
+            candidates.append(
+                {"variant": variant, **about, "confidence": sure, "place": "in range"}
+                | {"node": i if found else None}
+            )
+    patients = {variant: {row["patient"] for row in nodes} for variant in ("plain", "attention")}
+    for name, rows in detection.detection_tables(nodes, candidates, patients, n=100).items():
+        tables.write(folder / name, rows)
+    tables.write(
+        folder / "signature.tsv",
+        [
+            {"method": m, "feature": f, "folds_chosen": k, "folds": 5, "mean_coefficient": c}
+            for m, f, k, c in (
+                ("radiomics", "venous.original_shape_Sphericity", 5, -0.8123456789),
+                ("radiomics", HOSTILE, 2, 0.3398765),
+                ("radiomics_ct_report", "arterial.log_glcm_Contrast", 1, 0.00123456),
+            )
+        ],
+    )
+
+
+def picture_patient(code, seed=0, annotated=True):
+    """A made-up patient with all that Figures 3 and 4 show."""
+    _, venous, overlays, attention, spacing = volumes(seed)
+    truth = np.where(overlays["truth_positive"], 2, 0) + np.where(overlays["truth_negative"], 1, 0)
+    found = label_instances(overlays["nodes_positive"])
+    return pictures.Patient(
+        code,
+        venous,
+        overlays["organs"],
+        attention,
+        truth.astype(np.uint8) if annotated else None,
+        {"plain": found, "attention": found},
+        {"plain": set(), "attention": {1}},
+        spacing,
+    )
 
 
 def volumes(seed=0, shape=(32, 96, 96), spacing=(2.5, 2.2, 2.2)):

@@ -1,5 +1,7 @@
 """Attention maps against Eq. 1 and 2 done by hand, and distances against SimpleITK's."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -8,6 +10,12 @@ from nodestage import attention
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.8, 0.68, 0.7), (5.0, 0.6, 0.9)]
 RANGES = {1: (-2.0, 6.0), 2: (0.0, 3.0), 3: (-1.0, 4.0)}
+
+
+@pytest.fixture(params=["small", "large"])
+def way(request, monkeypatch):
+    """Both ways of making a map: by transforms, and by the compiled loops of large volumes."""
+    monkeypatch.setattr(attention, "LARGE", 0 if request.param == "large" else 10**9)
 
 
 def blobs(shape, n, seed):
@@ -69,7 +77,7 @@ def test_attention_falls_linearly_beyond_both_ends(mm, expected):
 
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("seed", range(4))
-def test_map_equals_every_pair_of_voxels(spacing, seed):
+def test_map_equals_every_pair_of_voxels(way, spacing, seed):
     labels = blobs((9, 11, 13), 3, seed)
     found = attention.attention_map(labels, spacing, RANGES, threads=2)
     assert found.dtype == np.float32
@@ -97,11 +105,59 @@ def test_distances_are_those_of_simpleitk(spacing, seed):
         pytest.param(np.full((4, 5, 6), 1, np.uint8), 0, id="one structure fills the volume"),
     ],
 )
-def test_maps_without_a_surface(labels, expected):
+def test_maps_without_a_surface(way, labels, expected):
     assert (attention.attention_map(labels, (1, 1, 1), RANGES) == expected).all()
 
 
-def test_a_missing_organ_is_named_and_drops_out_of_the_maximum():
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        pytest.param({1: (4.0, 11.0), 2: (1.0, 1.0), 3: (0.0, 8.0)}, id="none at the surface"),
+        pytest.param({1: (-9.0, -4.0), 2: (-6.0, -2.0), 3: (-4.0, -4.0)}, id="inside alone"),
+        pytest.param({1: (0.0, 500.0), 2: (-500.0, 0.0)}, id="beyond the volume; 3 has none"),
+    ],
+)
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_map_equals_whole_volume_distances(way, ranges, spacing):
+    """On volumes too large for every pair, where reach is shorter than the volume."""
+    labels = blobs((31, 43, 50), 3, seed=7)
+    labels[3:20, 10:30, 12:40] = 1  # deep enough to have an inside
+    labels[22:, 25:, :17] = 2  # in the volume's corner
+    labels[8:10, 12:33, 20] = 3  # thin, within and beside another
+    outside, own = np.zeros(labels.shape), np.zeros(labels.shape)
+    for label, (low, high) in ranges.items():
+        inside = labels == label
+        score = attention.trapezium(attention.signed_distance(inside, spacing), low, high)
+        outside = np.maximum(outside, score)
+        own[inside] = score[inside]
+    expected = np.where(np.isin(labels, list(ranges)), own, outside)
+    found = [attention.attention_map(labels, spacing, ranges, threads=t) for t in (1, 3)]
+    np.testing.assert_array_equal(*found)
+    np.testing.assert_allclose(found[0], expected, atol=1e-4)
+
+
+def test_a_large_map_takes_less_than_three_times_its_own_memory(monkeypatch):
+    monkeypatch.setattr(attention, "LARGE", 0)
+    labels = blobs((48, 96, 96), 3, 1)
+    labels[10:40, 20:70, 20:80] = 1
+    attention.attention_map(labels, (1, 1, 1), RANGES)  # what is compiled is loaded
+    tracemalloc.start()
+    found = attention.attention_map(labels, (1, 1, 1), {1: (-5, 30), 2: (0, 30), 3: (0, 30)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.nbytes < peak < 3 * found.nbytes
+
+
+def test_node_distances_are_those_of_the_whole_volume(way):
+    labels = blobs((14, 25, 30), 3, 5)
+    nodes = np.random.default_rng(0).random(labels.shape) > 0.995
+    whole = np.stack([attention.signed_distance(labels == i, (2, 1, 1))[nodes] for i in (1, 2, 3)])
+    nearest, distance = attention.node_distances(labels, nodes, (2, 1, 1), [1, 2, 3])
+    np.testing.assert_array_equal(nearest, 1 + whole.argmin(0))
+    np.testing.assert_allclose(distance, whole.min(0), atol=1e-4)
+
+
+def test_a_missing_organ_is_named_and_drops_out_of_the_maximum(way):
     labels = blobs((9, 11, 13), 3, 0)
     without = np.where(labels == 2, 0, labels)
     kept = {i: r for i, r in RANGES.items() if i != 2}

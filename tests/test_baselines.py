@@ -469,3 +469,33 @@ def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
     model = {"methods": {"odd": {"settings": {}, "seed": 0, "state": {}, "unfit": ""}}}
     with pytest.raises(TrainingError, match="no result for P1"):
         methods.score_family(model, {"odd": Numpy}, methods.Data(), ["P1"])
+
+
+def test_stability_is_counted_over_the_models_of_the_folds(tmp_path):
+    from nodestage.nnunet import checkpoints
+
+    def fitted(state):
+        return {"settings": {}, "seed": 1, "state": state, "unfit": "" if state else "one class"}
+
+    folds = [
+        ({"features": ["a", "b"], "coefficients": [1.0, -2.0]}, {"features": ["b"]}),
+        ({"features": ["b"], "coefficients": [-1.0]}, {"features": []}),
+        (None, {"features": ["c"]}),
+    ]
+    paths = []
+    for k, (alone, stacked) in enumerate(folds):
+        stacked = {"signature": {**stacked, "coefficients": [0.5] * len(stacked["features"])}}
+        methods_of = {
+            "radiomics": fitted(alone),
+            "radiomics_ct_report": fitted(stacked),
+            "resnet2d": fitted({"weights": torch.zeros(3)}),
+        }
+        paths.append(tmp_path / f"{k}.pt")
+        checkpoints.save(paths[-1], {"format": 1, "methods": methods_of})
+    rows = signature.chosen(paths)
+    assert [tuple(row.values()) for row in rows] == [
+        ("radiomics", "b", 2, 2, -1.5),
+        ("radiomics", "a", 1, 2, 1.0),
+        ("radiomics_ct_report", "b", 1, 3, 0.5),
+        ("radiomics_ct_report", "c", 1, 3, 0.5),
+    ]

@@ -56,13 +56,57 @@ def test_masks_that_may_be_resampled_pass(tmp_path, study):
     cohort.check_headers(study, centers, base=tmp_path)
 
 
+def test_fifty_faults_among_a_thousand_rows_are_all_named_at_once(tmp_path, capsys):
+    """30 in the sheet and 20 in image headers, of many kinds, as `make check` tells them."""
+    image = nifti(tmp_path / "image.nii", phantom()[:3, :8, :8]).read_bytes()
+    far = nifti(tmp_path / "far.nii", phantom()[:3, :8, :8], affine_ras(origin=(0.0, 0.0, 900.0)))
+    far = far.read_bytes()
+    nowhere = nifti(tmp_path / "nowhere.nii", phantom()[:3, :8, :8], scode=0).read_bytes()
+    twice = nifti(tmp_path / "twice.nii", np.stack([phantom()[:3, :8, :8]] * 2)).read_bytes()
+    rows, expected = [], []
+    for k in range(1000):
+        made = row(f"P{k:04d}", "alpha" if k % 2 else "beta", age="60", sex="F", pn_stage="N1")
+        made |= {"venous": f"v{k}.nii", "lymph_nodes": f"n{k}.nii"}
+        rows.append(made)
+        for column in ("venous", "lymph_nodes"):
+            (tmp_path / made[column]).write_bytes(image)
+    in_sheet = [
+        {"age": "x"}, {"sex": "X"}, {"pn_stage": "N0"}, {"center": "alfa"}, {"venous": "gone.nii"},
+        {"ct_reported": "maybe"}, {"tumor_size_cm": "29mm"}, {"pt_stage": "T9"},
+        {"tumor_location": "left"}, {"organ_set": "test"},
+    ]  # fmt: skip
+    for k in range(30):
+        change = in_sheet[k % len(in_sheet)]
+        # A contradiction is told of the status.
+        told = "metastasis" if "pn_stage" in change else next(iter(change))
+        rows[10 * k] |= change
+        expected.append(f"row {10 * k + 2}, patient P{10 * k:04d}, {told}: ")
+    broken = [("venous", twice), ("venous", nowhere), ("lymph_nodes", far), ("lymph_nodes", b"no")]
+    for k in range(20):
+        column, content = broken[k % len(broken)]
+        patient = 500 + 10 * k + 1
+        (tmp_path / rows[patient][column]).write_bytes(content)
+        expected.append(f"P{patient:04d}: {column}: ")
+    tables.write(tmp_path / "s.tsv", rows)
+    (tmp_path / "c.yaml").write_text(
+        "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n", encoding="utf-8"
+    )
+    assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 1
+    printed = capsys.readouterr().err
+    assert [words for words in expected if words not in printed] == []
+    assert len(expected) == 50
+    assert "has 30 faults" in printed and "20 faults in image headers" in printed
+
+
 def test_from_the_terminal(tmp_path, study, capsys):
     tables.write(tmp_path / "s.tsv", study)
     (tmp_path / "c.yaml").write_text(
         "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n", encoding="utf-8"
     )
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 0
-    assert "3 patients, 3 images: no fault" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 patients, 3 images: no fault" in printed
+    assert "median spacing 2.5 × 1.5 × 1.5 mm" in printed
     (tmp_path / "a_n.nii.gz").unlink()
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 1
     assert "a_n.nii.gz" in capsys.readouterr().err

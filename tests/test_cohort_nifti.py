@@ -351,6 +351,16 @@ def test_swapped_phases_are_named():
     assert cohort.phase_contrast(arterial, venous, labels * 0, known)["aorta_arterial"] is None
 
 
+@pytest.mark.parametrize("only", [8, 10])
+def test_one_vessel_is_enough_to_name_swapped_phases(only):
+    labels = np.full((2, 2, 2), only, np.uint8)
+    known = {"aorta": 8, "portal_splenic_vein": 10}
+    arterial = np.where(labels == 8, 320, 120)
+    venous = np.where(labels == 8, 150, 170)
+    assert cohort.phase_contrast(arterial, venous, labels, known)["warnings"] == []
+    assert "swapped" in cohort.phase_contrast(venous, arterial, labels, known)["warnings"][0]
+
+
 def test_median_spacing():
     assert cohort.median_spacing([(5, 0.7, 0.7), (1, 0.8, 0.8), (2, 0.9, 0.9)]) == (2, 0.8, 0.8)
 

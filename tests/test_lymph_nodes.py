@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import volumes
+from nodestage import metrics, volumes
 from nodestage.errors import InputError
 from nodestage.lymph_nodes import instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
@@ -304,7 +304,7 @@ def test_small_components_are_dropped_and_the_rest_renumbered():
 @pytest.mark.parametrize("length", [1, 2, 9])
 def test_a_row_of_pixels_is_as_wide_as_one_pixel(length):
     row = np.ones((1, 1, length), bool)
-    assert instances.short_axis(row, (3.0, 0.5, 0.5)) == pytest.approx(0.5)
+    assert metrics.short_axis_mm(row, (3.0, 0.5, 0.5)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("angle", [0, 20, 45, 77])
@@ -313,7 +313,7 @@ def test_short_axis_of_a_turned_ellipsoid_is_its_smaller_diameter(angle):
     a = np.radians(angle)
     along, across = y * np.cos(a) + x * np.sin(a), x * np.cos(a) - y * np.sin(a)
     node = (along / 15) ** 2 + (across / 6) ** 2 + (z / 2) ** 2 <= 1
-    assert instances.short_axis(node, (0.5, 0.5, 0.5)) == pytest.approx(12, abs=0.8)
+    assert metrics.short_axis_mm(node, (0.5, 0.5, 0.5)) == pytest.approx(12, abs=0.8)
 
 
 def test_the_table_names_place_nearest_structure_and_station():
@@ -494,7 +494,8 @@ def segmented(model, patient, attention=None):
     ]
     if attention is not None:
         images[2] = attention
-    return prediction.predict(model, "attention", *images, phantom.SPACING, phantom.TINY) > 0
+    found, _ = prediction.predict(model, "attention", *images, phantom.SPACING, phantom.TINY)
+    return found > 0
 
 
 def truth_of(patient):

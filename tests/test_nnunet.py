@@ -190,6 +190,8 @@ def test_a_coarse_network_learns_and_answers_on_the_images_grid(training, tmp_pa
     labels = prediction.predict_labels(net, [image], SPACING, model)
     assert labels.shape == image.shape
     assert dice(labels, mask) > 0.7
+    logits = prediction.predict_logits(net, [image], SPACING, model)
+    np.testing.assert_array_equal(labels, logits.argmax(0).numpy())
     where = np.zeros(image.shape, bool)
     where[mask.argmax() // mask[0].size, 12, 11] = True
     part = prediction.predict_labels(net, [image], SPACING, model, where=where)

@@ -173,8 +173,8 @@ def test_every_resample_equals_scikit_learn_on_the_drawn_patients(metric):
     values = [values_for(metric, np.round(s, 1)) for s in (a, b)]
     found = statistics.distributions(y, values, metric, n=25, seed=3)
     random = np.random.default_rng(3)
-    positive = bootstrap._copies(random, 25, 12).astype(int)
-    negative = bootstrap._copies(random, 25, 18).astype(int)
+    positive = bootstrap.copies_of(random, 25, 12).astype(int)
+    negative = bootstrap.copies_of(random, 25, 18).astype(int)
     for i in range(25):
         drawn = np.concatenate(
             [
@@ -195,7 +195,7 @@ def test_estimates_equal_scikit_learn(metric):
 
 
 def test_resampling_keeps_the_classes():
-    copies = bootstrap._copies(np.random.default_rng(0), 500, 17)
+    copies = bootstrap.copies_of(np.random.default_rng(0), 500, 17)
     assert (copies.sum(1) == 17).all() and copies.mean() == 1
     assert copies.var(0).mean() == pytest.approx(1 - 1 / 17, abs=0.1)
 
@@ -206,13 +206,18 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
     assert statistics.bootstrap_ci(y, a, "auc") != statistics.bootstrap_ci(y, a, "auc", seed=1)
 
 
-def test_large_cohorts_in_blocks_equal_small_ones():
-    y, a, _ = cohort(10, n=120, positives=50)
-    values = a[None]
-    whole = rates._concordance(
-        values[0][y == 1], values[0][y == 0], np.ones((4, 50), "f4"), np.ones((4, 70), "f4")
-    )
-    assert whole / (50 * 70) == pytest.approx([statistics.auc(y, a)] * 4)
+def test_resampled_auc_counts_every_pair_ties_as_halves():
+    """Running sums against all pairs written out, also where float32 would not be exact."""
+    random = np.random.default_rng(10)
+    for p, q, rounded in ((5, 7, 0), (40, 60, 0), (50, 30, 6), (2100, 2100, 1)):
+        x, z = random.normal(size=p).round(rounded) + 0.5, random.normal(size=q).round(rounded)
+        copies = [bootstrap.copies_of(random, 2, size) for size in (p, q)]
+        pairs = (np.sign(x[:, None] - z) + 1) / 2
+        slow = [
+            a.astype(float) @ pairs @ b.astype(float) / (p * q)
+            for a, b in zip(*copies, strict=True)
+        ]
+        assert rates.weighted("auc", x[None], z[None], *copies)[0] == pytest.approx(slow, abs=1e-12)
 
 
 def test_fold_mean_interval_resamples_within_folds():
@@ -227,6 +232,23 @@ def test_fold_mean_interval_resamples_within_folds():
     assert center == pytest.approx(
         np.mean([statistics.auc(y[fold == k], a[fold == k]) for k in range(5)])
     )
+
+
+def test_fold_means_vary_as_much_as_their_variance_says():
+    """Two and three patients a class and fold: m draws of m would halve the variance of two."""
+    y = np.repeat([1, 0], [10, 15])
+    fold = np.concatenate([np.arange(10), np.arange(15)]) % 5
+    call = np.array([1, 1, 0, 1, 0, 0, 1, 1, 0, 0] + [0, 0, 1] * 5)
+    drawn = statistics.distributions(y, [call], "sensitivity", 20000, strata=fold)[0]
+    positives = [call[(fold == k) & (y == 1)] for k in range(5)]
+    expected = sum(part.var(ddof=1) / len(part) for part in positives) / 25
+    assert drawn.var() == pytest.approx(expected, rel=0.05) and expected > 0
+    for metric in ("accuracy", "brier"):  # the classes keep their shares
+        drawn = statistics.distributions(y, [call], metric, 20000, strata=fold)[0]
+        center = statistics.estimate(y, call, metric, strata=fold)
+        assert drawn.mean() == pytest.approx(center, abs=0.005)
+    single = statistics.distributions(y, [call], "sensitivity", 50, strata=np.arange(25) % 10)
+    assert np.isfinite(single).all()
 
 
 def test_clusters_widen_the_interval_of_correlated_instances():
@@ -455,6 +477,8 @@ def test_random_effects_by_hand():
     assert alike["low"] < 0.6 < alike["high"]
     with pytest.raises(UndefinedError, match="two centers"):
         statistics.random_effects([0.5], [0.1])
+    with pytest.raises(UndefinedError, match="variance is 0"):
+        statistics.random_effects([0.4, 0.6], [1e-33, 0.02])
 
 
 # ---------------------------------------------------------------- simulation, a small one

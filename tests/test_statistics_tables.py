@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from nodestage import metrics
+from nodestage import metrics, organs
 from nodestage import tables as files_of_rows
 from nodestage.statistics import layout, tables
 
@@ -159,6 +159,16 @@ def test_missing_patients_are_named_and_the_worst_case_stands_beside():
     assert full["worst_case"] is None
     pair = one(found["comparisons.tsv"], reference="radiomics", metric="accuracy")
     assert pair["n"] == 27
+
+
+def test_fold_means_have_their_worst_case_too():
+    """Fold 0 tests P000, P005, ...: all of its patients count as wrong there, and only there."""
+    unscored = {f"P{i:03d}" for i in range(0, 40, 5)}
+    rows = center([0, 1] * 20, "discovery", unscored=unscored)["performance.tsv"]
+    row = one(rows, method="combined", metric="accuracy", basis="fold_mean")
+    assert row["n"] == 32 and "8 of 40 patients without a value" in row["note"]
+    assert row["worst_case"] == pytest.approx(row["estimate"] * 4 / 5)
+    assert row["worst_case"] < row["all_patients"] < row["estimate"] + 0.2
 
 
 def test_a_patient_of_unknown_status_is_listed_for_every_method():
@@ -353,9 +363,42 @@ def test_tables_4_and_5():
     assert five["instance_precision"] == pytest.approx(2 / 3) and five["p_f"] < 0.05
     assert five["share_f"] == 1
     ours = one(found["table_5.tsv"], variant="attention", basis="pooled", **{"class": "any"})
-    assert ours["f"] == 1 and ours["p_f"] is None
+    assert ours["f"] == 1 and ours["p_f"] is None and (ours["f_low"], ours["f_high"]) == (1, 1)
     places = found["false_positives.tsv"]
-    assert sum(r["n"] for r in places if r["variant"] == "plain") == 12
+    assert one(places, variant="plain", place="anywhere")["n"] == 12
+
+
+def test_intervals_of_table_5_resample_whole_patients():
+    """Against a plain loop; one fold where all patients lack nodes drops out as in the estimate."""
+    random = np.random.default_rng(1)
+    names = ("tp", "fp", "fn", "voxel_tp", "voxel_fp", "voxel_fn")
+    rows = []
+    for i in range(30):
+        counts = dict(zip(names, map(int, random.integers(0, 5, 6)), strict=True))
+        voxels, whole = (
+            metrics.rates(*(counts[f"{kind}{c}"] for c in ("tp", "fp", "fn")))
+            for kind in ("voxel_", "")
+        )
+        measures = dict(zip(metrics.MEASURES, (*voxels, *whole), strict=True))
+        empty = "both" if voxels.dice is None else ""
+        about = {"fold": str(i % 3), "patient": f"P{i}", "variant": "plain", "class": "any"}
+        rows.append(about | measures | counts | {"empty": empty, "truth_nodes": 1})
+    found = tables.lymph_node_tables({"classes": rows}, 2000, 0)["table_5.tsv"]
+    for basis in ("patient_mean", "pooled", "fold_mean"):
+        drawn = []
+        for _ in range(1500):
+            if basis == "fold_mean":
+                parts = [random.choice(range(k, 30, 3), 9) for k in range(3)]
+                means = [metrics.patient_mean([rows[i] for i in part])["f"] for part in parts]
+                drawn.append(np.mean([m for m in means if m is not None]))
+            else:
+                some = [rows[i] for i in random.integers(0, 30, 30)]
+                mean = metrics.pooled if basis == "pooled" else metrics.patient_mean
+                drawn.append(mean(some)["f"])
+        row = one(found, basis=basis)
+        low, high = np.percentile(drawn, [2.5, 97.5])
+        assert (row["f_low"], row["f_high"]) == pytest.approx((low, high), abs=0.02)
+        assert row["f_low"] < row["f"] < row["f_high"]
 
 
 def test_nodes_without_a_probability_are_counted_and_nothing_breaks():
@@ -383,7 +426,7 @@ def test_tables_without_ground_truth_are_empty_and_say_so():
 
 
 def test_tables_2_and_3_and_the_tumors():
-    organs = [
+    drawn = [
         {
             "patient": p,
             "structure": s,
@@ -398,13 +441,79 @@ def test_tables_2_and_3_and_the_tumors():
     ]
     ranges = {"Table II": {"aorta": (0, 28)}, "fold 0": {"aorta": (-1.5, 22.0, 310)}}
     found = tables.study_tables(
-        study(), {"organs": organs, "tumor": organs[:2], "ranges": ranges}, SETTINGS, 0
+        study(), {"organs": drawn, "tumor": drawn[:2], "ranges": ranges}, SETTINGS, 0
     )
     row = one(found["table_3.tsv"], structure="aorta")
+    assert len(found["table_3.tsv"]) == 2
     assert row["dice"] == pytest.approx(0.8) and row["n"] == 2 and row["n_surface"] == 1
     tumor = one(found["table_pdac.tsv"], measure="asd_mm")
     assert tumor["median"] == 1 and tumor["note"] == "undefined in 1 of 2 patients"
     assert [r["source"] for r in found["table_2.tsv"]] == ["Table II", "fold 0"]
+
+
+def test_table_3_has_a_line_for_each_organ_and_network_whatever_a_patients_row_holds():
+    spacing = (2.5, 1.0, 1.0)
+    truth = np.zeros((8, 12, 12), np.uint8)
+    rows = []
+    for patient, edge in (("P1", 6), ("P2", 8)):
+        truth[2:edge, 2:edge, 2:edge] = 3
+        for network, phases in (("teacher", "A"), ("teacher", "V"), ("student", "A+V")):
+            found = truth * (network == "student")
+            rows += [
+                {"patient": patient, "network": network, "phases": phases} | row
+                for row in organs.evaluate(truth, found, spacing, {"aorta": 3, "lga": 18})
+            ]
+    three = tables.study_tables({}, {"organs": rows}, SETTINGS, 0)["table_3.tsv"]
+    assert len(three) == 2 * 3 * 2 and {row["n"] for row in three} == {2}
+    names = [(row["organ"], row["network"], row["phases"], row["slices"]) for row in three]
+    assert names[:2] == [("aorta", "teacher", "A", "study"), ("aorta", "teacher", "A", "thick")]
+    assert [organ for organ, *_ in names] == ["aorta"] * 6 + ["lga"] * 6
+    ours = one(three, organ="aorta", network="student", slices="thick")
+    assert ours["dice"] == 1 and ours["n_dice"] == 2
+    assert one(three, organ="aorta", phases="V", slices="study")["n_surface"] == 0
+
+
+def test_tables_6_and_7_hold_every_digit_beside_the_text():
+    results = study()
+    found = tables.study_tables(results, {}, SETTINGS, 0)
+    for name, about in (("table_6.tsv", {"basis": "pooled"}), ("table_7.tsv", {"center": "east"})):
+        center = about.get("center", "home")
+        row = one(found[name], method="radiomics", **about)
+        for metric in ("auc", "sensitivity"):
+            basis = about.get("basis", "ensemble")
+            there = one(
+                results[center]["performance"], method="radiomics", metric=metric, basis=basis
+            )
+            for part in ("estimate", "low", "high"):
+                assert row[f"{metric}_{part}"] == there[part]
+            assert row[metric].startswith(f"{there['estimate']:.3f}")
+        test = one(results[center]["comparisons"], reference="radiomics", metric="auc")
+        assert row["p_delong"] == test[test["holm_test"]] and row["p_holm"] is not None
+        assert one(found[name], method="combined", **about)["p_holm"] is None
+
+
+def test_the_papers_tables_are_written_as_html_and_latex_too(tmp_path):
+    found = tables.study_tables(study(), evaluation(), SETTINGS, 0)
+    tables.write(tmp_path, found)
+    for name, number, _ in layout.TABLES:
+        page = (tmp_path / name).with_suffix(".html").read_text(encoding="utf-8")
+        text = (tmp_path / name).with_suffix(".tex").read_text(encoding="utf-8")
+        assert number in page and number in text and "<script" not in page
+        if found[name]:
+            assert page.count("<tr>") == len(found[name]) + 1 == text.count(r"\\")
+        else:
+            assert "no ground truth" in page and "no ground truth" in text
+    seven = (tmp_path / "table_7.tex").read_text(encoding="utf-8")
+    row = one(found["table_7.tsv"], center="east", method="combined")
+    assert row["auc"] in seven and "Combined (tumor + nodes)" in seven and "Balanced acc" in seven
+    assert "estimate" not in seven and "no test of a difference" in seven
+    # Notes stand under the table, each text once, and every row points to its own.
+    text = "a yes/no report does not rank patients"
+    assert seven.count(text) == 1 < sum(text in row["note"] for row in found["table_7.tsv"])
+    assert f" a: auc: {text}" in seven
+    lines = [line for line in seven.splitlines() if "& CT report &" in line]
+    assert len(lines) == 2 and all("a" in line.rpartition("&")[2] for line in lines)
+    assert seven.count("{") == seven.count("}")
 
 
 def test_layouts_escape_what_they_print():

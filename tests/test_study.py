@@ -45,6 +45,21 @@ def test_no_external_or_test_patient_is_learned_from(config):
         assert not set(found.node_trainers(fold)) & set(found.subset(fold, "validation"))
 
 
+def test_pictures_show_test_patients_of_the_first_fold_that_has_annotated_ones(config):
+    found = study(config)
+    fold, patients = found.pictured
+    assert (fold, patients) == (0, found.tested(0)) and patients
+    kept = found.tested(2)
+    for code, row in found.rows.items():
+        row["lymph_nodes"] = row["lymph_nodes"] if code in kept else ""
+    del found.pictured
+    assert found.pictured == (2, kept)
+    for row in found.rows.values():
+        row["lymph_nodes"] = ""
+    del found.pictured
+    assert found.pictured == (0, [p for p in found.subset(0, "test") if found.is_imaged(p)])
+
+
 def test_a_patient_without_a_phase_goes_on_only_where_its_center_allows_it(config):
     found = study(config)
     (lacking,) = [p for c in found.external for p in found.of(c) if len(found.phases(p)) == 1]

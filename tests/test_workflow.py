@@ -90,6 +90,17 @@ def test_each_center_and_the_study_have_a_report(study):
         assert "not a medical device" in html.lower()
 
 
+def test_the_studys_figures_and_the_tables_beside_the_papers_are_there(study):
+    for name in ("figure_3", "figure_4", "figure_5a", "figure_5b", "froc", "forest"):
+        for form in ("svg", "png"):
+            assert (study / f"results/report/figures/{name}.{form}").stat().st_size > 1000
+    folder = study / "results/statistics"
+    assert any(r["confidence"] for r in tables.read(folder / "evaluation/fold0/candidates.tsv"))
+    assert any(r["station"] for r in tables.read(folder / "evaluation/fold0/nodes.tsv"))
+    assert tables.read(folder / "study/froc_at.tsv")
+    assert (folder / "study/signature.tsv").is_file()
+
+
 def test_a_patient_without_arterial_phase_is_unscored_with_the_reason(study):
     lacking = [r["patient"] for r in sheet(study) if not r["arterial"]]
     assert lacking

@@ -14,6 +14,7 @@ BUNDLE = [
         "thresholds.json",
     )
 ]
+BUNDLE += ["results/bundle/spacing.json"] if study.spacing_is_median else []
 
 
 rule freeze:
@@ -42,6 +43,20 @@ rule freeze_shared:
         "logs/bundle/freeze/{part}.log",
     wildcard_constraints:
         part="organs|tumor",
+    conda:
+        "../../envs/imaging.yaml"
+    shell:
+        "cp {input} {output} 2> {log}"
+
+
+rule freeze_spacing:
+    """The median spacing of the discovery images, as it goes into the bundle."""
+    input:
+        "results/cohort/spacing.json",
+    output:
+        "results/bundle/spacing.json",
+    log:
+        "logs/bundle/freeze/spacing.log",
     conda:
         "../../envs/imaging.yaml"
     shell:

@@ -29,6 +29,16 @@ rule simulate:
         "../scripts/simulate.py"
 
 
+# The longest chain starts at the patients from whom organs are learned: they come first.
+use rule simulate as simulate_teaching with:
+    wildcard_constraints:
+        patient=study.teaching,
+    priority: 10
+
+
+ruleorder: simulate_teaching > simulate
+
+
 rule intake:
     """A CT as the hospital exported it, checked and brought into one orientation."""
     input:
@@ -52,6 +62,26 @@ rule intake:
         hu_offset=lambda w: study.hu_offset(w.patient),
     script:
         "../scripts/intake.py"
+
+
+rule spacing:
+    """The voxel of the study grid, where the config says `median`; geometry holds no label."""
+    input:
+        [
+            f"results/cohort/{patient}/{phase}.json"
+            for patient in study.of(study.discovery)
+            for phase in study.phases(patient)
+        ],
+    output:
+        "results/cohort/spacing.json",
+    log:
+        "logs/cohort/spacing.log",
+    conda:
+        "../../envs/imaging.yaml"
+    params:
+        code=code("spacing.py"),
+    script:
+        "../scripts/spacing.py"
 
 
 rule folds:

@@ -60,6 +60,14 @@ def scans(patients):
     }
 
 
+def median_spacing(patient):
+    """The file with the study spacing; nothing where the config gives it in numbers."""
+    if not study.spacing_is_median:
+        return []
+    home = "bundle" if study.role(study.center_of(patient)) == "external" else "cohort"
+    return f"results/{home}/spacing.json"
+
+
 def annotation(patient, role):
     """A given mask on the study grid."""
     return f"results/registration/{patient}/{role}.nii.gz"
@@ -83,6 +91,20 @@ def chosen_mask(role, patient):
     if study.source(role, center) == "given":
         return annotation(patient, role)
     return f"results/{role}/{center}/chunk{study.chunk_of(patient)}"
+
+
+def labelled(center):
+    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
+    if study.role(center) == "auxiliary":
+        return study.annotated("organs", center)
+    return study.imaged(center)
+
+
+def seen_organs(patient):
+    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
+    if study.role(study.center_of(patient)) == "auxiliary":
+        return annotation(patient, "organs")
+    return organs(patient)
 
 
 def attention(patient, fold):

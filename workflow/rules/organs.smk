@@ -12,6 +12,7 @@ rule organs_teacher:
         "logs/organs/teacher.log",
     benchmark:
         "logs/benchmarks/organs/teacher.tsv"
+    priority: 20
     conda:
         "../../envs/deep.yaml"
     threads: threads("train")
@@ -39,6 +40,7 @@ rule organs_pseudo:
         "logs/organs/pseudo.log",
     benchmark:
         "logs/benchmarks/organs/pseudo.tsv"
+    priority: 20
     conda:
         "../../envs/deep.yaml"
     threads: threads("predict")
@@ -64,6 +66,7 @@ rule organs_student:
         "logs/organs/student.log",
     benchmark:
         "logs/benchmarks/organs/student.tsv"
+    priority: 20
     conda:
         "../../envs/deep.yaml"
     threads: threads("train")

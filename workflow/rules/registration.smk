@@ -4,10 +4,11 @@
 rule register:
     """Arterial onto venous by dense displacement sampling (DEEDS), at the study spacing."""
     input:
-        lambda w: [
+        ct=lambda w: [
             f"results/cohort/{w.patient}/{phase}.nii.gz"
             for phase in study.phases(w.patient)
         ],
+        spacing=lambda w: median_spacing(w.patient),
     output:
         arterial="results/registration/{patient}/arterial.nii.gz",
         venous="results/registration/{patient}/venous.nii.gz",
@@ -33,6 +34,15 @@ rule register:
         "../scripts/register.py"
 
 
+use rule register as register_teaching with:
+    wildcard_constraints:
+        patient=study.teaching,
+    priority: 10
+
+
+ruleorder: register_teaching > register
+
+
 rule annotation:
     """A mask that the hospital drew, on the study grid."""
     input:
@@ -52,6 +62,7 @@ rule annotation:
         "logs/registration/annotation/{patient}.{role}.log",
     benchmark:
         "logs/benchmarks/registration/annotation/{patient}.{role}.tsv"
+    priority: 10
     conda:
         "../../envs/imaging.yaml"
     threads: 1

@@ -1,5 +1,8 @@
 # Report: one page a center and one for the study; each a single file that opens offline.
 
+PICTURED_FOLD, PICTURED = study.pictured
+FIGURES = "results/report/figures"
+
 
 rule gallery:
     """Pictures of each patient of a center: slices, overlays, the node that decided."""
@@ -45,6 +48,46 @@ rule gallery:
         "../scripts/gallery.py"
 
 
+rule quality:
+    """Whether a center's images are fit to be used: spacing, coverage, HU, phases, registration."""
+    input:
+        unpack(lambda w: scans(labelled(w.center))),
+        organs=lambda w: [seen_organs(p) for p in labelled(w.center)],
+        records=lambda w: [
+            f"results/registration/{p}/record.json" for p in study.imaged(w.center)
+        ],
+        intake=lambda w: [
+            f"results/cohort/{p}/{phase}.json"
+            for p in study.of(w.center)
+            for phase in study.phases(p)
+        ],
+    output:
+        html=report(
+            "results/report/qc/{center}.html",
+            category="Images",
+            caption="../report/quality.rst",
+        ),
+        record="results/report/qc/{center}.json",
+    log:
+        "logs/report/qc/{center}.log",
+    benchmark:
+        "logs/benchmarks/report/qc/{center}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("patient")
+    resources:
+        mem_mb=memory("patient"),
+        runtime=minutes("patient"),
+    params:
+        code=code("quality.py"),
+        patients=lambda w: study.of(w.center),
+        labelled=lambda w: labelled(w.center),
+        labels=study.anatomy["labels"],
+        facts=lambda w: study.image_facts(w.center),
+    script:
+        "../scripts/quality.py"
+
+
 rule center_report:
     """The validation report of one center."""
     input:
@@ -52,6 +95,7 @@ rule center_report:
         discovery=f"results/statistics/{study.discovery}",
         predictions=lambda w: center_predictions(w.center),
         gallery="results/report/gallery/{center}.json",
+        quality="results/report/qc/{center}.json",
         records=lambda w: [
             f"results/registration/{p}/record.json" for p in study.imaged(w.center)
         ],
@@ -90,11 +134,71 @@ rule center_report:
         "../scripts/center_report.py"
 
 
+rule study_figures:
+    """Figures 3 and 4: how an attention map arises, and overlays of a few patients."""
+    input:
+        venous=[image(p, "venous") for p in PICTURED],
+        organs=[organs(p) for p in PICTURED],
+        maps=[attention(p, PICTURED_FOLD) for p in PICTURED],
+        drawn=[
+            annotation(p, "lymph_nodes")
+            for p in PICTURED
+            if p in study.tested(PICTURED_FOLD)
+        ],
+        nodes=[chunk for p in PICTURED for chunk in node_chunks(PICTURED_FOLD, [p])],
+        instances=instance_tables(PICTURED_FOLD, PICTURED),
+        evaluated=(
+            f"results/statistics/evaluation/fold{PICTURED_FOLD}"
+            if study.tested(PICTURED_FOLD)
+            else []
+        ),
+        ranges=(
+            []
+            if study.ranges_from == "table"
+            else f"results/attention/ranges/fold{PICTURED_FOLD}.json"
+        ),
+    output:
+        report(
+            f"{FIGURES}/figure_3.svg",
+            category="Figures",
+            caption="../report/attention.rst",
+            labels={"figure": "3, how a map arises"},
+        ),
+        report(
+            f"{FIGURES}/figure_4.svg",
+            category="Figures",
+            caption="../report/overlays.rst",
+            labels={"figure": "4, overlays"},
+        ),
+        f"{FIGURES}/figure_3.png",
+        f"{FIGURES}/figure_4.png",
+        record=f"{FIGURES}/figures.json",
+    log:
+        "logs/report/figures.log",
+    benchmark:
+        "logs/benchmarks/report/figures.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("report")
+    resources:
+        mem_mb=memory("report"),
+        runtime=minutes("report"),
+    params:
+        code=code("study_figures.py"),
+        patients=PICTURED,
+        drawn=[p for p in PICTURED if p in study.tested(PICTURED_FOLD)],
+        labels=study.anatomy["labels"],
+        ranges=study.ranges() if study.ranges_from == "table" else None,
+    script:
+        "../scripts/study_figures.py"
+
+
 rule study_report:
     """The report of the whole study."""
     input:
         centers=[f"results/statistics/{c}" for c in study.reported],
         study="results/statistics/study",
+        pictures=f"{FIGURES}/figures.json" if PICTURED else [],
         manifest="results/bundle/manifest.json",
         truth=[
             f"results/statistics/evaluation/truth/{c}.tsv"
@@ -106,6 +210,28 @@ rule study_report:
             "results/report/study.html",
             category="Study",
             caption="../report/study.rst",
+        ),
+        roc=report(
+            expand(f"{FIGURES}/figure_5{{part}}.svg", part=["a", "b"]),
+            category="Figures",
+            caption="../report/roc.rst",
+            labels={"figure": "5, ROC (a: ablation, b: baselines)"},
+        ),
+        froc=report(
+            f"{FIGURES}/froc.svg",
+            category="Figures",
+            caption="../report/froc.rst",
+            labels={"figure": "FROC of the lymph nodes"},
+        ),
+        forest=report(
+            f"{FIGURES}/forest.svg",
+            category="Figures",
+            caption="../report/forest.rst",
+            labels={"figure": "Forest plot of the declared endpoint"},
+        ),
+        png=expand(
+            f"{FIGURES}/{{name}}.png",
+            name=("figure_5a", "figure_5b", "froc", "forest"),
         ),
     log:
         "logs/report/study.log",

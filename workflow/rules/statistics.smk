@@ -86,6 +86,7 @@ rule evaluate_lymph_nodes:
         code=code("evaluate_lymph_nodes.py"),
         patients=lambda w: study.tested(w.fold),
         variants=config["lymph_nodes"]["variants"],
+        anatomy=study.anatomy,
     script:
         "../scripts/evaluate_lymph_nodes.py"
 
@@ -122,12 +123,45 @@ rule evaluate_truth:
         "../scripts/evaluate_truth.py"
 
 
+rule signature:
+    """How often each radiomics feature is chosen over the folds."""
+    input:
+        models=[
+            f"results/baselines/fold{fold}/model.pt"
+            for fold in study.folds
+            if "baselines" in study.families
+        ],
+    output:
+        rows="results/statistics/evaluation/signature.tsv",
+    log:
+        "logs/statistics/signature.log",
+    benchmark:
+        "logs/benchmarks/statistics/signature.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("signature.py"),
+    script:
+        "../scripts/signature.py"
+
+
 rule center_statistics:
     """Every patient-level table of one center."""
     input:
         lambda w: center_predictions(w.center),
     output:
-        folder=directory("results/statistics/{center}"),
+        folder=report(
+            directory("results/statistics/{center}"),
+            patterns=["{name}.tsv"],
+            category="Tables",
+            subcategory="{center}",
+            caption="../report/center_tables.rst",
+            labels={"table": "{name}"},
+        ),
     log:
         "logs/statistics/{center}.log",
     benchmark:
@@ -171,8 +205,20 @@ rule study_statistics:
             if study.tested(fold)
         ],
         ranges=expand("results/attention/ranges/fold{fold}.json", fold=study.folds),
+        signature=(
+            "results/statistics/evaluation/signature.tsv"
+            if "baselines" in study.families
+            else []
+        ),
     output:
-        folder=directory("results/statistics/study"),
+        folder=report(
+            directory("results/statistics/study"),
+            patterns=["{name}.tsv"],
+            category="Tables",
+            subcategory="study",
+            caption="../report/study_tables.rst",
+            labels={"table": "{name}"},
+        ),
     log:
         "logs/statistics/study.log",
     benchmark:

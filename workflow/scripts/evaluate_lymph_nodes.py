@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nodestage import files, logs, metrics, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
+from nodestage.lymph_nodes.instances import instance_table
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
@@ -15,11 +16,12 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         map=given.maps,
         lymph_nodes=given.drawn,
     )
-    positive = {}
+    positive, confidence = {}, {}
     for path in given.instances:
         for row in tables.read(path):
-            found = positive.setdefault((row["patient"], row["variant"]), {})
-            found[int(row["instance"])] = tables.number(row["p_positive"])
+            whose, instance = (row["patient"], row["variant"]), int(row["instance"])
+            positive.setdefault(whose, {})[instance] = tables.number(row["p_positive"])
+            confidence.setdefault(whose, {})[instance] = tables.number(row["confidence"])
     found = {"classes": [], "nodes": [], "candidates": [], "identification": []}
     for patient, organs, nodes in logs.progress(
         list(zip(params.patients, given.organs, given.nodes, strict=True)), f"fold {fold}"
@@ -27,6 +29,11 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         drawn = volumes.read(patients[patient]["lymph_nodes"])
         labels = volumes.read(files.of_patient(organs, patient)).array
         attention = volumes.read(patients[patient]["map"]).array
+        true_nodes = metrics.label_instances(drawn.array)
+        stations = {
+            row["instance"]: row["station"]
+            for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
+        }
         for variant in params.variants:
             rows = metrics.evaluate_lymph_nodes(
                 drawn.array,
@@ -35,6 +42,8 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
                 drawn.spacing,
                 organs=labels,
                 attention=attention,
+                truth_stations=stations,
+                confidence=confidence.get((patient, variant)),
             )
             for kind, some in rows.items():
                 found[kind] += [

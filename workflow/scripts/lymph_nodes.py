@@ -5,7 +5,8 @@ from nodestage.lymph_nodes import instances
 from nodestage.lymph_nodes.prediction import predict
 from nodestage.nnunet import checkpoints
 
-COLUMNS = ["patient", "variant", *instances.COLUMNS, "measured_by", "in_sample"]
+ABOUT = ["confidence", "measured_by", "in_sample"]
+COLUMNS = ["patient", "variant", *instances.COLUMNS, *ABOUT]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
     given, params = snakemake.input, snakemake.params
@@ -25,7 +26,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
             measure = instances.networks_for(patient, subset, variant, model)
             if measure is None:
                 continue
-            found = predict(
+            found, confidence = predict(
                 model,
                 measure.network,
                 arterial.array,
@@ -39,6 +40,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
             volumes.write(folder / f"{patient}.{variant}.nii.gz", found, like=venous)
             rows += [
                 {"patient": patient, "variant": variant, **row}
+                | {"confidence": confidence[row["instance"]]}
                 | {"measured_by": measure.network, "in_sample": measure.in_sample}
                 for row in instances.instance_table(
                     found, venous.spacing, organs.array, params.anatomy, venous.origin

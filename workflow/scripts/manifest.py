@@ -8,12 +8,15 @@ from nodestage import files, logs
 with logs.to(snakemake.log[0]):
     parts = [Path(part) for part in snakemake.input.parts]
     home = Path(snakemake.output.manifest).parent
+    settings = dict(snakemake.params.settings)
+    if home / "spacing.json" in parts:  # `median`, now in numbers
+        settings["spacing_mm"] = files.read_json(home / "spacing.json")["spacing_mm"]
     digests = {str(part.relative_to(home)): files.digest(part) for part in parts}
     files.write_json(
         snakemake.output.manifest,
         {
             "nodestage": nodestage.__version__,
             "sha256": digests,
-            "settings": snakemake.params.settings,
+            "settings": settings,
         },
     )

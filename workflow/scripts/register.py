@@ -3,22 +3,19 @@
 from nodestage import files, logs, registration, volumes
 
 with logs.to(snakemake.log[0]):
-    out, params, patient = snakemake.output, snakemake.params, snakemake.wildcards.patient
-    given = dict(zip(params.phases, (volumes.read(p) for p in snakemake.input), strict=True))
-    fixed = given.get("venous") or given["arterial"]
-    grid = registration.to_study_grid(fixed, params.spacing)
-    if len(given) == 2:
-        arterial, field, record = registration.align(
-            given["arterial"], grid, params.settings, patient, threads=snakemake.threads
-        )
-    else:
-        # Only reached where the config allows the phase at hand to stand in for the other.
-        arterial, field = grid, registration.identity(grid.array.shape, grid.spacing)
-        record = {"failed": False, "reason": "", "substituted": params.phases[0]}
-    if record["failed"] and params.substitute:
-        arterial = grid
-        record = {**record, "failed": False, "substituted": "venous"}
-    volumes.write_volume(out.venous, grid)
+    given, out, params = snakemake.input, snakemake.output, snakemake.params
+    spacing = params.spacing
+    if given.spacing:  # `spacing_mm: median`
+        spacing = files.read_json(given.spacing)["spacing_mm"]
+    venous, arterial, field, record = registration.study_pair(
+        dict(zip(params.phases, map(volumes.read, given.ct), strict=True)),
+        spacing,
+        params.settings,
+        params.substitute,
+        snakemake.wildcards.patient,
+        snakemake.threads,
+    )
+    volumes.write_volume(out.venous, venous)
     volumes.write_volume(out.arterial, arterial)
-    registration.write_field(out.field, field, grid)
+    registration.write_field(out.field, field, venous)
     files.write_json(out.record, record)

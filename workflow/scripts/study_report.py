@@ -17,4 +17,11 @@ with logs.to(snakemake.log[0]):
         truth=given.truth or None,
         benchmarks=Path("logs/benchmarks"),
     )
-    pages.study_page(given.study, centers, found, snakemake.output.html)
+    pages.study_page(
+        given.study,
+        centers,
+        found,
+        snakemake.output.html,
+        record=given.pictures or None,
+        figures=Path(snakemake.output.froc).parent,
+    )

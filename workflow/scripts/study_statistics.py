@@ -6,6 +6,7 @@ from nodestage import files, logs, tables
 from nodestage.statistics import tables as statistics
 
 PER_CENTER = ("performance", "comparisons", "table_1")
+PER_STUDY = ("organs", "tumor", "signature")
 PER_FOLD = ("classes", "nodes", "candidates", "identification")
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
@@ -15,7 +16,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         | {name: tables.read(Path(place, f"{name}.tsv")) for name in PER_CENTER}
         for (center, role), place in zip(params.roles.items(), given.centers, strict=True)
     }
-    evaluation = {name: tables.read(given[name]) for name in ("organs", "tumor") if given.get(name)}
+    evaluation = {name: tables.read(given[name]) for name in PER_STUDY if given.get(name)}
     for name in PER_FOLD:
         places = [Path(fold, f"{name}.tsv") for fold in given.lymph_nodes]
         evaluation[name] = [row for place in places for row in tables.read(place)]

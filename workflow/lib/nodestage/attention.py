@@ -5,13 +5,12 @@ trapezium that turns it into a score (Eq. 1), and the maximum over structures
 except inside one, where its own score counts (Eq. 2).
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import edt
 import numpy as np
-from scipy import ndimage
 
 BORDER_MM = 3.0  # Eq. 1: the smooth border beyond either end of a range
+# Voxels from which on compiled loops (`reach`) repay the second that it takes to load them.
+LARGE = 4_000_000
 
 
 def attention_map(labels, spacing, ranges, border=BORDER_MM, threads=1):
@@ -24,34 +23,51 @@ def attention_map(labels, spacing, ranges, border=BORDER_MM, threads=1):
     ranges : {label: (d_min, d_max)}, mm, negative inside (Table II). Labels that
         are not in `ranges` count as background.
     border : mm over which attention falls to 0 beyond either end
-    threads : structures worked on at a time
+    threads : slices and columns of a large volume worked on at a time
 
     Returns
     -------
     float32 array (z, y, x) in [0, 1]. Structures that are absent drop out of the
     maximum (`missing` names them); with none left the map is 1 everywhere.
     """
-    boxes = _boxes(labels, ranges)
-    found = np.zeros(labels.shape, np.float32)
+    labels = np.ascontiguousarray(labels, np.uint8)
+    boxes = {label: box for label, box in _boxes(labels).items() if label in ranges}
     if not boxes:
-        found[:] = 1
+        return np.ones(labels.shape, np.float32)
+    found = np.zeros(labels.shape, np.float32)
+    if labels.size < LARGE:
+        _by_transform(labels, boxes, ranges, border, spacing, found)
         return found
+    from nodestage import reach
 
-    def score(label):
-        low, high = ranges[label]
-        region = _padded(boxes[label], high + border, spacing, labels.shape)
-        inside = labels[region] == label
-        return region, inside, trapezium(signed_distance(inside, spacing), low, high, border)
+    ranged = np.zeros(256, bool)
+    ranged[list(boxes)] = True
+    for label, box in boxes.items():
+        reach.attend(
+            labels, label, box, ranges[label], border, tuple(spacing), ranged, found, threads
+        )
+    return found
 
+
+def _by_transform(labels, boxes, ranges, border, spacing, found):
+    """The map of a small volume, by a distance transform around each structure."""
     own = []
-    with ThreadPoolExecutor(threads) as pool:
-        for region, inside, scores in pool.map(score, boxes):
-            np.maximum(found[region], scores, out=found[region])
-            own.append((region, inside, scores[inside]))
+    for label, box in boxes.items():
+        low, high = ranges[label]
+        region = tuple(
+            # One voxel more, so that the structure's border is seen.
+            slice(max(b.start - pad, 0), b.stop + pad)
+            for b, pad in zip(
+                box, (int(max(high + border, 0) / s) + 1 for s in spacing), strict=True
+            )
+        )
+        inside = labels[region] == label
+        scores = trapezium(signed_distance(inside, spacing), low, high, border)
+        np.maximum(found[region], scores, out=found[region])
+        own.append((region, inside, scores[inside]))
     # Last, since a neighbour's score must not survive inside an organ (Eq. 2).
     for region, inside, scores in own:
         found[region][inside] = scores
-    return found
 
 
 def trapezium(distance, low, high, border=BORDER_MM):
@@ -97,7 +113,7 @@ def signed_distance(inside, spacing):
 
 def missing(labels, ranges):
     """Labels of `ranges` of which `labels` (z, y, x) holds no voxel, sorted."""
-    return sorted(set(ranges) - set(_boxes(labels, ranges)))
+    return sorted(set(ranges) - set(_boxes(labels)))
 
 
 def node_distances(labels, nodes, spacing, structures):
@@ -116,11 +132,21 @@ def node_distances(labels, nodes, spacing, structures):
     distance : float32 array (n,), mm, in the order of `numpy.nonzero(nodes)`
     """
     where = np.nonzero(nodes)
-    boxes = _boxes(labels, structures)
-    if not boxes or not len(where[0]):
+    boxes = _boxes(labels)
+    present = sorted(set(structures) & set(boxes))
+    if not present or not len(where[0]):
         return np.zeros(0, int), np.zeros(0, np.float32)
-    present = sorted(boxes)
-    stacked = np.stack([signed_distance(labels == i, spacing)[where] for i in present])
+    ends = [(i.min(), i.max() + 1) for i in where]
+    stacked = []
+    for label in present:
+        # One voxel more on every side, so that the structure's border is seen.
+        region = tuple(
+            slice(max(min(b.start, first) - 1, 0), max(b.stop, last) + 1)
+            for b, (first, last) in zip(boxes[label], ends, strict=True)
+        )
+        place = tuple(i - r.start for i, r in zip(where, region, strict=True))
+        stacked.append(signed_distance(labels[region] == label, spacing)[place])
+    stacked = np.stack(stacked)
     first = stacked.argmin(axis=0)
     return np.asarray(present)[first], stacked[first, np.arange(stacked.shape[1])]
 
@@ -149,19 +175,21 @@ def estimate_ranges(samples, percentiles=(0, 100)):
     }
 
 
-def _boxes(labels, wanted):
-    """{label: box} of the wanted labels that occur."""
-    found = ndimage.find_objects(labels.astype(np.uint8, copy=False))
-    return {i: found[i - 1] for i in wanted if i <= len(found) and found[i - 1] is not None}
+def _boxes(labels):
+    """{label: bounding box} of every label that occurs but 0."""
+    labels = np.ascontiguousarray(labels, np.uint8)
+    if labels.size >= LARGE:
+        from nodestage import reach
 
-
-def _padded(box, reach, spacing, shape):
-    """The box, `reach` mm larger on every side, within `shape`."""
-    pads = [int(np.ceil(reach / s)) + 1 for s in spacing]
-    return tuple(
-        slice(max(b.start - p, 0), min(b.stop + p, n))
-        for b, p, n in zip(box, pads, shape, strict=True)
-    )
+        return reach.boxes(labels)
+    found = {}
+    for label in np.nonzero(np.bincount(labels.ravel(), minlength=1)[1:])[0] + 1:
+        inside, box = labels == label, []
+        for axis in range(3):
+            (lines,) = np.nonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
+            box.append(slice(int(lines[0]), int(lines[-1]) + 1))
+        found[int(label)] = tuple(box)
+    return found
 
 
 def _erode(mask):

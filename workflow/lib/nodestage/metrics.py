@@ -532,7 +532,7 @@ def froc(candidates, truth_nodes, patients):
         raise ValueError(f"FROC needs at least one patient, got {patients}")
     if not candidates:
         return []
-    confidence = np.array([_confidence(row["confidence"]) for row in candidates])
+    confidence = np.array([confidence_of(row) for row in candidates])
     hit = np.array([row["node"] not in (None, "") for row in candidates])
     order = np.argsort(-confidence, kind="stable")
     confidence, hit = confidence[order], hit[order]
@@ -547,8 +547,9 @@ def froc(candidates, truth_nodes, patients):
     ]
 
 
-def _confidence(value):
+def confidence_of(candidate):
     """A candidate's confidence; below all others where there is none."""
+    value = candidate["confidence"]
     value = float("nan") if value in (None, "") else float(value)
     return -np.inf if np.isnan(value) else value
 
@@ -571,19 +572,36 @@ def recall_by(nodes, key):
 
     Returns
     -------
-    list of {group, n, found, recall}, by group; nodes without a value form the group `unknown`
+    list of {group, n, found, recall}, by group, the size classes from small to large and each of
+    them; nodes without a value form the group `unknown`, the last. `recall` is None without nodes
     """
-    groups = {}
-    for node in nodes:
-        if key == "short_axis":
-            group = short_axis_class(float(node["short_axis_mm"]))
-        else:
-            group = "unknown" if node[key] in (None, "") else str(node[key])
-        groups.setdefault(group, []).append(int(node["found"]))
+    groups = dict.fromkeys(map(short_axis_class, (0, *SHORT_AXIS_MM[1:], np.inf)), ())
+    groups = groups if key == "short_axis" else {}
+    for node in sorted(nodes, key=lambda node: _order(group_of(node, key))):
+        group = group_of(node, key)
+        groups[group] = (*groups.get(group, ()), int(node["found"]))
     return [
-        {"group": group, "n": len(found), "found": sum(found), "recall": sum(found) / len(found)}
-        for group, found in sorted(groups.items())
+        {
+            "group": group,
+            "n": len(found),
+            "found": sum(found),
+            "recall": sum(found) / len(found) if found else None,
+        }
+        for group, found in groups.items()
     ]
+
+
+def group_of(node, key):
+    """The group of a true node under `recall_by`'s key."""
+    if key == "short_axis":
+        return short_axis_class(float(node["short_axis_mm"]))
+    return "unknown" if node[key] in (None, "") else str(node[key])
+
+
+def _order(group):
+    """Stations by their numbers ("5/6" before "10"), words by the alphabet, `unknown` last."""
+    numbers = tuple(int(n) for n in group.split("/") if n.isdigit())
+    return group == "unknown", numbers, group
 
 
 def false_positives_by_place(candidates, patients):

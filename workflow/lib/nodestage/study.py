@@ -6,6 +6,7 @@ written, no image is opened. Rules ask it who belongs where.
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PHASES = ("arterial", "venous")
 SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
 # Folders and files under results/ that a center or a family of methods must not take.
 TAKEN = {
-    "center": ("study", "evaluation", "gallery"),
+    "center": ("study", "evaluation", "gallery", "qc", "figures"),
     "method": (
         "lymph_nodes",
         "identification",
@@ -85,6 +86,11 @@ class Study:
     @property
     def simulated(self):
         return self.config["samples"] is None
+
+    @property
+    def spacing_is_median(self):
+        """Whether the study spacing comes from the discovery images rather than the config."""
+        return self.config["spacing_mm"] == "median"
 
     @property
     def jobs(self):
@@ -187,6 +193,12 @@ class Study:
             for p in self.annotated("organs", self.discovery, organ_set)
         ]
 
+    @property
+    def teaching(self):
+        """A pattern of the patients from whom the organ networks learn; it fits nobody if none."""
+        found = [*self.teachers("organs"), *self.organ_students]
+        return "|".join(map(re.escape, found)) or "(?!)"
+
     def mask_phase(self, patient, role):
         """The phase on which a given mask of the patient was drawn."""
         return cohort_sheet.mask_phase(self.centers[self.center_of(patient)], role)
@@ -269,6 +281,21 @@ class Study:
         """Imaged patients of S whose lymph nodes were annotated."""
         annotated = set(self.annotated("lymph_nodes", self.discovery))
         return [p for p in self.subset(fold, "test") if p in annotated]
+
+    @cached_property
+    def pictured(self):
+        """(fold, its test patients) of whom the study's pictures may show some: those of the first
+        fold with annotated lymph nodes, else with images.
+        """
+        imaged = {
+            fold: list(filter(self.is_imaged, self.subset(fold, "test"))) for fold in self.folds
+        }
+        annotated = {fold: self.tested(fold) for fold in self.folds}
+        for found in (annotated, imaged):
+            for fold, patients in found.items():
+                if patients:
+                    return fold, patients
+        return 0, []
 
     def fold_of(self, patient):
         """The fold whose models speak for a patient: the one that tests it, else the first."""
@@ -404,6 +431,18 @@ class Study:
                 found[f"{what}_source"] = self.source(what, center)
         return found
 
+    def image_facts(self, center):
+        """What the page about a center's images says of the run."""
+        given = self.role(center) == "auxiliary" or self.source("organs", center) == "given"
+        return {
+            "study": self.config["title"],
+            "simulated": self.simulated,
+            "effects": self.config["simulator"]["note"] if self.simulated else "",
+            "role": self.role(center),
+            "organs": "given organ masks" if given else "predicted organ labels",
+            "reasons": self.reasons(self.of(center)),
+        }
+
     @property
     def _deep_methods(self):
         return [m for m in self.method_settings.values() if "views" in m["needs"]]
@@ -435,12 +474,24 @@ def _check_names(config, centers):
                 f"method {method!r} has a file of its own and so can't belong to the family "
                 f"{settings['family']!r}. Leave `family` out."
             )
+    spacing = config["spacing_mm"]
+    if spacing != "median" and not _three_sizes(spacing):
+        raise InputError(
+            f"`spacing_mm` is {spacing!r}. Give three sizes above 0 in mm, (z, y, x), or `median` for "
+            "that of the discovery images."
+        )
     lacking = {"plain", "attention"} - set(config["lymph_nodes"]["variants"])
     if lacking:
         raise InputError(
             f"`lymph_nodes.variants` lacks {' and '.join(sorted(lacking))}: two methods and the "
             "tables compare them. Add it."
         )
+
+
+def _three_sizes(values):
+    if not isinstance(values, (list, tuple)) or len(values) != 3:
+        return False
+    return all(isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in values)
 
 
 class _Jobs(dict):

@@ -114,6 +114,39 @@ def stability(states, names):
     return sorted(rows, key=lambda row: (-row["folds_chosen"], row["feature"]))
 
 
+def chosen(paths):
+    """Stability of every signature in the models of a family, one model a fold.
+
+    Parameters
+    ----------
+    paths : files that hold fitted families, see `methods.fit_family`
+
+    Returns
+    -------
+    rows of `stability` with `method` in front; a fold whose signature could not be fitted is not
+    among its `folds`
+    """
+    found = {}
+    for path in paths:
+        for method, fitted in _fitted(path).items():
+            state = fitted["state"] or {}
+            state = state.get("signature", state)
+            if {"features", "coefficients"} <= set(state):
+                found.setdefault(method, []).append(state)
+    return [
+        {"method": method, **row}
+        for method, states in found.items()
+        for row in stability(states, dict.fromkeys(name for s in states for name in s["features"]))
+    ]
+
+
+def _fitted(path):
+    """The fitted methods of a family's model; weights of its networks stay on the disk."""
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["methods"]
+
+
 def inner_folds(labels, wanted, seed):
     """Stratified folds, as many as `wanted` or as the smaller class has patients.
 

@@ -12,10 +12,19 @@ from pathlib import Path
 
 from nodestage import logs
 from nodestage.cohort.ct import check_overlap, ct_grid
-from nodestage.cohort.faults import IntakeError, about
+from nodestage.cohort.facts import median_spacing
+from nodestage.cohort.faults import IntakeError, about, millimeters
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
-from nodestage.cohort.sheet import IMAGES, MASKS, check_sheet, mask_phase, read_sheet, series_of
+from nodestage.cohort.sheet import (
+    IMAGES,
+    MASKS,
+    check_sheet,
+    look_at,
+    mask_phase,
+    read_sheet,
+    series_of,
+)
 from nodestage.errors import InputError
 
 
@@ -103,13 +112,38 @@ def main(arguments=None):
     base = Path(given.base or Path(given.config).parent)
     try:
         rows = read_sheet(given.sheet or base / config["samples"])
-        check_sheet(rows, centers, base=base)
-        found = check_headers(rows, centers, given.jobs, base=base)
     except InputError as error:
-        print(getattr(error, "full", error), file=sys.stderr)
-        return 1
+        return _tell([error])
+    errors, found = [], {}
+    try:
+        check_sheet(rows, centers, base=base)
+    except InputError as error:
+        errors.append(error)
+    try:
+        found = check_headers(_there(rows, base), centers, given.jobs, base=base)
+    except InputError as error:
+        errors.append(error)
+    if errors:
+        return _tell(errors)
     print(f"{len(rows)} patients, {len(found)} images: no fault found")
+    ours = {row["patient"] for row in rows if centers[row["center"]]["role"] == "discovery"}
+    median = median_spacing([grid.spacing for (p, _), grid in found.items() if p in ours])
+    print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
     return 0
+
+
+def _there(rows, base):
+    """The rows without the cells whose file the sheet's own check has named already."""
+    return [
+        row | {c: "" for c in (*IMAGES, *MASKS) if row[c] and look_at(str(base / row[c]), c)[0]}
+        for row in rows
+    ]
+
+
+def _tell(errors):
+    for error in errors:
+        print(getattr(error, "full", error), file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

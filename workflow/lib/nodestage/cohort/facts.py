@@ -125,17 +125,31 @@ def phase_contrast(arterial, venous, labels, known):
         inside = labels == known[key]
         for phase, image in [("arterial", arterial), ("venous", venous)]:
             found[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
-    warnings = []
-    if None not in found.values():
+    return found | {"warnings": _swapped(**found)}
+
+
+def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, least=30):
+    """A sentence where the vessels are bright in the wrong phase, by `least` HU or more."""
+    aorta, portal = aorta_arterial is not None, portal_arterial is not None
+    if aorta and portal:
         # The aorta stands out against the portal vein in the arterial phase alone.
-        first = found["aorta_arterial"] - found["portal_arterial"]
-        second = found["aorta_venous"] - found["portal_venous"]
-        if second > first + 30:
-            warnings.append(
-                f"aorta − portal vein is {first:.0f} HU in the arterial and {second:.0f} HU in the venous "
-                "phase: the two may be swapped"
-            )
-    return found | {"warnings": warnings}
+        what = "aorta − portal vein"
+        first, second = aorta_arterial - portal_arterial, aorta_venous - portal_venous
+        wrong = second - first
+    elif aorta:
+        what, first, second = "the aorta", aorta_arterial, aorta_venous
+        wrong = second - first
+    elif portal:
+        what, first, second = "the portal vein", portal_arterial, portal_venous
+        wrong = first - second
+    else:
+        return []
+    if wrong < least:
+        return []
+    return [
+        f"{what} is {first:.0f} HU in the arterial and {second:.0f} HU in the venous phase: the two may "
+        "be swapped"
+    ]
 
 
 def median_spacing(spacings):

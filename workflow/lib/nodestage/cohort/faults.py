@@ -39,7 +39,9 @@ def about(patient, column):
             raise
         who = f"{patient}: " if patient else ""
         text = str(error)
-        placed = IntakeError(f"{who}{column or 'image'}: {text}{'' if text.endswith('.') else '.'}")
+        placed = IntakeError(
+            f"{who}{column or 'image'}: {text}{'' if text.endswith(('.', '?')) else '.'}"
+        )
         detail = getattr(error, "full", text).removeprefix(text).strip()
         placed.full = f"{placed}\n{detail}" if detail else str(placed)
         placed.placed = True

@@ -67,14 +67,14 @@ def make_folds(rows, n_folds, seed):
     labels = _labels(rows)
     n_folds = int(n_folds)
     if n_folds < 2:
-        raise IntakeError(f"n_folds is {n_folds}. Cross-validation needs at least 2.")
+        raise IntakeError(f"`folds.n` is {n_folds}. Cross-validation needs at least 2.")
     least = _least(n_folds)
     counts = {label: list(labels.values()).count(label) for label in ("0", "1")}
     if min(counts.values()) < least:
         raise IntakeError(
             f"The discovery center has {counts['1']} patients with metastasis and {counts['0']} "
             f"without; {n_folds} folds need at least {least} of each (one to test, one to "
-            "validate and two to train in every fold). Add patients, or lower `n_folds`."
+            "validate and two to train in every fold). Add patients, or lower `folds.n`."
         )
     folds = []
     for fold, tested in enumerate(_deal(sorted(labels), labels, n_folds, seed, "test")):

@@ -459,7 +459,7 @@ def _check_files(rows, numbers, base, faults):
             def fault(finding, mend, number=number, row=row, column=column, path=path):
                 faults.add(number, row["patient"], column, finding, mend, path)
 
-            finding, mend = _look(path, column)
+            finding, mend = look_at(path, column)
             if finding:
                 fault(finding, mend)
                 continue
@@ -474,7 +474,7 @@ def _check_files(rows, numbers, base, faults):
                 )
 
 
-def _look(path, column):
+def look_at(path, column):
     """What is wrong with a path, and the mend; ('', '') if nothing."""
     if os.path.isdir(path):
         if column in MASKS:

@@ -4,7 +4,7 @@
 page carries inside. Nothing here touches pyplot, so nothing is shared between two figures.
 """
 
-from nodestage.figures.curves import calibration, decision_curve, roc
+from nodestage.figures.curves import calibration, decision_curve, froc, roc
 from nodestage.figures.forest import forest
 from nodestage.figures.pictures import attention_steps, overlays
 from nodestage.figures.registration import registration_qc
@@ -15,6 +15,7 @@ __all__ = [
     "calibration",
     "decision_curve",
     "forest",
+    "froc",
     "inline",
     "overlays",
     "registration_qc",

@@ -1,4 +1,4 @@
-"""ROC, calibration and decision curves, from rows of the statistics tables."""
+"""ROC, FROC, calibration and decision curves, from rows of the statistics tables."""
 
 from nodestage.figures import style
 from nodestage.tables import number
@@ -152,6 +152,43 @@ def decision_curve(rows, methods=None, title=""):
     # Below the axis lies harm without bound as the threshold nears 1; the reader needs its start.
     axes.set(xlim=(0, 1), ylim=(-0.25 * max(top, 0.1), 1.15 * max(top, 0.1)))
     axes.set(xlabel="Threshold probability", ylabel="Net benefit", title=title)
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@style.styled
+def froc(rows, title=""):
+    """Recall of lymph nodes against false positives per patient, one line a variant.
+
+    Parameters
+    ----------
+    rows : dicts with variant, false_positives_per_patient, recall, one a point, from the
+        strictest threshold on
+    """
+    curves = _series(rows, "false_positives_per_patient", "recall", by="variant")
+    figure = style.new_figure(4.3, 4.2)
+    axes = figure.subplots()
+    if not curves:
+        style.nothing(axes, "No FROC curve: no variant proposed a node, or none is drawn.")
+        return figure
+    for place, (variant, (wrong, recall)) in enumerate(curves.items()):
+        tint = style.color(
+            {"plain": "nodes_plain", "attention": "nodes_attention"}.get(variant), place
+        )
+        axes.step(
+            [0, *wrong],
+            [0, *recall],
+            where="post",
+            color=tint,
+            lw=2.2 if variant == "attention" else 1.4,
+            ls="-" if variant == "attention" else style.DASHES[1 + place % 3],
+            label=style.name("variants", variant),
+        )
+        axes.plot(wrong[-1], recall[-1], "o", color=tint, ms=5)
+    axes.set(xlim=(0, None), ylim=(-0.01, 1.01))
+    axes.set(xlabel="False positives per patient", ylabel="Recall of drawn nodes", title=title)
     axes.grid(True)
     axes.set_axisbelow(True)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

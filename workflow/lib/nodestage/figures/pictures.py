@@ -17,7 +17,9 @@ NODE_COLORS = ("#2ec4b6", "#ff4d5e")
 
 
 @style.styled
-def attention_steps(image, labels, distances, scores, ranges, attention, spacing, title=""):
+def attention_steps(
+    image, labels, distances, scores, ranges, attention, spacing, title="", nodes=None
+):
     """How one patient's map arises (Figure 3): labels → distances → scores → maximum.
 
     Parameters
@@ -29,11 +31,15 @@ def attention_steps(image, labels, distances, scores, ranges, attention, spacing
     ranges : {organ: (d_min, d_max)} in mm, as Table II or estimated
     attention : (y, x) in [0, 1], Eq. 2 over all organs
     spacing : (z, y, x), mm
+    nodes : (y, x), drawn lymph nodes (1 negative, 2 positive), outlined in CT and map; or None
     """
     aspect = spacing[1] / spacing[2]
     organs = list(distances)
     figure = style.new_figure(2.1 * (len(organs) + 2), 6.2)
     grid = figure.add_gridspec(3, len(organs) + 2)
+    plain = figure.add_subplot(grid[0, 0])
+    _ct(plain, image, aspect)
+    plain.set_title("CT" if nodes is None else "CT, nodes drawn")
     first = figure.add_subplot(grid[1, 0])
     _ct(first, image, aspect)
     first.imshow(
@@ -49,7 +55,8 @@ def attention_steps(image, labels, distances, scores, ranges, attention, spacing
     for place, organ in enumerate(organs, start=1):
         axes = figure.add_subplot(grid[0, place])
         reach = float(np.abs(distances[organ]).max()) or 1.0
-        axes.imshow(distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect)
+        far = axes.imshow(distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect)
+        figure.colorbar(far, ax=axes, shrink=0.6, label="mm", ticks=[0, int(reach)])
         axes.contour(distances[organ], levels=[0], colors=style.INK, linewidths=0.7)
         axes.set_title(f"{_words(organ)}: distance")
         _bare(axes)
@@ -62,6 +69,9 @@ def attention_steps(image, labels, distances, scores, ranges, attention, spacing
     _ct(last, image, aspect)
     shown = last.imshow(_clear(attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6)
     last.set_title("Map: the maximum")
+    if nodes is not None:
+        _outline(plain, nodes)
+        _outline(last, nodes)
     figure.colorbar(shown, ax=last, shrink=0.7, ticks=[0, 0.5, 1])
     figure.suptitle(title, x=0.01, ha="left")
     return figure

@@ -99,12 +99,16 @@ def new_figure(width, height, **options):
     return figure
 
 
-def svg(figure, salt="nodestage"):
-    """The figure as SVG text; equal figures give equal text."""
+def svg(figure, salt="nodestage", dpi="figure"):
+    """The figure as SVG text, pictures in it at `dpi`; equal figures give equal text."""
     buffer = io.BytesIO()
     with rc_context({**SETTINGS, "svg.hashsalt": salt}):
         figure.savefig(
-            buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+            buffer,
+            format="svg",
+            dpi=dpi,
+            transparent=True,
+            metadata={"Date": None, "Creator": None},
         )
     return buffer.getvalue().decode("utf-8")
 
@@ -129,7 +133,7 @@ def save(figure, stem, formats=("svg", "png"), dpi=200):
     for form in formats:
         path = Path(f"{stem}.{form}")
         if form == "svg":
-            white = svg(figure).replace(
+            white = svg(figure, dpi=dpi).replace(
                 "<defs>",
                 '<rect width="100%" height="100%" style="fill: #ffffff"/>\n <defs>',
                 1,

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from nodestage import metrics
 from nodestage.errors import InputError
 
 COLUMNS = [
@@ -23,9 +24,7 @@ COLUMNS = [
 
 
 def components(mask, spacing, min_volume_mm3=0.0):
-    """26-connected components of each label value, numbered from 1 in the order of the scan.
-
-    Touching nodes of different value (negative 1, positive 2) stay apart.
+    """Instances of a mask (`metrics.label_instances`) without the smallest, numbered anew from 1.
 
     Parameters
     ----------
@@ -37,10 +36,8 @@ def components(mask, spacing, min_volume_mm3=0.0):
     -------
     uint16 array (z, y, x)
     """
-    found, count = cc3d.connected_components(
-        np.ascontiguousarray(mask).astype(np.uint8), connectivity=26, return_N=True
-    )
-    voxels = cc3d.statistics(found, no_slice_conversion=True)["voxel_counts"][: count + 1]
+    found = metrics.label_instances(mask)
+    voxels = cc3d.statistics(found, no_slice_conversion=True)["voxel_counts"][: found.max() + 1]
     volumes = voxels * float(np.prod(spacing))
     kept = volumes >= min_volume_mm3
     kept[0] = False
@@ -90,7 +87,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
             {
                 "instance": number,
                 "volume_mm3": len(voxels) * float(spacing.prod()),
-                "short_axis_mm": short_axis(node, spacing),
+                "short_axis_mm": metrics.short_axis_mm(node, spacing),
                 "x": float(x + origin[0]),
                 "y": float(y + origin[1]),
                 "z": float(z + origin[2]),
@@ -100,32 +97,6 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
             }
         )
     return rows
-
-
-def short_axis(node, spacing):
-    """Short axis in mm, in the axial slice where the node covers the largest area.
-
-    There, the long axis joins the two outline points that lie farthest apart; the short axis is
-    the node's extent at right angles to it. Outline points are the middles of the pixels' sides,
-    so that a node of one pixel is as wide as that pixel. Equal areas: the lowest slice.
-
-    Parameters
-    ----------
-    node : bool array (z, y, x); spacing : (z, y, x), mm
-    """
-    pixels = np.argwhere(node[np.argmax(node.sum((1, 2)))])
-    sides = np.array([(0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5)])
-    outline = (pixels[:, None] + sides).reshape(-1, 2)
-    points, times = np.unique(outline, axis=0, return_counts=True)
-    points = points[times == 1] * np.asarray(spacing[1:], dtype=float)  # shared sides lie inside
-    # Only the outermost points in some direction can be an end of an axis.
-    angles = np.linspace(0, np.pi, 180, endpoint=False)
-    along = points @ np.array([np.cos(angles), np.sin(angles)])
-    outer = points[np.unique(np.concatenate([along.argmin(0), along.argmax(0)]))]
-    apart = outer[:, None] - outer[None]
-    long = apart.reshape(-1, 2)[np.argmax((apart**2).sum(-1))]
-    across = points @ np.array([-long[1], long[0]]) / np.hypot(*long)
-    return float(across.max() - across.min())
 
 
 class Measure(NamedTuple):

@@ -13,7 +13,7 @@ from nodestage.nnunet import prediction
 def predict(
     model, name, arterial, venous, attention, spacing, settings, threads=1, device="cpu", patient=""
 ):
-    """Lymph-node instances, uint16 (z, y, x), numbered from 1; 0 is background.
+    """Lymph-node instances of one patient, and how sure the network is of each.
 
     The attention network runs only windows that hold attention; elsewhere is background. No
     other variant skips anything. Instances are 26-connected components, those below
@@ -27,17 +27,25 @@ def predict(
     attention : float array (z, y, x) in [0, 1]
     spacing : (z, y, x), mm
     settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `step_size`, `mirror`
+
+    Returns
+    -------
+    instances : uint16 (z, y, x), numbered from 1; 0 is background
+    confidence : {instance: highest probability of a lymph node in it}
     """
-    mask = probable(
+    margin = log_odds(
         model, name, arterial, venous, attention, spacing, settings, threads, device, patient
     )
-    return components(mask, spacing, settings.get("min_volume_mm3", 0.0))
+    threshold = settings.get("threshold", 0.5)
+    mask = margin > math.log(threshold / (1 - threshold))
+    found = components(mask, spacing, settings.get("min_volume_mm3", 0.0))
+    return found, highest_probability(found, margin)
 
 
-def probable(
+def log_odds(
     model, name, arterial, venous, attention, spacing, settings, threads=1, device="cpu", patient=""
 ):
-    """Where the network's probability of a lymph node exceeds the threshold, bool (z, y, x)."""
+    """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]
     attention = np.where(attention < SMALLEST_ATTENTION, 0, attention)
     logits = prediction.predict_logits(
@@ -52,6 +60,17 @@ def probable(
         device=device,
         patient=patient,
     )
-    threshold = settings.get("threshold", 0.5)
-    # The softmax of two classes exceeds the threshold where their logits lie this far apart.
-    return (logits[1] - logits[0] > math.log(threshold / (1 - threshold))).numpy()
+    # Under the softmax of two classes their difference is the log odds.
+    return (logits[1] - logits[0]).numpy()
+
+
+def highest_probability(instances, log_odds):
+    """{instance: highest probability of its voxels}, from log odds (z, y, x)."""
+    inside = instances > 0
+    highest = np.full(int(instances.max(initial=0)) + 1, -np.inf)
+    np.maximum.at(highest, instances[inside], log_odds[inside])
+    return {
+        number: float(1 / (1 + np.exp(-highest[number])))
+        for number in range(1, len(highest))
+        if np.isfinite(highest[number])
+    }

@@ -38,30 +38,17 @@ def normalise(channels, plans):
 
     constants = plans["foreground_intensity_properties_per_channel"]
     names = network.configuration(plans)["normalization_schemes"]
-    return np.stack(
-        [
-            getattr(schemes, name)(
-                use_mask_for_norm=False, intensityproperties=constants[str(i)]
-            ).run(np.array(channel, np.float32))
-            for i, (channel, name) in enumerate(zip(channels, names, strict=True))
-        ]
-    )
+    found = np.empty((len(names), *np.shape(channels[0])), np.float32)
+    for i, (channel, name) in enumerate(zip(channels, names, strict=True)):
+        scheme = getattr(schemes, name)(
+            use_mask_for_norm=False, intensityproperties=constants[str(i)]
+        )
+        found[i] = channel
+        found[i] = scheme.run(found[i])
+    return found
 
 
-def predict_logits(
-    network_,
-    channels,
-    spacing,
-    model,
-    *,
-    where=None,
-    step_size=0.5,
-    mirror=False,
-    threads=1,
-    batch=2,
-    device="cpu",
-    patient="",
-):
+def predict_logits(network_, channels, spacing, model, **how):
     """Logits of every class on the image's grid.
 
     Parameters
@@ -70,17 +57,40 @@ def predict_logits(
     channels : list of arrays (z, y, x), in the order of the plans' channels, not normalised
     spacing : (z, y, x), mm
     model : dict from `training.export`
-    where : bool array (z, y, x) or None; windows without any True are background and never
-        run: their logits are 0 for background and -inf for the rest
-    step_size : share of the window between two neighbours
-    mirror : also predict mirrored along the axes of the training, and average
-    threads : CPU threads
-    batch : windows at a time
+    how :
+        `where`, bool array (z, y, x): windows without any True are background and never run:
+        their logits are 0 for background and -inf for the rest (-1e4 on coarser voxels);
+        `least_share` (0), of the weight at every voxel of `where`: windows that give none of them
+        more are left out too, which changes a logit by no more than their share;
+        `step_size` (0.5), share of the window between two neighbours;
+        `mirror` (False), also predict mirrored along the axes of the training, and average;
+        `threads` (1), `batch` (2) windows at a time, `device` ("cpu"), `patient` for messages
 
     Returns
     -------
     float32 tensor (class, z, y, x)
     """
+    logits, shape = _on_own_grid(network_, channels, spacing, model, **how)
+    with _room(len(logits), shape, how.get("patient")):
+        return logits if logits.shape[1:] == shape else _resized(logits, shape)
+
+
+def _on_own_grid(
+    network_,
+    channels,
+    spacing,
+    model,
+    *,
+    where=None,
+    least_share=0.0,
+    step_size=0.5,
+    mirror=False,
+    threads=1,
+    batch=2,
+    device="cpu",
+    patient="",
+):
+    """Logits on the network's own voxels, and the shape of the image's grid."""
     from acvl_utils.cropping_and_padding.padding import pad_nd_image
     from nnunetv2.inference.sliding_window_prediction import (
         compute_gaussian,
@@ -91,24 +101,17 @@ def predict_logits(
     cases.check_spacing(patient or "the image", spacing, plans)
     torch.set_num_threads(threads)
     tile = network.patch_size(plans)
-    images = torch.from_numpy(normalise(channels, plans))
-    shape, coarse = images.shape[1:], network.coarse_shape(plans, images.shape[1:])
-    if coarse:
-        images = _resized(images, coarse)
-    data, unpad = pad_nd_image(images, tile, "constant", {"value": 0}, True, None)
+    shape = np.shape(channels[0])
+    coarse = network.coarse_shape(plans, shape)
     inside = None
     if where is not None:
         inside = torch.from_numpy(np.asarray(where, bool))[None]
         if coarse:
             inside = functional.adaptive_max_pool3d(inside.float(), coarse) > 0
         inside = pad_nd_image(inside, tile)[0]
-    steps = compute_steps_for_sliding_window(data.shape[1:], tile, step_size)
-    windows = [
-        tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
-        for corner in itertools.product(*steps)
-    ]
-    if inside is not None:
-        windows = [window for window in windows if bool(inside[window].any())]
+    grid, unseen = (coarse, UNSEEN) if coarse else (shape, -torch.inf)
+    padded = [max(n, size) for n, size in zip(grid, tile, strict=True)]
+    steps = compute_steps_for_sliding_window(padded, tile, step_size)
     gaussian = compute_gaussian(
         tile,
         sigma_scale=1 / 8,
@@ -116,8 +119,32 @@ def predict_logits(
         dtype=torch.float32,
         device=torch.device("cpu"),
     )
-    axes = _mirrored(model["mirror_axes"]) if mirror else [()]
+    corners = list(itertools.product(*steps))
+    if inside is not None:
+        corners = [c for c in corners if bool(inside[_window(c, tile)].any())]
+        if least_share > 0:
+            corners = _weighty(corners, steps, gaussian, inside, least_share)
     classes = network.number_of_classes(model["dataset_json"])
+    if not corners:
+        with _room(classes, grid, patient):
+            return _background(classes, grid, unseen), shape
+    # Only the part that windows cover is held; an axis that had to be padded is covered as a whole.
+    region = tuple(
+        slice(min(starts), min(max(starts) + size, n))
+        for starts, size, n in zip(zip(*corners, strict=True), tile, grid, strict=True)
+    )
+    if coarse:
+        images = _resized(torch.from_numpy(normalise(channels, plans)), coarse)
+        images = images[(slice(None), *region)]
+    else:
+        images = torch.from_numpy(normalise([c[region] for c in channels], plans))
+    data, unpad = pad_nd_image(images, tile, "constant", {"value": 0}, True, None)
+    del images
+    windows = [
+        _window([c - r.start for c, r in zip(corner, region, strict=True)], tile)
+        for corner in corners
+    ]
+    axes = _mirrored(model["mirror_axes"]) if mirror else [()]
     with _room(classes, data.shape[1:], patient):
         total, weight = torch.zeros((classes, *data.shape[1:])), torch.zeros(data.shape[1:])
     network_ = network_.to(device).eval()
@@ -130,12 +157,54 @@ def predict_logits(
             for logits, window in zip(found.float().cpu(), group, strict=True):
                 total[(slice(None), *window)] += logits * gaussian
                 weight[window] += gaussian
-        seen = weight > 0
-        total /= torch.where(seen, weight, 1)
-        total[1:, ~seen] = UNSEEN if coarse else -torch.inf
-        logits = total[(slice(None), *unpad[1:])]
-        with _room(classes, shape, patient):
-            return _resized(logits, shape) if coarse else logits
+        del data
+        empty = weight == 0
+        total /= weight.masked_fill_(empty, 1)
+        total[1:].masked_fill_(empty, unseen)
+        del weight, empty
+    total = total[(slice(None), *unpad[1:])]
+    if total.shape[1:] == grid:
+        return total, shape
+    with _room(classes, grid, patient):
+        logits = _background(classes, grid, unseen)
+    logits[(slice(None), *region)] = total
+    return logits, shape
+
+
+def _window(corner, tile):
+    return tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
+
+
+def _weighty(corners, steps, gaussian, inside, least):
+    """Corners of the windows that have more than `least` of the weight at a voxel of `inside`.
+
+    The weight is a product over the axes, and so is the sum of all windows' weights.
+    """
+    shares = []
+    for axis, starts in enumerate(steps):
+        middle = [n // 2 for n in gaussian.shape]
+        middle[axis] = slice(None)
+        line = gaussian[tuple(middle)] / gaussian.max()
+        total = torch.zeros(inside.shape[axis])
+        for start in starts:
+            total[start : start + len(line)] += line
+        shares.append({start: line / total[start : start + len(line)] for start in starts})
+    found = []
+    for corner in corners:
+        z, y, x = (share[start] for share, start in zip(shares, corner, strict=True))
+        seen = inside[_window(corner, gaussian.shape)]
+        # First the highest share along z of each column that is inside, then over y and x.
+        columns = (seen * z[:, None, None]).amax(0)
+        if bool((columns * y[:, None] * x > least).any()):
+            found.append(corner)
+    return found
+
+
+def _background(classes, shape, unseen):
+    """Logits (class, z, y, x) where no window was run."""
+    logits = torch.zeros((classes, *shape))
+    logits[1:] = unseen
+    return logits
 
 
 def _resized(channels, shape):
@@ -149,9 +218,28 @@ def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
     With `softmax=True` also the probabilities, float32 array (class, z, y, x). The other
     arguments are those of `predict_logits`.
     """
-    logits = predict_logits(network_, channels, spacing, model, **how)
-    labels = logits.argmax(0).to(torch.uint8).numpy()
-    return (labels, torch.softmax(logits, 0).numpy()) if softmax else labels
+    if softmax:
+        logits = predict_logits(network_, channels, spacing, model, **how)
+        return logits.argmax(0).to(torch.uint8).numpy(), torch.softmax(logits, 0).numpy()
+    logits, shape = _on_own_grid(network_, channels, spacing, model, **how)
+    return _highest(logits, shape).numpy()
+
+
+def _highest(logits, shape):
+    """The class of the highest logit on a grid of `shape`, uint8 (z, y, x).
+
+    One class at a time: all classes on a full-size grid are what prediction's memory goes into.
+    """
+    if logits.shape[1:] == shape:
+        return logits.argmax(0).to(torch.uint8)
+    best = torch.full(shape, -torch.inf)
+    labels = torch.zeros(shape, dtype=torch.uint8)
+    for label, own in enumerate(logits):
+        found = _resized(own[None], shape)[0]
+        higher = found > best
+        labels[higher] = label
+        best[higher] = found[higher]
+    return labels
 
 
 @contextmanager

@@ -5,7 +5,7 @@ Arrays are (z, y, x); spacing, displacement and positions are in mm, in the same
 
 from nodestage.registration.deform import register
 from nodestage.registration.field import Field, identity
-from nodestage.registration.phases import align, carry_mask, to_study_grid
+from nodestage.registration.phases import align, carry_mask, study_pair, to_study_grid
 from nodestage.registration.settings import COARSE, FULL
 from nodestage.registration.store import read_field, write_field
 
@@ -18,6 +18,7 @@ __all__ = [
     "identity",
     "read_field",
     "register",
+    "study_pair",
     "to_study_grid",
     "write_field",
 ]

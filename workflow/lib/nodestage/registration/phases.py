@@ -13,6 +13,8 @@ from nodestage.registration.settings import complete
 from nodestage.volumes import Volume, same_grid
 
 OUTSIDE = -1024  # HU where the arterial phase has no voxel
+# Of the affine's similarity above chance; where the affine is right already, a little is lost.
+LEAST_KEPT = 0.95
 SMALL_MM3 = 1500.0  # structures up to this volume (a node of 14 mm) keep their volume
 
 
@@ -37,6 +39,33 @@ def to_study_grid(volume, spacing):
     direction = np.reshape(volume.direction, (3, 3))
     origin = np.array(volume.origin) + direction @ np.array(shift[::-1])
     return Volume(_int16(array), spacing, tuple(float(o) for o in origin), volume.direction)
+
+
+def study_pair(given, spacing, settings=None, substitute=False, patient="", threads=1):
+    """Both phases of a patient on the study grid, as every later stage takes them.
+
+    Parameters
+    ----------
+    given : {"arterial": Volume, "venous": Volume}, or one of them where the other may be
+        stood in for
+    spacing : of the study grid, (z, y, x), mm
+    substitute : whether a failed registration is answered by the venous phase twice
+
+    Returns
+    -------
+    Volume, Volume : venous, arterial
+    Field : from the grid into the arterial phase
+    dict : as `align`; `substituted` names the phase that stands in for both. Where a failed
+        registration is substituted, `failed` is false and `reason` stays.
+    """
+    grid = to_study_grid(given.get("venous") or given["arterial"], spacing)
+    if len(given) == 1:
+        still = identity(grid.array.shape, grid.spacing)
+        return grid, grid, still, {"failed": False, "reason": "", "substituted": next(iter(given))}
+    arterial, field, record = align(given["arterial"], grid, settings, patient, threads)
+    if record["failed"] and substitute:
+        return grid, grid, field, {**record, "failed": False, "substituted": "venous"}
+    return grid, arterial, field, record
 
 
 def align(arterial, venous, settings=None, patient="", threads=1):
@@ -117,7 +146,7 @@ def _record(field, chosen, covered):
             f"the phases are no more alike than by chance (similarity {quality['after']:.3f}, "
             f"by chance {quality['chance']:.3f})"
         )
-    if quality["after"] < quality["affine"] - 1e-3:
+    if quality["after"] - quality["chance"] < LEAST_KEPT * (quality["affine"] - quality["chance"]):
         reasons.append(
             f"similarity after {quality['after']:.3f} is below that of the affine {quality['affine']:.3f}"
         )

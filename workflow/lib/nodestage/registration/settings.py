@@ -18,7 +18,7 @@ FULL = {
     "trees": 1,
     # What counts as failed.
     "least_overlap": 0.1,
-    "least_likeness": 0.08,
+    "least_likeness": 0.15,
     "most_folded": 0.001,
     "most_displacement_mm": 80.0,
 }

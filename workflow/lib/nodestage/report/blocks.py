@@ -79,6 +79,7 @@ KINDS = {
     "structure": "structures",
     "organ": "structures",
     "variant": "variants",
+    "by": "groupings",
 }
 """Columns whose cells have a reader's name in words.yaml."""
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import yaml
 
+MEANT = {"D": " (for development)", "E": " (for evaluation)"}
+
 
 @cache
 def lists():
-    """{list: [{id, item, run}]} of checklists.yaml."""
+    """{list: [{id, item, of, run}]} of checklists.yaml."""
     text = Path(__file__).with_name("checklists.yaml").read_text(encoding="utf-8")
     return yaml.safe_load(text)
 
@@ -23,7 +25,11 @@ def filled(fields):
     known = {name: str(value) for name, value in fields.items() if value not in (None, "")}
     return {
         name: [
-            {"id": item["id"], "item": item["item"], "answer": _answer(item.get("run"), known)}
+            {
+                "id": item["id"],
+                "item": item["item"] + MEANT.get(item.get("of"), ""),
+                "answer": _answer(item.get("run"), known),
+            }
             for item in items
         ]
         for name, items in lists().items()

@@ -23,7 +23,15 @@ MOST_FOLDED = 1e-4
 
 
 def of_center(
-    known, predictions, registration, intake, gallery, manifest, thresholds=(), truth=None
+    known,
+    predictions,
+    registration,
+    intake,
+    gallery,
+    manifest,
+    thresholds=(),
+    truth=None,
+    quality=None,
 ):
     """The facts of a center's page.
 
@@ -36,8 +44,10 @@ def of_center(
     manifest : file of the frozen bundle
     thresholds : files with each fold's frozen thresholds, for an external center's mean
     truth : evaluation table of a simulated study, or None
+    quality : file with what the page about the images warns of, or None
     """
     shown = galleries.read(gallery)
+    images = files.read_json(quality) if quality else {}
     people = []
     for row in known["rows"]:
         patient = row["patient"]
@@ -48,7 +58,8 @@ def of_center(
                 "scores": {
                     method: rows[patient] for method, rows in predictions.items() if patient in rows
                 },
-                "flags": flags(intake.get(patient, {}), record, known["reasons"].get(patient)),
+                "flags": flags(intake.get(patient, {}), record, known["reasons"].get(patient))
+                + images.get("warnings", {}).get(patient, []),
                 "registration": record,
                 "deciding_node": shown.get(patient, {}).get("facts", {}).get("deciding_node", {}),
             }
@@ -60,6 +71,7 @@ def of_center(
         "substituted": substituted,
         "threshold": mean_thresholds(thresholds),
         "truth": mean_dice(tables.read(truth)) if truth else None,
+        "images": {key: images[key] for key in ("patients", "flagged")} if images else None,
         **about_the_run(manifest),
     }
 
@@ -138,7 +150,11 @@ def flags(intake, registration, reason):
     if folded > MOST_FOLDED:
         found.append(f"registration: {folded:.2%} of the field is folded")
     if registration.get("substituted"):
-        found.append(f"the {registration['substituted']} phase stands in for the other")
+        why = registration.get("reason")
+        found.append(
+            f"the {registration['substituted']} phase stands in for the other"
+            + (f", since the registration failed: {why}" if why else "")
+        )
     return found
 
 

@@ -1,20 +1,23 @@
 """The pages: one for each center, one for the study. Each is a single file without requests."""
 
-import base64
-import hashlib
-from functools import cache
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
-from nodestage import files
 from nodestage.figures import style
-from nodestage.report import blocks, checklists, fields, flow, gallery, headline, patients, plots
+from nodestage.report import (
+    blocks,
+    checklists,
+    fields,
+    flow,
+    gallery,
+    headline,
+    patients,
+    pictures,
+    plots,
+)
 from nodestage.report import numbers as shown
 from nodestage.report.sources import load
-
-TEMPLATES = Path(__file__).with_name("templates")
+from nodestage.report.writing import write_page
+from nodestage.statistics import layout
 
 PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
 
@@ -23,19 +26,22 @@ REGISTRATION = (
     "be the same everywhere. Red: flagged, look at the overlays with both phases."
 )
 
-STUDY_TABLES = (
-    ("table_1.tsv", "Table I", "Patients and tumors of each center"),
-    ("table_2.tsv", "Table II", "Distances of lymph nodes to organs and vessels"),
-    ("table_3.tsv", "Table III", "Segmentation of organs and vessels"),
-    ("table_pdac.tsv", "Tumor", "Segmentation of the tumor"),
-    ("table_4.tsv", "Table IV", "Lymph nodes as instances: positive or negative"),
-    ("table_5.tsv", "Table V", "Lymph nodes: segmentation and detection"),
-    ("node_recall.tsv", "Beside Table V", "Lymph nodes found, by size and station"),
-    ("false_positives.tsv", "Beside Table V", "Where false positives lie"),
-    ("table_6.tsv", "Table VI", "Metastasis in the discovery center, cross-validated"),
-    ("table_7.tsv", "Table VII", "Metastasis in the external centers"),
+BESIDE_TABLES = (
+    ("froc_at.tsv", "Lymph nodes found within a number of false positives per patient"),
+    ("node_recall.tsv", "Lymph nodes found, by size, status and station"),
+    ("false_positives.tsv", "False positives per patient, by place"),
 )
+"""What attention claims to change; not among the paper's tables."""
 
+BESIDE_HEADS = {
+    "difference": "Attention minus this",
+    "difference_low": "95 % CI of it, low",
+    "difference_high": "95 % CI of it, high",
+    "allowed": "Allowed a patient",
+    "false_positives_per_patient": "False positives a patient",
+    "per_patient": "A patient",
+    "threshold": "Probability from",
+}
 
 NEED_TRUTH = {
     "table_3.tsv",
@@ -44,6 +50,7 @@ NEED_TRUTH = {
     "table_5.tsv",
     "node_recall.tsv",
     "false_positives.tsv",
+    "froc_at.tsv",
 }
 """Tables that compare with drawn masks."""
 
@@ -135,10 +142,12 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "show": shown,
         **_ending(facts, role, center, counts, top.sentence.striptags()),
     }
-    _write(output, "center.html", f"{center}: {facts.get('study', 'nodestage')}", facts, context)
+    write_page(
+        output, "center.html", f"{center}: {facts.get('study', 'nodestage')}", facts, context
+    )
 
 
-def study_page(statistics_folder, centers, facts, output):
+def study_page(statistics_folder, centers, facts, output, record=None, figures=None):
     """Write the report of the whole study.
 
     Parameters
@@ -147,6 +156,8 @@ def study_page(statistics_folder, centers, facts, output):
     centers : list of {center, role, statistics (folder), page (file name of its report)}
     facts : dict, as for `center_page`; per-patient records aren't needed
     output : path of the HTML file
+    record : what `pictures.write` left beside Figures 3 and 4, or None
+    figures : folder where the page's plots are written as SVG and PNG too, or None
     """
     facts = {**facts, "primary": {**PRIMARY, **(facts.get("primary") or {})}, "centers": centers}
     primary = facts["primary"]
@@ -176,32 +187,50 @@ def study_page(statistics_folder, centers, facts, output):
             }
         )
     heterogeneity = load(statistics_folder, "heterogeneity.tsv")
+    curve, curve_at = (load(statistics_folder, f"{n}.tsv") for n in ("froc", "froc_at"))
+    drawn = plots.of_study(found, home, heterogeneity, primary, curve, curve_at)
+    if figures is not None:
+        plots.write_study(figures, drawn)
     context = {
         "tops": tops,
         "notices": fields.notices(facts, "study"),
-        "plots": plots.of_study(found, home, heterogeneity, primary),
+        "plots": drawn,
+        "pictures": pictures.read(record),
         "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
         "heterogeneity_more": blocks.table(heterogeneity),
         "tables": [
             (number, title, _study_table(statistics_folder, name))
-            for name, number, title in STUDY_TABLES
+            for name, number, title in layout.TABLES
         ],
+        "beside": [
+            (title, _study_table(statistics_folder, name, BESIDE_HEADS))
+            for name, title in BESIDE_TABLES
+        ],
+        "signature": _signature(statistics_folder),
         "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
         "show": shown,
         **_ending(
             facts, "study", "", {}, " ".join(top["headline"].sentence.striptags() for top in tops)
         ),
     }
-    _write(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
+    write_page(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
 
 
-def _study_table(folder, name):
+def _study_table(folder, name, heads=None):
     rows = load(folder, name)
     if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
         rows.absent = "this study has no ground truth for it."
     # The columns of Table I are the centers, whose names stay as they are.
-    heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
-    return blocks.table(rows, heads=heads if name == "table_1.tsv" else None)
+    if name == "table_1.tsv":
+        heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
+    return blocks.table(rows, hide=layout.HIDDEN.get(name, ()), heads=heads)
+
+
+def _signature(folder):
+    rows = load(folder, "signature.tsv")
+    if not rows and Path(folder, rows.name).is_file():
+        rows.absent = "in no fold did LASSO keep a feature, or no signature was fitted."
+    return blocks.table(rows)
 
 
 def _people(facts, method):
@@ -284,35 +313,6 @@ def _ending(facts, role, center, counts, words):
         "checklists": checklists.filled(known),
         "timings": blocks.facts_table(facts["timings"]) if facts.get("timings") else None,
     }
-
-
-def _write(output, template, title, facts, context):
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = (
-        _environment()
-        .get_template(template)
-        .render(
-            title=title,
-            facts=facts,
-            css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-            js=Markup(script),
-            script_digest=digest,
-            **context,
-        )
-    )
-    files.write_text(output, text)
-
-
-@cache
-def _environment():
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 __all__ = ["center_page", "study_page"]

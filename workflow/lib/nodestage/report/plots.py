@@ -41,6 +41,28 @@ def write_center(center, role, statistics_folder, folder, primary, discovery=Non
     return write(folder, of_center(center, role, tables, there, primary))
 
 
+STUDY_FILES = {
+    "roc_ablation": "figure_5a",
+    "roc_baselines": "figure_5b",
+    "forest": "forest",
+    "froc": "froc",
+}
+"""Plots of the study that are files too, and what they are called there."""
+
+
+def write_study(folder, plots):
+    """Write the study's plots as files; one that there is nothing to draw of says so."""
+    empty = {"forest": figures.forest, "froc": figures.froc}
+    return [
+        path
+        for plot, name in STUDY_FILES.items()
+        for path in figures.save(
+            plots[plot].figure if plot in plots else empty.get(plot, figures.roc)([]),
+            Path(folder, name),
+        )
+    ]
+
+
 def _main_basis(rows, role):
     """Rows of the basis that heads the page, else of the first that there is."""
     for basis in (headline.BASES[role], "pooled", "ensemble", "fold_mean"):
@@ -145,14 +167,14 @@ def of_registration(people):
     return {"registration": Plot(figure, "registration", words)}
 
 
-def of_study(found, home, heterogeneity, primary):
-    """{name: Plot} of the study: forest over the centers, discovery's ROC curves.
+def of_study(found, home, heterogeneity, primary, froc=(), froc_at=()):
+    """{name: Plot} of the study: forest over the centers, discovery's ROC curves, FROC.
 
     Parameters
     ----------
     found : list of {center, role, statistics, performance}
     home : the entry of the discovery center, or None
-    heterogeneity : Rows of heterogeneity.tsv
+    heterogeneity, froc, froc_at : Rows of the study's tables of these names
     """
     plots = {}
     metric, method = primary["metric"], primary["method"]
@@ -175,6 +197,9 @@ def of_study(found, home, heterogeneity, primary):
         )
     if rows:
         plots["forest"] = Plot(figures.forest(rows, metric), "forest", _forest_words(rows, primary))
+    if froc:
+        curve = figures.froc([row.plain() for row in froc])
+        plots["froc"] = Plot(curve, "froc", _froc_words(froc_at))
     if home:
         curves = load(home["statistics"], "roc.tsv")
         tables = {"roc": curves, "performance": home["performance"]}
@@ -205,3 +230,13 @@ def _forest_words(rows, primary):
         for row in rows
     ]
     return f"Forest plot of {style.name('metrics', primary['metric'])}: {'; '.join(lines)}"
+
+
+def _froc_words(rows):
+    lines = [
+        f"{style.name('variants', row.text('variant'))} "
+        f"{numbers.fixed(row['recall'].number)} at {row.text('allowed')}"
+        for row in rows
+        if row["recall"].defined
+    ]
+    return "FROC, recall at false positives per patient: " + "; ".join(lines)

@@ -31,8 +31,8 @@ def show(results):
     from rich.table import Table
 
     table = Table(title="Lymph-node metastasis, 95 % intervals")
-    for column in ("center", "method", "n", "positives", "AUC", "balanced accuracy"):
-        table.add_column(column)
+    for column in ("center", "method", "n", "positives", "AUC", "balanced\naccuracy"):
+        table.add_column(column, no_wrap=column in ("center", "method"))
     for row in rows(results):
         keys = ("center", "method", "n", "positives", *METRICS)
         table.add_row(*(str(row.get(key, "")) for key in keys))

@@ -23,7 +23,7 @@ class Paired(NamedTuple):
 
 
 def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters=None, level=0.95):
-    """Percentile interval of one metric.
+    """Percentile interval of one metric (Efron and Tibshirani 1993, chapter 13).
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
     metric : sensitivity, specificity, accuracy, balanced_accuracy, ppv, npv, auc or brier
     n : number of resamples
     strata : fold of each patient; with it, the interval of the mean of the folds' values,
-        resampled within fold and class
+        resampled within fold and class. There, one patient fewer is drawn than the class has in
+        the fold: m draws from m patients vary by (m - 1) / m too little, which matters where a
+        fold has two or seven positives (Rao and Wu 1988)
     clusters : patient of each instance; with it, whole patients are resampled instead
     level : of the interval
 
@@ -80,11 +82,10 @@ def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None)
     classes = [split(y[part], metric) for part in parts]
     sizes = tuple((int(positive.sum()), int(negative.sum())) for positive, negative in classes)
     total = 0.0
-    for part, (positive, negative), copies in zip(
-        parts, classes, _draw(n, seed, sizes), strict=True
-    ):
+    drawn = _draw(n, seed, sizes, fewer=int(strata is not None))
+    for part, (positive, negative), copies, size in zip(parts, classes, drawn, sizes, strict=True):
         inside = values[:, part]
-        total = total + weighted(metric, inside[:, positive], inside[:, negative], *copies)
+        total = total + weighted(metric, inside[:, positive], inside[:, negative], *copies, size)
     return total / len(parts)
 
 
@@ -104,10 +105,11 @@ def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
     """
     values = distributions(y, [a, b], metric, n, seed, strata)
     difference = estimate(y, a, metric, strata) - estimate(y, b, metric, strata)
-    return _paired(difference, values[0] - values[1], level)
+    return paired_from(difference, values[0] - values[1], level)
 
 
-def _paired(difference, gaps, level=0.95):
+def paired_from(difference, gaps, level=0.95):
+    """`Paired` of a difference and its bootstrap distribution (n,); see `paired_bootstrap`."""
     gaps = gaps[~np.isnan(gaps)]
     low, high = interval(gaps, level)
     # Rounding must not decide on which side an exact 0 lies.
@@ -128,10 +130,11 @@ def wilcoxon_on_bootstrap(y, a, b, metric="balanced_accuracy", n=1000, seed=0):
     p, two-sided; 1 when all pairs are equal
     """
     values = distributions(y, [a, b], metric, n, seed)
-    return _wilcoxon(values[0] - values[1])
+    return wilcoxon_from(values[0] - values[1])
 
 
-def _wilcoxon(gaps):
+def wilcoxon_from(gaps):
+    """p of `wilcoxon_on_bootstrap` from the differences of the bootstrap values (n,)."""
     from scipy.stats import wilcoxon
 
     gaps = np.where(np.abs(gaps) < 1e-12, 0, gaps)[~np.isnan(gaps)]
@@ -141,28 +144,31 @@ def _wilcoxon(gaps):
 
 
 @lru_cache(maxsize=4)
-def _draw(n, seed, sizes):
+def _draw(n, seed, sizes, fewer=0):
     """Copies of positives and negatives of each stratum: the same for whatever is compared.
+
+    `fewer` patients than there are make a resample, at least one.
 
     Kept, since ten methods with eight metrics ask for the same resamples.
     """
     random = np.random.default_rng(seed)
-    drawn = [tuple(_copies(random, n, size) for size in pair) for pair in sizes]
+    drawn = [tuple(copies_of(random, n, size, fewer) for size in pair) for pair in sizes]
     for pair in drawn:
         for copies in pair:
             copies.flags.writeable = False
     return drawn
 
 
-def _copies(random, n, size):
+def copies_of(random, n, size, fewer=0):
     """How often each of `size` patients is drawn in each of `n` resamples: float32 (n, size)."""
     if not size:
         return np.zeros((n, 0), np.float32)
-    drawn = random.integers(0, size, (n, size)) + (np.arange(n) * size)[:, None]
+    draws = max(size - fewer, 1)
+    drawn = random.integers(0, size, (n, draws)) + (np.arange(n) * size)[:, None]
     return np.bincount(drawn.ravel(), minlength=n * size).reshape(n, size).astype(np.float32)
 
 
 def _cluster_copies(clusters, n, seed):
     """The same where whole patients are drawn: float32 (n, instances)."""
     _, member = np.unique(np.asarray(clusters), return_inverse=True)
-    return _copies(np.random.default_rng(seed), n, int(member.max()) + 1)[:, member]
+    return copies_of(np.random.default_rng(seed), n, int(member.max()) + 1)[:, member]

@@ -44,7 +44,7 @@ def why_no_slope(y, probability):
 
 
 def calibration_curve(y, probability, bins=10, least=5):
-    """Observed share of positives in groups of rising probability.
+    """Observed share of positives in groups of rising probability (Van Calster and others 2016).
 
     Groups hold about equally many patients, at least `least`; equal probabilities stay together.
 

@@ -6,6 +6,9 @@ import numpy as np
 
 from nodestage.statistics.undefined import UndefinedError
 
+# Below this a variance is 0 but for rounding, as where every resample gives the same value.
+NONE = 1e-12
+
 
 def random_effects(estimates, variances, level=0.95):
     """Random-effects mean of several centers and the interval for a new one.
@@ -32,7 +35,7 @@ def random_effects(estimates, variances, level=0.95):
         raise UndefinedError(f"heterogeneity needs two centers, got {k}")
     if np.any(value <= 0) or np.any(value >= 1):
         raise UndefinedError("a center's value is 0 or 1, where the logit has no end")
-    if np.any(variance <= 0):
+    if np.any(variance < NONE):
         raise UndefinedError("a center's variance is 0")
     logit = np.log(value / (1 - value))
     # statsmodels keeps a negative tau2, whose weights have no root; cut at 0 it is fixed effects.

@@ -95,13 +95,13 @@ def _row(a, b, metric, n, seed):
         return row | {"note": reason}
     gaps = values[0] - values[1]
     difference = rates.estimate(y, x, metric) - rates.estimate(y, z, metric)
-    found = bootstrap._paired(difference, gaps)
+    found = bootstrap.paired_from(difference, gaps)
     row |= {
         "difference": found.difference,
         "low": found.low,
         "high": found.high,
         "p_bootstrap": found.p_value,
-        "p_wilcoxon_bootstrap": bootstrap._wilcoxon(gaps),
+        "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
         "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
         if len(gaps) > 1
         else None,

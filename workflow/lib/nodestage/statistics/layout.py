@@ -2,6 +2,55 @@
 
 import html as _html
 import math
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from nodestage import files
+from nodestage.statistics.study import METRICS, NUMBERS
+
+TABLES = (
+    ("table_1.tsv", "Table I", "Patients and tumors of each center"),
+    ("table_2.tsv", "Table II", "Distances of lymph nodes to organs and vessels"),
+    ("table_3.tsv", "Table III", "Segmentation of organs and vessels"),
+    ("table_pdac.tsv", "Tumor", "Segmentation of the tumor"),
+    ("table_4.tsv", "Table IV", "Lymph nodes as instances: positive or negative"),
+    ("table_5.tsv", "Table V", "Lymph nodes: segmentation and detection"),
+    ("table_6.tsv", "Table VI", "Metastasis in the discovery center, cross-validated"),
+    ("table_7.tsv", "Table VII", "Metastasis in the external centers"),
+)
+HIDDEN = {"table_6.tsv": NUMBERS, "table_7.tsv": NUMBERS}
+"""Columns for machines, which the formatted text beside them repeats."""
+
+PRINTED = {
+    "table_5.tsv": (
+        "stage",
+        "class",
+        "variant",
+        "basis",
+        "dice",
+        "recall",
+        "precision",
+        "f",
+        "instance_recall",
+        "instance_precision",
+        "n",
+        "p_dice",
+        "p_f",
+        "note",
+    )
+}
+"""Where a printed table has fewer columns than the file."""
+
+FOOT = {
+    name: (
+        "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]. * p < 0.05, "
+        "NS not significant, ref the method compared with. Wilcoxon on bootstrap values is the "
+        "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap."
+    )
+    for name in ("table_6.tsv", "table_7.tsv")
+}
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -18,6 +67,84 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
+
+
+def write(folder, found):
+    """Write Tables I to VII of `found` beside their TSV, as `.html` and `.tex`.
+
+    Parameters
+    ----------
+    folder : of the study's tables
+    found : {file name: rows}
+    """
+    for name, number, title in TABLES:
+        if name not in found:
+            continue
+        rows, notes = _footnotes([_named(row, name) for row in found[name]])
+        present = dict.fromkeys(k for row in rows for k in row)
+        wanted = PRINTED.get(name, present)
+        hidden = (*HIDDEN.get(name, ()), *(() if notes else ("note",)))
+        columns = [c for c in wanted if c in present and c not in hidden]
+        # Centers keep their names; other columns are words.
+        heads = {c: c for c in columns} if name == "table_1.tsv" else _metrics()
+        how = {"columns": columns, "heads": heads}
+        caption = f"{number}. {title}."
+        foot = " ".join(filter(None, [FOOT.get(name, ""), *notes]))
+        parts = {
+            ".html": page(html(rows, caption, **how), caption, foot),
+            ".tex": latex(rows, caption, foot=foot, **how),
+        }
+        for ending, text in parts.items():
+            files.write_text(Path(folder, name).with_suffix(ending), text)
+
+
+def _footnotes(rows):
+    """(rows whose `note` is letters, what the letters say)."""
+    letters, found = {}, []
+    for row in rows:
+        parts = filter(None, str(row.get("note") or "").split("; "))
+        mine = {letters.setdefault(part, _letter(len(letters))) for part in parts}
+        found.append(row | {"note": ", ".join(sorted(mine, key=lambda x: (len(x), x)))})
+    return found, [f"{letter}: {text.rstrip('.')}." for text, letter in letters.items()]
+
+
+def _letter(number):
+    """a to z, then aa, ab and so on."""
+    before, last = divmod(number, 26)
+    return ("" if not before else _letter(before - 1)) + chr(ord("a") + last)
+
+
+def page(table, title, foot=""):
+    """An HTML page around one table; it needs nothing from elsewhere."""
+    foot = f"<p>{_html.escape(foot)}</p>\n" if foot else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f"<title>{_html.escape(title)}</title>\n<style>{STYLE}</style>\n{table}{foot}</html>\n"
+    )
+
+
+STYLE = (
+    "body{font:15px/1.4 sans-serif;margin:1.5rem}caption{text-align:left;font-weight:600}"
+    "table{border-collapse:collapse}th,td{padding:.2rem .6rem;text-align:left}"
+    "thead{border-block:1px solid}tbody{border-bottom:1px solid}"
+)
+
+
+@cache
+def _words():
+    place = Path(__file__).parents[1] / "figures" / "words.yaml"
+    return yaml.safe_load(place.read_text(encoding="utf-8"))
+
+
+def _metrics():
+    return {metric: _words()["metrics"][metric] for metric in METRICS}
+
+
+def _named(row, name):
+    """The row with the words for methods; a user's own method keeps its name."""
+    if name not in HIDDEN:
+        return row
+    return row | {"method": _words()["methods"].get(row["method"], row["method"])}
 
 
 def cell(value, digits=3):
@@ -59,8 +186,11 @@ def html(rows, caption, columns=None, heads=None, digits=3):
     )
 
 
-def latex(rows, caption, columns=None, heads=None, digits=3):
-    """A `table` environment with booktabs rules; parameters as `html`."""
+def latex(rows, caption, columns=None, heads=None, digits=3, foot=""):
+    """A `table*` environment with booktabs rules and text under it; parameters as `html`.
+
+    Needs the packages booktabs and graphicx, which shrinks what is wider than the page.
+    """
     if not rows:
         return f"% {_escape(caption)}: this study has no ground truth for this table.\n"
     columns = list(columns or rows[0])
@@ -68,11 +198,13 @@ def latex(rows, caption, columns=None, heads=None, digits=3):
     lines += [" & ".join(_escape(cell(row.get(c), digits)) for c in columns) for row in rows]
     head, *body = (line + r" \\" for line in lines)
     inside = "\n".join([head, r"\midrule", *body])
+    under = f"\\par\\footnotesize {_escape(foot)}\n" if foot else ""
     return (
-        "\\begin{table}\n\\centering\n"
+        "\\begin{table*}\n\\centering\n"
         f"\\caption{{{_escape(caption)}}}\n"
+        "\\resizebox{\\ifdim\\width>\\textwidth\\textwidth\\else\\width\\fi}{!}{%\n"
         f"\\begin{{tabular}}{{l{'c' * (len(columns) - 1)}}}\n\\toprule\n"
-        f"{inside}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}\n"
+        f"{inside}\n\\bottomrule\n\\end{{tabular}}}}\n{under}\\end{{table*}}\n"
     )
 
 

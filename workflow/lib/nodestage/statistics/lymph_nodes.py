@@ -1,4 +1,4 @@
-"""Tables IV and V and what stands beside them, from the evaluation rows of the test patients.
+"""Tables IV and V, from the evaluation rows of the test patients.
 
 Rows come as `metrics.evaluate_lymph_nodes` and `identification.on_ground_truth` give them, with
 `fold`, `patient` and `variant` in front; as Python values or as the text of a table.
@@ -30,6 +30,10 @@ TABLE_5_COLUMNS = (
     "variant",
     "basis",
     *metrics.MEASURES,
+    "dice_low",
+    "dice_high",
+    "f_low",
+    "f_high",
     "n",
     "both_empty",
     *(f"n_{measure}" for measure in metrics.MEASURES),
@@ -110,8 +114,9 @@ def table_5(rows, reference="attention", n=1000, seed=0):
     """Segmentation before and after identification (Table V).
 
     `fold_mean` is the mean over folds of the patients' mean rates (the paper's), `patient_mean`
-    that over all patients, `pooled` the rate of summed counts. p is one signed-rank test on the
-    shared patients' pairs against `reference`; `share` that of 1,000 resamples with p < 0.05.
+    that over all patients, `pooled` the rate of summed counts. Intervals of Dice and F resample
+    whole patients, within their folds for `fold_mean`. p is one signed-rank test on the shared
+    patients' pairs against `reference`; `share` that of 1,000 resamples with p < 0.05.
 
     Parameters
     ----------
@@ -140,38 +145,47 @@ def table_5(rows, reference="attention", n=1000, seed=0):
                 for fold in _unique(part, "fold")
             ]
             means = {m: _mean([fold[m] for fold in folds]) for m in metrics.MEASURES}
+            bases = {
+                "fold_mean": by_patient | means | tests,
+                "patient_mean": by_patient,
+                "pooled": metrics.pooled(part),
+            }
             found += [
-                _row(about | {"basis": "fold_mean"} | by_patient | means | tests),
-                _row(about | {"basis": "patient_mean"} | by_patient),
-                _row(about | {"basis": "pooled"} | metrics.pooled(part)),
+                _row(about | {"basis": basis} | values | _intervals(part, basis, n, seed))
+                for basis, values in bases.items()
             ]
     return found
 
 
-def beside(nodes, candidates, patients):
-    """What the method claims to change: recall by size and station, false positives by place.
-
-    Parameters
-    ----------
-    nodes, candidates : rows of `metrics.evaluate_lymph_nodes` with fold, patient, variant
-    patients : {variant: number of evaluated patients}
-
-    Returns
-    -------
-    {"node_recall.tsv": rows, "false_positives.tsv": rows, "froc.tsv": rows}
-    """
-    recall, places, curves = [], [], []
-    for variant, n in patients.items():
-        mine = [row for row in nodes if row["variant"] == variant]
-        proposed = [row for row in candidates if row["variant"] == variant]
-        for by in ("short_axis", "class", "station"):
-            recall += [{"variant": variant, "by": by, **row} for row in metrics.recall_by(mine, by)]
-        places += [
-            {"variant": variant, **row, "patients": n}
-            for row in metrics.false_positives_by_place(proposed, n)
-        ]
-        curves += [{"variant": variant, **point} for point in metrics.froc(proposed, len(mine), n)]
-    return {"node_recall.tsv": recall, "false_positives.tsv": places, "froc.tsv": curves}
+def _intervals(part, basis, n, seed):
+    """Percentile ends of Dice and F over resamples of whole patients."""
+    fold = np.array([row["fold"] if basis == "fold_mean" else "" for row in part])
+    random = np.random.default_rng(seed)
+    fewer = int(basis == "fold_mean")  # as in `bootstrap_ci`
+    drawn = {"dice": [], "f": []}
+    for name in np.unique(fold):
+        rows = [row for row, inside in zip(part, fold == name, strict=True) if inside]
+        copies = bootstrap.copies_of(random, n, len(rows), fewer).astype(float)
+        for measure, prefix in (("dice", "voxel_"), ("f", "")):
+            if basis == "pooled":
+                tp, fp, fn = (
+                    copies @ [row[f"{prefix}{count}"] for row in rows]
+                    for count in ("tp", "fp", "fn")
+                )
+                above, below = 2 * tp, 2 * tp + fp + fn
+            else:
+                known = np.array([row[measure] is not None for row in rows], float)
+                above = copies @ [row[measure] or 0.0 for row in rows]
+                below = copies @ known
+            with np.errstate(invalid="ignore"):
+                drawn[measure].append(above / below)
+    found = {}
+    for measure, folds in drawn.items():
+        # A fold that no patient of a resample defines is left out, as in the estimate.
+        folds = np.ma.masked_invalid(folds)
+        ends, _ = answer(bootstrap.interval, folds.mean(0).filled(np.nan))
+        found |= dict(zip((f"{measure}_low", f"{measure}_high"), ends or (None, None), strict=True))
+    return found
 
 
 def _tests(ours, theirs, n, seed):

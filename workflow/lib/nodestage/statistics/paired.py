@@ -120,11 +120,11 @@ def signed_rank_share(a, b, n=1000, seed=0):
 
 
 def smallest_difference(standard_error, power=0.8, alpha=0.05):
-    """The smallest true difference that a two-sided test finds with this power.
+    """The smallest true difference that a two-sided test finds with this power (Bloom 1995).
 
     (z of 1 - alpha/2 + z of power) times the standard error of the difference; the answer to
     "could this n have shown it?", not to "is there one?".
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    return float((norm.ppf(1 - alpha / 2) + norm.ppf(power)) * standard_error)
+    return float((ndtri(1 - alpha / 2) + ndtri(power)) * standard_error)

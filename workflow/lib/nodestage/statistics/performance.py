@@ -67,6 +67,7 @@ def _row(scored, basis, metric, n, seed):
         return row | {"note": "no calibrated probability"}
     if basis == "fold_mean":
         _fold_mean(row, notes, y, values, scored.fold[keep], metric, n, seed)
+        _everybody(row, scored, keep, metric, scored.fold)
     else:
         _pooled(row, notes, y, values, metric, n, seed)
         _everybody(row, scored, keep, metric)
@@ -134,13 +135,14 @@ def _delong(row, notes, y, values, strata):
         row["low_delong"], row["high_delong"] = ends
 
 
-def _everybody(row, scored, keep, metric):
+def _everybody(row, scored, keep, metric, fold=None):
     """The same metric over all labelled patients, the unscored ones called somehow.
 
     `worst_case` gets them all wrong; `all_patients` takes them as negative, as a clinic without
-    the model's answer would act (in the AUC: as the lowest scores).
+    the model's answer would act (in the AUC: as the lowest scores). With folds it is the mean of
+    theirs, if each patient's fold is known.
     """
-    if keep.all() or metric == "brier":
+    if keep.all() or metric == "brier" or (fold is not None and (fold == "").any()):
         return
     y, values = scored.y, scored.of(metric)
     if metric == "auc":
@@ -150,6 +152,6 @@ def _everybody(row, scored, keep, metric):
         wrong, negative = 1.0 - y, np.zeros(len(y))
     for column, filler in (("worst_case", wrong), ("all_patients", negative)):
         try:
-            row[column] = rates.estimate(y, np.where(keep, values, filler), metric)
+            row[column] = rates.estimate(y, np.where(keep, values, filler), metric, fold)
         except UndefinedError:
             row[column] = None  # the estimate's own note already says which class is absent

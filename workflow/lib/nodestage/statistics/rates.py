@@ -52,7 +52,7 @@ def estimate(y, values, metric, strata=None):
     return float(value)
 
 
-def weighted(metric, positive, negative, copies_positive, copies_negative):
+def weighted(metric, positive, negative, copies_positive, copies_negative, sizes=None):
     """A metric under many sets of weights, for many methods at once.
 
     Parameters
@@ -60,6 +60,7 @@ def weighted(metric, positive, negative, copies_positive, copies_negative):
     positive, negative : values (methods, positives) and (methods, negatives)
     copies_positive, copies_negative : (resamples, positives) and (resamples, negatives),
         how often each patient stands in each resample
+    sizes : (positives, negatives) that a resample stands for, where fewer are drawn than there are
 
     Returns
     -------
@@ -68,20 +69,35 @@ def weighted(metric, positive, negative, copies_positive, copies_negative):
     n_positive = copies_positive.sum(1, dtype=np.float64)
     n_negative = copies_negative.sum(1, dtype=np.float64)
     if metric == "auc":
+        copies = [
+            np.ascontiguousarray(part.T, np.float32) for part in (copies_positive, copies_negative)
+        ]
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.stack(
                 [
-                    _concordance(p, q, copies_positive, copies_negative) / (n_positive * n_negative)
+                    _concordance(p, q, *copies) / (n_positive * n_negative)
                     for p, q in zip(positive, negative, strict=True)
                 ]
             )
     if metric == "brier":
-        wrong = (1 - positive) ** 2 @ copies_positive.T.astype(float)
-        wrong = wrong + negative**2 @ copies_negative.T.astype(float)
-        return wrong / (n_positive + n_negative)
-    # Sums of zeros and ones below 2^24 are exact in float32.
-    tp = (positive.astype(np.float32) @ copies_positive.T).astype(float)
-    fp = (negative.astype(np.float32) @ copies_negative.T).astype(float)
+        wrong = [(1 - positive) ** 2 @ copies_positive.T.astype(float)]
+        wrong += [negative**2 @ copies_negative.T.astype(float)]
+    else:
+        # Sums of zeros and ones below 2^24 are exact in float32.
+        tp = (positive.astype(np.float32) @ copies_positive.T).astype(float)
+        fp = (negative.astype(np.float32) @ copies_negative.T).astype(float)
+    if sizes is not None:  # so that the classes keep their shares
+        scale = [
+            size / np.maximum(drawn, 1)
+            for size, drawn in zip(sizes, (n_positive, n_negative), strict=True)
+        ]
+        n_positive, n_negative = n_positive * scale[0], n_negative * scale[1]
+        if metric == "brier":
+            wrong = [part * by for part, by in zip(wrong, scale, strict=True)]
+        else:
+            tp, fp = tp * scale[0], fp * scale[1]
+    if metric == "brier":
+        return sum(wrong) / (n_positive + n_negative)
     tn = n_negative - fp
     with np.errstate(invalid="ignore", divide="ignore"):
         if metric == "sensitivity":
@@ -100,22 +116,30 @@ def weighted(metric, positive, negative, copies_positive, copies_negative):
 def _concordance(positive, negative, copies_positive, copies_negative):
     """Weighted number of pairs in which the positive scores higher, ties as halves: (resamples,).
 
-    Sums of halves, exact in float32 while there are fewer than 2^22 of them.
+    For each positive, the copies of the negatives below it are a running sum over the negatives
+    in the order of their scores: O(patients) a resample, after one sort.
+
+    Parameters
+    ----------
+    positive, negative : scores (positives,) and (negatives,)
+    copies_positive, copies_negative : float32 (positives, resamples) and (negatives, resamples)
     """
+    order = np.argsort(negative, kind="stable")
+    below = np.zeros((len(negative) + 1, copies_negative.shape[1]), np.float32)
+    for place, copies in enumerate(copies_negative[order]):  # three times as fast as np.cumsum
+        np.add(below[place], copies, out=below[place + 1])
+    lower = np.searchsorted(negative[order], positive, side="left")
+    upper = np.searchsorted(negative[order], positive, side="right")
+    passed = below[lower]
+    if np.any(lower != upper):
+        passed = (passed + below[upper]) / 2
+    # Halves below 2^22 are exact in float32.
     exact = np.float32 if len(positive) * len(negative) < 2**22 else np.float64
-    copies_positive = copies_positive.astype(exact, copy=False)
-    total = np.zeros(len(copies_positive))
-    step = max(1, 2**24 // max(len(positive), len(copies_positive), 1))  # bounds the memory
-    for start in range(0, len(negative), step):
-        part = negative[start : start + step]
-        higher = np.sign(positive[:, None] - part[None, :]).astype(exact) * 0.5 + 0.5
-        sums = copies_positive @ higher
-        total += np.einsum("ij,ij->i", sums, copies_negative[:, start : start + step], dtype=float)
-    return total
+    return np.einsum("ij,ij->j", passed, copies_positive, dtype=exact).astype(float)
 
 
 def exact_interval(successes, n, level=0.95):
-    """Clopper-Pearson interval of a share, from quantiles of the beta distribution.
+    """Clopper and Pearson's (1934) interval of a share, from quantiles of the beta distribution.
 
     It stays honest where the bootstrap collapses to a point, as with 7 right of 7.
     """
@@ -158,11 +182,11 @@ def checked(y, values, metric):
     y, values = np.asarray(y), np.asarray(values, float)
     if y.shape != values.shape or y.ndim != 1:
         raise ValueError(f"wanted one value a label, got {values.shape} and {y.shape}")
-    if not np.isin(y, (0, 1)).all():
+    if not ((y == 0) | (y == 1)).all():
         raise ValueError("labels must be 0 or 1")
     if not np.isfinite(values).all():
         raise ValueError("values must be finite; patients without one are left out before")
-    if takes(metric) == "call" and not np.isin(values, (0, 1)).all():
+    if takes(metric) == "call" and not ((values == 0) | (values == 1)).all():
         raise ValueError(f"{metric} is computed from calls of 0 or 1, got other values")
     return y.astype(bool), values
 

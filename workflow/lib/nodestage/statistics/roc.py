@@ -59,13 +59,13 @@ def auc_ci(y, score, level=0.95, strata=None):
     (low, high). Under perfect separation DeLong's variance is 0 and both ends are 1: take the
     bootstrap's or a larger cohort's word then.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     y, score = checked(y, score, "auc")
     parts = [np.arange(len(y))] if strata is None else groups(strata)
     center = np.mean([auc(y[i], score[i]) for i in parts])
     error = np.sqrt(sum(auc_variance(y[i], score[i]) for i in parts)) / len(parts)
-    reach = norm.ppf(0.5 + level / 2) * error
+    reach = ndtri(0.5 + level / 2) * error
     return float(max(center - reach, 0.0)), float(min(center + reach, 1.0))
 
 
@@ -86,7 +86,7 @@ def delong_test(y, a, b, strata=None):
     Raises UndefinedError when a class (of a fold) has fewer than two patients, or when the
     difference is not 0 and its variance is.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     y, a = checked(y, a, "auc")
     _, b = checked(y, b, "auc")
@@ -109,7 +109,7 @@ def delong_test(y, a, b, strata=None):
             )
         return DeLong(auc_a, auc_b, 0.0, 1.0)
     z = float(difference / error)
-    return DeLong(auc_a, auc_b, z, float(2 * norm.sf(abs(z))))
+    return DeLong(auc_a, auc_b, z, float(2 * ndtr(-abs(z))))
 
 
 def roc_curve(y, score):
@@ -157,17 +157,20 @@ def vertical_average(curves, points=101):
 def _components(y, score):
     """Share of the other class that each patient is on the right side of (structural components).
 
-    Returns arrays (positives,) and (negatives,); O(n log n).
+    Returns arrays (positives,) and (negatives,); O(n log n). A patient's place among the sorted
+    other class, ties in their middle, is the midrank in everybody less that in the own class.
     """
-    from scipy.stats import rankdata
-
     y, score = checked(y, score, "auc")
     _both_classes(y)
     x, z = score[y], score[~y]
-    ranks = rankdata(np.concatenate([x, z]))
-    positive = (ranks[: len(x)] - rankdata(x)) / len(z)
-    negative = 1 - (ranks[len(x) :] - rankdata(z)) / len(x)
-    return positive, negative
+    return _below(x, z) / len(z), 1 - _below(z, x) / len(x)
+
+
+def _below(values, others):
+    """How many of the others lie below each value, equal ones as halves."""
+    others = np.sort(others)
+    left = np.searchsorted(others, values, side="left")
+    return (left + np.searchsorted(others, values, side="right")) / 2
 
 
 def _variance(positive, negative):

@@ -3,11 +3,14 @@
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import centers, lymph_nodes
+from nodestage.statistics import centers, detection, lymph_nodes
 from nodestage.statistics.undefined import answer
 
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
+
+ABOUT = ("organ", "structure", "network", "phases", "slices", "spacing_z_mm")
+"""What a row of masks against the truth may be about; its other columns belong to a patient."""
 
 HETEROGENEITY_COLUMNS = (
     "method",
@@ -24,6 +27,14 @@ HETEROGENEITY_COLUMNS = (
     "p_q",
     "note",
 )
+NUMBERS = (
+    *(f"{metric}_{part}" for metric in METRICS for part in ("estimate", "sd", "low", "high")),
+    "p_wilcoxon_bootstrap",
+    "p_holm",
+    "p_delong",
+)
+"""Columns of Tables VI and VII with every digit, beside the formatted text."""
+
 _ROW_BLOCK = (
     "method",
     *METRICS,
@@ -32,6 +43,7 @@ _ROW_BLOCK = (
     "wilcoxon_bootstrap",
     "holm",
     "note",
+    *NUMBERS,
 )
 TABLE_6_COLUMNS = ("basis", *_ROW_BLOCK)
 TABLE_7_COLUMNS = ("center", *_ROW_BLOCK)
@@ -39,15 +51,23 @@ TABLE_7_COLUMNS = ("center", *_ROW_BLOCK)
 COLUMNS = {
     "heterogeneity.tsv": HETEROGENEITY_COLUMNS,
     "table_2.tsv": ("structure", "d_min", "d_max", "source", "n"),
-    "table_3.tsv": ("structure",),
+    "table_3.tsv": (
+        "organ",
+        *(f"{measure}{end}" for measure in MEASURES for end in ("", "_sd")),
+        "n",
+        "n_dice",
+        "n_surface",
+    ),
     "table_4.tsv": lymph_nodes.TABLE_4_COLUMNS,
     "table_5.tsv": lymph_nodes.TABLE_5_COLUMNS,
     "table_6.tsv": TABLE_6_COLUMNS,
     "table_7.tsv": TABLE_7_COLUMNS,
     "table_pdac.tsv": ("measure", "n", "median", "low_quartile", "high_quartile", "note"),
-    "node_recall.tsv": ("variant", "by", "group", "n", "found", "recall"),
-    "false_positives.tsv": ("variant", "place", "n", "per_patient", "patients"),
-    "froc.tsv": ("variant", "threshold", "false_positives_per_patient", "recall"),
+    "node_recall.tsv": detection.RECALL_COLUMNS,
+    "false_positives.tsv": detection.PLACE_COLUMNS,
+    "froc.tsv": detection.FROC_COLUMNS,
+    "froc_at.tsv": detection.FROC_AT_COLUMNS,
+    "signature.tsv": ("method", "feature", "folds_chosen", "folds", "mean_coefficient"),
 }
 
 
@@ -59,7 +79,8 @@ def study_tables(center_results, evaluation, settings, seed=0):
     center_results : {center: {role, performance, comparisons, table_1}}, rows of the center's
         tables, in the order of the tables
     evaluation : dict of rows, each optional: `organs`, `tumor` (per patient),
-        `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together);
+        `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together),
+        `signature` (per feature, as `baselines.signature.stability` counts them);
         and `ranges`: {"Table II": {structure: (d_min, d_max)}, "fold 0": {structure: (d_min,
         d_max, voxels)}, ...}
     settings : dict with `bootstraps` and `primary`
@@ -80,12 +101,13 @@ def study_tables(center_results, evaluation, settings, seed=0):
         "table_pdac.tsv": medians(evaluation.get("tumor") or []),
         "table_6.tsv": table_6(discovery) if discovery else [],
         "table_7.tsv": table_7(external),
+        "signature.tsv": evaluation.get("signature") or [],
     }
     return found | lymph_node_tables(evaluation, n, seed)
 
 
 def lymph_node_tables(evaluation, n=1000, seed=0):
-    """Tables IV and V, recall by size and station, false positives by place, FROC.
+    """Tables IV and V; recall by size and station, false positives by place, FROC.
 
     Parameters
     ----------
@@ -98,10 +120,12 @@ def lymph_node_tables(evaluation, n=1000, seed=0):
     return {
         "table_4.tsv": lymph_nodes.table_4(evaluation.get("identification") or [], n, seed),
         "table_5.tsv": lymph_nodes.table_5(classes, n=n, seed=seed),
-        **lymph_nodes.beside(
+        **detection.detection_tables(
             evaluation.get("nodes") or [],
             evaluation.get("candidates") or [],
-            {variant: len(codes) for variant, codes in patients.items()},
+            patients,
+            n=n,
+            seed=seed,
         ),
     }
 
@@ -170,21 +194,24 @@ def table_2(ranges):
 
 
 def means(rows):
-    """Table III: mean and SD of each measure, by whatever columns name a group.
+    """Table III: mean and SD of each measure over patients, one line a group (`ABOUT`).
 
-    A patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`.
+    Lines of one organ stand together (the teacher's on one phase, the student's on both). A
+    patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`.
     """
     found = []
     for about, part in _grouped(rows):
-        line = about | {"n": len(part)}
+        line = dict(about)
         for measure in MEASURES:
             values = _known(part, measure)
             line[measure] = float(values.mean()) if len(values) else None
             line[f"{measure}_sd"] = float(values.std(ddof=1)) if len(values) > 1 else None
+        line["n"] = len(part)
         line["n_dice"] = len(_known(part, "dice"))
         line["n_surface"] = len(_known(part, "asd_mm"))
         found.append(line)
-    return found
+    names = [line.get("organ", line.get("structure")) for line in found]
+    return [found[i] for i in sorted(range(len(found)), key=lambda i: names.index(names[i]))]
 
 
 def medians(rows):
@@ -228,16 +255,19 @@ def table_7(external):
 
 
 def _block(result, basis):
-    """One line a method: `estimate ± SD [low-high]` of five metrics and two marks.
+    """One line a method: `estimate ± SD [low-high]` of five metrics, two marks, then `NUMBERS`.
 
     `wilcoxon_bootstrap` is the paper's own mark (balanced accuracy), `holm` that of the paired
-    bootstrap after Holm's adjustment: * for p < 0.05, NS, ref, or undefined.
+    bootstrap after Holm's adjustment: * for p < 0.05, NS, ref, or undefined. `p_delong` is by
+    fold where there are folds.
     """
-    marks = {}
+    marks, p_delong = {}, {}
     for row in result["comparisons"]:
         if row["metric"] == "balanced_accuracy" and "outside" not in row["note"]:
             marks[row["reference"]] = (row["p_wilcoxon_bootstrap"], row["p_holm"])
             marks[row["method"]] = "ref"
+        if row["metric"] == "auc":
+            p_delong[row["reference"]] = row[row["holm_test"]]
     lines = {}
     for row in result["performance"]:
         if row["basis"] == basis and row["metric"] in METRICS:
@@ -247,9 +277,15 @@ def _block(result, basis):
         main = cells["balanced_accuracy"]
         mark = marks.get(method)
         wilcoxon, holm = ("ref", "ref") if mark == "ref" else map(_mark, mark or (None, None))
-        notes = dict.fromkeys(
-            f"{metric}: {cell['note']}" for metric, cell in cells.items() if cell["note"]
-        )
+        p_values = (None, None) if mark in (None, "ref") else mark
+        about = {}  # each reason once, with the metrics that it is about
+        for metric, cell in cells.items():
+            for part in filter(None, cell["note"].split("; ")):
+                about.setdefault(part, []).append(metric.replace("_", " "))
+        notes = [
+            part if len(some) == len(cells) else f"{', '.join(some)}: {part}"
+            for part, some in about.items()
+        ]
         found.append(
             {"method": method}
             | {metric: estimate_words(cell) for metric, cell in cells.items()}
@@ -259,6 +295,16 @@ def _block(result, basis):
                 "wilcoxon_bootstrap": wilcoxon,
                 "holm": holm,
                 "note": "; ".join(notes),
+            }
+            | {
+                f"{metric}_{part}": _value(cell[part])
+                for metric, cell in cells.items()
+                for part in ("estimate", "sd", "low", "high")
+            }
+            | {
+                "p_wilcoxon_bootstrap": _value(p_values[0]),
+                "p_holm": _value(p_values[1]),
+                "p_delong": _value(p_delong.get(method)),
             }
         )
     return found
@@ -275,6 +321,11 @@ def estimate_words(row):
     return words if np.isnan(low) else f"{words} [{low:.3f}-{high:.3f}]"
 
 
+def _value(text):
+    value = tables.number(text)
+    return None if np.isnan(value) else float(value)
+
+
 def _mark(p):
     p = tables.number(p)
     if np.isnan(p):
@@ -283,11 +334,10 @@ def _mark(p):
 
 
 def _grouped(rows):
-    """(names, rows) of each group; every column that is no measure names a group."""
-    own = {"patient", "note", *MEASURES}
+    """(names, rows) of each group, in the order in which groups first appear."""
     groups = {}
     for row in rows:
-        about = {key: value for key, value in row.items() if key not in own}
+        about = {key: row[key] for key in ABOUT if key in row}
         groups.setdefault(tuple(about.items()), (about, []))[1].append(row)
     return list(groups.values())
 

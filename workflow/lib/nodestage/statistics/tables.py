@@ -8,6 +8,7 @@ from nodestage.statistics import (
     cohort,
     comparisons,
     curves,
+    layout,
     performance,
     subgroups,
 )
@@ -71,7 +72,8 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
 
 
 def write(folder, found):
-    """Write every table, an empty one with its columns alone."""
+    """Write every table, an empty one with its columns alone; the paper's as HTML and LaTeX too."""
     for name, rows in found.items():
         columns = dict.fromkeys(column for row in rows for column in row)
         tables.write(Path(folder) / name, rows, list(columns or COLUMNS[name]))
+    layout.write(folder, found)

@@ -1,0 +1,210 @@
+"""How often the intervals hold the truth and the tests reject a true null, by simulation.
+
+    python benchmarks/intervals.py                        2,000 cohorts a line, about five minutes
+    python benchmarks/intervals.py --cohorts 200
+    python benchmarks/intervals.py --save sums.json       may be stopped and started again
+
+Cohorts of one line share their sizes, so that a hundred of them pass through one set of resamples
+as if they were a hundred methods. Every number comes from `nodestage.statistics` as the tables
+call it. Scores are normal with variance 1 (half of it shared by the methods); the threshold lies
+in the middle between the classes, in folds somewhat beside it. Tables go to stdout as Markdown.
+"""
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from nodestage import files, statistics
+from nodestage.statistics import bootstrap, rates
+
+SETTINGS = ((59, 37), (59, 10), (132, 66), (132, 39), (749, 351), (749, 100))
+NODES = (59, 132, 749)  # patients with none to six nodes each
+BLOCK = 100
+CALLS = ("balanced_accuracy", "accuracy", "sensitivity", "specificity")
+EFFECT, WEAKER = 0.7, 0.35  # difference of the classes' means: AUC 0.69 and 0.60
+SHARED = 0.5
+FOLDS = 5
+BESIDE = np.array([-0.4, -0.2, 0.0, 0.2, 0.4])  # the folds' thresholds, beside the middle
+SHIFT = np.array([-1.0, 0.5, 0.0, 1.0, -0.5])  # zero of the folds' score scales, method a alone
+
+TABLES = {
+    "Coverage of 95 % intervals: pooled, or an external center": (
+        "AUC, DeLong",
+        "AUC, bootstrap",
+        *(f"{metric}, bootstrap" for metric in CALLS),
+        *(f"{metric}, exact" for metric in CALLS[1:]),
+    ),
+    "Coverage of 95 % intervals: mean of five folds": (
+        "AUC, DeLong by fold",
+        "AUC, bootstrap by fold",
+        *(f"{metric}, bootstrap by fold" for metric in CALLS),
+    ),
+    "Coverage of 95 % intervals: difference of two methods, paired bootstrap": (
+        "difference, AUC",
+        *(f"difference, {metric}" for metric in CALLS),
+    ),
+    "Size of tests at 0.05: two equally good methods": (
+        "DeLong",
+        "DeLong by fold",
+        "DeLong, folds pooled",
+        "paired bootstrap, AUC",
+        *(f"paired bootstrap, {metric}" for metric in CALLS),
+        *(f"McNemar, {metric}" for metric in CALLS[1:]),
+        "Wilcoxon on bootstrap, balanced_accuracy",
+    ),
+    "Coverage of 95 % intervals: lymph nodes": (
+        "accuracy, patients resampled",
+        "accuracy, nodes resampled",
+        "AUC, patients resampled",
+        "AUC, nodes resampled",
+    ),
+}
+
+
+def block(n, positives, seed):
+    """{name: number of `BLOCK` cohorts in which the interval held or the test rejected}."""
+    random = np.random.default_rng(seed)
+    y = np.repeat([1, 0], [positives, n - positives])
+    common = random.normal(size=(BLOCK, n)) * SHARED**0.5
+    own = (random.normal(size=(BLOCK, n)) * (1 - SHARED) ** 0.5 for _ in range(3))
+    effects = (EFFECT, EFFECT, WEAKER)
+    a, b, weak = (common + noise + effect * y for noise, effect in zip(own, effects, strict=True))
+    found = {}
+
+    def add(name, hits):
+        found[name] = found.get(name, 0) + int(np.sum(hits))
+
+    values = {"auc": np.concatenate([a, b, weak])}
+    call_a, call_b, call_weak = (
+        (score > effect / 2).astype(float)
+        for score, effect in zip((a, b, weak), effects, strict=True)
+    )
+    values |= dict.fromkeys(CALLS, np.concatenate([call_a, call_b, call_weak]))
+    truth = {metric: norm.cdf(EFFECT / 2) for metric in CALLS} | {"auc": norm.cdf(EFFECT / 2**0.5)}
+    gap = {metric: truth[metric] - norm.cdf(WEAKER / 2) for metric in CALLS}
+    gap["auc"] = truth["auc"] - norm.cdf(WEAKER / 2**0.5)
+    for metric, methods in values.items():
+        name = "AUC" if metric == "auc" else metric
+        drawn = statistics.distributions(y, methods, metric, seed=seed)
+        of_a, of_b, of_weak = np.split(drawn, 3)
+        add(f"{name}, bootstrap", held(of_a, truth[metric]))
+        add(f"difference, {name}", held(of_a - of_weak, gap[metric]))
+        # p and Wilcoxon take the distribution alone; the estimate stands beside them.
+        null = [bootstrap.paired_from(0.0, gaps).p_value for gaps in of_a - of_b]
+        add(f"paired bootstrap, {name}", np.array(null) < 0.05)
+        if metric == "balanced_accuracy":
+            p = [bootstrap.wilcoxon_from(gaps) for gaps in of_a - of_b]
+            add(f"Wilcoxon on bootstrap, {metric}", np.array(p) < 0.05)
+
+    fold = np.concatenate([np.arange(positives), np.arange(n - positives)]) % FOLDS
+    cut = EFFECT / 2 + BESIDE[fold]
+    in_folds = {"auc": a} | dict.fromkeys(CALLS, (a > cut).astype(float))
+    truth = {
+        "sensitivity": norm.cdf(EFFECT / 2 - BESIDE).mean(),
+        "specificity": norm.cdf(EFFECT / 2 + BESIDE).mean(),
+        "auc": truth["auc"],
+    }
+    shares = [np.mean(y[fold == k]) for k in range(FOLDS)]
+    by_fold = norm.cdf(EFFECT / 2 - BESIDE), norm.cdf(EFFECT / 2 + BESIDE)
+    truth["accuracy"] = np.mean(
+        [p * s + (1 - p) * t for p, s, t in zip(shares, *by_fold, strict=True)]
+    )
+    truth["balanced_accuracy"] = (truth["sensitivity"] + truth["specificity"]) / 2
+    for metric, methods in in_folds.items():
+        name = "AUC" if metric == "auc" else metric
+        drawn = statistics.distributions(y, methods, metric, seed=seed, strata=fold)
+        add(f"{name}, bootstrap by fold", held(drawn, truth[metric]))
+
+    shifted = a + SHIFT[fold]
+    side = {"accuracy": y >= 0, "sensitivity": y == 1, "specificity": y == 0}
+    for i in range(BLOCK):
+        add("AUC, DeLong", inside(statistics.auc_ci(y, a[i]), truth["auc"]))
+        by_fold = statistics.auc_ci(y, shifted[i], strata=fold)
+        add("AUC, DeLong by fold", inside(by_fold, truth["auc"]))
+        for metric, share in rates.shares(y, call_a[i]).items():
+            if metric in side:
+                right = norm.cdf(EFFECT / 2)
+                add(f"{metric}, exact", inside(statistics.exact_interval(*share), right))
+        add("DeLong", statistics.delong_test(y, a[i], b[i]).p < 0.05)
+        add("DeLong by fold", statistics.delong_test(y, shifted[i], b[i], fold).p < 0.05)
+        add("DeLong, folds pooled", statistics.delong_test(y, shifted[i], b[i]).p < 0.05)
+        for metric, of in side.items():
+            p = statistics.mcnemar(y[of], call_a[i][of], call_b[i][of])
+            add(f"McNemar, {metric}", p < 0.05)
+    return found
+
+
+def nodes(patients, seed):
+    """The same for instance-level intervals, where nodes of one patient are alike."""
+    random = np.random.default_rng(seed)
+    found = dict.fromkeys(next(reversed(TABLES.values())), 0)
+    effect, alike = 1.0, 0.4  # share of the score's variance that a patient's nodes have in common
+    right, area = norm.cdf(effect / 2), norm.cdf(effect / 2**0.5)
+    for i in range(BLOCK):
+        patient = np.repeat(np.arange(patients), random.integers(0, 7, patients))
+        y = (random.random(len(patient)) < 0.3).astype(int)
+        own = random.normal(size=len(patient)) * (1 - alike) ** 0.5
+        score = effect * y + own + (random.normal(size=patients) * alike**0.5)[patient]
+        call = (score > effect / 2).astype(float)
+        for name, clusters in (("patients", patient), ("nodes", None)):
+            how = {"seed": seed * BLOCK + i, "clusters": clusters}
+            ends = statistics.bootstrap_ci(y, call, "accuracy", **how)
+            found[f"accuracy, {name} resampled"] += inside(ends, right)
+            ends = statistics.bootstrap_ci(y, score, "auc", **how)
+            found[f"AUC, {name} resampled"] += inside(ends, area)
+    return found
+
+
+def held(drawn, truth):
+    """Which of many bootstrap distributions (cohorts, resamples) have the truth in their interval."""
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=1)
+    return (low <= truth + 1e-12) & (truth - 1e-12 <= high)
+
+
+def inside(ends, truth):
+    return int(ends[0] <= truth <= ends[1])
+
+
+def simulate(cohorts, save):
+    """{"n/positives": {name: hits, "cohorts": number}}, kept in `save` between blocks."""
+    sums = json.loads(save.read_text()) if save and save.exists() else {}
+    lines = (SETTINGS, [(n, None) for n in NODES])
+    for part, number in itertools.product(lines, range(cohorts // BLOCK)):
+        for n, positives in part:
+            key = f"{n}/nodes" if positives is None else f"{n}/{positives}"
+            done = sums.setdefault(key, {"cohorts": 0})
+            if done["cohorts"] > number * BLOCK:
+                continue
+            found = nodes(n, number) if positives is None else block(n, positives, number)
+            for name, hits in found.items():
+                done[name] = done.get(name, 0) + hits
+            done["cohorts"] += BLOCK
+            if save:
+                files.write_json(save, sums)
+    return sums
+
+
+def show(sums):
+    for title, names in TABLES.items():
+        lines = {key: part for key, part in sums.items() if set(names) <= set(part)}
+        lines = dict(sorted(lines.items(), key=lambda line: int(line[0].split("/")[0])))
+        heads = ["n", "positives", *names] if "nodes" not in title else ["patients", *names]
+        print(f"\n**{title}**\n\n| {' | '.join(heads)} |".replace("_", " "))
+        print("| --- " * len(heads) + "|")
+        for key, part in lines.items():
+            size = key.removesuffix("/nodes").replace("/", " | ")
+            shares = " | ".join(f"{part[name] / part['cohorts']:.3f}" for name in names)
+            print(f"| {size} | {shares} |")
+    print(f"\n{min(part['cohorts'] for part in sums.values())} cohorts a line.")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cohorts", type=int, default=2000, help=f"a line, in steps of {BLOCK}")
+    parser.add_argument("--save", type=Path, help="file of sums, to go on from")
+    given = parser.parse_args()
+    show(simulate(given.cohorts, given.save))

@@ -1,0 +1,501 @@
+"""Lymph-node networks against stock nnU-Net: training step, inference, and the full-size network.
+
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py step
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py inference
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py windows --organs organs.nii.gz --ids 19=11 20=19
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py full
+
+`step`       one step, batch and all, of nnU-Net's own trainer (two images), of our `plain` and of
+             `attention` (map, blocks, Tversky, informative sampling): same plans, augmentation and
+             patients, one process, in turns.
+`inference`  our predictor, which leaves out windows without attention (`ours`) and those that
+             would hardly count where attention is (`share`), against nnUNetPredictor: one
+             network, one simulated abdomen, each in a process of its own, in turns.
+`windows`    how many windows of config/paper.yaml's network a patient's map leaves.
+`full`       config/paper.yaml's network: parameters, memory of a training step (counted, not run),
+             and one window forward on the CPU.
+
+Patients are simulated unless a mask is given. Seconds are CPU seconds, which a busy machine
+changes less than those on the wall.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+# In the place of this script's own folder, whose coverage.py numba would take for the package.
+sys.path[0] = str(Path(__file__).resolve().parents[1] / "workflow/lib")
+
+from nodestage import attention  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
+SPACING = tuple(PAPER["spacing_mm"])
+CHANNELS = ["arterial", "venous", "noNorm"]
+
+
+def ranges():
+    anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text())
+    return {anatomy["labels"][name]: tuple(r) for name, r in anatomy["ranges_mm"].items()}
+
+
+def simulator_settings(**more):
+    return yaml.safe_load((ROOT / "config/simulator.yaml").read_text())["simulator"] | more
+
+
+def row(*cells):
+    print("\t".join(str(c) for c in cells), flush=True)
+
+
+def peak(reset=False):
+    """Largest memory of this process so far (bytes), or since the last reset (Linux)."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
+
+# One training step
+
+
+def patients(n):
+    """Simulated patients of the default size: (arterial, venous, map, nodes) and spacing.
+
+    Both images are of the venous grid: registration is not what is measured.
+    """
+    from nodestage import simulator
+
+    settings = simulator_settings()
+    found = []
+    for sheet_row in simulator.sheet(settings, 0)[:n]:
+        made = simulator.simulate_patient(0, sheet_row, settings)
+        organs, nodes = (made.truth[role]["venous"].array for role in ("organs", "nodes"))
+        spacing = made.venous.spacing
+        venous = made.venous.array
+        found.append((venous, venous, attention.attention_map(organs, spacing, ranges()), nodes))
+    return found, spacing
+
+
+def trainers(folder, settings, n):
+    """{name: trainer ready for its steps}: stock on two images, ours on two and the map."""
+    from nodestage.lymph_nodes.trainer import LymphNodeTrainer
+    from nodestage.nnunet import cases, environment, network, plans, trainer
+
+    cohort, spacing = patients(n)
+    shapes = [venous.shape for _, venous, _, _ in cohort]
+    codes = [f"P{i}" for i in range(n)]
+
+    class Stock(trainer.nnunet.nnUNetTrainer):
+        """Untouched, but for who is trained on."""
+
+        def do_split(self):
+            return codes, codes
+
+        def print_to_log_file(self, *args, **kwargs):
+            pass
+
+    found = {}
+    for name in ("stock", "plain", "attention"):
+        channels = CHANNELS[: 2 if name == "stock" else 3]
+        planned, dataset = plans.make_plans(name, shapes, spacing, channels, 1, settings)
+        for code, (*images, nodes) in zip(codes, cohort, strict=True):
+            cases.preprocess(
+                code, images[: len(channels)], (nodes > 0).astype(np.uint8), spacing, planned,
+                folder, dataset,
+            )  # fmt: skip
+        planned["nodestage"].update(variant=name, alpha=0.5, beta=1.5)
+        planned["continue_training"] = False
+        places = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+        with environment.environment(nnUNet_n_proc_DA="0", **dict.fromkeys(places, str(folder))):
+            import torch
+
+            torch.manual_seed(0)
+            kind = Stock if name == "stock" else LymphNodeTrainer
+            running = kind(planned, network.CONFIGURATION, 0, dataset, torch.device("cpu"))
+            running.patients = (codes, codes)
+            running.initialize()
+            running.dataloader_train, _ = running.get_dataloaders()
+            running.set_deep_supervision_enabled(True)
+            running.on_train_epoch_start()
+        found[name] = running
+    return found
+
+
+def step(options):
+    import torch
+
+    torch.set_num_threads(1)
+    settings = {
+        "patch_size": options.patch,
+        "features": options.features,
+        "convolutions": options.convolutions,
+        "batch_size": 2,
+        "augmentation": "full",
+        "optimizer": "sgd",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        running = trainers(folder, settings, options.patients)
+        spent = {name: [] for name in running}
+        for turn in range(options.rounds + 1):
+            # Each goes first in its turn.
+            names = list(running)
+            for name in names[turn % 3 :] + names[: turn % 3]:
+                np.random.seed(turn)
+                torch.manual_seed(turn)
+                started = time.process_time()
+                batch = next(running[name].dataloader_train)
+                drawn = time.process_time()
+                running[name].train_step(batch)
+                if turn:  # the first warms up
+                    spent[name].append((drawn - started, time.process_time() - drawn))
+    stock = np.array(spent["stock"])
+    print(
+        f"patch {options.patch}, features {options.features}, {options.convolutions} convolutions "
+        f"a stage, batch 2, {options.rounds} steps each, CPU seconds"
+    )
+    row(
+        "trainer",
+        "batch (mean)",
+        "network (least)",
+        "step",
+        "step / stock's",
+        "network's median / stock's",
+    )
+    for name, each in spent.items():
+        each = np.array(each)
+        # Batches differ by what is drawn, so their mean counts; a network always does the same,
+        # and takes least where nothing else disturbs it.
+        batch, net = each[:, 0].mean(), each[:, 1].min()
+        whole = stock[:, 0].mean() + stock[:, 1].min()
+        median = np.median(each[:, 1]) / np.median(stock[:, 1])
+        row(
+            name, f"{batch:.3f}", f"{net:.3f}", f"{batch + net:.3f}",
+            f"{(batch + net) / whole:.3f}", f"{median:.3f}",
+        )  # fmt: skip
+
+
+# Inference
+
+
+def abdomen(shape, spacing, seed=0):
+    """A painted abdomen: arterial and venous HU with noise, organ labels, (z, y, x)."""
+    from nodestage.simulator import anatomy, motion, tissue
+    from nodestage.simulator.shapes import Canvas
+
+    settings = simulator_settings(scale=1.3, calibers=1.0, no_lga=0, splenectomy=0)
+    draw = np.random.default_rng(seed)
+    body = anatomy.draw(draw, settings)
+    axes = [
+        ((np.arange(n) - (n - 1) / 2) * s).astype(np.float32)
+        for n, s in zip(shape, spacing, strict=True)
+    ]
+    canvas = Canvas(
+        motion.anatomy_from_venous(motion.variation(draw, settings["scale"]), axes), axes
+    )
+    anatomy.paint(canvas, body)
+    anatomy.paint_arteries(canvas, body)
+    images = [
+        (tissue.HU_OF[phase][canvas.tissue] + draw.normal(0, 12, shape)).astype(np.int16)
+        for phase in ("arterial", "venous")
+    ]
+    return (*images, tissue.LABEL_OF[canvas.tissue])
+
+
+def exported(plans, dataset, seed=0):
+    """An attention network with drawn weights, as a training exports it."""
+    import torch
+
+    from nodestage.lymph_nodes.network import build
+
+    plans["nodestage"].update(variant="attention", alpha=0.5, beta=1.5)
+    torch.manual_seed(seed)
+    net = build(plans, dataset)
+    return {
+        "plans": plans,
+        "dataset_json": dataset,
+        "mirror_axes": [0, 1, 2],
+        "weights": net.state_dict(),
+    }
+
+
+def balanced(model, channels, share):
+    """Shift the head so that a `share` of one window's attended voxels is called."""
+    import torch
+
+    from nodestage.lymph_nodes.network import build
+    from nodestage.nnunet import network, prediction
+
+    data = torch.from_numpy(prediction.normalise(channels, model["plans"]))
+    corner = [
+        min(max(int(c) - n // 2, 0), size - n)
+        for c, n, size in zip(
+            np.argwhere(channels[2] > 0).mean(0),
+            network.patch_size(model["plans"]),
+            channels[2].shape,
+            strict=True,
+        )
+    ]
+    box = tuple(
+        slice(a, a + n) for a, n in zip(corner, network.patch_size(model["plans"]), strict=True)
+    )
+    with torch.inference_mode():
+        logits = prediction.load(model, build)(data[(slice(None), *box)][None])[0]
+    margin = (logits[1] - logits[0])[data[2][box] > 0]
+    head = max(k for k in model["weights"] if "decoder.seg_layers" in k and k.endswith("bias"))
+    model["weights"][head][1] -= torch.quantile(margin[:1_000_000], 1 - share)
+
+
+def predict(how, path, out, share):
+    """Predict in a process of its own; CPU seconds, wall seconds, memory beyond the inputs (MiB)."""
+    import torch
+
+    from nodestage.lymph_nodes.network import build
+    from nodestage.nnunet import network, prediction
+
+    torch.set_num_threads(1)
+    held = torch.load(path, weights_only=False)
+    model, channels, spacing = held["model"], held["channels"], held["spacing"]
+    net = prediction.load(model, build)
+    if how == "stock":
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        manager = PlansManager(model["plans"])
+        theirs = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+        theirs.manual_initialization(
+            net, manager, manager.get_configuration(network.CONFIGURATION), None,
+            model["dataset_json"], "Trainer", (0, 1, 2),
+        )  # fmt: skip
+    before = peak(reset=True)
+    cpu, wall = time.process_time(), time.perf_counter()
+    if how == "stock":
+        data = torch.from_numpy(prediction.normalise(channels, model["plans"]))
+        logits = theirs.predict_sliding_window_return_logits(data)
+    else:
+        logits = prediction.predict_logits(
+            net, channels, spacing, model, where=channels[2] > 0, mirror=False,
+            least_share=share if how == "share" else 0.0,
+        )  # fmt: skip
+    labels = logits.argmax(0).to(torch.uint8).numpy()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    np.save(out, labels)
+    return cpu, wall, (peak() - before) / 2**20
+
+
+def painted(options):
+    """A network with drawn weights, and a simulated abdomen for it."""
+    from nodestage.nnunet import plans
+
+    shape = tuple(options.shape)
+    # The field of a full-size scan, whatever the voxels.
+    spacing = tuple(
+        float(n * s / m) for n, s, m in zip((300, 512, 512), SPACING, shape, strict=True)
+    )
+    arterial, venous, organs = abdomen(shape, spacing)
+    found = attention.attention_map(organs, spacing, ranges())
+    settings = {
+        "patch_size": options.patch, "features": options.features,
+        "convolutions": options.convolutions, "batch_size": 2,
+    }  # fmt: skip
+    planned, dataset = plans.make_plans("nodes", [shape], spacing, CHANNELS, 1, settings)
+    model = exported(planned, dataset)
+    balanced(model, [arterial, venous, found], 0.05)
+    return model, [arterial, venous, found], spacing
+
+
+def from_study(options):
+    """The attention network of a study's fold, and one of its patients."""
+    from nodestage import volumes
+    from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
+    from nodestage.nnunet import checkpoints
+
+    results = Path(options.study, "results")
+    model = checkpoints.load(results / "lymph_nodes/fold0/model.pt")["networks"]["attention"]
+    images = [
+        volumes.read(results / "registration" / options.patient / f"{phase}.nii.gz")
+        for phase in ("arterial", "venous")
+    ]
+    found = volumes.read(results / "attention/table" / f"{options.patient}.nii.gz").array
+    found = np.where(found < SMALLEST_ATTENTION, 0, found)
+    return model, [*(image.array for image in images), found], images[0].spacing
+
+
+def inference(options):
+    import torch
+
+    from nodestage.nnunet import network
+
+    model, channels, spacing = (from_study if options.study else painted)(options)
+    found, patch = channels[2], network.patch_size(model["plans"])
+    run, of = counted_windows(found > 0, patch)
+    print(
+        f"{found.shape} voxels, patch {patch}; attention on {(found > 0).mean():.1%}, "
+        f"{run} of {of} windows",
+        flush=True,
+    )
+    results = {"stock": [], "ours": [], "share": []}
+    with tempfile.TemporaryDirectory() as folder:
+        held = Path(folder, "held.pt")
+        torch.save({"model": model, "channels": channels, "spacing": spacing}, held)
+        for _ in range(options.repeat):
+            for how, seen in results.items():
+                out = Path(folder, f"{how}.npy")
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    seen.append(pool.apply(predict, (how, held, out, options.least_share)))
+        called = {how: np.load(Path(folder, f"{how}.npy"))[found > 0] > 0 for how in results}
+    row("predictor", "CPU seconds", "seconds", "memory, MiB", "stock / it", "Dice where attended")
+    stock = statistics.median(cpu for cpu, _, _ in results["stock"])
+    for how, seen in results.items():
+        cpu, wall, memory = (statistics.median(column) for column in zip(*seen, strict=True))
+        both = (called[how] & called["stock"]).sum()
+        dice = 2 * both / max(called[how].sum() + called["stock"].sum(), 1)
+        row(how, f"{cpu:.1f}", f"{wall:.1f}", f"{memory:.0f}", f"{stock / cpu:.2f}", f"{dice:.5f}")
+    row("called where attended", f"{called['stock'].mean():.2%}")
+
+
+def counted_windows(where, tile, step_size=0.5):
+    """Windows with attention, and all windows."""
+    import itertools
+
+    from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
+
+    steps = compute_steps_for_sliding_window(where.shape, tuple(tile), step_size)
+    windows = [
+        tuple(slice(a, a + n) for a, n in zip(corner, tile, strict=True))
+        for corner in itertools.product(*steps)
+    ]
+    return sum(bool(where[w].any()) for w in windows), len(windows)
+
+
+def windows(options):
+    if options.organs:
+        from nodestage import volumes
+
+        volume = volumes.read(options.organs)
+        table = np.arange(256, dtype=np.uint8)
+        for pair in options.ids:
+            theirs, ours = pair.split("=")
+            table[int(theirs)] = int(ours)
+        organs, spacing = table[volume.array.astype(np.uint8)], volume.spacing
+    else:
+        shape, spacing = (300, 512, 512), SPACING
+        organs = abdomen(shape, spacing)[2]
+    found = attention.attention_map(organs, spacing, ranges()) > 0
+    run, of = counted_windows(found, PAPER["lymph_nodes"]["network"]["patch_size"])
+    row("voxels", "above 0", "windows with attention", "windows", "ratio")
+    row(found.shape, f"{found.mean():.1%}", run, of, f"{of / run:.2f}")
+
+
+# The full-size network
+
+
+def full(options):
+    import torch
+
+    from nodestage.lymph_nodes.network import build
+    from nodestage.nnunet import network, plans
+
+    settings = PAPER["lymph_nodes"]["network"]
+    planned, dataset = plans.make_plans("nodes", [(300, 512, 512)], SPACING, CHANNELS, 1, settings)
+    patch, batch = network.patch_size(planned), network.configuration(planned)["batch_size"]
+    architecture = network.configuration(planned)["architecture"]["arch_kwargs"]
+    row("patch (z, y, x)", patch)
+    row("features", architecture["features_per_stage"])
+    row("variant", "parameters", "forward, 10^12 operations", f"kept for backward, batch {batch}")
+    for variant in ("plain", "attention"):
+        planned["nodestage"]["variant"] = variant
+        net = build(planned, dataset, deep_supervision=True)
+        held, operations = counted(net, (batch, 3, *patch))
+        parameters = sum(p.numel() for p in net.parameters())
+        row(variant, f"{parameters:,}", f"{operations / 1e12:.3f}", f"{held / 2**30:.2f} GiB")
+    if options.count_only:
+        return
+    torch.set_num_threads(1)
+    net.decoder.deep_supervision = False
+    net.eval()
+    before = peak(reset=True)
+    cpu, wall = time.process_time(), time.perf_counter()
+    with torch.inference_mode():
+        logits = net(torch.rand(1, 3, *patch))
+    row("one window forward, CPU seconds", f"{time.process_time() - cpu:.1f}")
+    row("on the wall", f"{time.perf_counter() - wall:.1f}")
+    row("memory beyond the network", f"{(peak() - before) / 2**30:.2f} GiB")
+    row("logits", tuple(logits.shape), f"finite {bool(torch.isfinite(logits).all())}")
+
+
+def counted(net, shape):
+    """Bytes that a forward pass keeps for its backward pass, and its multiplications and sums.
+
+    Counted on torch's `meta` device, which knows sizes and computes nothing; float32.
+    """
+    import copy
+
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = copy.deepcopy(net).to("meta").train()
+    parameters = {id(p) for p in net.parameters()}
+    held = {}
+
+    def pack(tensor):
+        if id(tensor) not in parameters:
+            # By its storage: what several operations keep is in memory once.
+            held[tensor.untyped_storage()._cdata] = (tensor, tensor.untyped_storage().nbytes())
+        return tensor
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        net(torch.empty(shape, device="meta"))
+    return sum(size for _, size in held.values()), counter.get_total_flops()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    tasks = parser.add_subparsers(required=True, metavar="task")
+
+    def network_options(task, patch, features, convolutions):
+        task.add_argument("--patch", type=int, nargs=3, default=patch, help="z y x")
+        task.add_argument("--features", type=int, nargs="+", default=features, help="a stage each")
+        task.add_argument("--convolutions", type=int, default=convolutions, help="a stage")
+
+    task = tasks.add_parser("step")
+    network_options(task, [32, 48, 48], [16, 32, 64], 2)
+    task.add_argument("--rounds", type=int, default=20)
+    task.add_argument("--patients", type=int, default=2)
+    task.set_defaults(run=step)
+
+    task = tasks.add_parser("inference")
+    network_options(task, [40, 96, 80], [8, 16, 32], 1)
+    task.add_argument("--shape", type=int, nargs=3, default=[160, 256, 256], help="z y x")
+    task.add_argument("--repeat", type=int, default=1)
+    task.add_argument("--study", help="a study's folder: its fold 0 in place of drawn weights")
+    task.add_argument("--patient", help="a patient of that study")
+    task.add_argument(
+        "--least-share", type=float, default=0.01, help="windows of less weight left out"
+    )
+    task.set_defaults(run=inference)
+
+    task = tasks.add_parser("windows")
+    task.add_argument("--organs", help="a mask of organs and vessels (NIfTI)")
+    task.add_argument("--ids", nargs="*", default=[], metavar="THEIRS=OURS")
+    task.set_defaults(run=windows)
+
+    task = tasks.add_parser("full")
+    task.add_argument("--count-only", action="store_true", help="without the forward pass")
+    task.set_defaults(run=full)
+
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Which windows of the sliding window run, and what they cost in accuracy and memory."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from nodestage.nnunet import network, prediction
+from nodestage.nnunet.plans import make_plans
+
+SHAPE, SPACING, PATCH = (40, 56, 48), (2.0, 2.0, 2.0), (16, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small network with drawn weights, as a training would export it."""
+    plans, dataset = make_plans(
+        "x", [SHAPE], SPACING, ["venous"], 1, {"patch_size": PATCH, "features": [4, 8, 8]}
+    )
+    torch.manual_seed(0)
+    weights = network.build(plans, dataset).state_dict()
+    return {"plans": plans, "dataset_json": dataset, "mirror_axes": [], "weights": weights}
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).normal(50, 60, SHAPE).astype(np.int16)
+
+
+def run(model, image, where, **how):
+    """Logits, and how many windows were run for them."""
+    net, seen = prediction.load(model), []
+    net.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    return prediction.predict_logits(net, [image], SPACING, model, where=where, **how), sum(seen)
+
+
+def attended():
+    where = np.zeros(SHAPE, bool)
+    where[18:30, 20:37, 12:25] = True
+    return where
+
+
+def test_windows_that_hardly_count_are_left_out(model, image):
+    where = attended()
+    every, n = run(model, image, where)
+    fewer, n_fewer = run(model, image, where, least_share=0.05)
+    assert n_fewer < 0.8 * n
+    apart = (every - fewer)[:, where].abs()
+    assert 0 < apart.max() < 0.35 * every[:, where].abs().max()
+    assert apart.mean() < 0.01 * every[:, where].abs().max()
+    everything, most = run(model, image, where, least_share=1e-9)
+    assert most == n
+    torch.testing.assert_close(everything, every, rtol=0, atol=0)
+
+
+def test_the_windows_left_out_are_those_of_least_weight(model):
+    """Against the weights summed up in full."""
+    from nnunetv2.inference.sliding_window_prediction import (
+        compute_gaussian,
+        compute_steps_for_sliding_window,
+    )
+
+    gaussian = compute_gaussian(PATCH, 1 / 8, 10, dtype=torch.float32, device=torch.device("cpu"))
+    steps = compute_steps_for_sliding_window(SHAPE, PATCH, 0.5)
+    corners = list(itertools.product(*steps))
+    total, where = torch.zeros(SHAPE), torch.from_numpy(attended())
+    for corner in corners:
+        total[prediction._window(corner, PATCH)] += gaussian
+    shares = [
+        (gaussian / total[w])[where[w]].max() if where[w].any() else torch.tensor(0.0)
+        for w in (prediction._window(corner, PATCH) for corner in corners)
+    ]
+    for least in (0.001, 0.02, 0.2):
+        found = prediction._weighty(corners, steps, gaussian, where, least)
+        assert found == [c for c, share in zip(corners, shares, strict=True) if share > least]
+
+
+def test_what_windows_leave_out_is_not_held(model, image):
+    """Images are normalised only where a window looks; the logits are those of the whole."""
+    where = attended()
+    held = []
+    original = prediction.normalise
+    try:
+        prediction.normalise = lambda channels, plans: (
+            held.append(channels[0].shape) or original(channels, plans)
+        )
+        part, _ = run(model, image, where)
+    finally:
+        prediction.normalise = original
+    assert np.prod(held[0]) < 0.6 * image.size
+    whole, _ = run(model, image, None)
+    inside = part[1] > -torch.inf
+    middle = torch.from_numpy(where)
+    assert inside[middle].all() and not inside.all()
+    torch.testing.assert_close(part[:, middle], whole[:, middle])

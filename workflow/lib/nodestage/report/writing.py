@@ -1,0 +1,43 @@
+"""How a page becomes one file: template, style and script in it, and nothing fetched."""
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from nodestage import files
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def write_page(output, template, title, facts, context):
+    """Fill a template and write it as one HTML file; text from outside is escaped."""
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            title=title,
+            facts=facts,
+            css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+            js=Markup(script),
+            script_digest=digest,
+            **context,
+        )
+    )
+    files.write_text(output, text)
+
+
+@cache
+def _environment():
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

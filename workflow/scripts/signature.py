@@ -1,0 +1,10 @@
+"""How often each radiomics feature is chosen over the folds."""
+
+from nodestage import logs, tables
+from nodestage.baselines import signature
+
+COLUMNS = ["method", "feature", "folds_chosen", "folds", "mean_coefficient"]
+
+with logs.to(snakemake.log[0]):
+    rows = signature.chosen(snakemake.input.models)
+    tables.write(snakemake.output.rows, rows, COLUMNS)

@@ -1,0 +1,8 @@
+"""The voxel of the study grid where the config says `median`: that of all discovery images."""
+
+from nodestage import cohort, files, logs
+
+with logs.to(snakemake.log[0]):
+    given = [files.read_json(record)["spacing_mm"] for record in snakemake.input]
+    found = {"spacing_mm": cohort.median_spacing(given), "images": len(given)}
+    files.write_json(snakemake.output[0], found)

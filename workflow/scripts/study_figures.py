@@ -1,0 +1,44 @@
+"""Figures 3 and 4: how an attention map arises, and overlays of a few patients."""
+
+from pathlib import Path
+
+from nodestage import files, logs, tables, volumes
+from nodestage.report import pictures
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    drawn = dict(zip(params.drawn, given.drawn, strict=True))
+    images = zip(given.venous, given.organs, given.maps, given.nodes, strict=True)
+    images = dict(zip(params.patients, images, strict=True))
+    called = [row for path in set(given.instances) for row in tables.read(path)]
+    nodes = tables.read(Path(given.evaluated, "nodes.tsv")) if given.evaluated else []
+    ranges = params.get("ranges")
+    if ranges is None:
+        estimated = files.read_json(given.ranges)
+        ranges = {params.labels[name]: tuple(r[:2]) for name, r in estimated.items()}
+
+    def read(patient):
+        venous, organs, attention, chunk = images[patient]
+        image = volumes.read(venous)
+        variants = ("plain", "attention")
+        return pictures.Patient(
+            patient,
+            image.array,
+            volumes.read(files.of_patient(organs, patient)).array,
+            volumes.read(attention).array,
+            volumes.read(drawn[patient]).array if patient in drawn else None,
+            {v: volumes.read(Path(chunk, f"{patient}.{v}.nii.gz")).array for v in variants},
+            {v: pictures.called_positive(called, patient, v) for v in variants},
+            image.spacing,
+        )
+
+    first = pictures.largest_first(params.patients, nodes)[: pictures.PATIENTS]
+    shown = [read(patient) for patient in logs.progress(first, "figures")]
+    names = {label: name for name, label in params.labels.items()}
+    pictures.write(
+        Path(snakemake.output.record).parent,
+        {
+            "figure_3": pictures.attention_figure(shown[0], ranges, names),
+            "figure_4": pictures.overlay_figure(shown, ranges),
+        },
+    )
