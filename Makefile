@@ -26,6 +26,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} \
 		-c constraints.txt -e ".[dev,slurm]"
+	$(BIN)/python -m nodestage.registration.compiled
 	touch $@
 
 run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder

@@ -14,7 +14,6 @@ difference, and the memory of a fresh process as a multiple of its output.
 import argparse
 import multiprocessing
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,10 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 import yaml
 
-# In the place of this script's own folder, whose coverage.py numba would take for the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1] / "workflow/lib")
-
-from nodestage import attention, volumes  # noqa: E402
+from nodestage import attention, volumes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE, SPACING = (244, 512, 512), (0.8, 0.68, 0.68)

@@ -23,7 +23,6 @@ import argparse
 import multiprocessing
 import os
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -31,10 +30,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-# In the place of this script's own folder, whose coverage.py numba would take for the package.
-sys.path[0] = str(Path(__file__).resolve().parents[1] / "workflow/lib")
-
-from nodestage import attention  # noqa: E402
+from nodestage import attention
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())

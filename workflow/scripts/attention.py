@@ -9,7 +9,7 @@ with logs.to(snakemake.log[0]):
     if ranges is None:
         estimated = files.read_json(given.ranges)
         ranges = {params.labels[name]: tuple(r[:2]) for name, r in estimated.items()}
-    found = attention.attention_map(organs.array, organs.spacing, ranges)
+    found = attention.attention_map(organs.array, organs.spacing, ranges, threads=snakemake.threads)
     gone = set(attention.missing(organs.array, ranges))
     volumes.write(snakemake.output.map, found, like=organs)
     files.write_json(

@@ -176,7 +176,10 @@ def module(network):
 
 def _weights(running):
     # clone: the optimizer goes on writing into the same memory
-    return {k: v.detach().cpu().clone() for k, v in module(running.network).state_dict().items()}
+    return {
+        k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for k, v in module(running.network).state_dict().items()
+    }
 
 
 def _put_down(running, identity, state):
