@@ -176,3 +176,9 @@ def test_estimated_ranges_are_the_extreme_distances_to_the_nearest_structure():
     nodes[0, 0, [6, 9, 22]] = 1
     samples = [attention.node_distances(labels, nodes, (1, 1, 2.0), [1, 2, 3])]
     assert attention.estimate_ranges(samples) == {1: (4.0, 10.0, 2), 2: (6.0, 6.0, 1)}
+
+
+def test_estimated_ranges_come_back_by_label():
+    estimated = {"aorta": [0.0, 28.0, 120], "pancreas": [-5.0, 20.0, 80]}
+    found = attention.by_label(estimated, {"pancreas": 11, "aorta": 8, "spleen": 1})
+    assert found == {8: (0.0, 28.0), 11: (-5.0, 20.0)}

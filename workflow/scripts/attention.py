@@ -7,8 +7,7 @@ with logs.to(snakemake.log[0]):
     organs = volumes.read(files.of_patient(given.organs, snakemake.wildcards.patient))
     ranges = params.get("ranges")
     if ranges is None:
-        estimated = files.read_json(given.ranges)
-        ranges = {params.labels[name]: tuple(r[:2]) for name, r in estimated.items()}
+        ranges = attention.by_label(files.read_json(given.ranges), params.labels)
     found = attention.attention_map(organs.array, organs.spacing, ranges, threads=snakemake.threads)
     gone = set(attention.missing(organs.array, ranges))
     volumes.write(snakemake.output.map, found, like=organs)

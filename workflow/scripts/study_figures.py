@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables, volumes
+from nodestage import attention, files, logs, tables, volumes
 from nodestage.report import pictures
 
 with logs.to(snakemake.log[0]):
@@ -14,18 +14,17 @@ with logs.to(snakemake.log[0]):
     nodes = tables.read(Path(given.evaluated, "nodes.tsv")) if given.evaluated else []
     ranges = params.get("ranges")
     if ranges is None:
-        estimated = files.read_json(given.ranges)
-        ranges = {params.labels[name]: tuple(r[:2]) for name, r in estimated.items()}
+        ranges = attention.by_label(files.read_json(given.ranges), params.labels)
 
     def read(patient):
-        venous, organs, attention, chunk = images[patient]
+        venous, organs, on_map, chunk = images[patient]
         image = volumes.read(venous)
         variants = ("plain", "attention")
         return pictures.Patient(
             patient,
             image.array,
             volumes.read(files.of_patient(organs, patient)).array,
-            volumes.read(attention).array,
+            volumes.read(on_map).array,
             volumes.read(drawn[patient]).array if patient in drawn else None,
             {v: volumes.read(Path(chunk, f"{patient}.{v}.nii.gz")).array for v in variants},
             {v: pictures.called_positive(called, patient, v) for v in variants},

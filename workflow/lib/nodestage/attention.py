@@ -175,6 +175,11 @@ def estimate_ranges(samples, percentiles=(0, 100)):
     }
 
 
+def by_label(estimated, labels):
+    """{label: (d_min, d_max)} in mm, from a file of `estimate_ranges` and {structure: label}."""
+    return {labels[name]: tuple(found[:2]) for name, found in estimated.items()}
+
+
 def _boxes(labels):
     """{label: bounding box} of every label that occurs but 0."""
     labels = np.ascontiguousarray(labels, np.uint8)
