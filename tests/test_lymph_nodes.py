@@ -19,7 +19,7 @@ from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import checkpoints, network
 from nodestage.nnunet.plans import make_plans
-from nodestage.nnunet.trainer import OwnPatch
+from nodestage.nnunet.trainer import Loader, OwnPatch
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -263,6 +263,40 @@ def test_foreground_patches_stay_as_nnunet_draws_them():
     batches = [next(sampled) for _ in range(10)]
     assert all((batch["target"] == 1).flatten(1).any(1).all() for batch in batches)
     assert sum(batch["draws"] for batch in batches)[2] > 0
+
+
+def node_centers(kind, anywhere):
+    """Where the node lies in its patch, as a share of the patch: (patches, 3)."""
+    sampled = loader(Held(np.ones((40, 72, 72), np.float32), node=(20, 36, 36)), kind, 1.0)
+    sampled.foreground_anywhere = anywhere
+    found = []
+    for batch in (next(sampled) for _ in range(30)):
+        for target in batch["target"]:
+            place = torch.nonzero(target[0] == 1).double()
+            if len(place):
+                found.append((place.mean(0).numpy() + 0.5) / target.shape[1:])
+    return np.array(found)
+
+
+@pytest.mark.parametrize("kind", [Loader, InformativeLoader])
+def test_a_node_in_the_middle_of_its_patch_gives_itself_away(kind):
+    centered, anywhere = node_centers(kind, False), node_centers(kind, True)
+    assert len(centered) == 60 and np.abs(centered - 0.5).max() < 0.1
+    assert len(anywhere) > 50  # rotation may turn one out of the patch
+    assert (anywhere.min(0) < 0.25).all() and (anywhere.max(0) > 0.75).all()
+    np.testing.assert_allclose(anywhere.mean(0), 0.5, atol=0.1)
+
+
+def test_foreground_patches_lie_no_farther_out_than_others():
+    sampled = loader(Held(np.ones((40, 72, 72), np.float32), node=(3, 3, 68)), Loader, 1.0)
+    sampled.foreground_anywhere = True
+    places = {1: np.array([[0, 3, 3, 68]])}
+    boxes = [sampled.get_bbox((40, 72, 72), True, places) for _ in range(200)]
+    low, high = (np.array([box[end] for box in boxes]) for end in (0, 1))
+    np.testing.assert_array_equal(high - low, np.broadcast_to((22, 34, 34), low.shape))
+    # Augmentation keeps the middle (16, 24, 24) of a box: the voxel is in all of them.
+    assert (low + (3, 5, 5) <= (3, 3, 68)).all() and ((3, 3, 68) < low + (19, 29, 29)).all()
+    assert (low + (3, 5, 5) >= 0).all() and (low + (19, 29, 29) <= (40, 72, 72)).all()
 
 
 def test_a_patient_without_attention_gives_patches_all_the_same():

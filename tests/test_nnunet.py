@@ -273,6 +273,29 @@ def test_a_killed_training_goes_on_to_the_same_weights(training, tmp_path):
     assert resumed["epoch"] == whole["epoch"]
 
 
+def test_epochs_without_any_label_or_mark_leave_the_best_epoch_alone(training, tmp_path):
+    """Dice is undefined there; nnU-Net's moving average would stay so, and epoch 1 the best."""
+    patients, found, dataset_json = make_dataset(tmp_path, epochs=4)
+    outside = [
+        {"tp_hard": np.array([0]), "fp_hard": np.array([0]), "fn_hard": np.array([0]), "loss": 0.0}
+    ]
+    marked = [
+        {"tp_hard": np.array([8]), "fp_hard": np.array([1]), "fn_hard": np.array([1]), "loss": 0.0}
+    ]
+
+    class Trainer(training.Trainer):
+        def on_validation_epoch_end(self, val_outputs):
+            unseen = self.current_epoch in (0, 2)
+            super().on_validation_epoch_end(outside if unseen else marked)
+
+    model = training.train(
+        tmp_path, patients[:3], patients[3:], found, dataset_json,
+        output=tmp_path / "out", choose="best", trainer=Trainer,
+    )  # fmt: skip
+    np.testing.assert_allclose(model["history"]["ema_fg_dice"][:3], [0, 0.08, 0.08], atol=0.01)
+    assert np.isfinite(model["history"]["ema_fg_dice"]).all() and model["epoch"] == 4
+
+
 def slow_after_first_epoch(training):
     """nnU-Net's trainer with steps that leave time to be killed in."""
 

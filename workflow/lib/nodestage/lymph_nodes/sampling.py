@@ -6,13 +6,13 @@ from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 from threadpoolctl import threadpool_limits
 
 from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
-from nodestage.nnunet.trainer import nnUNetDataLoader
+from nodestage.nnunet.trainer import Loader
 
 # After so many empty draws a patch is centered on an attended voxel instead of drawn again.
 MOST_DRAWS = 20
 
 
-class InformativeLoader(nnUNetDataLoader):
+class InformativeLoader(Loader):
     """Batches as nnU-Net draws them, in which a patch without attention is drawn again.
 
     A patch that must hold a lymph node stays as nnU-Net draws it, map or no map. Every other one

@@ -30,6 +30,7 @@ TRAINING = {
     "momentum": None,
     "optimizer": "sgd",
     "oversample_foreground": None,
+    "foreground_anywhere": False,
     "augmentation": "full",
     "mirror_axes": None,
     "processes": 0,

@@ -15,7 +15,6 @@ nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
 
 
-nnUNetDataLoader = nnunet.nnUNetDataLoader
 DeepSupervisionWrapper = nnunet.DeepSupervisionWrapper
 
 
@@ -49,6 +48,33 @@ class CachedDataset(datasets.nnUNetDatasetBlosc2):
         return self._cases[identifier]
 
 
+class Loader(nnunet.nnUNetDataLoader):
+    """nnU-Net's loader, whose foreground patches may hold their voxel anywhere.
+
+    nnU-Net centers a foreground patch on a labelled voxel. In a small patch with a small target
+    that place gives the answer away: the network learns to mark the middle, and finds next to
+    nothing where a window lies as it happens. With `foreground_anywhere` the box is moved so that
+    the voxel lies anywhere within three quarters of the patch.
+    """
+
+    foreground_anywhere = False
+
+    def get_bbox(self, data_shape, force_fg, class_locations, *args, **kwargs):
+        held = [places for places in (class_locations or {}).values() if len(places)]
+        if not (self.foreground_anywhere and force_fg and held):
+            return super().get_bbox(data_shape, force_fg, class_locations, *args, **kwargs)
+        # A class, then one of its voxels, as nnU-Net draws them.
+        places = held[np.random.randint(len(held))]
+        voxel = np.array(places[np.random.randint(len(places))][1:])
+        reach = np.array(self.final_patch_size) * 3 // 8
+        size, shape = np.array(self.patch_size), np.array(data_shape)
+        low = voxel - size // 2 + np.random.randint(-reach, reach + 1)
+        # No farther beyond the image than a patch that is drawn at random.
+        margin = np.maximum(self.need_to_pad, size - shape)
+        low = np.clip(low, -(margin // 2), shape - size + margin - margin // 2)
+        return low.tolist(), (low + size).tolist()
+
+
 class Trainer(nnunet.nnUNetTrainer):
     """nnU-Net's trainer with settings from `plans["nodestage"]`.
 
@@ -56,7 +82,7 @@ class Trainer(nnunet.nnUNetTrainer):
     there is no validation, and the last epoch is what one has.
     """
 
-    loader_class = nnUNetDataLoader
+    loader_class = Loader
 
     def __init__(self, plans, configuration, fold, dataset_json, device):
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -151,7 +177,7 @@ class Trainer(nnunet.nnUNetTrainer):
 
     def make_loader(self, dataset, initial_patch, transforms, training):
         """A loader over `dataset`; the place where a subclass puts its own."""
-        return self.loader_class(
+        loader = self.loader_class(
             dataset,
             self.batch_size,
             initial_patch,
@@ -163,6 +189,8 @@ class Trainer(nnunet.nnUNetTrainer):
             transforms=transforms,
             probabilistic_oversampling=self.probabilistic_oversampling,
         )
+        loader.foreground_anywhere = bool(self.own.get("foreground_anywhere"))
+        return loader
 
     def _generator(self, loader):
         workers = int(self.own.get("processes") or 0)
@@ -195,6 +223,16 @@ class Trainer(nnunet.nnUNetTrainer):
                 f"the loss became {loss} in epoch {self.current_epoch + 1}. "
                 f"Lower `initial_lr` (now {self.initial_lr}) for this network."
             )
+
+    def on_validation_epoch_end(self, val_outputs):
+        super().on_validation_epoch_end(val_outputs)
+        history = self.logger.get_checkpoint()
+        if np.isnan(history["mean_fg_dice"][-1]):
+            # Patches without any label or mark have no Dice. nnU-Net's moving average would be
+            # undefined from here on, and the first epoch the best for ever: it stays as it was.
+            held = [0.0, *history["ema_fg_dice"]][-2]
+            history["mean_fg_dice"][-1] = history["ema_fg_dice"][-1] = held
+            self.logger.load_checkpoint(history)
 
     def _do_i_compile(self):
         return bool(self.own.get("compile")) and super()._do_i_compile()
