@@ -9,6 +9,7 @@ from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import cases
+from nodestage.nnunet.network import chosen_device
 
 NEGATIVE, POSITIVE = 1, 2
 
@@ -22,7 +23,7 @@ def classify(
     instances,
     spacing,
     threads=1,
-    device="cpu",
+    device=None,
     patient="",
 ):
     """Probability of being positive, float64 (n,), of each instance in the order of its number.
@@ -42,13 +43,14 @@ def classify(
         return np.full(count, np.nan if found["constant"] is None else found["constant"])
     cases.check_spacing(patient or "the image", spacing, found["plans"])
     torch.set_num_threads(threads)
+    device = chosen_device(device)
     network = _load(found).to(device)
     images = normalised([arterial, venous, attention], found["plans"])
     pictures, inside = crops(images, instances, model["settings"]["crop"])
     return _probabilities(network, pictures, inside, model["settings"]["batch_size"], device)
 
 
-def on_ground_truth(model, name, patients, threads=1, device="cpu"):
+def on_ground_truth(model, name, patients, threads=1, device=None):
     """Rows of `patient, instance, positive, p_positive` of annotated instances (Table IV).
 
     Parameters

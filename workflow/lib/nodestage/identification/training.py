@@ -15,7 +15,7 @@ from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import checkpoints, prediction
-from nodestage.nnunet.network import configuration
+from nodestage.nnunet.network import chosen_device, configuration
 
 # The paper's optimizer (section IV-A2); small networks want a larger rate.
 DEFAULTS = {
@@ -41,7 +41,7 @@ def train_fold(
     output,
     work,
     threads=1,
-    device="cpu",
+    device=None,
     label="identification",
 ):
     """Train the identification networks of a fold and write them to `output`.
@@ -129,7 +129,7 @@ class Examples:
         return images.astype(np.float32), inside.astype(np.float32)
 
 
-def train_network(exported, teachers, judges, settings, seed, checkpoint, device="cpu", label=""):
+def train_network(exported, teachers, judges, settings, seed, checkpoint, device=None, label=""):
     """One identification network, started from an exported segmentation network.
 
     After every epoch its state is written to `checkpoint`; a training that was cut short goes on
@@ -140,6 +140,7 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
     if not len(positives) or not len(negatives):
         return {**told, **_constant(len(positives), len(negatives)), "epoch": 0, "history": []}
     torch.manual_seed(seed)
+    device = chosen_device(device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
     optimizer = torch.optim.SGD(
         network.parameters(),
@@ -211,7 +212,7 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
     }
 
 
-def balanced_cross_entropy(network, examples, batch_size, device="cpu"):
+def balanced_cross_entropy(network, examples, batch_size, device=None):
     """Mean over the classes that occur of the class's mean cross entropy; None without examples.
 
     Positives are a fifth of all instances: unweighted, a network that calls none would win.
@@ -251,8 +252,7 @@ def _step(network, optimizer, teachers, places, settings, draw, device):
     images, inside = augment(*teachers.batch(places), draw, settings["noise"])
     truth = torch.from_numpy(teachers.positive[places].astype(np.int64)).to(device)
     optimizer.zero_grad(set_to_none=True)
-    kind = torch.device(device).type
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu"):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "cpu"):
         logits = network(torch.from_numpy(images).to(device), torch.from_numpy(inside).to(device))
     loss = torch.nn.functional.cross_entropy(logits.float(), truth)
     loss.backward()

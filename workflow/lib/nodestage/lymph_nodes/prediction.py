@@ -11,7 +11,7 @@ from nodestage.nnunet import prediction
 
 
 def predict(
-    model, name, arterial, venous, attention, spacing, settings, threads=1, device="cpu", patient=""
+    model, name, arterial, venous, attention, spacing, settings, threads=1, device=None, patient=""
 ):
     """Lymph-node instances of one patient, and how sure the network is of each.
 
@@ -43,7 +43,7 @@ def predict(
 
 
 def log_odds(
-    model, name, arterial, venous, attention, spacing, settings, threads=1, device="cpu", patient=""
+    model, name, arterial, venous, attention, spacing, settings, threads=1, device=None, patient=""
 ):
     """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]

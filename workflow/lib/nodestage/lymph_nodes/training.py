@@ -27,7 +27,7 @@ def train_fold(
     output,
     work,
     threads=1,
-    device="cpu",
+    device=None,
     label="lymph nodes",
 ):
     """Train the networks that a fold needs and write them to `output`.

@@ -21,7 +21,7 @@ def fit(
     seed,
     output,
     work,
-    device="cpu",
+    device=None,
     threads=1,
     choose="last",
     label=None,

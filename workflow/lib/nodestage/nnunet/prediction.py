@@ -16,6 +16,8 @@ from nodestage.nnunet import cases, network
 
 # A logit where no window was run, on a grid that is still to be interpolated: as good as -inf.
 UNSEEN = -1e4
+# Voxels of all windows that go through the network together, if two windows are not more.
+AT_ONCE = 80_000
 
 
 def load(model, build=None):
@@ -64,7 +66,8 @@ def predict_logits(network_, channels, spacing, model, **how):
         more are left out too, which changes a logit by no more than their share;
         `step_size` (0.5), share of the window between two neighbours;
         `mirror` (False), also predict mirrored along the axes of the training, and average;
-        `threads` (1), `batch` (2) windows at a time, `device` ("cpu"), `patient` for messages
+        `threads` (1), `batch` windows at a time (2, more where they are small), `device` (a GPU where there is one),
+        `patient` for messages
 
     Returns
     -------
@@ -86,8 +89,8 @@ def _on_own_grid(
     step_size=0.5,
     mirror=False,
     threads=1,
-    batch=2,
-    device="cpu",
+    batch=None,
+    device=None,
     patient="",
 ):
     """Logits on the network's own voxels, and the shape of the image's grid."""
@@ -100,6 +103,7 @@ def _on_own_grid(
     plans = model["plans"]
     cases.check_spacing(patient or "the image", spacing, plans)
     torch.set_num_threads(threads)
+    device = network.chosen_device(device)
     tile = network.patch_size(plans)
     shape = np.shape(channels[0])
     coarse = network.coarse_shape(plans, shape)
@@ -140,21 +144,28 @@ def _on_own_grid(
         images = torch.from_numpy(normalise([c[region] for c in channels], plans))
     data, unpad = pad_nd_image(images, tile, "constant", {"value": 0}, True, None)
     del images
+    place = _place(device, 4 * (len(data) + classes + 1) * data[0].numel())
+    data, gaussian = data.to(place), gaussian.to(place)
     windows = [
         _window([c - r.start for c, r in zip(corner, region, strict=True)], tile)
         for corner in corners
     ]
     axes = _mirrored(model["mirror_axes"]) if mirror else [()]
     with _room(classes, data.shape[1:], patient):
-        total, weight = torch.zeros((classes, *data.shape[1:])), torch.zeros(data.shape[1:])
+        total = torch.zeros((classes, *data.shape[1:]), device=place)
+        weight = torch.zeros(data.shape[1:], device=place)
+    batch = batch or max(2, AT_ONCE // int(np.prod(tile)))
     network_ = network_.to(device).eval()
-    with torch.inference_mode():
+    if device.type == "cpu":
+        network_ = network_.to(memory_format=torch.channels_last_3d)  # a tenth faster
+    # Mixed precision on a GPU, as nnU-Net's own predictor has it; the sums are single.
+    with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
         for start in range(0, len(windows), batch):
             group = windows[start : start + batch]
             found = _predict(
                 network_, torch.stack([data[(slice(None), *w)] for w in group]).to(device), axes
             )
-            for logits, window in zip(found.float().cpu(), group, strict=True):
+            for logits, window in zip(found.float().to(place), group, strict=True):
                 total[(slice(None), *window)] += logits * gaussian
                 weight[window] += gaussian
         del data
@@ -162,13 +173,23 @@ def _on_own_grid(
         total /= weight.masked_fill_(empty, 1)
         total[1:].masked_fill_(empty, unseen)
         del weight, empty
-    total = total[(slice(None), *unpad[1:])]
+    total = total[(slice(None), *unpad[1:])].cpu()
     if total.shape[1:] == grid:
         return total, shape
     with _room(classes, grid, patient):
         logits = _background(classes, grid, unseen)
     logits[(slice(None), *region)] = total
     return logits, shape
+
+
+def _place(device, size):
+    """Where images and sums of `size` bytes lie: beside the network, if they leave it half the room.
+
+    Each window would else be carried there and back.
+    """
+    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
+        return torch.device("cpu")
+    return device
 
 
 def _window(corner, tile):

@@ -11,7 +11,7 @@ from nodestage import logs
 from nodestage.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints
 from nodestage.nnunet.environment import environment
-from nodestage.nnunet.network import CONFIGURATION
+from nodestage.nnunet.network import CONFIGURATION, chosen_device
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
@@ -27,7 +27,7 @@ def train(
     trainer=Trainer,
     seed=0,
     output,
-    device="cpu",
+    device=None,
     label="training",
     resume=True,
     own=None,
@@ -49,7 +49,7 @@ def train(
     trainer : Trainer or a subclass of it
     seed : int
     output : folder for the checkpoint, the caller's to delete
-    device : "cpu", "cuda"
+    device : "cpu", "cuda"; None takes a GPU where there is one
     label : str, named in the lines of progress
     own : dict laid over `plans["nodestage"]`, where the trainer finds it as `self.own`
     choose : "last" epoch, or "best" by nnU-Net's moving average of the validation Dice
@@ -66,7 +66,8 @@ def train(
     identity = _identity(folder, plans, dataset_json, patients, trainer, seed, choose, initial)
     checkpoint = Path(output, "checkpoint.pt")
     torch.set_num_threads(threads)
-    if device != "cpu":
+    device = chosen_device(device)
+    if device.type == "cuda":
         torch.backends.cudnn.deterministic = bool(plans["nodestage"].get("deterministic"))
         torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
     with environment(
@@ -83,7 +84,7 @@ def train(
             CONFIGURATION,
             0,
             dataset_json,
-            torch.device(device),
+            device,
         )
         running.patients = patients
         try:
