@@ -185,15 +185,6 @@ def test_external_patients_never_train():
     [
         ({"beta": {"role": "external"}}, "0 centers"),
         ({"alpha": {"role": "discovery"}, "beta": {"role": "discovery"}}, "2 centers"),
-        ({"alpha": {"role": "discovery"}, "beta": {"role": "test"}}, "the role 'test'"),
-        (
-            {
-                "alpha": {"role": "discovery"},
-                "beta": {"role": "external"},
-                "a b": {"role": "external"},
-            },
-            "file name",
-        ),
     ],
 )
 def test_centers_of_the_config(centers, word):

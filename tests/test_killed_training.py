@@ -1,6 +1,7 @@
-"""A fold's training, killed for good (SIGKILL) five times at random, against an undisturbed one."""
+"""C11: a fold's training that is killed for good, or has too little memory."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import lymph_node_phantom as phantom
 import numpy as np
+import torch
 
+from nodestage import logs
 from nodestage.lymph_nodes import training
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.nnunet import cases, checkpoints
@@ -49,7 +52,8 @@ def tell(owner, name, writing):
     setattr(owner, name, telling)
 
 
-def test_a_training_killed_five_times_ends_with_the_same_bytes(tmp_path):
+def test_C11_a_training_killed_five_times_ends_with_the_same_bytes(tmp_path):
+    """Killed (SIGKILL) at random, against an undisturbed one."""
     train(tmp_path / "undisturbed.pt", tmp_path / "undisturbed")
     draw = np.random.default_rng()
     output, work = tmp_path / "killed.pt", tmp_path / "killed"
@@ -63,7 +67,34 @@ def test_a_training_killed_five_times_ends_with_the_same_bytes(tmp_path):
     assert output.read_bytes() == (tmp_path / "undisturbed.pt").read_bytes()
 
 
-if __name__ == "__main__":
+def under_a_limit(output, work, mib):
+    """Train patches that want some 500 MiB, as a job does, when `mib` more may be taken."""
+    network = {**SETTINGS["network"], "patch_size": [32, 48, 48], "features": [32, 32, 32]}
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    patients = phantom.cohort()
+    resource.setrlimit(resource.RLIMIT_AS, (held + mib * 2**20,) * 2)
+    with logs.to(output.with_suffix(".log")):
+        settings = {**SETTINGS, "network": network}
+        training.train_fold(
+            patients, *phantom.SPLIT[:2], [], settings, 1, output, work, label="fold 0"
+        )
+
+
+def test_C11_a_training_under_a_memory_limit_ends_soon_and_names_memory_and_the_setting(tmp_path):
+    command = [sys.executable, __file__, tmp_path / "model.pt", tmp_path / "work", "150"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: fold 0") and "out of memory with patches of [32, 48, 48]" in last
+    assert "`patch_size`" in last and "`jobs.train.mem_mb`" in last
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model.pt").exists()
+
+
+if __name__ == "__main__" and len(sys.argv) > 3:
+    torch.set_num_threads(1)
+    under_a_limit(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+elif __name__ == "__main__":
     events = os.dup(sys.stdout.fileno())
     for owner, name in (
         (cases, "preprocess"),

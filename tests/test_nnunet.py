@@ -1,5 +1,6 @@
 """nnU-Net adapted from outside: plans, cases, training, prediction."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from nodestage import memory
 from nodestage.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints, network, plans, prediction
 from nodestage.nnunet.imports import leaving_out
@@ -308,6 +310,70 @@ def slow_after_first_epoch(training):
     return Trainer
 
 
+def watched(training, rates, stop_after=None):
+    """A trainer that notes the learning rate of every step, and may die after so many."""
+
+    class Trainer(training.Trainer):
+        def train_step(self, batch):
+            if len(rates) == stop_after:
+                raise KeyboardInterrupt
+            rates.append(self.optimizer.param_groups[0]["lr"])
+            return super().train_step(batch)
+
+    return Trainer
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_C11_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp_path, optimizer):
+    patients, found, dataset_json = make_dataset(tmp_path, n=2, optimizer=optimizer)
+
+    def run(name, rates, stop_after=None):
+        trainer = watched(training, rates, stop_after)
+        how = dict(trainer=trainer, seed=3, output=tmp_path / name)
+        return training.train(tmp_path, patients, [], found, dataset_json, **how)
+
+    unbroken, before, after = [], [], []
+    whole = run("unbroken", unbroken)
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", before, stop_after=9)  # in the third epoch of four steps
+    resumed = run("broken", after)
+    assert before[:8] + after == unbroken and len(unbroken) == 12
+    assert unbroken == sorted(unbroken, reverse=True) and unbroken[0] > unbroken[-1]
+    assert resumed["digest"] == whole["digest"] and resumed["history"] == whole["history"]
+    # A finished training has nothing left to do.
+    idle = []
+    assert run("broken", idle)["digest"] == whole["digest"] and idle == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_C11_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training, tmp_path):
+    """nnU-Net's parent waited for ever; what kills a worker is nearly always want of memory."""
+    patients, found, dataset_json = make_dataset(
+        tmp_path, n=2, processes=2, epochs=50, iterations_per_epoch=100
+    )
+
+    class Trainer(training.Trainer):
+        def train_step(self, batch):
+            for worker in multiprocessing.active_children()[:1]:
+                os.kill(worker.pid, signal.SIGKILL)
+            return super().train_step(batch)
+
+    started = time.monotonic()
+    with pytest.raises(TrainingError, match=r"ball: out of memory .*`jobs.train.mem_mb`"):
+        training.train(
+            tmp_path,
+            patients,
+            [],
+            found,
+            dataset_json,
+            trainer=Trainer,
+            output=tmp_path / "s",
+            label="ball",
+        )
+    assert time.monotonic() - started < 120
+    assert multiprocessing.active_children() == []
+
+
 def test_a_checkpoint_of_other_data_is_not_taken_up(training, tmp_path):
     patients, found, dataset_json = make_dataset(tmp_path, epochs=1)
 
@@ -402,11 +468,30 @@ def test_an_image_smaller_than_a_window_with_interest_at_its_edge(trained):
     assert nowhere.sum() == 0
 
 
-def test_a_prediction_that_cannot_fit_says_how_much_memory_it_needs():
+def test_C11_a_prediction_that_cannot_fit_is_refused_before_it_takes_any_memory(monkeypatch):
+    """The kernel would hand the memory out, and kill the job once it is used."""
+    monkeypatch.setattr(memory, "free", lambda: 4 * memory.GIB)
+    words = r"p0: 20 classes on \(400, 512, 512\) voxels need 8.2 GiB of memory .* 4.0 GiB are free"
+    with pytest.raises(InputError, match=words):
+        with prediction._room(20, (400, 512, 512), "p0"):
+            raise AssertionError("it began")
+    with prediction._room(20, (200, 256, 256), "p0"):
+        pass
+
+
+def test_C11_memory_that_is_refused_later_is_told_the_same_way(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda: float("inf"))
     shape = (2**20, 2**20, 2**10)
-    with pytest.raises(InputError, match=r"p0: 20 classes .* need \d+\.\d GiB"):
+    with pytest.raises(InputError, match=r"p0: 20 classes .*`jobs.predict.mem_mb`"):
         with prediction._room(20, shape, "p0"):
             torch.zeros((20, *shape))
+
+
+def test_C11_a_small_volume_under_a_limit(trained, monkeypatch):
+    image, _ = make_patient(7)
+    monkeypatch.setattr(memory, "free", lambda: 50_000)
+    with pytest.raises(InputError, match=r"p7: 2 classes .* need 0.0 GiB of memory"):
+        prediction.predict_labels(prediction.load(trained), [image], SPACING, trained, patient="p7")
 
 
 def counted(net):

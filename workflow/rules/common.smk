@@ -7,11 +7,14 @@ HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 
+from nodestage import settings
 from nodestage.digest import code_digest
 from nodestage.errors import InputError
 from nodestage.study import Study
 
 try:
+    if workflow.is_main_process:
+        settings.check(config)
     study = Study.from_config(config, anatomy=REPOSITORY / "config/anatomy.yaml")
 except InputError as error:
     raise WorkflowError(str(error))

@@ -7,6 +7,7 @@ import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from nodestage import memory
 from nodestage.errors import NodestageError
 
 _terminal = None  # the job's own stderr while `to` has taken it away
@@ -41,12 +42,21 @@ def to(path):
             print(f"Error: {error}", file=_terminal, flush=True)
             raise Failed from error
         except BaseException as error:
+            if memory.refused(error):
+                for place in (log, _terminal):
+                    print(f"Error: {OUT_OF_MEMORY}", file=place, flush=True)
             traceback.print_exc(file=log)
             print(f"Error: {error!r} (more in {path})", file=_terminal, flush=True)
             raise
         finally:
             root.removeHandler(handler)
             _terminal = None
+
+
+OUT_OF_MEMORY = (
+    "out of memory. Give this kind of job more (`mem_mb` under `jobs` in the config), or let fewer "
+    "jobs run at a time (`--cores`)."
+)
 
 
 def say(text):

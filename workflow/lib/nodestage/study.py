@@ -14,28 +14,9 @@ import yaml
 
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
-from nodestage.errors import InputError
 
 PHASES = ("arterial", "venous")
 SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
-# Folders and files under results/ that a center or a family of methods must not take.
-TAKEN = {
-    "center": ("study", "evaluation", "gallery", "qc", "figures"),
-    "method": (
-        "lymph_nodes",
-        "identification",
-        "organs",
-        "tumor",
-        "attention",
-        "cohort",
-        "registration",
-        "predictions",
-        "statistics",
-        "report",
-        "bundle",
-        "simulator",
-    ),
-}
 TABLE_COLUMNS = (
     "patient",
     "metastasis",
@@ -68,7 +49,10 @@ class Study:
 
     @classmethod
     def from_config(cls, config, anatomy):
-        """Read and check the sheet that the config names, or draw the simulated one."""
+        """Read and check the sheet that the config names, or draw the simulated one.
+
+        The config itself was checked before: `nodestage.settings.check`.
+        """
         text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
         if config["samples"] is None:
             from nodestage import simulator
@@ -80,7 +64,6 @@ class Study:
             centers = config["centers"]
             rows = cohort_sheet.read_sheet(config["samples"])
             cohort_sheet.check_sheet(rows, centers)
-        _check_names(config, centers)
         return cls(config, text, rows, centers)
 
     @property
@@ -454,44 +437,6 @@ class Study:
         kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _check_names(config, centers):
-    """Refuse names and choices that would break the workflow hours later."""
-    taken = [f"center {name!r}" for name in centers if name in TAKEN["center"]]
-    taken += [f"method {name!r}" for name in config["methods"] if name in TAKEN["method"]]
-    if taken:
-        raise InputError(
-            f"{', '.join(taken)}: the workflow needs this name itself. Choose another."
-        )
-    for method, settings in config["methods"].items():
-        if (
-            settings
-            and "file" in settings
-            and settings.get("family", method) in ("fusion", "baselines")
-        ):
-            raise InputError(
-                f"method {method!r} has a file of its own and so can't belong to the family "
-                f"{settings['family']!r}. Leave `family` out."
-            )
-    spacing = config["spacing_mm"]
-    if spacing != "median" and not _three_sizes(spacing):
-        raise InputError(
-            f"`spacing_mm` is {spacing!r}. Give three sizes above 0 in mm, (z, y, x), or `median` for "
-            "that of the discovery images."
-        )
-    lacking = {"plain", "attention"} - set(config["lymph_nodes"]["variants"])
-    if lacking:
-        raise InputError(
-            f"`lymph_nodes.variants` lacks {' and '.join(sorted(lacking))}: two methods and the "
-            "tables compare them. Add it."
-        )
-
-
-def _three_sizes(values):
-    if not isinstance(values, (list, tuple)) or len(values) != 3:
-        return False
-    return all(isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0 for v in values)
 
 
 class _Jobs(dict):

@@ -1,4 +1,4 @@
-"""All image headers of a study, opened before anything is run.
+"""Config, sample sheet and all image headers of a study, before anything is run.
 
 `python -m nodestage.cohort.check config.yaml` does it from a terminal,
 and shows there what no log may hold: paths, and series descriptions.
@@ -26,6 +26,7 @@ from nodestage.cohort.sheet import (
     series_of,
 )
 from nodestage.errors import InputError
+from nodestage.settings import check as check_config
 
 
 def check_headers(rows, centers, jobs=None, *, base=None):
@@ -96,7 +97,7 @@ def _compare(own, image, settings, patient, role, phase):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        description="Check a sample sheet and open every image header."
+        description="Check config and sample sheet, and open every image header."
     )
     parser.add_argument("config", help="the study's YAML file, with `centers` and `samples`")
     parser.add_argument("--sheet", help="another sample sheet (.tsv, .csv or .xlsx)")
@@ -108,6 +109,10 @@ def main(arguments=None):
     import yaml
 
     config = yaml.safe_load(Path(given.config).read_text(encoding="utf-8"))
+    try:
+        check_config(config)
+    except InputError as error:
+        return _tell([error])  # who the centers are must be right before their rows can be
     centers = config.get("centers") or {}
     base = Path(given.base or Path(given.config).parent)
     try:

@@ -34,8 +34,6 @@ COLUMNS = (
     "arterial_series",
     "venous_series",
 )
-ROLES = ("discovery", "external", "auxiliary")
-CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Sheet(list):
@@ -258,24 +256,6 @@ def _check_columns(rows, faults):
 
 
 def _check_centers(rows, centers, faults):
-    for name, settings in centers.items():
-        role = (settings or {}).get("role")
-        if role not in ROLES:
-            faults.add(
-                0,
-                "",
-                "center",
-                f"center {name!r} of the config has the role {role!r}",
-                f"Use one of {', '.join(ROLES)}",
-            )
-        if not CODE.fullmatch(str(name)):
-            faults.add(
-                0,
-                "",
-                "center",
-                f"the name {name!r} can't be part of a file name",
-                "Use letters, digits, '.', '_' and '-', beginning with a letter or digit",
-            )
     discovery = [
         name for name, settings in centers.items() if (settings or {}).get("role") == "discovery"
     ]

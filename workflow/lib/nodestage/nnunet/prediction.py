@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from nodestage import memory
 from nodestage.errors import InputError
 from nodestage.nnunet import cases, network
 
@@ -265,18 +266,22 @@ def _highest(logits, shape):
 
 @contextmanager
 def _room(classes, shape, patient):
-    """Turn a failed allocation of `classes` volumes into how much memory they need."""
+    """Refuse `classes` volumes that don't fit into memory, in words, before they are begun."""
+    gib = 4 * (classes + 1) * np.prod(shape, dtype=float) / memory.GIB
+    free = memory.free() / memory.GIB
+    refused = InputError(
+        f"{patient or 'the image'}: {classes} classes on {tuple(shape)} voxels need "
+        f"{gib:.1f} GiB of memory for the prediction alone, of which {free:.1f} GiB are free. Give "
+        "the job more (`jobs.predict.mem_mb`), or the network or the study a coarser `spacing_mm`."
+    )
+    if gib > free:
+        raise refused
     try:
         yield
     except RuntimeError as error:
-        if "alloc" not in str(error):
-            raise
-        gib = 4 * (classes + 1) * np.prod(shape, dtype=float) / 2**30
-        raise InputError(
-            f"{patient or 'the image'}: {classes} classes on {tuple(shape)} voxels need "
-            f"{gib:.1f} GiB of memory for the prediction alone, which is not there. Give the job "
-            "more memory (`mem_mb` in the profile), or use a coarser `spacing_mm`."
-        ) from error
+        if memory.refused(error):
+            raise refused from error
+        raise
 
 
 def _predict(network_, windows, axes):

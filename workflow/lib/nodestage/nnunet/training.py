@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nodestage import logs
+from nodestage import logs, memory
 from nodestage.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints
 from nodestage.nnunet.environment import environment
@@ -89,10 +89,9 @@ def train(
         running.patients = patients
         try:
             return _run(running, checkpoint, identity, label, resume, choose, initial)
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            raise _out_of_memory(label, plans) from error
-        except RuntimeError as error:
-            if any(word in str(error) for word in ("alloc", "out of memory", "workers")):
+        except (MemoryError, RuntimeError) as error:
+            # A worker that is no longer there was killed, nearly always for memory.
+            if memory.refused(error) or "workers are no longer alive" in str(error):
                 raise _out_of_memory(label, plans) from error
             raise
         finally:
@@ -257,5 +256,5 @@ def _out_of_memory(label, plans):
     return TrainingError(
         f"{label}: out of memory with patches of {configuration['patch_size']} voxels, "
         f"{configuration['batch_size']} at a time. Make `patch_size`, `features` or `batch_size` "
-        "of this network smaller, or give the job more memory."
+        "of this network smaller, or give the job more memory (`jobs.train.mem_mb`)."
     )

@@ -191,21 +191,10 @@ def _pick_ranked(shares, z):
 
 
 def _check(settings):
-    """Refuse a study that can't be, in the user's words."""
+    """Refuse a study that can't be, in the user's words; single settings are the schema's business."""
     codes = [center["code"] for center in settings["centers"].values()]
     if len(set(codes)) < len(codes):
         raise InputError(
             f"simulator: centers share a patient code ({', '.join(codes)}). "
             "Give each center its own `code`."
         )
-    for name, center in settings["centers"].items():
-        if not 0 <= center["prevalence"] <= 1:
-            raise InputError(
-                f"simulator: center {name} has prevalence {center['prevalence']}; "
-                "it is a share between 0 and 1."
-            )
-        if center["patients"] > 999:
-            raise InputError(
-                f"simulator: center {name} has {center['patients']} patients; "
-                "codes have three digits. Split the center, or ask for at most 999."
-            )

@@ -32,7 +32,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
 
     Pixels are isotropic at the in-plane study spacing, so that a sagittal slice
     shows the tumor in its true proportions. Slices are centered at the centroid
-    of their own mask. Equal areas go to the lowest index; a tumor that reaches
+    of their own mask (see `_middle`). Equal areas go to the lowest index; a tumor that reaches
     fewer than three slices of a plane repeats its largest.
     """
     pixel = spacing[2]
@@ -45,8 +45,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
         zoom = np.delete(np.asarray(spacing), axis) / pixel
         for index in order:
             area = np.take(mask, index, axis=axis)
-            # A whole voxel: axial slices are then cut out, not interpolated, and keep their texture.
-            center = np.rint(ndimage.center_of_mass(area))
+            center = _middle(area, size / zoom)
             pair = [
                 _window(np.take(phase, index, axis=axis), center, zoom, size, 1, AIR)
                 for phase in (arterial, venous)
@@ -58,7 +57,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
 
 
 def crop(volume, mask, spacing, shape, fill=AIR):
-    """A crop around the mask's centroid on the study grid.
+    """A crop around the mask's centroid (see `_middle`) on the study grid.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def crop(volume, mask, spacing, shape, fill=AIR):
     -------
     array of `shape`
     """
-    center = np.rint(ndimage.center_of_mass(mask)).astype(int)
+    center = _middle(mask, shape).astype(int)
     out = np.full(shape, fill, volume.dtype)
     start = center - np.asarray(shape) // 2
     source = tuple(
@@ -135,6 +134,20 @@ def read(path):
     for key in ("usable", "reason", "source"):
         found[key] = found[key].item()
     return found
+
+
+def _middle(mask, extent):
+    """The voxel to center a window on: the mask's centroid.
+
+    Where a window of `extent` voxels around it would show nothing of the mask, which lies in
+    parts far from each other: the mask's voxel nearest to the centroid. Whole voxels, so that
+    axial slices are cut out, not interpolated, and keep their texture.
+    """
+    places = np.argwhere(mask)
+    away = places - places.mean(axis=0)
+    if (np.abs(away) < np.asarray(extent) / 2 - 1).all(axis=1).any():
+        return np.rint(places.mean(axis=0))
+    return places[np.argmin((away**2).sum(axis=1))].astype(float)
 
 
 def _window(plane, center, zoom, size, order, fill):

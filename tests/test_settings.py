@@ -1,0 +1,239 @@
+"""The config's schema: it fits every config of ours, knows every setting, and says what is wrong."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import workflow_study as workflow
+import yaml
+
+from nodestage import new_study, settings
+from nodestage.baselines import family as baselines
+from nodestage.cohort import check
+from nodestage.errors import InputError
+from nodestage.fusion import family as fusion
+from nodestage.fusion import settings as fusion_settings
+from nodestage.lymph_nodes.variants import VARIANTS
+from nodestage.nnunet import plans
+from nodestage.registration import FULL
+from nodestage.statistics.comparisons import METRICS
+
+ROOT = Path(__file__).parents[1]
+DEFAULT = ("config/config.yaml", "config/simulator.yaml")
+SCHEMA = yaml.safe_load(settings.SCHEMA.read_text(encoding="utf-8"))
+
+
+def laid(config, over):
+    """`over` laid over `config`, branch by branch, as Snakemake does it."""
+    found = dict(config)
+    for key, value in over.items():
+        branches = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = laid(found[key], value) if branches else value
+    return found
+
+
+def config(*names, **over):
+    found = {}
+    for name in (*DEFAULT, *names):
+        found = laid(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
+    return laid(found, over)
+
+
+def faults(**over):
+    """The lines that tell of each fault of the default config with `over` laid over it."""
+    with pytest.raises(InputError) as error:
+        settings.check(config(**over))
+    head, *lines = str(error.value).splitlines()
+    assert head == f"The config has {len(lines)} fault{'s' if len(lines) > 1 else ''}:"
+    return lines
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (),
+        ("config/paper.yaml",),
+        ("config/realistic.yaml",),
+        ("config/paper.yaml", "config/realistic.yaml"),
+        ("tests/small.yaml",),
+    ],
+)
+def test_our_own_configs_pass(names):
+    settings.check(config(*names))
+
+
+def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_path):
+    new_study.begin(tmp_path)
+    text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
+    settings.check(yaml.safe_load(text))
+    settings.check(config("config/paper.yaml", **yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize(
+    "over, said",
+    [
+        # A key that is not there: which, where, and the nearest one.
+        ({"lymph_nodes": {"alhpa": 1}}, "lymph_nodes: 'alhpa' is no setting (did you mean 'alpha'?)"),
+        ({"titel": "x"}, "top level: 'titel' is no setting (did you mean 'title'?)"),
+        ({"alpha": 1}, "top level: 'alpha' is no setting (it belongs under `lymph_nodes`)"),
+        ({"lymph_nodes": {"epochs": 3}}, "'epochs' is no setting (it belongs under `lymph_nodes.network`)"),
+        ({"jobs": {"train": {"mem_gb": 4}}}, "jobs.train: 'mem_gb' is no setting (did you mean 'mem_mb'?)"),
+        ({"simulator": {"nodes": {"men_count": 3}}}, "simulator.nodes: 'men_count' is no setting (did you mean 'mean_count'?)"),
+        ({"methods": {"resnet2d": {"settings": {"epoch": 3}}}}, "methods.resnet2d.settings: 'epoch' is no setting (did you mean 'epochs'?)"),
+        ({"methods": {"nodes_plain": {"settings": {"C": 3}}}}, "methods.nodes_plain.settings: 'C' is no setting"),
+        ({"centers": {"a": {"role": "external", "mask_fase": "venous"}}}, "centers.a: 'mask_fase' is no setting (did you mean 'mask_phase'?)"),
+        # Values: what stands there, and what may.
+        ({"seed": -1}, "seed: -1 is not allowed. Give a whole number, 0 or more."),
+        ({"chunks": 2.0}, "chunks: 2.0 is not allowed. Give a whole number, 1 or more."),
+        ({"mirror": None, "lymph_nodes": {"mirror": 1}}, "lymph_nodes.mirror: 1 is not allowed. Say true or false."),
+        ({"substitute_phase": "yes"}, "substitute_phase: 'yes' is not allowed. Say true or false."),
+        ({"folds": None}, "folds: null is not allowed. Give settings, `key: value`."),
+        ({"folds": {"inner": 1}}, "folds.inner: 1 is not allowed. Give 2 or more parts, or 0 for none."),
+        ({"spacing_mm": [2.5, 2.2]}, "spacing_mm: [2.5, 2.2] is not allowed. Give three sizes above 0 in mm, (z, y, x)."),
+        ({"spacing_mm": [2.5, 2.2, 0]}, "spacing_mm: [2.5, 2.2, 0] is not allowed."),
+        ({"spacing_mm": "medain"}, "spacing_mm: 'medain' is not allowed (did you mean 'median'?)."),
+        ({"attention": {"percentiles": [100, 0]}}, "attention.percentiles: [100, 0] is not allowed. Give two numbers from 0 to 100, the lower first."),
+        ({"attention": {"ranges": "Table"}}, "attention.ranges: 'Table' is not allowed (did you mean 'table'?). Use table or estimated."),
+        ({"lymph_nodes": {"threshold": 50}}, "lymph_nodes.threshold: 50 is not allowed. Give a probability between 0 and 1"),
+        ({"lymph_nodes": {"variants": ["attention"]}}, "lymph_nodes.variants: ['attention'] is not allowed. Two methods and the tables compare plain and attention"),
+        ({"lymph_nodes": {"network": {"initial_lr": "5e-4"}}}, "lymph_nodes.network.initial_lr: '5e-4' is not allowed (YAML reads it as text; as a number it is 0.0005)."),
+        ({"lymph_nodes": {"network": {"features": [8, 16]}}}, "lymph_nodes.network.features: [8, 16] is not allowed. Give three whole numbers or more"),
+        ({"identification": {"momentum": 1}}, "identification.momentum: 1 is not allowed."),
+        ({"statistics": {"bootstraps": float("inf")}}, "statistics.bootstraps: inf is not allowed."),
+        ({"registration": {"radius": [4, 2.5, 1]}}, "registration.radius: [4, 2.5, 1] is not allowed."),
+        # Centers.
+        ({"centers": {"a": {"role": "test"}}}, "centers.a.role: 'test' is not allowed. Use discovery, external or auxiliary."),
+        ({"centers": {"a": {}}}, "centers.a: 'role' is missing."),
+        ({"centers": {"a": None}}, "centers.a: null is not allowed. Give settings"),
+        ({"centers": {"a b": {"role": "external"}}}, "centers: the name 'a b' is not allowed. Use letters, digits"),
+        ({"centers": {"study": {"role": "external"}}}, "centers: the name 'study' is not allowed."),
+        ({"centers": {1: {"role": "external"}}}, "centers: YAML reads a name as 1, which is no text. Put it in quotes."),
+        ({"centers": {"a": {"role": "external", "mask_phase": "venus"}}}, "centers.a.mask_phase: 'venus' is not allowed (did you mean 'venous'?)."),
+        ({"centers": {"a": {"role": "external", "mask_phase": {"tumor": "late"}}}}, "centers.a.mask_phase.tumor: 'late' is not allowed. Use arterial or venous."),
+        ({"centers": {"a": {"role": "external", "annotated": ["sma", "lag"]}}}, "centers.a.annotated: ['sma', 'lag'] is not allowed (did you mean 'lga'?)."),
+        ({"centers": {"a": {"role": "external", "label_system": {"spleeen": 1}}}}, "centers.a.label_system: the name 'spleeen' is not allowed (did you mean 'spleen'?)."),
+        ({"centers": {"a": {"role": "external", "label_system": {"liver": [2, 0]}}}}, "centers.a.label_system.liver: [2, 0] is not allowed. Give their id"),
+        ({"centers": {"a": {"role": "external", "label_system": {"lymph_nodes": {"positiv": 1}}}}}, "centers.a.label_system.lymph_nodes: 'positiv' is no setting (did you mean 'positive'?)."),
+        ({"simulator": {"centers": {"tianjin": {"patients": 1000}}}}, "simulator.centers.tianjin.patients: 1000 is not allowed."),
+        ({"simulator": {"centers": {"tianjin": {"prevalence": 63}}}}, "simulator.centers.tianjin.prevalence: 63 is not allowed. Give a share from 0 to 1."),
+        # Methods.
+        ({"methods": {"radiomcs": {"settings": {}}}}, "methods.radiomcs: 'file' and 'needs' are missing (did you mean 'radiomics'?)."),
+        ({"methods": {"resnet_3d": None}}, "methods: 'resnet_3d' is no method (did you mean 'resnet3d'?). null switches nothing off."),
+        ({"methods": {"organs": {"file": "x.py", "needs": []}}}, "methods: the name 'organs' is not allowed."),
+        ({"methods": {"mine": {"file": "x.py", "needs": [], "family": "fusion"}}}, "methods.mine.family: 'fusion' is not allowed. Leave it out"),
+        ({"methods": {"mine": {"file": "x.py", "needs": ["view"]}}}, "methods.mine.needs: ['view'] is not allowed (did you mean 'views'?)."),
+        ({"statistics": {"primary": {"method": "combind"}}}, "statistics.primary.method: 'combind' is no method of this study (did you mean 'combined'?)."),
+        ({"methods": {"radiomics": None}}, "statistics.primary.reference: 'radiomics' is no method of this study"),
+        ({"statistics": {"primary": {"metric": "auroc"}}}, "statistics.primary.metric: 'auroc' is not allowed (did you mean 'auc'?)."),
+    ],
+)  # fmt: skip
+def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
+    assert any(line.strip().startswith(said) or said in line for line in faults(**over))
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"methods": {"resnet3d": None}},
+        {"methods": {"mine": {"file": "x.py", "needs": ["views"], "settings": {"C": 1}}}},
+        {"methods": {"mine": None}},
+        {"methods": {"mine": {"file": "x.py", "needs": [], "threshold": False}},
+         "statistics": {"primary": {"reference": "mine"}}},
+        {"spacing_mm": "median"},
+        {"folds": {"inner": 0, "folder": "folds"}},
+        {"lymph_nodes": {"variants": ["plain", "tversky", "map_one", "attention"]}},
+        {"centers": {"001-K": {"role": "external", "organs": {"source": "given"}, "chunks": 4,
+                               "label_system": {1: 7, "liver": [2, 3], "ignore": [9]}}}},
+        {"centers": {"a": {"role": "auxiliary", "mask_phase": {"tumor": "arterial"},
+                           "label_system": {"organs": {"liver": 5}, "tumor": {"tumor": [1, 2]}}}}},
+        {"methods": {"combined": {"settings": {"pretrained": {"path": "w.pt", "sha256": "0" * 64}}}}},
+        {"methods": {"combined": {"settings": {"pretrained": "none", "views_per_patient": None}}}},
+    ],
+)  # fmt: skip
+def test_what_the_documentation_offers_passes(over):
+    settings.check(config(**over))
+
+
+def test_all_faults_come_in_one_list():
+    lines = faults(seed="x", lymph_nodes={"alhpa": 1, "beta": -1}, centers={"a": {"role": "b"}})
+    assert len(lines) == 4
+
+
+def rules(rule, path=()):
+    """(path, rule) of every rule of the schema that a value may have to fit."""
+    if isinstance(rule, dict):
+        yield path, rule
+        for key, part in rule.items():
+            if key not in ("enum", "required", "x-mend"):
+                yield from rules(part, (*path, key))
+    elif isinstance(rule, list):
+        for i, part in enumerate(rule):
+            yield from rules(part, (*path, i))
+
+
+def test_every_setting_of_the_schema_says_what_it_is_and_how_to_mend_it():
+    places = [
+        path for path, rule in rules(SCHEMA["properties"]) if "$ref" in rule and "x-mend" in rule
+    ]
+    assert places == []
+    for name, part in SCHEMA["properties"].items():
+        assert part.get("description") or part.get("properties"), name
+    silent = [
+        path
+        for path, rule in rules(SCHEMA)
+        if rule.get("type") in ("string", "number", "integer", "boolean")
+        and "x-mend" not in rule
+        and path[-1] not in ("items", "contains")
+    ]
+    assert silent == []
+
+
+def known(name):
+    return set(SCHEMA["$defs"][name]["properties"])
+
+
+def test_the_schema_lists_what_the_code_reads():
+    definitions = SCHEMA["$defs"]
+    assert known("network") == {*plans.TRAINING, *plans.PLANNING}
+    assert set(SCHEMA["properties"]["registration"]["properties"]) == set(FULL)
+    anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
+    assert definitions["structure"]["enum"] == list(anatomy["labels"])
+    methods = SCHEMA["properties"]["methods"]["properties"]
+    assert set(methods) == {*fusion.METHODS, *baselines.METHODS}
+    for name, module in (("deep", fusion_settings), ("radiomics", baselines)):
+        defaults = Path(inspect.getfile(module)).with_name("defaults.yaml")
+        wanted = yaml.safe_load(defaults.read_text(encoding="utf-8"))
+        listed = definitions[name]["properties"]["settings"]["properties"]
+        assert set(listed) == set(wanted)
+        for key, value in wanted.items():
+            if "properties" in listed[key]:
+                assert set(listed[key]["properties"]) == set(value), key
+    primary = SCHEMA["properties"]["statistics"]["properties"]["primary"]["properties"]
+    assert primary["metric"]["enum"] == list(METRICS)
+    variants = SCHEMA["properties"]["lymph_nodes"]["properties"]["variants"]
+    assert set(variants["items"]["enum"]) == set(VARIANTS)
+    text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
+    for job in SCHEMA["properties"]["jobs"]["properties"]:
+        assert job == "default" or f'memory("{job}")' in text
+
+
+def test_make_check_tells_of_the_config_before_it_looks_at_the_sheet(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(
+        "samples: nowhere.tsv\ncenters: {a: {role: discovry}}\nseeds: 3\n", encoding="utf-8"
+    )
+    assert check.main([str(tmp_path / "config.yaml")]) == 1
+    printed = capsys.readouterr().err
+    assert "did you mean 'discovery'" in printed and "did you mean 'seed'" in printed
+
+
+def test_an_empty_config_is_told_as_such(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("# nothing yet\n", encoding="utf-8")
+    assert check.main([str(tmp_path / "config.yaml")]) == 1
+    assert "top level: null is not allowed" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_config_stops_the_run_before_any_job(tmp_path):
+    workflow.write_config(tmp_path, lymph_node={"alpha": 1}, seed="three")
+    printed = workflow.snakemake(tmp_path, "--dry-run", "--nolock", check=False)
+    assert "'lymph_node' is no setting (did you mean 'lymph_nodes'?)" in printed
+    assert "seed: 'three' is not allowed" in printed and "Traceback" not in printed

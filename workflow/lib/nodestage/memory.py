@@ -1,0 +1,82 @@
+"""How much memory a job may still take, asked before it takes it; and whether it was refused.
+
+The kernel hands out more memory than there is and then kills whoever uses it, without a word:
+a job that is too large must be refused before it begins.
+"""
+
+import re
+import resource
+from pathlib import Path
+
+GIB = 2**30
+# NumPy and Python refuse by type; torch, ITK and oneDNN (which names no cause) in words.
+REFUSALS = ("alloc", "out of memory", "could not create a primitive", "could not create a memory")
+
+
+def refused(error):
+    """Whether an error means that memory was asked for and not given."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSALS)
+
+
+def free(root="/"):
+    """Bytes that this process may still take; infinite where nothing tells.
+
+    The least of what the machine has (swap counted), of what the cgroups around this process
+    leave (Slurm, containers; the cache of files can be given back), and of `ulimit -v`.
+
+    Parameters
+    ----------
+    root : where `proc` and `sys` lie; tests have their own
+    """
+    root = Path(root)
+    return min(_of_machine(root), _of_cgroups(root), _of_limit(root))
+
+
+def _of_machine(root):
+    told = dict(re.findall(r"^(\w+): +(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE))
+    if "MemAvailable" not in told:
+        return float("inf")
+    return 1024 * (int(told["MemAvailable"]) + int(told.get("SwapFree", 0)))
+
+
+def _of_cgroups(root):
+    least = float("inf")
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, kinds, path = line.split(":", 2)
+        if kinds == "":
+            names, top = ("memory.max", "memory.current", "file"), root / "sys/fs/cgroup"
+        elif "memory" in kinds.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
+            top = root / "sys/fs/cgroup/memory"
+        else:
+            continue
+        place = top / path.lstrip("/")
+        # A container may see its own cgroup as the top, whatever its path says.
+        for folder in {top, place, *place.parents} - set(top.parents):
+            least = min(least, _of_cgroup(folder, *names))
+    return least
+
+
+def _of_cgroup(folder, limit, used, cache):
+    given, taken = _text(folder / limit).strip(), _text(folder / used).strip()
+    if not given.isdigit() or not taken.isdigit():  # absent, or "max"
+        return float("inf")
+    kept = re.search(rf"^{cache} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
+    return int(given) - int(taken) + (int(kept.group(1)) if kept else 0)
+
+
+def _of_limit(root):
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    held = _text(root / "proc/self/statm").split()
+    if limit == resource.RLIM_INFINITY or not held:
+        return float("inf")
+    return limit - int(held[0]) * resource.getpagesize()
+
+
+def _text(path):
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
