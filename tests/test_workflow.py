@@ -98,6 +98,14 @@ def test_the_studys_figures_and_the_tables_beside_the_papers_are_there(study):
     assert any(r["confidence"] for r in tables.read(folder / "evaluation/fold0/candidates.tsv"))
     assert any(r["station"] for r in tables.read(folder / "evaluation/fold0/nodes.tsv"))
     assert tables.read(folder / "study/froc_at.tsv")
+    three = tables.read(folder / "study/table_3.tsv")
+    assert {(row["network"], row["phases"]) for row in three} == {
+        ("teacher", "A"),
+        ("teacher", "V"),
+        ("student", "A+V"),
+    }
+    taught = {row["organ"]: bool(row["dice"]) for row in three if row["network"] == "teacher"}
+    assert taught.pop("lga") is taught.pop("cha_pha") is False and all(taught.values())
     assert (folder / "study/signature.tsv").is_file()
 
 

@@ -194,6 +194,20 @@ class Study:
         ]
 
     @property
+    def organs_tested(self):
+        """Discovery patients whose drawn organs test the networks; nobody where they are given."""
+        if self.source("organs", self.discovery) == "given":
+            return []
+        return self.annotated("organs", self.discovery, "test")
+
+    @property
+    def tumors_tested(self):
+        """Likewise for the tumor; a mask compared with itself would be perfect."""
+        if self.source("tumor", self.discovery) == "given":
+            return []
+        return self.annotated("tumor", self.discovery)
+
+    @property
     def teaching(self):
         """A pattern of the patients from whom the organ networks learn; it fits nobody if none."""
         found = [*self.teachers("organs"), *self.organ_students]
