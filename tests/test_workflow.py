@@ -13,7 +13,7 @@ import pytest
 import workflow_study as workflow
 from cohort_phantom import dicom_series
 
-from nodestage import files, tables, volumes
+from nodestage import files, packet, tables, volumes
 
 METHODS = (
     "ct_report",
@@ -283,6 +283,41 @@ def test_external_scores_come_from_the_bundle_alone(copy):
     assert set(workflow.planned(copy, *targets)) == {"score", "identification"}
     workflow.snakemake(copy, *targets)
     assert {t: (copy / t).read_bytes() for t in targets} == before
+
+
+def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(study, tmp_path):
+    out = tmp_path / "packet"
+    packet.write(study / "results/bundle", out)
+    home, how = out / "study", {"code": out / "nodestage", "preset": False}
+    rows = [row for row in sheet(study) if row["center"] == "tianjin"]
+    for row in rows:
+        for phase in ("arterial", "venous"):
+            if row[phase]:
+                place = Path("ours", row["patient"], f"{phase}.nii.gz")
+                (home / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(study / row[phase], home / place)
+                row[phase] = str(place)
+        row["center"] = "our_hospital"
+    workflow.write_sheet(home, rows)
+    jobs = workflow.planned(home, **how)
+    assert not [rule for rule in jobs if "train" in rule or "teacher" in rule or rule == "fit"]
+    assert not {"thresholds", "freeze", "study_report", "folds"} & set(jobs)
+    workflow.snakemake(home, **how)
+    assert workflow.planned(home, **how) == {}
+    for theirs in study.glob("results/predictions/*/*/tianjin.tsv"):
+        mine = home / theirs.relative_to(study).with_name("our_hospital.tsv")
+        assert mine.read_bytes() == theirs.read_bytes(), theirs
+    assert digests(home, "results/bundle/**/*") == digests(study, "results/bundle/**/*")
+    page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
+    assert "Nothing stands beside it" in page or "be answered" in page
+    assert "Discovery center" not in page and "simulated patients" not in page
+    # A model that somebody exchanged on the way is found, and nothing is scored by it.
+    (out / "bundle/fold0/fusion.pt").write_bytes((out / "bundle/fold1/fusion.pt").read_bytes())
+    printed = workflow.snakemake(home, check=False, **how)
+    assert "fold0/fusion.pt is not the file that was frozen" in printed
+    (out / "bundle/fold0/fusion.pt").unlink()
+    printed = workflow.snakemake(home, "--dry-run", check=False, **how)
+    assert "fold0/fusion.pt" in printed and "Copy it again" in printed
 
 
 def test_C7_no_path_of_the_study_stands_in_results_or_logs(study):

@@ -206,7 +206,7 @@ class _Faults:
         raise error
 
 
-def check_sheet(rows, centers, *, files=True, base=None):
+def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     """Raise one `IntakeError` that lists every fault of every row.
 
     Parameters
@@ -215,6 +215,7 @@ def check_sheet(rows, centers, *, files=True, base=None):
     centers : {name: {role, mask_phase, organs: {source}, …}}, as in the config
     files : look whether files and folders are there (no header is opened)
     base : folder that relative paths start from (default: the working folder)
+    frozen : a bundle scores the patients: every center is external, nothing is learned
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
     faults = _Faults()
@@ -223,7 +224,7 @@ def check_sheet(rows, centers, *, files=True, base=None):
     rows = [
         {key: "" if value is None else str(value) for key, value in row.items()} for row in rows
     ]
-    _check_centers(rows, centers, faults)
+    _check_centers(rows, centers, faults, frozen)
     _check_values(rows, numbers, faults)
     _check_codes(rows, numbers, faults)
     for number, row in zip(numbers, rows, strict=True):
@@ -257,16 +258,19 @@ def _check_columns(rows, faults):
             )
 
 
-def _check_centers(rows, centers, faults):
+def _check_centers(rows, centers, faults, frozen):
     for name, settings in centers.items():
         role = (settings or {}).get("role")
-        if role not in ROLES:
+        allowed = ("external",) if frozen else ROLES
+        if role not in allowed:
             faults.add(
                 0,
                 "",
                 "center",
                 f"center {name!r} of the config has the role {role!r}",
-                f"Use one of {', '.join(ROLES)}",
+                "With a `bundle` nothing is trained: every center is external"
+                if frozen
+                else f"Use one of {', '.join(ROLES)}",
             )
         if not CODE.fullmatch(str(name)):
             faults.add(
@@ -276,6 +280,8 @@ def _check_centers(rows, centers, faults):
                 f"the name {name!r} can't be part of a file name",
                 "Use letters, digits, '.', '_' and '-', beginning with a letter or digit",
             )
+    if frozen:
+        return
     discovery = [
         name for name, settings in centers.items() if (settings or {}).get("role") == "discovery"
     ]

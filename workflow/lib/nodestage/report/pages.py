@@ -116,7 +116,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         else None,
         "table_1": blocks.table(
             tables["table_1"],
-            hide=("discovery",) if role == "discovery" else (),
+            hide=("discovery",) if reference is None else (),
             heads={"value": center, "discovery": "Discovery center"},
         ),
         "performance": blocks.performance(tables["performance"]),
