@@ -24,7 +24,6 @@ from nodestage.report import (
     pages,
     patients,
     pictures,
-    plots,
 )
 from nodestage.report.sources import Cell, Row, Rows, load
 
@@ -562,16 +561,6 @@ def test_figures_are_written_as_svg_and_png_the_same_each_time(tmp_path):
         first, second = ((tmp_path / f"{name}.{form}").read_bytes() for name in ("one", "two"))
         assert first == second
     assert Image.open(tmp_path / "one.png").size[0] > 600
-
-
-def test_a_center_gets_its_figures_as_files(study, tmp_path):
-    folder = study["folder"]
-    written = plots.write_center(
-        "shengjing", "external", folder / "shengjing", tmp_path, pages.PRIMARY, folder / "peking"
-    )
-    names = {"roc_ablation", "roc_baselines", "forest", "calibration", "decision"}
-    assert {path.stem for path in written} == names
-    assert {path.suffix for path in written} == {".svg", ".png"}
 
 
 def test_a_curve_worse_than_chance_is_not_turned_round():
