@@ -321,6 +321,21 @@ def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
     assert "Only 2 positive patients" in found.caution
 
 
+def test_a_center_that_has_the_bundle_alone_is_not_held_against_discovery(tmp_path):
+    folder = made.write_center(tmp_path / "c")
+    facts = made.facts(["P1", "P2"], frozen=True, warnings=["Other code."])
+    pages.center_page("c", "external", folder, None, facts, tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "Nothing stands beside it" in page and "Other code." in page
+    for absent in (
+        "Discovery center",
+        "discovery center’s estimate",
+        "beside discovery",
+        "study’s page",
+    ):
+        assert absent not in page, absent
+
+
 @pytest.mark.parametrize(
     "value, digits, text",
     [
