@@ -320,6 +320,58 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
     assert "fold0/fusion.pt" in printed and "Copy it again" in printed
 
 
+OWN = """class Method:
+    def __init__(self, settings, seed):
+        self.settings = settings
+
+    def fit(self, train, validation):
+        return {}
+
+    def predict(self, patients):
+        return {patient: float(len(patient)) for patient in patients.names}
+"""
+
+
+def test_a_users_method_and_estimated_ranges_travel_with_the_bundle(copy, tmp_path):
+    (copy / "own.py").write_text(OWN, encoding="utf-8")
+    methods = {"mine": {"file": "own.py", "needs": []}}
+    workflow.write_config(copy, attention={"ranges": "estimated"}, methods=methods)
+    frozen = [
+        f"results/bundle/{f}" for f in ("fold0/ranges.json", "fold1/ranges.json", "methods/mine.py")
+    ]
+    jobs = workflow.planned(copy)
+    assert (jobs["freeze_ranges"], jobs["freeze_method"]) == (2, 1)
+    workflow.snakemake(copy, *frozen, "results/bundle/fold0/mine.pt")
+    assert (copy / frozen[2]).read_text(encoding="utf-8") == OWN
+    assert (copy / frozen[0]).read_bytes() == (
+        copy / "results/attention/ranges/fold0.json"
+    ).read_bytes()
+    # As the manifest would say it: nothing else of that study need run for a hospital's plan.
+    manifest = files.read_json(copy / "results/bundle/manifest.json")
+    shutil.copy2(copy / "results/bundle/fold0/mine.pt", copy / "results/bundle/fold1/mine.pt")
+    for part in (*frozen, "results/bundle/fold0/mine.pt", "results/bundle/fold1/mine.pt"):
+        manifest["sha256"][part.removeprefix("results/bundle/")] = files.digest(copy / part)
+    manifest["settings"]["attention"]["ranges"] = "estimated"
+    manifest["settings"]["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
+    files.write_json(copy / "results/bundle/manifest.json", manifest, sort=False)
+    packet.write(copy / "results/bundle", tmp_path / "packet")
+    home, how = tmp_path / "packet/study", {"code": tmp_path / "packet/nodestage", "preset": False}
+    rows = [row | {"center": "our_hospital"} for row in sheet(copy) if row["center"] == "tianjin"]
+    for row in rows:
+        row |= {phase: row[phase] and str(copy / row[phase]) for phase in ("arterial", "venous")}
+    workflow.write_sheet(home, rows)
+    jobs = workflow.planned(home, **how)
+    assert jobs["attention_fold"] == 2 * len(rows) and "attention_ranges" not in jobs
+    score = "results/mine/fold0/scores/our_hospital.tsv"
+    workflow.snakemake(home, score, **how)
+    assert {row["score"] for row in tables.read(home / score)} == {"5.0"}
+    (home / score).unlink()
+    (tmp_path / "packet/bundle/methods/mine.py").write_text(OWN + "print(1)", encoding="utf-8")
+    printed = workflow.snakemake(home, score, check=False, **how)
+    assert "methods/mine.py is not the file that was frozen" in printed
+    assert not (home / score).exists()
+
+
 def test_C7_no_path_of_the_study_stands_in_results_or_logs(study):
     for path in [*study.glob("results/**/*"), *study.glob("logs/**/*")]:
         if path.suffix in (".json", ".tsv", ".html", ".log"):

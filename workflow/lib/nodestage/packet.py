@@ -9,6 +9,7 @@ import argparse
 import shutil
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from nodestage import bundle, files
@@ -118,8 +119,7 @@ def write(folder, out):
         packet = Path(temporary, out.stem if out.suffix == ".zip" else out.name)
         _fill(packet, bundle.opened(folder))
         if out.suffix == ".zip":
-            archive = shutil.make_archive(packet, "zip", temporary, packet.name)
-            shutil.move(archive, out)
+            _zip(packet, out)
         else:
             packet.rename(out)
 
@@ -144,6 +144,13 @@ def _fill(packet, frozen):
     }
     for name, text in texts.items():
         files.write_text(packet / name, text)
+
+
+def _zip(packet, out):
+    """The folder as one file. Weights hardly shrink, and deflating gigabytes takes minutes."""
+    with files.whole(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in sorted(packet.rglob("*")):
+            archive.write(path, path.relative_to(packet.parent))
 
 
 def _masks(frozen):
