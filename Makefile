@@ -1,4 +1,4 @@
-# make run · make test · make lint · make study DIR=... · make check STUDY=...
+# make run · make test · make lint · make study DIR=... · make check STUDY=... · make packet STUDY=... OUT=...
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -15,7 +15,7 @@ endif
 # Jobs are many and short: without compiled files each would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint study check unlock clean help
+.PHONY: run test lint study check packet bundle score unlock clean help
 
 help: ## What there is to type
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -49,6 +49,21 @@ study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
 	$(BIN)/python -m nodestage.cohort.check "$(STUDY)/config.yaml"
+
+packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
+	@test -n "$(OUT)" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
+	$(BIN)/python -m nodestage.packet "$(or $(STUDY),.)/results/bundle" "$(OUT)"
+
+bundle: $(VENV)/ready ## Is a bundle whole? BUNDLE=folder
+	@test -n "$(BUNDLE)" || { echo "Say which: make bundle BUNDLE=../bundle"; exit 1; }
+	$(BIN)/python -m nodestage.bundle "$(BUNDLE)"
+
+score: $(VENV)/ready ## At such a hospital: score the patients of STUDY=folder by the bundle that its config names
+	@test -n "$(STUDY)" || { echo "Say which: make score STUDY=../study"; exit 1; }
+	$(BIN)/python -m nodestage.bundle --study "$(STUDY)" $(if $(BUNDLE),"$(BUNDLE)")
+	$(SNAKEMAKE) --directory "$(STUDY)" --configfile "$(STUDY)/config.yaml" \
+		$(if $(BUNDLE),--config bundle="$(abspath $(BUNDLE))") --
+	@$(BIN)/python -m nodestage.report.summary "$(STUDY)/results"
 
 unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfinished jobs alone
 	$(SNAKEMAKE) --unlock $(TARGET)

@@ -23,26 +23,23 @@ include: "workflow/rules/lymph_nodes.smk"
 include: "workflow/rules/identification.smk"
 include: "workflow/rules/baselines.smk"
 include: "workflow/rules/methods.smk"
-include: "workflow/rules/bundle.smk"
+include: "workflow/rules/frozen.smk" if study.frozen else "workflow/rules/bundle.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
-    """A report for each center and one for the study."""
+    """A report for each center and, where the study is at hand, one for all of it."""
     default_target: True
     input:
         expand("results/report/{center}.html", center=study.reported),
         expand("results/report/qc/{center}.html", center=study.centers),
-        expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds),
-        "results/report/study.html",
+        WHOLE_STUDY,
         "results/bundle/manifest.json",
 
 
 localrules:
     all,
-    freeze,
-    freeze_spacing,
     spacing,
     folds,

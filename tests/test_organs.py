@@ -136,6 +136,51 @@ def test_evaluation_at_study_and_thick_slices():
     assert study["spleen"]["dice"] is None and study["spleen"]["hd95_mm"] is None
 
 
+class Sees:
+    """A teacher that marks label 1 where the phase is bright, and label 2 nowhere."""
+
+    def labels(self, channels, spacing, **how):
+        (image,) = channels
+        return np.where(image > 50, 1, 0).astype(np.uint8)
+
+
+def rows_of_table_3(**changes):
+    patient, phases, truth = make_patient(4)
+    images = {name: volume.array for name, volume in phases.items()}
+    how = {"student": truth.array, "teacher": Sees(), "taught": {1}, **changes}
+    rows = organs.evaluate_networks(
+        patient, truth.array, images, SPACING, {"liver": 1, "lga": 2}, **how
+    )
+    return {(r["network"], r["phases"], r["organ"]): r for r in rows if r["slices"] == "study"}
+
+
+def test_table_3_has_the_teacher_on_each_phase_beside_the_student():
+    rows = rows_of_table_3()
+    assert len(rows) == 3 * 2
+    arterial, venous = (rows["teacher", phase, "liver"] for phase in "AV")
+    # Label 2 is as bright in the arterial phase: there this teacher takes it for label 1.
+    assert 0.5 < arterial["dice"] < 0.8 < venous["dice"] < 1
+    assert rows["student", "A+V", "liver"]["dice"] == rows["student", "A+V", "lga"]["dice"] == 1
+
+
+def test_what_the_teacher_was_not_taught_has_no_value_and_says_why():
+    row = rows_of_table_3()["teacher", "V", "lga"]
+    assert row["dice"] is row["asd_mm"] is row["predicted_voxels"] is None
+    assert row["truth_voxels"] > 0 and "teacher learned" in row["note"]
+    taught = rows_of_table_3(taught={1, 2})["teacher", "V", "lga"]
+    assert taught["dice"] == 0 and taught["note"] == "prediction empty"
+    assert organs.labels_in([{"volume_mm3": {"1": 2.5}}, {"given": False}]) == {1}
+
+
+def test_a_phase_that_stands_in_for_the_other_is_no_phase_of_its_own():
+    rows = rows_of_table_3(stand_in="venous")
+    assert {(network, phases) for network, phases, _ in rows} == {
+        ("teacher", "V"),
+        ("student", "A+V"),
+    }
+    assert rows["student", "A+V", "liver"]["note"] == "venous phase twice"
+
+
 def test_missing_and_cut_organs_are_flagged():
     labels = np.zeros((5, 6, 7), np.uint8)
     labels[0, 3, 3] = 1

@@ -24,7 +24,6 @@ from nodestage.report import (
     pages,
     patients,
     pictures,
-    plots,
 )
 from nodestage.report.sources import Cell, Row, Rows, load
 
@@ -322,6 +321,21 @@ def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
     assert "Only 2 positive patients" in found.caution
 
 
+def test_a_center_that_has_the_bundle_alone_is_not_held_against_discovery(tmp_path):
+    folder = made.write_center(tmp_path / "c")
+    facts = made.facts(["P1", "P2"], frozen=True, warnings=["Other code."])
+    pages.center_page("c", "external", folder, None, facts, tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "Nothing stands beside it" in page and "Other code." in page
+    for absent in (
+        "Discovery center",
+        "discovery center’s estimate",
+        "beside discovery",
+        "study’s page",
+    ):
+        assert absent not in page, absent
+
+
 @pytest.mark.parametrize(
     "value, digits, text",
     [
@@ -562,16 +576,6 @@ def test_figures_are_written_as_svg_and_png_the_same_each_time(tmp_path):
         first, second = ((tmp_path / f"{name}.{form}").read_bytes() for name in ("one", "two"))
         assert first == second
     assert Image.open(tmp_path / "one.png").size[0] > 600
-
-
-def test_a_center_gets_its_figures_as_files(study, tmp_path):
-    folder = study["folder"]
-    written = plots.write_center(
-        "shengjing", "external", folder / "shengjing", tmp_path, pages.PRIMARY, folder / "peking"
-    )
-    names = {"roc_ablation", "roc_baselines", "forest", "calibration", "decision"}
-    assert {path.stem for path in written} == names
-    assert {path.suffix for path in written} == {".svg", ".png"}
 
 
 def test_a_curve_worse_than_chance_is_not_turned_round():

@@ -106,7 +106,9 @@ def test_the_manifest_holds_the_spacing_in_numbers(tmp_path, median):
         "manifest.py",
         input=SimpleNamespace(parts=[str(p) for p in parts]),
         output=SimpleNamespace(manifest=str(home / "manifest.json")),
-        params=SimpleNamespace(settings={"spacing_mm": "median" if median else [1.0, 2.0, 2.0]}),
+        params=SimpleNamespace(
+            settings={"spacing_mm": "median" if median else [1.0, 2.0, 2.0]}, scoring={}
+        ),
         log=[str(tmp_path / "log")],
     )
     found = files.read_json(home / "manifest.json")

@@ -425,6 +425,17 @@ def test_tables_without_ground_truth_are_empty_and_say_so():
     assert layout.latex([], "Table III").startswith("%")
 
 
+@pytest.mark.parametrize("name, what", [("table_3", "organs"), ("table_pdac", "tumor")])
+def test_masks_that_a_center_gives_test_no_network_and_the_table_says_so(tmp_path, name, what):
+    found = tables.study_tables(study(), {}, SETTINGS, 0)
+    tables.write(tmp_path, found, {"organs": "predicted", "tumor": "predicted", what: "given"})
+    for ending in ("html", "tex"):
+        for table in ("table_3", "table_pdac"):
+            text = (tmp_path / f"{table}.{ending}").read_text(encoding="utf-8")
+            words = f"{what} masks of the discovery center are given"
+            assert (words in text) == (table == name) != ("no ground truth" in text)
+
+
 def test_tables_2_and_3_and_the_tumors():
     drawn = [
         {
@@ -446,6 +457,7 @@ def test_tables_2_and_3_and_the_tumors():
     row = one(found["table_3.tsv"], structure="aorta")
     assert len(found["table_3.tsv"]) == 2
     assert row["dice"] == pytest.approx(0.8) and row["n"] == 2 and row["n_surface"] == 1
+    assert row["note"] == ""
     tumor = one(found["table_pdac.tsv"], measure="asd_mm")
     assert tumor["median"] == 1 and tumor["note"] == "undefined in 1 of 2 patients"
     assert [r["source"] for r in found["table_2.tsv"]] == ["Table II", "fold 0"]
@@ -470,7 +482,11 @@ def test_table_3_has_a_line_for_each_organ_and_network_whatever_a_patients_row_h
     assert [organ for organ, *_ in names] == ["aorta"] * 6 + ["lga"] * 6
     ours = one(three, organ="aorta", network="student", slices="thick")
     assert ours["dice"] == 1 and ours["n_dice"] == 2
-    assert one(three, organ="aorta", phases="V", slices="study")["n_surface"] == 0
+    theirs = one(three, organ="aorta", phases="V", slices="study")
+    assert theirs["n_surface"] == 0 and theirs["note"] == "prediction empty"
+    rows[0]["note"] = "prediction empty; venous phase twice"
+    three = tables.study_tables({}, {"organs": rows}, SETTINGS, 0)["table_3.tsv"]
+    assert three[0]["note"] == "prediction empty; venous phase twice in 1 of 2 patients"
 
 
 def test_tables_6_and_7_hold_every_digit_beside_the_text():

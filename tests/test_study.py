@@ -44,6 +44,16 @@ def test_no_external_or_test_patient_is_learned_from(config):
         assert not set(found.node_trainers(fold)) & set(found.subset(fold, "validation"))
 
 
+@pytest.mark.parametrize("what", ["organs", "tumor"])
+def test_given_masks_test_no_network(config, what):
+    found = study(config)
+    assert set(found.organs_tested) == set(found.annotated("organs", "changhai", "test"))
+    assert found.tumors_tested == found.annotated("tumor", "changhai")
+    config[what]["source"] = "given"
+    changed = study(config)
+    assert not (changed.organs_tested if what == "organs" else changed.tumors_tested)
+
+
 def test_pictures_show_test_patients_of_the_first_fold_that_has_annotated_ones(config):
     found = study(config)
     fold, patients = found.pictured

@@ -13,7 +13,7 @@ import pytest
 import workflow_study as workflow
 from cohort_phantom import dicom_series
 
-from nodestage import files, tables, volumes
+from nodestage import files, packet, tables, volumes
 
 METHODS = (
     "ct_report",
@@ -98,6 +98,14 @@ def test_the_studys_figures_and_the_tables_beside_the_papers_are_there(study):
     assert any(r["confidence"] for r in tables.read(folder / "evaluation/fold0/candidates.tsv"))
     assert any(r["station"] for r in tables.read(folder / "evaluation/fold0/nodes.tsv"))
     assert tables.read(folder / "study/froc_at.tsv")
+    three = tables.read(folder / "study/table_3.tsv")
+    assert {(row["network"], row["phases"]) for row in three} == {
+        ("teacher", "A"),
+        ("teacher", "V"),
+        ("student", "A+V"),
+    }
+    taught = {row["organ"]: bool(row["dice"]) for row in three if row["network"] == "teacher"}
+    assert taught.pop("lga") is taught.pop("cha_pha") is False and all(taught.values())
     assert (folder / "study/signature.tsv").is_file()
 
 
@@ -275,6 +283,93 @@ def test_external_scores_come_from_the_bundle_alone(copy):
     assert set(workflow.planned(copy, *targets)) == {"score", "identification"}
     workflow.snakemake(copy, *targets)
     assert {t: (copy / t).read_bytes() for t in targets} == before
+
+
+def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(study, tmp_path):
+    out = tmp_path / "packet"
+    packet.write(study / "results/bundle", out)
+    home, how = out / "study", {"code": out / "nodestage", "preset": False}
+    rows = [row for row in sheet(study) if row["center"] == "tianjin"]
+    for row in rows:
+        for phase in ("arterial", "venous"):
+            if row[phase]:
+                place = Path("ours", row["patient"], f"{phase}.nii.gz")
+                (home / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(study / row[phase], home / place)
+                row[phase] = str(place)
+        row["center"] = "our_hospital"
+    workflow.write_sheet(home, rows)
+    jobs = workflow.planned(home, **how)
+    assert not [rule for rule in jobs if "train" in rule or "teacher" in rule or rule == "fit"]
+    assert not {"thresholds", "freeze", "study_report", "folds"} & set(jobs)
+    workflow.snakemake(home, **how)
+    assert workflow.planned(home, **how) == {}
+    for theirs in study.glob("results/predictions/*/*/tianjin.tsv"):
+        mine = home / theirs.relative_to(study).with_name("our_hospital.tsv")
+        assert mine.read_bytes() == theirs.read_bytes(), theirs
+    assert digests(home, "results/bundle/**/*") == digests(study, "results/bundle/**/*")
+    page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
+    assert "Nothing stands beside it" in page or "be answered" in page
+    assert "Discovery center" not in page and "simulated patients" not in page
+    # A model that somebody exchanged on the way is found, and nothing is scored by it.
+    (out / "bundle/fold0/fusion.pt").write_bytes((out / "bundle/fold1/fusion.pt").read_bytes())
+    printed = workflow.snakemake(home, check=False, **how)
+    assert "fold0/fusion.pt is not the file that was frozen" in printed
+    (out / "bundle/fold0/fusion.pt").unlink()
+    printed = workflow.snakemake(home, "--dry-run", check=False, **how)
+    assert "fold0/fusion.pt" in printed and "Copy it again" in printed
+
+
+OWN = """class Method:
+    def __init__(self, settings, seed):
+        self.settings = settings
+
+    def fit(self, train, validation):
+        return {}
+
+    def predict(self, patients):
+        return {patient: float(len(patient)) for patient in patients.names}
+"""
+
+
+def test_a_users_method_and_estimated_ranges_travel_with_the_bundle(copy, tmp_path):
+    (copy / "own.py").write_text(OWN, encoding="utf-8")
+    methods = {"mine": {"file": "own.py", "needs": []}}
+    workflow.write_config(copy, attention={"ranges": "estimated"}, methods=methods)
+    frozen = [
+        f"results/bundle/{f}" for f in ("fold0/ranges.json", "fold1/ranges.json", "methods/mine.py")
+    ]
+    jobs = workflow.planned(copy)
+    assert (jobs["freeze_ranges"], jobs["freeze_method"]) == (2, 1)
+    workflow.snakemake(copy, *frozen, "results/bundle/fold0/mine.pt")
+    assert (copy / frozen[2]).read_text(encoding="utf-8") == OWN
+    assert (copy / frozen[0]).read_bytes() == (
+        copy / "results/attention/ranges/fold0.json"
+    ).read_bytes()
+    # As the manifest would say it: nothing else of that study need run for a hospital's plan.
+    manifest = files.read_json(copy / "results/bundle/manifest.json")
+    shutil.copy2(copy / "results/bundle/fold0/mine.pt", copy / "results/bundle/fold1/mine.pt")
+    for part in (*frozen, "results/bundle/fold0/mine.pt", "results/bundle/fold1/mine.pt"):
+        manifest["sha256"][part.removeprefix("results/bundle/")] = files.digest(copy / part)
+    manifest["settings"]["attention"]["ranges"] = "estimated"
+    manifest["settings"]["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
+    files.write_json(copy / "results/bundle/manifest.json", manifest, sort=False)
+    packet.write(copy / "results/bundle", tmp_path / "packet")
+    home, how = tmp_path / "packet/study", {"code": tmp_path / "packet/nodestage", "preset": False}
+    rows = [row | {"center": "our_hospital"} for row in sheet(copy) if row["center"] == "tianjin"]
+    for row in rows:
+        row |= {phase: row[phase] and str(copy / row[phase]) for phase in ("arterial", "venous")}
+    workflow.write_sheet(home, rows)
+    jobs = workflow.planned(home, **how)
+    assert jobs["attention_fold"] == 2 * len(rows) and "attention_ranges" not in jobs
+    score = "results/mine/fold0/scores/our_hospital.tsv"
+    workflow.snakemake(home, score, **how)
+    assert {row["score"] for row in tables.read(home / score)} == {"5.0"}
+    (home / score).unlink()
+    (tmp_path / "packet/bundle/methods/mine.py").write_text(OWN + "print(1)", encoding="utf-8")
+    printed = workflow.snakemake(home, score, check=False, **how)
+    assert "methods/mine.py is not the file that was frozen" in printed
+    assert not (home / score).exists()
 
 
 def test_C7_no_path_of_the_study_stands_in_results_or_logs(study):

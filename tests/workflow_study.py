@@ -55,10 +55,14 @@ def write_config(folder, **changes):
     path.write_text(yaml.safe_dump(config | changes), encoding="utf-8")
 
 
-def snakemake(folder, *arguments, check=True):
-    """Run the workflow in `folder`; give what it printed."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-    command += ["--configfile", Path(__file__).with_name("small.yaml"), folder / "config.yaml"]
+def snakemake(folder, *arguments, check=True, code=REPOSITORY, preset=True):
+    """Run the workflow in `folder`; give what it printed.
+
+    `code` is where nodestage lies; `preset` lays the small settings under the study's config.
+    """
+    command = [sys.executable, "-m", "snakemake", "--snakefile", Path(code, "Snakefile")]
+    small = [Path(__file__).with_name("small.yaml")] if preset else []
+    command += ["--configfile", *small, folder / "config.yaml"]
     command += ["--directory", folder, "--cores", "2"]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
@@ -73,9 +77,9 @@ def snakemake(folder, *arguments, check=True):
     return printed
 
 
-def planned(folder, *targets):
+def planned(folder, *targets, **how):
     """{rule: number of jobs} that a dry run lists."""
-    printed = snakemake(folder, "--dry-run", "--quiet", "rules", "--nolock", *targets)
+    printed = snakemake(folder, "--dry-run", "--quiet", "rules", "--nolock", *targets, **how)
     found = re.findall(r"^([a-z_0-9]+) +(\d+)$", printed.partition("Job stats:")[2], re.M)
     return {rule: int(n) for rule, n in found if rule not in ("total", "all")}
 

@@ -59,7 +59,7 @@ rule attention_fold:
     """Attention map from the ranges that a fold's training part shows."""
     input:
         organs=lambda w: organs(w.patient),
-        ranges="results/attention/ranges/fold{fold}.json",
+        ranges=lambda w: estimated_ranges(w.patient, w.fold),
     output:
         map="results/attention/fold{fold}/{patient}.nii.gz",
         record="results/attention/fold{fold}/{patient}.json",

@@ -11,10 +11,19 @@ BUNDLE = [
         "lymph_nodes.pt",
         "identification.pt",
         *(f"{family}.pt" for family in study.families),
+        *(["ranges.json"] if study.ranges_from == "estimated" else []),
         "thresholds.json",
     )
 ]
 BUNDLE += ["results/bundle/spacing.json"] if study.spacing_is_median else []
+BUNDLE += [f"results/bundle/methods/{method}.py" for method in study.own_files]
+
+
+localrules:
+    freeze,
+    freeze_spacing,
+    freeze_ranges,
+    freeze_method,
 
 
 rule freeze:
@@ -63,6 +72,34 @@ rule freeze_spacing:
         "cp {input} {output} 2> {log}"
 
 
+rule freeze_ranges:
+    """The attention ranges that a fold's training part shows, as they go into the bundle."""
+    input:
+        "results/attention/ranges/fold{fold}.json",
+    output:
+        "results/bundle/fold{fold}/ranges.json",
+    log:
+        "logs/bundle/freeze/fold{fold}.ranges.log",
+    conda:
+        "../../envs/imaging.yaml"
+    shell:
+        "cp {input} {output} 2> {log}"
+
+
+rule freeze_method:
+    """The file of a method that a user added: text, which a hospital can read before it runs it."""
+    input:
+        lambda w: study.own_files[w.method],
+    output:
+        "results/bundle/methods/{method}.py",
+    log:
+        "logs/bundle/freeze/methods.{method}.log",
+    conda:
+        "../../envs/imaging.yaml"
+    shell:
+        "cp {input:q} {output} 2> {log}"
+
+
 rule manifest:
     """Digest of every file of the bundle, and the settings that scoring uses."""
     input:
@@ -76,5 +113,6 @@ rule manifest:
     params:
         code=code("manifest.py"),
         settings=study.frozen_settings(),
+        scoring=SCORING,
     script:
         "../scripts/manifest.py"

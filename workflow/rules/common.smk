@@ -1,5 +1,6 @@
 # What all stages share; the study, read once, and where its files lie.
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 
-from nodestage import settings
+from nodestage import bundle, settings
 from nodestage.digest import code_digest
 from nodestage.errors import InputError
 from nodestage.study import Study
@@ -15,7 +16,10 @@ from nodestage.study import Study
 try:
     if workflow.is_main_process:
         settings.check(config)
-    study = Study.from_config(config, anatomy=REPOSITORY / "config/anatomy.yaml")
+    frozen = bundle.opened(config["bundle"])
+    if frozen:
+        config.update(frozen.settings)
+    study = Study.from_config(config, REPOSITORY / "config/anatomy.yaml", frozen)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -36,6 +40,40 @@ def code(script, *sources):
     `sources` are files that the script loads by name, which no import statement shows.
     """
     return code_digest(HERE.parent / "scripts" / script, *sources)
+
+
+# What a new patient's score depends on. Its digest in the manifest tells a hospital whether it
+# scores by the code that the model was frozen with.
+SCORING = {
+    script: code(f"{script}.py")
+    for script in (
+        "intake",
+        "register",
+        "annotation",
+        "organs",
+        "tumor",
+        "tumor_views",
+        "attention",
+        "lymph_nodes",
+        "identification",
+        "radiomics_features",
+        "predictions",
+        "ensemble",
+    )
+} | {
+    family: code("score.py", *study.sources(family))
+    for family in study.families
+    if not set(study.families[family]) & set(study.own_files)
+}
+if study.frozen:
+    study.frozen.compare_code(SCORING)
+
+WHOLE_STUDY = (
+    []
+    if study.frozen
+    else expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds)
+    + ["results/report/study.html"]
+)
 
 
 def threads(job):
@@ -114,6 +152,13 @@ def attention(patient, fold):
     """The attention map; one a fold where ranges are estimated from the fold's training part."""
     place = "table" if study.ranges_from == "table" else f"fold{fold}"
     return f"results/attention/{place}/{patient}.nii.gz"
+
+
+def estimated_ranges(patient, fold):
+    """The file with a fold's own ranges; an external patient's comes from the bundle."""
+    if study.role(study.center_of(patient)) == "external":
+        return f"results/bundle/fold{fold}/ranges.json"
+    return f"results/attention/ranges/fold{fold}.json"
 
 
 def model(part, center, fold=None):

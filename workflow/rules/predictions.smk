@@ -15,6 +15,8 @@ rule thresholds:
         "logs/predictions/fold{fold}/thresholds.log",
     benchmark:
         "logs/benchmarks/predictions/fold{fold}/thresholds.tsv"
+    wildcard_constraints:
+        fold=r"(?!)" if study.frozen else r"\d+",
     conda:
         "../../envs/statistics.yaml"
     threads: threads("table")

@@ -92,7 +92,7 @@ rule center_report:
     """The validation report of one center."""
     input:
         statistics="results/statistics/{center}",
-        discovery=f"results/statistics/{study.discovery}",
+        discovery=[] if study.frozen else f"results/statistics/{study.discovery}",
         predictions=lambda w: center_predictions(w.center),
         gallery="results/report/gallery/{center}.json",
         quality="results/report/qc/{center}.json",

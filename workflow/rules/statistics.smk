@@ -2,14 +2,17 @@
 
 
 rule evaluate_organs:
-    """Organs and vessels against the masks drawn for testing (Table III)."""
+    """Organs and vessels by teacher and student against masks drawn for testing (Table III)."""
     input:
-        organs=lambda w: [
-            organs(p) for p in study.annotated("organs", study.discovery, "test")
+        unpack(lambda w: scans(study.organs_tested)),
+        organs=lambda w: [organs(p) for p in study.organs_tested],
+        drawn=[annotation(p, "organs") for p in study.organs_tested],
+        registration=[
+            f"results/registration/{p}/record.json" for p in study.organs_tested
         ],
-        drawn=[
-            annotation(p, "organs")
-            for p in study.annotated("organs", study.discovery, "test")
+        teacher="results/organs/teacher.pt",
+        taught=[
+            f"results/registration/{p}/organs.json" for p in study.teachers("organs")
         ],
     output:
         rows="results/statistics/evaluation/organs.tsv",
@@ -18,14 +21,14 @@ rule evaluate_organs:
     benchmark:
         "logs/benchmarks/statistics/evaluate_organs.tsv"
     conda:
-        "../../envs/imaging.yaml"
-    threads: threads("patient")
+        "../../envs/deep.yaml"
+    threads: threads("predict")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("predict"),
+        runtime=minutes("predict"),
     params:
         code=code("evaluate_organs.py"),
-        patients=study.annotated("organs", study.discovery, "test"),
+        patients=study.organs_tested,
         labels=study.anatomy["labels"],
         annotated=list(study.ranges()),
     script:
@@ -35,10 +38,8 @@ rule evaluate_organs:
 rule evaluate_tumor:
     """Tumor masks against the drawn ones (Section IV-B)."""
     input:
-        tumor=lambda w: [tumor(p) for p in study.annotated("tumor", study.discovery)],
-        drawn=[
-            annotation(p, "tumor") for p in study.annotated("tumor", study.discovery)
-        ],
+        tumor=lambda w: [tumor(p) for p in study.tumors_tested],
+        drawn=[annotation(p, "tumor") for p in study.tumors_tested],
     output:
         rows="results/statistics/evaluation/tumor.tsv",
     log:
@@ -53,7 +54,7 @@ rule evaluate_tumor:
         runtime=minutes("patient"),
     params:
         code=code("evaluate_tumor.py"),
-        patients=study.annotated("tumor", study.discovery),
+        patients=study.tumors_tested,
     script:
         "../scripts/evaluate_tumor.py"
 
@@ -190,15 +191,9 @@ rule study_statistics:
     input:
         centers=[f"results/statistics/{c}" for c in study.reported],
         organs=(
-            "results/statistics/evaluation/organs.tsv"
-            if study.annotated("organs", study.discovery, "test")
-            else []
+            "results/statistics/evaluation/organs.tsv" if study.organs_tested else []
         ),
-        tumor=(
-            "results/statistics/evaluation/tumor.tsv"
-            if study.annotated("tumor", study.discovery)
-            else []
-        ),
+        tumor=("results/statistics/evaluation/tumor.tsv" if study.tumors_tested else []),
         lymph_nodes=[
             f"results/statistics/evaluation/fold{fold}"
             for fold in study.folds
@@ -233,6 +228,9 @@ rule study_statistics:
         code=code("study_statistics.py"),
         roles={center: study.role(center) for center in study.reported},
         anatomy=study.anatomy,
+        sources={
+            what: study.source(what, study.discovery) for what in ("organs", "tumor")
+        },
         settings=config["statistics"],
         seed=config["seed"],
     script:

@@ -23,5 +23,5 @@ with logs.to(snakemake.log[0]):
         given.gallery,
         found,
         snakemake.output.html,
-        discovery=given.discovery,
+        discovery=given.discovery or None,
     )

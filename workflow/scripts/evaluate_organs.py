@@ -1,16 +1,29 @@
-"""Organs and vessels against the masks drawn for testing (Table III)."""
+"""Organs and vessels by teacher and student against masks drawn for testing (Table III)."""
 
 from nodestage import files, logs, organs, tables, volumes
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     wanted = {name: i for name, i in params.labels.items() if i in params.annotated}
+    taught = organs.labels_in(files.read_json(record) for record in given.taught)
+    teacher = organs.open_model(given.teacher)
+    images = (given.arterial, given.venous, given.organs, given.drawn, given.registration)
     rows = []
-    for patient, predicted, drawn in zip(params.patients, given.organs, given.drawn, strict=True):
-        found = volumes.read(files.of_patient(predicted, patient))
+    for patient, arterial, venous, predicted, drawn, record in logs.progress(
+        list(zip(params.patients, *images, strict=True)), "organs against drawn masks"
+    ):
         truth = volumes.read(drawn)
-        rows += [
-            {"patient": patient, **row}
-            for row in organs.evaluate(truth.array, found.array, truth.spacing, wanted)
-        ]
+        found = volumes.read(files.of_patient(predicted, patient))
+        rows += organs.evaluate_networks(
+            patient,
+            truth.array,
+            {"arterial": volumes.read(arterial).array, "venous": volumes.read(venous).array},
+            truth.spacing,
+            wanted,
+            student=found.array,
+            teacher=teacher,
+            taught=taught,
+            stand_in=files.read_json(record).get("substituted"),
+            threads=snakemake.threads,
+        )
     tables.write(snakemake.output.rows, rows)

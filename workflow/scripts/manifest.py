@@ -16,7 +16,9 @@ with logs.to(snakemake.log[0]):
         snakemake.output.manifest,
         {
             "nodestage": nodestage.__version__,
+            "code": snakemake.params.scoring,
             "sha256": digests,
             "settings": settings,
         },
+        sort=False,  # the order of methods and of structures is that of every table
     )

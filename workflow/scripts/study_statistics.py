@@ -24,4 +24,4 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in given.ranges
     }
     found = statistics.study_tables(centers, evaluation, params.settings, params.seed)
-    statistics.write(folder, found)
+    statistics.write(folder, found, params.sources)

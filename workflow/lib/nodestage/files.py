@@ -58,9 +58,9 @@ def write_text(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, value):
-    """Write `value` as JSON with sorted keys, so that equal content is equal bytes."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, default=_plain) + "\n")
+def write_json(path, value, sort=True):
+    """Write `value` as JSON, by default with sorted keys, so that equal content is equal bytes."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=sort, default=_plain) + "\n")
 
 
 def read_json(path):

@@ -14,8 +14,10 @@ import yaml
 
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
+from nodestage.errors import InputError
 
 PHASES = ("arterial", "venous")
+SOURCES = ("organs", "tumor")
 SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
 TABLE_COLUMNS = (
     "patient",
@@ -39,21 +41,29 @@ class Study:
     anatomy : dict as `config/anatomy.yaml` has it
     rows : list of dicts, the checked sample sheet
     centers : {center: settings}
+    frozen : bundle.Frozen, where a bundle alone scores and nothing is trained
     """
 
-    def __init__(self, config, anatomy, rows, centers):
+    def __init__(self, config, anatomy, rows, centers, frozen=None):
         self.config = config
+        self.frozen = frozen
         self.anatomy = anatomy
         self.centers = centers
         self.rows = {row["patient"]: row for row in sorted(rows, key=lambda r: r["patient"])}
 
     @classmethod
-    def from_config(cls, config, anatomy):
+    def from_config(cls, config, anatomy, frozen=None):
         """Read and check the sheet that the config names, or draw the simulated one.
 
         The config itself was checked before: `nodestage.settings.check`.
         """
         text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
+        if frozen:
+            text = frozen.anatomy
+            if config["samples"] is None:
+                raise InputError(
+                    "`bundle` scores patients of yours: name their sheet in `samples`."
+                )
         if config["samples"] is None:
             from nodestage import simulator
 
@@ -63,8 +73,11 @@ class Study:
         else:
             centers = config["centers"]
             rows = cohort_sheet.read_sheet(config["samples"])
-            cohort_sheet.check_sheet(rows, centers)
-        return cls(config, text, rows, centers)
+            cohort_sheet.check_sheet(rows, centers, frozen=frozen is not None)
+        study = cls(config, text, rows, centers, frozen)
+        if frozen:
+            frozen.check_sources({c: {w: study.source(w, c) for w in SOURCES} for c in centers})
+        return study
 
     @property
     def simulated(self):
@@ -92,7 +105,8 @@ class Study:
 
     @cached_property
     def discovery(self):
-        return self._with_role("discovery")[0]
+        """The center where models learn; None where a bundle alone scores."""
+        return None if self.frozen else self._with_role("discovery")[0]
 
     @cached_property
     def external(self):
@@ -105,14 +119,16 @@ class Study:
     @property
     def reported(self):
         """Centers that get a report of their own."""
-        return [self.discovery, *self.external]
+        return [self.discovery, *self.external] if self.discovery else self.external
 
     def _with_role(self, role):
         return sorted(name for name, center in self.centers.items() if center["role"] == role)
 
     def source(self, what, center):
         """Whether the organs or tumor masks of a center are `predicted` or `given`."""
-        return (self.centers[center].get(what) or {}).get("source") or self.config[what]["source"]
+        return (self.centers.get(center, {}).get(what) or {}).get("source") or self.config[what][
+            "source"
+        ]
 
     # Patients
 
@@ -177,6 +193,20 @@ class Study:
         ]
 
     @property
+    def organs_tested(self):
+        """Discovery patients whose drawn organs test the networks; nobody where they are given."""
+        if self.source("organs", self.discovery) == "given":
+            return []
+        return self.annotated("organs", self.discovery, "test")
+
+    @property
+    def tumors_tested(self):
+        """Likewise for the tumor; a mask compared with itself would be perfect."""
+        if self.source("tumor", self.discovery) == "given":
+            return []
+        return self.annotated("tumor", self.discovery)
+
+    @property
     def teaching(self):
         """A pattern of the patients from whom the organ networks learn; it fits nobody if none."""
         found = [*self.teachers("organs"), *self.organ_students]
@@ -199,7 +229,7 @@ class Study:
 
     def annotated_labels(self, center):
         """Our labels that a center's organ masks hold; all of them unless the config says."""
-        names = self.centers[center].get("annotated") or list(self.anatomy["labels"])
+        names = self.centers.get(center, {}).get("annotated") or list(self.anatomy["labels"])
         return sorted(self.anatomy["labels"][name] for name in names)
 
     def metastasis(self, patients):
@@ -225,7 +255,12 @@ class Study:
 
     @cached_property
     def folds(self):
-        """{fold: {patient: subset}} over the discovery patients whose status is known."""
+        """{fold: {patient: subset}} over the discovery patients whose status is known.
+
+        Of a bundle's folds nobody here is part.
+        """
+        if self.frozen:
+            return {k: {} for k in range(self.config["folds"]["n"])}
         rows = [self.rows[p] for p in self.metastasis(self.of(self.discovery))]
         settings = self.config["folds"]
         if settings["folder"]:
@@ -245,7 +280,7 @@ class Study:
         """Training patients in disjoint parts; each part is measured by networks that never saw it."""
         n = self.config["folds"]["inner"]
         train = self.subset(fold, "train")
-        if not n:
+        if not n or self.frozen:
             return []
         return cohort_folds.inner_folds(
             train, self.metastasis(train), n, [self.config["seed"], int(fold)]
@@ -321,6 +356,11 @@ class Study:
                 found.setdefault(settings.get("family", method), {})[method] = settings
         return found
 
+    @property
+    def own_files(self):
+        """{method: file} of the methods that a user added."""
+        return {m: s["file"] for m, s in self.method_settings.items() if "file" in s}
+
     def sources(self, family):
         """Files in which the methods of a family are written."""
         own = [m["file"] for m in self.families[family].values() if "file" in m]
@@ -356,14 +396,18 @@ class Study:
 
     def frozen_settings(self):
         """The settings that scoring a new patient needs, for the bundle's manifest."""
-        kept = ("spacing_mm", "registration", "substitute_phase", "organs", "tumor", "attention")
-        return {
-            **{key: self.config[key] for key in kept},
-            **{key: self.config[key] for key in ("lymph_nodes", "identification")},
-            "methods": self.method_settings,
-            "anatomy": self.anatomy,
-            "folds": list(self.folds),
+        kept = ("seed", "spacing_mm", "registration", "substitute_phase", "attention")
+        kept += ("lymph_nodes", "identification", "statistics")
+        found = {key: self.config[key] for key in kept}
+        for what in SOURCES:
+            found[what] = self.config[what] | {"source": self.source(what, self.discovery)}
+        found["methods"] = {
+            method: settings | ({"file": f"methods/{method}.py"} if "file" in settings else {})
+            for method, settings in self.config["methods"].items()
+            if settings is not None
         }
+        found["folds"] = {"n": len(self.folds), "inner": self.config["folds"]["inner"]}
+        return found | {"anatomy": self.anatomy, "simulated": self.simulated}
 
     @property
     def ranges_from(self):
@@ -403,8 +447,10 @@ class Study:
             "primary": config["statistics"]["primary"],
             "discovery": self.discovery,
         }
-        for what in ("organs", "tumor"):
+        for what in SOURCES:
             found[f"discovery_{what}_source"] = self.source(what, self.discovery)
+        if self.frozen:
+            found |= {"frozen": True, "warnings": self.frozen.warnings}
         if center is not None:
             found["center"] = center
             found["role"] = self.role(center)
@@ -433,7 +479,8 @@ class Study:
     @cached_property
     def config_digest(self):
         """Digest of all settings that can change a result; how jobs are run is left out."""
-        kept = {k: v for k, v in self.config.items() if k not in ("jobs", "samples", "folds")}
+        left = ("jobs", "samples", "folds", "bundle")
+        kept = {k: v for k, v in self.config.items() if k not in left}
         kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -126,9 +126,12 @@ def chosen(paths):
     rows of `stability` with `method` in front; a fold whose signature could not be fitted is not
     among its `folds`
     """
+    from nodestage.nnunet import checkpoints
+
     found = {}
     for path in paths:
-        for method, fitted in _fitted(path).items():
+        # Only a few numbers are wanted: the networks of the family stay on the disk.
+        for method, fitted in checkpoints.load(path, mmap=True)["methods"].items():
             state = fitted["state"] or {}
             state = state.get("signature", state)
             if {"features", "coefficients"} <= set(state):
@@ -138,13 +141,6 @@ def chosen(paths):
         for method, states in found.items()
         for row in stability(states, dict.fromkeys(name for s in states for name in s["features"]))
     ]
-
-
-def _fitted(path):
-    """The fitted methods of a family's model; weights of its networks stay on the disk."""
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["methods"]
 
 
 def inner_folds(labels, wanted, seed):

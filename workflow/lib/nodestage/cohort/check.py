@@ -121,7 +121,7 @@ def main(arguments=None):
         return _tell([error])
     errors, found = [], {}
     try:
-        check_sheet(rows, centers, base=base)
+        check_sheet(rows, centers, base=base, frozen=bool(config.get("bundle")))
     except InputError as error:
         errors.append(error)
     try:
@@ -132,8 +132,10 @@ def main(arguments=None):
         return _tell(errors)
     print(f"{len(rows)} patients, {len(found)} images: no fault found")
     ours = {row["patient"] for row in rows if centers[row["center"]]["role"] == "discovery"}
-    median = median_spacing([grid.spacing for (p, _), grid in found.items() if p in ours])
-    print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+    spacings = [grid.spacing for (p, _), grid in found.items() if p in ours]
+    if spacings:
+        median = median_spacing(spacings)
+        print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
     return 0
 
 

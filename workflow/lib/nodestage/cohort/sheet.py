@@ -204,7 +204,7 @@ class _Faults:
         raise error
 
 
-def check_sheet(rows, centers, *, files=True, base=None):
+def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     """Raise one `IntakeError` that lists every fault of every row.
 
     Parameters
@@ -213,6 +213,7 @@ def check_sheet(rows, centers, *, files=True, base=None):
     centers : {name: {role, mask_phase, organs: {source}, …}}, as in the config
     files : look whether files and folders are there (no header is opened)
     base : folder that relative paths start from (default: the working folder)
+    frozen : a bundle scores the patients: every center is external, nothing is learned
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
     faults = _Faults()
@@ -221,7 +222,7 @@ def check_sheet(rows, centers, *, files=True, base=None):
     rows = [
         {key: "" if value is None else str(value) for key, value in row.items()} for row in rows
     ]
-    _check_centers(rows, centers, faults)
+    _check_centers(rows, centers, faults, frozen)
     _check_values(rows, numbers, faults)
     _check_codes(rows, numbers, faults)
     for number, row in zip(numbers, rows, strict=True):
@@ -255,7 +256,19 @@ def _check_columns(rows, faults):
             )
 
 
-def _check_centers(rows, centers, faults):
+def _check_centers(rows, centers, faults, frozen):
+    if frozen:
+        for name, settings in centers.items():
+            role = (settings or {}).get("role")
+            if role != "external":
+                faults.add(
+                    0,
+                    "",
+                    "center",
+                    f"center {name!r} of the config has the role {role!r}",
+                    "With a `bundle` nothing is trained: every center is external",
+                )
+        return
     discovery = [
         name for name, settings in centers.items() if (settings or {}).get("role") == "discovery"
     ]

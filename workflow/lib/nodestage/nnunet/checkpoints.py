@@ -19,8 +19,9 @@ def save(path, value):
         torch.save(plain(value), handle)
 
 
-def load(path, device="cpu"):
-    return torch.load(path, map_location=device, weights_only=True)
+def load(path, device="cpu", mmap=False):
+    """The plain value that `save` wrote; with `mmap`, tensors stay on the disk until looked at."""
+    return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
 
 
 def random_state():

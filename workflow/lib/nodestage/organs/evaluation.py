@@ -3,8 +3,11 @@
 import numpy as np
 
 from nodestage import metrics
+from nodestage.organs.learning import predict_phase
 
 THICK_MM = 5.0
+PHASES = {"arterial": "A", "venous": "V"}
+UNTAUGHT = "no mask that the teacher learned from shows it"
 
 
 def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
@@ -45,6 +48,58 @@ def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
                 }
             )
     return rows
+
+
+def evaluate_networks(
+    patient, truth, images, spacing, labels, *, student, teacher, taught, stand_in=None, **how
+):
+    """Rows of Table III of one patient: the teacher on each phase alone, the student on both.
+
+    Parameters
+    ----------
+    patient : code
+    truth : label map (z, y, x), drawn
+    images : {"arterial": HU array (z, y, x), "venous": the same}, on the truth's grid
+    spacing : (z, y, x), mm
+    labels : {name: label} of the structures that the truth has annotated
+    student : the student's label map, as later stages use it
+    teacher : network from `learning.open_model`
+    taught : labels that the teacher's training masks show (`labels_in`); of the others its rows
+        hold no value and say so, as in the paper's Table III
+    stand_in : the phase that stands in for a missing one, if any: the teacher reads it alone, and
+        the student's note says that it read it twice
+    how : `threads`, `device`, as in `predict_phase`
+
+    Returns
+    -------
+    rows of `evaluate` with `patient`, `network` (teacher|student) and `phases` (A|V|A+V)
+    """
+    rows = []
+    for phase, letter in PHASES.items():
+        if stand_in not in (None, phase):
+            continue
+        found = predict_phase(teacher, images[phase], spacing, **how)
+        about = {"patient": patient, "network": "teacher", "phases": letter}
+        rows += [
+            about | (row if row["label"] in taught else row | _untaught())
+            for row in evaluate(truth, found, spacing, labels)
+        ]
+    about = {"patient": patient, "network": "student", "phases": "A+V"}
+    twice = [f"{stand_in} phase twice"] if stand_in else []
+    return rows + [
+        about | row | {"note": "; ".join([*twice, *filter(None, [row["note"]])])}
+        for row in evaluate(truth, student, spacing, labels)
+    ]
+
+
+def labels_in(records):
+    """Labels that at least one mask shows, by the records of `cohort.masks`."""
+    return {int(label) for record in records for label in record.get("volume_mm3", {})}
+
+
+def _untaught():
+    measures = ("predicted_voxels", "dice", "asd_mm", "hd_mm", "hd95_mm")
+    return dict.fromkeys(measures) | {"note": UNTAUGHT}
 
 
 def thick_slices(count, spacing_z, thick_mm):

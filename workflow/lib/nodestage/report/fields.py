@@ -153,6 +153,11 @@ def checklist_fields(facts, role, center, counts, headline):
             else f"This page is about one center, {center}; the setting is for the authors."
         ),
         "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
+        # Neither travels with a bundle: these items are then the authors'.
+        "beside_discovery": None
+        if facts.get("frozen")
+        else "Table I sets this center beside discovery.",
+        "study_page": None if facts.get("frozen") else "the study’s page",
         "organs_source": facts.get("organs_source"),
         "tumor_source": facts.get("tumor_source"),
         "partitions": (

@@ -51,7 +51,7 @@ def headline(center, role, performance, primary, discovery=None):
     metric, method = primary["metric"], primary["method"]
     label = style.name("metrics", metric).replace("Balanced", "balanced")
     row = primary_row(performance, method, metric, role)
-    rule = _rule(metric, role)
+    rule = _rule(metric, role, beside=discovery is not None)
     if row is None or not row["estimate"].defined:
         note = (row["note"].text if row is not None else "") or (
             performance.absent or f"{performance.name} holds no row for this method."
@@ -84,7 +84,7 @@ def headline(center, role, performance, primary, discovery=None):
     verdict, words = _verdict(row, metric, reference)
     verdict, words = _tempered(verdict, words, row)
     sentence = Markup("In {} the frozen model {}: {}.").format(center, words, figures)
-    beside = ""
+    beside = ALONE if discovery is None else ""
     if reference is not None and reference["estimate"].defined:
         digits = numbers.digits_for(reference["n"].number)
         beside = Markup(
@@ -142,7 +142,14 @@ def _verdict(row, metric, reference):
     return "open", "has not been shown to hold"
 
 
-def _rule(metric, role):
+DISCOVERY = (
+    ", and reaches the discovery center’s estimate; “held only in part”, that it lies above it but "
+    "ends below discovery"
+)
+ALONE = "Nothing stands beside it: the discovery center’s own figures don’t travel with the frozen model."
+
+
+def _rule(metric, role, beside=True):
     chance = style.words()["chance"].get(metric)
     if role == "discovery" or chance is None:
         return (
@@ -151,9 +158,8 @@ def _rule(metric, role):
         )
     return (
         f"How to read this: “held” means that the whole 95 % interval lies above {chance:.2f}, which "
-        "is what guessing gives, and reaches the discovery center’s estimate; “held only in part”, that "
-        "it lies above it but ends below discovery; “did not hold”, that it lies wholly below it. An "
-        f"interval that includes {chance:.2f} leaves the question open: with few patients it often "
+        f"is what guessing gives{DISCOVERY if beside else ''}; “did not hold”, that it lies wholly below "
+        f"it. An interval that includes {chance:.2f} leaves the question open: with few patients it often "
         "will, and that is not evidence that the model fails."
     )
 

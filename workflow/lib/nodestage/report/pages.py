@@ -116,7 +116,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         else None,
         "table_1": blocks.table(
             tables["table_1"],
-            hide=("discovery",) if role == "discovery" else (),
+            hide=("discovery",) if reference is None else (),
             heads={"value": center, "discovery": "Discovery center"},
         ),
         "performance": blocks.performance(tables["performance"]),
@@ -191,6 +191,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
     drawn = plots.of_study(found, home, heterogeneity, primary, curve, curve_at)
     if figures is not None:
         plots.write_study(figures, drawn)
+    sources = {what: facts.get(f"discovery_{what}_source") for what in ("organs", "tumor")}
     context = {
         "tops": tops,
         "notices": fields.notices(facts, "study"),
@@ -199,7 +200,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
         "heterogeneity_more": blocks.table(heterogeneity),
         "tables": [
-            (number, title, _study_table(statistics_folder, name))
+            (number, title, _study_table(statistics_folder, name, sources=sources))
             for name, number, title in layout.TABLES
         ],
         "beside": [
@@ -216,10 +217,10 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
     write_page(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
 
 
-def _study_table(folder, name, heads=None):
+def _study_table(folder, name, heads=None, sources=()):
     rows = load(folder, name)
     if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
-        rows.absent = "this study has no ground truth for it."
+        rows.absent = layout.why_empty(name, sources)
     # The columns of Table I are the centers, whose names stay as they are.
     if name == "table_1.tsv":
         heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}

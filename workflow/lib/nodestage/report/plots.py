@@ -24,23 +24,6 @@ class Plot:
         return Markup(figures.inline(self.figure, self.prefix))
 
 
-def write(folder, plots):
-    """Write every plot as SVG and PNG; the paths."""
-    return [
-        path
-        for name, plot in plots.items()
-        for path in figures.save(plot.figure, Path(folder, name))
-    ]
-
-
-def write_center(center, role, statistics_folder, folder, primary, discovery=None):
-    """Write a center's figures, the same as on its page: `folder`/roc_ablation.svg and so on."""
-    names = ("performance", "roc", "calibration", "decision_curve")
-    tables = {name: load(statistics_folder, f"{name}.tsv") for name in names}
-    there = load(discovery, "performance.tsv") if discovery and role != "discovery" else None
-    return write(folder, of_center(center, role, tables, there, primary))
-
-
 STUDY_FILES = {
     "roc_ablation": "figure_5a",
     "roc_baselines": "figure_5b",

@@ -38,8 +38,11 @@ def show(results):
         table.add_row(*(str(row.get(key, "")) for key in keys))
     console = Console()
     console.print(table)
+    study = Path(results, "report", "study.html")
     console.print(
-        f"Reports: {Path(results, 'report', 'study.html')} and one for each center beside it."
+        f"Reports: {study} and one for each center beside it."
+        if study.is_file()
+        else f"Reports: one for each center in {study.parent}."
     )
 
 

@@ -13,7 +13,11 @@ from nodestage.statistics.study import METRICS, NUMBERS
 TABLES = (
     ("table_1.tsv", "Table I", "Patients and tumors of each center"),
     ("table_2.tsv", "Table II", "Distances of lymph nodes to organs and vessels"),
-    ("table_3.tsv", "Table III", "Segmentation of organs and vessels"),
+    (
+        "table_3.tsv",
+        "Table III",
+        "Organs and vessels: the teacher on one phase, the student on both",
+    ),
     ("table_pdac.tsv", "Tumor", "Segmentation of the tumor"),
     ("table_4.tsv", "Table IV", "Lymph nodes as instances: positive or negative"),
     ("table_5.tsv", "Table V", "Lymph nodes: segmentation and detection"),
@@ -43,6 +47,10 @@ PRINTED = {
 }
 """Where a printed table has fewer columns than the file."""
 
+NO_TRUTH = "this study has no ground truth for this table."
+GIVEN = {"table_3.tsv": "organs", "table_pdac.tsv": "tumor"}
+"""Tables about a network that labels these masks, unless the discovery center gives them."""
+
 FOOT = {
     name: (
         "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]. * p < 0.05, "
@@ -50,6 +58,12 @@ FOOT = {
         "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap."
     )
     for name in ("table_6.tsv", "table_7.tsv")
+} | {
+    "table_3.tsv": (
+        "Mean over patients, and SD. A arterial, V venous. The teacher learned from masks of the "
+        "auxiliary centers, which may show less of a vessel than the masks that test it here; the "
+        "student learned from labels that the teacher gave and from vessels drawn here."
+    )
 }
 
 _LATEX = {
@@ -69,13 +83,31 @@ _LATEX = {
 }
 
 
-def write(folder, found):
+def why_empty(name, sources=()):
+    """Why a table has no rows: masks that the center gave test no network, or nothing was drawn.
+
+    Parameters
+    ----------
+    name : file name of the table
+    sources : {organs, tumor: given|predicted} of the discovery center
+    """
+    what = GIVEN.get(name)
+    if what and dict(sources).get(what) == "given":
+        return (
+            f"the {what} masks of the discovery center are given ({what}: source: given), "
+            "so that no network is there to be tested."
+        )
+    return NO_TRUTH
+
+
+def write(folder, found, sources=()):
     """Write Tables I to VII of `found` beside their TSV, as `.html` and `.tex`.
 
     Parameters
     ----------
     folder : of the study's tables
     found : {file name: rows}
+    sources : as in `why_empty`
     """
     for name, number, title in TABLES:
         if name not in found:
@@ -87,7 +119,7 @@ def write(folder, found):
         columns = [c for c in wanted if c in present and c not in hidden]
         # Centers keep their names; other columns are words.
         heads = {c: c for c in columns} if name == "table_1.tsv" else _metrics()
-        how = {"columns": columns, "heads": heads}
+        how = {"columns": columns, "heads": heads, "absent": why_empty(name, sources)}
         caption = f"{number}. {title}."
         foot = " ".join(filter(None, [FOOT.get(name, ""), *notes]))
         parts = {
@@ -156,7 +188,7 @@ def cell(value, digits=3):
     return str(value)
 
 
-def html(rows, caption, columns=None, heads=None, digits=3):
+def html(rows, caption, columns=None, heads=None, digits=3, absent=NO_TRUTH):
     """An accessible HTML table.
 
     Parameters
@@ -166,13 +198,14 @@ def html(rows, caption, columns=None, heads=None, digits=3):
     columns : names in order; those of the first row by default
     heads : {column: words}
     digits : decimals of floats
+    absent : why there are no rows, if there are none
 
     Returns
     -------
-    text; without rows a paragraph that says that the study has no ground truth for it
+    text; without rows a paragraph that says why
     """
     if not rows:
-        return f"<p>{_html.escape(caption)}: this study has no ground truth for this table.</p>\n"
+        return f"<p>{_html.escape(f'{caption}: {absent}')}</p>\n"
     columns = list(columns or rows[0])
     head = "".join(f'<th scope="col">{_html.escape(_head(c, heads))}</th>' for c in columns)
     lines = [
@@ -186,13 +219,13 @@ def html(rows, caption, columns=None, heads=None, digits=3):
     )
 
 
-def latex(rows, caption, columns=None, heads=None, digits=3, foot=""):
+def latex(rows, caption, columns=None, heads=None, digits=3, foot="", absent=NO_TRUTH):
     """A `table*` environment with booktabs rules and text under it; parameters as `html`.
 
     Needs the packages booktabs and graphicx, which shrinks what is wider than the page.
     """
     if not rows:
-        return f"% {_escape(caption)}: this study has no ground truth for this table.\n"
+        return f"% {_escape(f'{caption}: {absent}')}\n"
     columns = list(columns or rows[0])
     lines = [" & ".join(_escape(_head(c, heads)) for c in columns)]
     lines += [" & ".join(_escape(cell(row.get(c), digits)) for c in columns) for row in rows]

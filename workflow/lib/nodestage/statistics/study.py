@@ -1,5 +1,7 @@
 """Tables over all centers: Tables I to VII and the heterogeneity between external centers."""
 
+from collections import Counter
+
 import numpy as np
 
 from nodestage import tables
@@ -57,6 +59,7 @@ COLUMNS = {
         "n",
         "n_dice",
         "n_surface",
+        "note",
     ),
     "table_4.tsv": lymph_nodes.TABLE_4_COLUMNS,
     "table_5.tsv": lymph_nodes.TABLE_5_COLUMNS,
@@ -197,7 +200,8 @@ def means(rows):
     """Table III: mean and SD of each measure over patients, one line a group (`ABOUT`).
 
     Lines of one organ stand together (the teacher's on one phase, the student's on both). A
-    patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`.
+    patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`;
+    `note` counts the reasons.
     """
     found = []
     for about, part in _grouped(rows):
@@ -209,6 +213,7 @@ def means(rows):
         line["n"] = len(part)
         line["n_dice"] = len(_known(part, "dice"))
         line["n_surface"] = len(_known(part, "asd_mm"))
+        line["note"] = _counted(row.get("note") for row in part)
         found.append(line)
     names = [line.get("organ", line.get("structure")) for line in found]
     return [found[i] for i in sorted(range(len(found)), key=lambda i: names.index(names[i]))]
@@ -340,6 +345,16 @@ def _grouped(rows):
         about = {key: row[key] for key in ABOUT if key in row}
         groups.setdefault(tuple(about.items()), (about, []))[1].append(row)
     return list(groups.values())
+
+
+def _counted(notes):
+    """`prediction empty in 2 of 4 patients`; a note that everybody has stands without numbers."""
+    notes = [(note or "").split("; ") for note in notes]
+    parts = Counter(part for note in notes for part in note if part)
+    return "; ".join(
+        part if n == len(notes) else f"{part} in {n} of {len(notes)} patients"
+        for part, n in parts.items()
+    )
 
 
 def _known(rows, measure):

@@ -71,9 +71,12 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
     }
 
 
-def write(folder, found):
-    """Write every table, an empty one with its columns alone; the paper's as HTML and LaTeX too."""
+def write(folder, found, sources=()):
+    """Write every table, an empty one with its columns alone; the paper's as HTML and LaTeX too.
+
+    `sources` tells where the discovery center's organ and tumor masks come from (`layout.why_empty`).
+    """
     for name, rows in found.items():
         columns = dict.fromkeys(column for row in rows for column in row)
         tables.write(Path(folder) / name, rows, list(columns or COLUMNS[name]))
-    layout.write(folder, found)
+    layout.write(folder, found, sources)

@@ -1,0 +1,178 @@
+"""A bundle as a hospital receives it, and the packet that carries it."""
+
+import copy
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from test_study import CONFIG, config  # noqa: F401
+from test_study import study as study_of
+
+import nodestage
+from nodestage import bundle, files, packet, tables
+from nodestage.cohort.sheet import COLUMNS
+from nodestage.errors import InputError
+from nodestage.study import Study
+
+METHOD = "class Method:\n    fit = predict = None\n"
+
+
+@pytest.fixture
+def frozen(tmp_path, config):  # noqa: F811
+    """A bundle's folder; what stands in for a model's weights is a few bytes."""
+    config["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
+    folder = tmp_path / "bundle"
+    parts = ["organs.pt", "tumor.pt", "methods/mine.py"]
+    parts += [f"fold{k}/{part}" for k in range(5) for part in ("fusion.pt", "thresholds.json")]
+    for part in parts:
+        files.write_text(folder / part, METHOD if part.endswith(".py") else part)
+    files.write_json(
+        folder / "manifest.json",
+        {
+            "nodestage": nodestage.__version__,
+            "code": {"register": "0123"},
+            "sha256": {part: files.digest(folder / part) for part in parts},
+            "settings": study_of(config).frozen_settings(),
+        },
+        sort=False,
+    )
+    return folder
+
+
+def opened_study(folder, config, rows=(), **center):  # noqa: F811
+    """The study of a hospital that has this bundle."""
+    sheet = folder.parent / "samples.tsv"
+    empty = dict.fromkeys(COLUMNS, "")
+    image = folder.parent / "ct.nii.gz"
+    image.write_bytes(b"x")
+    other = folder.parent / "ct2.nii.gz"
+    other.write_bytes(b"y")
+    both = {"arterial": str(image), "venous": str(other)}
+    rows = rows or [{**empty, **both, "patient": "P1", "center": "here"}]
+    tables.write(sheet, rows, COLUMNS)
+    mine = copy.deepcopy(config) | {
+        "samples": str(sheet),
+        "centers": {"here": {"role": "external", **center}},
+    }
+    found = bundle.opened(folder)
+    mine.update(found.settings)
+    return Study.from_config(mine, CONFIG / "anatomy.yaml", found)
+
+
+def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noqa: F811
+    theirs = study_of(config)
+    changed = copy.deepcopy(config) | {"spacing_mm": [9, 9, 9], "methods": {}, "seed": 99}
+    here = opened_study(frozen, changed)
+    assert here.config["spacing_mm"] == config["spacing_mm"] and here.config["seed"] == 3
+    assert here.methods == theirs.methods and here.anatomy == theirs.anatomy
+    assert list(here.anatomy["labels"]) == list(theirs.anatomy["labels"])
+    assert list(here.folds) == list(theirs.folds) and not any(here.folds.values())
+    assert (here.discovery, here.reported) == (None, ["here"])
+    assert here.scored(0, "here") == {"P1": "external"}
+    for learners in (here.organ_students, here.tumor_students, here.teachers("organs")):
+        assert learners == []
+    assert "simulated patients" in here.facts("here")["warnings"][0]
+
+
+def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):  # noqa: F811
+    manifest = files.read_json(frozen / "manifest.json")
+    assert manifest["settings"]["methods"]["mine"]["file"] == "methods/mine.py"
+    here = opened_study(frozen, config)
+    assert Path(here.own_files["mine"]) == frozen / "methods/mine.py"
+    (frozen / "methods/mine.py").write_text(METHOD + "print('else')\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"methods/mine.py is not the file that was frozen"):
+        bundle.opened(frozen)
+
+
+def test_a_missing_file_an_older_code_and_an_empty_folder_are_named(frozen, tmp_path):
+    manifest = files.read_json(frozen / "manifest.json")
+    (frozen / "fold3/fusion.pt").unlink()
+    with pytest.raises(InputError, match=r"1 of 13 files are missing \(fold3/fusion.pt\)"):
+        bundle.opened(frozen)
+    files.write_json(frozen / "manifest.json", manifest | {"nodestage": "0.0.9"}, sort=False)
+    with pytest.raises(InputError, match=r"frozen with nodestage 0.0.9"):
+        bundle.opened(frozen)
+    files.write_json(frozen / "manifest.json", manifest | {"sha256": {"../x.pt": "0"}}, sort=False)
+    with pytest.raises(InputError, match=r"'../x.pt' is no file of a bundle"):
+        bundle.opened(frozen)
+    (frozen / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match="can't be read"):
+        bundle.opened(frozen)
+    with pytest.raises(InputError, match=r"there is no manifest.json"):
+        bundle.opened(tmp_path)
+    assert bundle.opened(None) is None
+
+
+def test_the_check_from_a_terminal_finds_a_changed_model(frozen, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("bundle: bundle\n", encoding="utf-8")
+    assert bundle.main(["--study", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "13 files" in said and files.digest(frozen / "manifest.json") in said
+    (frozen / "tumor.pt").write_text("else", encoding="utf-8")
+    assert bundle.main([str(frozen)]) == 1
+    assert "tumor.pt is not the file that was frozen" in capsys.readouterr().err
+
+
+def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):  # noqa: F811
+    with pytest.raises(InputError, match="every center is external"):
+        opened_study(frozen, config, role="discovery")
+    manifest = files.read_json(frozen / "manifest.json")
+    del manifest["sha256"]["tumor.pt"]
+    files.write_json(frozen / "manifest.json", manifest, sort=False)
+    with pytest.raises(InputError, match="center here: its tumor masks can't be predicted"):
+        opened_study(frozen, config)
+    assert (
+        opened_study(frozen, config, tumor={"source": "given"}).source("tumor", "here") == "given"
+    )
+
+
+def test_other_code_than_the_frozen_one_stands_in_the_report(frozen):
+    found = bundle.opened(frozen)
+    found.compare_code({"register": "0123", "organs": "5"})
+    assert len(found.warnings) == 1
+    found.compare_code({"register": "4567"})
+    assert "(register)" in found.warnings[-1]
+
+
+def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):  # noqa: F811
+    (frozen / "stray.txt").write_text("not of the bundle", encoding="utf-8")
+    out = tmp_path / "packet"
+    packet.write(frozen, out)
+    there = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+    assert "bundle/fold4/fusion.pt" in there and "bundle/stray.txt" not in there
+    assert "nodestage/Snakefile" in there
+    assert not [name for name in there if "__pycache__" in name or "/results/" in name]
+    settings = yaml.safe_load((out / "study/config.yaml").read_text(encoding="utf-8"))
+    assert [c["role"] for c in settings["centers"].values()] == ["external"]
+    assert (out / "study" / settings["bundle"] / "manifest.json").is_file()
+    assert tables.read(out / "study/samples.tsv") == []
+    text = (out / "README.md").read_text(encoding="utf-8")
+    assert files.digest(frozen / "manifest.json") in text and "(mine): read it" in text
+    with pytest.raises(InputError, match="there already"):
+        packet.write(frozen, out)
+
+
+def test_a_packet_may_be_one_zip_and_is_never_made_of_a_broken_bundle(frozen, tmp_path):
+    packet.write(frozen, tmp_path / "packet.zip")
+    with zipfile.ZipFile(tmp_path / "packet.zip") as archive:
+        assert {"packet/README.md", "packet/bundle/manifest.json"} <= set(archive.namelist())
+    (frozen / "organs.pt").write_text("else", encoding="utf-8")
+    with pytest.raises(InputError, match=r"organs.pt is not"):
+        packet.write(frozen, tmp_path / "another")
+    assert not (tmp_path / "another").exists()
+
+
+def test_what_a_packet_carries_is_all_that_its_code_needs(frozen, tmp_path):
+    """The code of a packet checks its own bundle, far from this repository."""
+    packet.write(frozen, tmp_path / "packet")
+    done = subprocess.run(
+        [sys.executable, "-m", "nodestage.bundle", "../bundle"],
+        cwd=tmp_path / "packet" / "nodestage",
+        env={"PYTHONPATH": "workflow/lib", "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert "13 files are as they were frozen" in done.stdout, done.stderr

@@ -1,0 +1,10 @@
+"""A file of the given bundle, if it is still the one that was frozen."""
+
+import shutil
+
+from nodestage import bundle, files, logs
+
+with logs.to(snakemake.log[0]):
+    bundle.check(snakemake.input[0], snakemake.wildcards.file, snakemake.params.digest)
+    with files.whole(snakemake.output[0]) as temporary:
+        shutil.copyfile(snakemake.input[0], temporary)
