@@ -80,8 +80,11 @@ def study(tmp_path_factory):
         slices.write(paths[name], views(label == 1, number))
     paths["Q1"] = folder / "Q1.npz"
     slices.write(paths["Q1"], views(True, 0, usable=False, reason="no tumor was found"))
-    volumes = {name: 900.0 if label else 10.0 * i for i, (name, label) in enumerate(labels.items())}
-    volumes["Q1"] = 0.0
+    # The largest of two is what counts; a patient without a positive node has none.
+    volumes = {
+        name: [100.0, 900.0] if label else [10.0 * i] for i, (name, label) in enumerate(labels.items())
+    }
+    volumes["Q1"] = []
     data = methods.Data(paths, {}, {"attention": volumes, "plain": volumes}, {})
     return data, labels
 
@@ -392,7 +395,7 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
         changed = methods.Data(
             {"X": data.slices[slices_of]},
             {},
-            {v: {"X": volume} for v in ("attention", "plain")},
+            {v: {"X": [volume]} for v in ("attention", "plain")},
             {},
         )
         return {m: scores(model, classes, changed, ["X"], m)["X"] for m in classes}
@@ -401,6 +404,18 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
     assert larger["combined"] != base["combined"] != other["combined"]
     assert larger["tumor_net"] == base["tumor_net"] != other["tumor_net"]
     assert larger["nodes_attention"] == 900.0 and other["nodes_attention"] == 0.0
+
+
+@pytest.mark.parametrize("how, expected", [("largest", 900.0), ("mean", 500.0), ("total", 1000.0)])
+def test_the_nodes_may_count_by_their_mean_or_total_volume(study, how, expected):
+    data, labels = study
+    settings = {"volume": how}
+    model, classes = fit(study, ["nodes_plain", "nodes_attention"], settings)
+    for name in classes:
+        assert scores(model, classes, data, ["P1"], name) == {"P1": expected}
+    deep = family.METHODS["combined"](SETTINGS | settings, 0)
+    _, values, _ = deep._gather(methods.Patients(data, ["P1", "P0"], labels))
+    assert deep._views(values).volumes.tolist() == [expected, 0.0]
 
 
 def test_a_score_does_not_depend_on_who_else_is_scored(study, fitted):
@@ -437,7 +452,7 @@ def test_no_label_of_a_test_patient_reaches_a_model(study):
 
 def test_who_lacks_something_has_a_reason(study, fitted):
     (data, _), (model, classes) = study, fitted
-    volumes = {"attention": {"P1": "the node networks failed", "P3": 5.0}}
+    volumes = {"attention": {"P1": "the node networks failed", "P3": [5.0]}}
     data = methods.Data(data.slices, {}, volumes, {}, {"P3": "arterial phase missing"})
     rows = methods.score_family(model, classes, data, ["P1", "Q1", "R1", "P3"])
     found = {(r["patient"], r["method"]): (r["score"], r["reason"]) for r in rows}

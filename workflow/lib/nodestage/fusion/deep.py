@@ -61,7 +61,8 @@ class DeepMethod:
     def _gather(self, patients):
         readers = [lambda name: self._view(patients.views(name))]
         if self.with_volume:
-            readers.append(patients.volume)
+            how = self.settings["volume"]
+            readers.append(lambda name: patients.volume(name, how=how))
         return patients.gather(*readers)
 
     def _view(self, found):
