@@ -60,7 +60,9 @@ def _volumes(paths, codes, reasons):
     return {
         variant: {
             code: reasons.get(code)
-            or positive_volumes([r for r in rows if r["patient"] == code and r["variant"] == variant])
+            or positive_volumes(
+                [r for r in rows if r["patient"] == code and r["variant"] == variant]
+            )
             for code in codes
         }
         for variant in ("plain", "attention")

@@ -18,9 +18,11 @@ from nodestage.errors import InputError
 
 PHASES = ("arterial", "venous")
 SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
+# Networks over slices, whose score the gallery can explain.
+EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
 # Folders and files under results/ that a center or a family of methods must not take.
 TAKEN = {
-    "center": ("study", "evaluation", "gallery", "qc", "figures"),
+    "center": ("study", "evaluation", "gallery", "saliency", "qc", "figures"),
     "method": (
         "lymph_nodes",
         "identification",
@@ -304,6 +306,16 @@ class Study:
                 return fold
         return 0
 
+    def spoken_for(self, center):
+        """{patient: fold} of a center's imaged patients that are tested: whose score is explained."""
+        found = {p: self.fold_of(p) for p in self.imaged(center)}
+        tested = ("test", "external")
+        return {p: k for p, k in found.items() if self.scored(k, center).get(p) in tested}
+
+    def speaking(self, center):
+        """The folds of `spoken_for`, each once."""
+        return sorted(set(self.spoken_for(center).values()))
+
     def measured(self, fold, center, chunk):
         """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
         patients = self.in_chunk(center, chunk)
@@ -370,6 +382,18 @@ class Study:
             for method, settings in self.method_settings.items()
         }
         return {method: settings for method, settings in found.items() if settings}
+
+    @property
+    def explained(self):
+        """(method, family) whose network the gallery explains; () where none looks at slices.
+
+        That of the declared endpoint, or the first of `EXPLAINED` that the config has.
+        """
+        for method in (self.config["statistics"]["primary"]["method"], *EXPLAINED):
+            settings = self.method_settings.get(method, {})
+            if method in EXPLAINED and "file" not in settings and settings:
+                return method, settings["family"]
+        return ()
 
     def frozen_settings(self):
         """The settings that scoring a new patient needs, for the bundle's manifest."""

@@ -25,10 +25,10 @@ class DeepMethod:
         self.state = None
 
     def fit(self, train, validation):
-        names, values, _ = self._gather(train)
+        names, values, _ = self.gather(train)
         labels = train.labels(names)
         need_both_classes(labels)
-        v_names, v_values, _ = self._gather(validation)
+        v_names, v_values, _ = self.gather(validation)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self._network()
@@ -52,13 +52,18 @@ class DeepMethod:
         return {"weights": training.state_of(network), "origin": origin, **history}
 
     def predict(self, patients):
-        names, values, reasons = self._gather(patients)
-        network = self._network()
-        network.load_state_dict(self.state["weights"])
-        scores = training.predict(network, self._views(values), self.settings)
+        names, values, reasons = self.gather(patients)
+        scores = training.predict(self.network(), self._views(values), self.settings)
         return dict(zip(names, scores, strict=True)) | reasons
 
-    def _gather(self, patients):
+    def network(self):
+        """The fitted network, in evaluation mode."""
+        network = self._network()
+        network.load_state_dict(self.state["weights"])
+        return network.eval()
+
+    def gather(self, patients):
+        """What the network sees of each patient; see `Patients.gather`."""
         readers = [lambda name: self._view(patients.views(name))]
         if self.with_volume:
             how = self.settings["volume"]
