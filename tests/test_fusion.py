@@ -293,6 +293,7 @@ def test_frozen_layers_stay_as_pretrained(tmp_path, study):
     model, _ = fit(study, ["tumor_net"], settings)
     state = model["methods"]["tumor_net"]["state"]
     assert state["origin"].startswith("pretrained")
+    assert str(tmp_path) not in repr(model["methods"]["tumor_net"]["settings"])
     for key in ("conv1.weight", "layer3.1.bn2.running_mean", "layer2.0.conv1.weight"):
         assert torch.equal(state["weights"][f"trunk.{key}"], found[key])
     assert not torch.equal(

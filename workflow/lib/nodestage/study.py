@@ -401,7 +401,7 @@ class Study:
         return {
             **{key: self.config[key] for key in kept},
             **{key: self.config[key] for key in ("lymph_nodes", "identification")},
-            "methods": self.method_settings,
+            "methods": {m: _without_path(s) for m, s in self.method_settings.items()},
             "anatomy": self.anatomy,
             "folds": list(self.folds),
         }
@@ -424,12 +424,6 @@ class Study:
     def facts(self, center=None):
         """What a report says about the run itself."""
         config = self.config
-        pretrained = sorted(
-            {
-                str(((m.get("settings") or {}).get("pretrained") or {}).get("path") or "none")
-                for m in self._deep_methods
-            }
-        )
         found = {
             "study": config["title"],
             "simulated": self.simulated,
@@ -438,9 +432,7 @@ class Study:
             "folds": len(self.folds),
             "seed": config["seed"],
             "config_digest": self.config_digest,
-            "pretrained": "none, trained from scratch"
-            if pretrained == ["none"]
-            else ", ".join(pretrained),
+            "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
             "discovery": self.discovery,
         }
@@ -467,9 +459,17 @@ class Study:
             "reasons": self.reasons(self.of(center)),
         }
 
-    @property
-    def _deep_methods(self):
-        return [m for m in self.method_settings.values() if "views" in m["needs"]]
+    def _pretrained(self):
+        """Which methods start from a file of weights, and its digest: never its path."""
+        digests = {}
+        for method, settings in self.method_settings.items():
+            given = (settings.get("settings") or {}).get("pretrained")
+            if isinstance(given, dict) and given.get("path") not in (None, "", "none"):
+                digests.setdefault(str(given.get("sha256"))[:12], []).append(method)
+        if not digests:
+            return "none, trained from scratch"
+        named = (f"{', '.join(m)}: sha256 {digest}" for digest, m in sorted(digests.items()))
+        return "; ".join(named) + "; the others from scratch"
 
     @cached_property
     def config_digest(self):
@@ -478,6 +478,14 @@ class Study:
         kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_path(settings):
+    """A method's entry as the bundle tells it: what file the weights came from is the house's own."""
+    given = (settings.get("settings") or {}).get("pretrained")
+    if not isinstance(given, dict):
+        return settings
+    return settings | {"settings": settings["settings"] | {"pretrained": {**given, "path": ""}}}
 
 
 def _check_names(config, centers):

@@ -25,6 +25,11 @@ class DeepMethod:
         self.state = None
 
     def fit(self, train, validation):
+        pretrained = self.settings["pretrained"]
+        # The model goes to other hospitals: the digest tells the file, its path tells of the house.
+        self.settings = self.settings | {"pretrained": {**pretrained, "path": ""}}
+        # Early layers are frozen only where there is something worth keeping in them.
+        frozen = bool(self.settings["freeze"]) and weights.wanted(pretrained)
         names, values, _ = self.gather(train)
         labels = train.labels(names)
         need_both_classes(labels)
@@ -32,8 +37,8 @@ class DeepMethod:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self._network()
-            origin = weights.load(network.trunk, self.settings["pretrained"])
-            if self._frozen():
+            origin = weights.load(network.trunk, pretrained)
+            if frozen:
                 weights.freeze(network.trunk)
             name = type(self).__module__.rpartition(".")[2]
             logs.say(
@@ -45,7 +50,7 @@ class DeepMethod:
                 labels,
                 self._views(v_values),
                 validation.labels(v_names),
-                self.settings | {"freeze": self._frozen()},
+                self.settings | {"freeze": frozen},
                 self.seed,
                 name,
             )
@@ -92,7 +97,3 @@ class DeepMethod:
             self.settings["tel"] if "tel" in self.pooling else None,
             self.settings["volume_relu"] if self.with_volume else False,
         )
-
-    def _frozen(self):
-        """Early layers are frozen only where there is something worth keeping in them."""
-        return bool(self.settings["freeze"]) and weights.wanted(self.settings["pretrained"])
