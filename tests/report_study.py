@@ -4,8 +4,9 @@ import numpy as np
 
 from nodestage import tables
 from nodestage.metrics import label_instances
-from nodestage.report import gallery, pictures
+from nodestage.report import explaining, gallery, pictures
 from nodestage.statistics import detection
+from nodestage.tumor import slices
 
 METHODS = [
     "ct_report",
@@ -333,12 +334,37 @@ def volumes(seed=0, shape=(32, 96, 96), spacing=(2.5, 2.2, 2.2)):
     return ct["arterial"].round(), ct["venous"].round(), overlays, attention, spacing
 
 
+def explained(seed, arterial, venous, overlays, spacing):
+    """One patient's explained slice: of another plane for each, the first against metastasis."""
+    images, masks, planes = slices.nine_slices(
+        arterial.astype(np.int16), venous.astype(np.int16), overlays["tumor"], spacing, 48
+    )
+    view = (3 * seed + 4) % 9
+    heat = np.hypot(*(np.indices((48, 48)) - 24)) / 34
+    return {
+        "image": images[view],
+        "mask": masks[view],
+        "map": (1 - heat).astype(np.float32),
+        "facts": {"view": view, "plane": int(planes[view]), "positive": seed > 0, "fold": 2}
+        | {"score": 0.6543, "view_score": 0.8, "without_nodes": 0.3219, "share_inside": 0.417}
+        | {"source": "tumor", "method": "combined"},
+    }
+
+
 def write_gallery(path, codes):
     panels = {}
     for seed, code in enumerate(codes):
         arterial, venous, overlays, attention, spacing = volumes(seed)
+        why = explained(seed, arterial, venous, overlays, spacing)
         panels[code] = gallery.patient_panel(
-            code, arterial, None if seed == 3 else venous, overlays, attention, spacing
+            code,
+            arterial,
+            None if seed == 3 else venous,
+            overlays,
+            attention,
+            spacing,
+            {"explained": why["facts"]} if seed < 3 else {},
+            explaining.view(why, overlays["tumor"], None, spacing) if seed < 3 else None,
         )
     gallery.write(path, panels)
     return path

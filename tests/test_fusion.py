@@ -8,7 +8,7 @@ import torch
 
 from nodestage import methods
 from nodestage.errors import InputError
-from nodestage.fusion import encoding, family, inputs, training, weights
+from nodestage.fusion import encoding, family, inputs, saliency, training, weights
 from nodestage.fusion.network import PatientNetwork, VolumeFeature
 from nodestage.fusion.optimizer import Nesterov
 from nodestage.fusion.resnet import ResNet18
@@ -80,8 +80,12 @@ def study(tmp_path_factory):
         slices.write(paths[name], views(label == 1, number))
     paths["Q1"] = folder / "Q1.npz"
     slices.write(paths["Q1"], views(True, 0, usable=False, reason="no tumor was found"))
-    volumes = {name: 900.0 if label else 10.0 * i for i, (name, label) in enumerate(labels.items())}
-    volumes["Q1"] = 0.0
+    # The largest of two is what counts; a patient without a positive node has none.
+    volumes = {
+        name: [100.0, 900.0] if label else [10.0 * i]
+        for i, (name, label) in enumerate(labels.items())
+    }
+    volumes["Q1"] = []
     data = methods.Data(paths, {}, {"attention": volumes, "plain": volumes}, {})
     return data, labels
 
@@ -91,12 +95,12 @@ def split(labels):
     return names[:8], names[8:12], names[12:]
 
 
-def fit(study, names, settings=SETTINGS, labels=None, seed=1):
+def fit(study, names, settings=SETTINGS, labels=None, seed=1, nodes=None):
     data, true = study
     train, validation, _ = split(true)
     known = {name: (labels or true)[name] for name in train + validation}
     classes = {name: family.METHODS[name] for name in names}
-    chosen = {name: settings for name in names}
+    chosen = {name: (nodes or {}) if name.startswith("nodes") else settings for name in names}
     return methods.fit_family(classes, data, known, train, validation, chosen, seed), classes
 
 
@@ -289,6 +293,7 @@ def test_frozen_layers_stay_as_pretrained(tmp_path, study):
     model, _ = fit(study, ["tumor_net"], settings)
     state = model["methods"]["tumor_net"]["state"]
     assert state["origin"].startswith("pretrained")
+    assert str(tmp_path) not in repr(model["methods"]["tumor_net"]["settings"])
     for key in ("conv1.weight", "layer3.1.bn2.running_mean", "layer2.0.conv1.weight"):
         assert torch.equal(state["weights"][f"trunk.{key}"], found[key])
     assert not torch.equal(
@@ -392,7 +397,7 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
         changed = methods.Data(
             {"X": data.slices[slices_of]},
             {},
-            {v: {"X": volume} for v in ("attention", "plain")},
+            {v: {"X": [volume]} for v in ("attention", "plain")},
             {},
         )
         return {m: scores(model, classes, changed, ["X"], m)["X"] for m in classes}
@@ -401,6 +406,119 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
     assert larger["combined"] != base["combined"] != other["combined"]
     assert larger["tumor_net"] == base["tumor_net"] != other["tumor_net"]
     assert larger["nodes_attention"] == 900.0 and other["nodes_attention"] == 0.0
+
+
+@pytest.mark.parametrize("how, expected", [("largest", 900.0), ("mean", 500.0), ("total", 1000.0)])
+def test_the_nodes_may_count_by_their_mean_or_total_volume(study, how, expected):
+    data, labels = study
+    settings = {"volume": how}
+    model, classes = fit(study, ["nodes_plain", "nodes_attention"], nodes=settings)
+    for name in classes:
+        assert scores(model, classes, data, ["P1"], name) == {"P1": expected}
+    deep = family.METHODS["combined"](SETTINGS | settings, 0)
+    _, values, _ = deep.gather(methods.Patients(data, ["P1", "P0"], labels))
+    assert deep._views(values).volumes.tolist() == [expected, 0.0]
+
+
+class Window(torch.nn.Module):
+    """A network that reads the arterial phase in a corner, and nothing else."""
+
+    def forward(self, image, mask, volume):
+        seen = image[:, 0, 4:9, 20:30].sum((1, 2)) * 0.01
+        return torch.stack([torch.zeros_like(seen), seen + volume], 1)
+
+
+def test_a_pixels_part_is_its_gradient_times_its_distance_from_the_mean():
+    images = torch.randint(-39, 173, (3, 2, 32, 32), dtype=torch.int16)
+    masks, volume = torch.zeros(3, 1, 32, 32, dtype=torch.uint8), torch.tensor(0.3)
+    parts, found = saliency.pixel_parts(Window(), images, masks, volume, SETTINGS)
+    scaled = (images[:, 0].double() + 39) / (228 + 39)
+    expected = torch.zeros(3, 32, 32, dtype=torch.double)
+    slope = 0.01 / inputs.NORMALIZATION[2][1][0]
+    away = scaled - scaled.mean((1, 2), keepdim=True)
+    expected[:, 4:9, 20:30] = slope * away[:, 4:9, 20:30]
+    np.testing.assert_allclose(parts, expected, atol=1e-6)
+    image = inputs.channels(inputs.scaled(images, SETTINGS["windows_hu"]), masks.float())
+    seen = image[:, 0, 4:9, 20:30].sum((1, 2)) * 0.01 + 0.3
+    np.testing.assert_allclose(found, torch.sigmoid(seen), rtol=1e-5)
+    heat = saliency.heat(parts[0])
+    assert (
+        heat.max() == 1 and heat[4:9, 20:30].sum() > 0.7 * heat.sum() and heat[20:, :15].max() == 0
+    )
+    assert saliency.heat(np.zeros((8, 8))).max() == 0
+
+
+@pytest.fixture(scope="module")
+def explained(study, fitted):
+    (data, labels), (model, classes) = study, fitted
+    found = {}
+    for name in ("tumor_net", "combined"):
+        one = model["methods"][name]
+        method = classes[name](one["settings"], one["seed"])
+        method.state = one["state"]
+        found[name] = saliency.explain(method, methods.Patients(data, [*split(labels)[2], "Q1"]))
+    return found
+
+
+@pytest.mark.parametrize("name", ["tumor_net", "combined"])
+def test_saliency_peaks_in_the_tumor_that_shows_the_status(explained, name):
+    assert len(explained[name]) == 8
+    for one in explained[name].values():
+        place = np.unravel_index(one["map"].argmax(), one["map"].shape)
+        assert all(8 <= p < 24 for p in place)
+        assert one["facts"]["share_inside"] == pytest.approx(
+            one["map"][one["mask"] > 0].sum() / one["map"].sum()
+        )
+
+
+def test_what_glows_moves_the_score_and_what_does_not_glow_does_not(study, fitted, explained):
+    """The brightest pixels put to the slice's mean, against as many others drawn at random."""
+    method = family.METHODS["tumor_net"](SETTINGS, 0)
+    method.state = fitted[0]["methods"]["tumor_net"]["state"]
+    network, rng = method.network(), np.random.default_rng(0)
+    moved = {"glowing": [], "random": []}
+    for one in explained["tumor_net"].values():
+        order = one["map"].ravel().argsort()
+        chosen = {"glowing": order[-100:], "random": rng.permutation(order[:-100])[:100]}
+        for which, pixels in chosen.items():
+            changed = one["image"].reshape(2, -1).copy()
+            changed[:, pixels] = changed.mean(1, keepdims=True)
+            both = np.stack([one["image"], changed.reshape(one["image"].shape)])
+            masks = torch.from_numpy(np.stack([one["mask"]] * 2)[:, None])
+            _, found = saliency.pixel_parts(
+                network, torch.from_numpy(both), masks, torch.tensor(0.0), method.settings
+            )
+            moved[which].append(abs(found[0] - found[1]))
+    assert np.mean(moved["glowing"]) > 3 * np.mean(moved["random"])
+
+
+def test_the_slice_that_is_shown_spoke_most_for_the_call(study, fitted, explained):
+    (data, _), (model, classes) = study, fitted
+    for name, found in explained.items():
+        assert "Q1" not in found  # without slices there is nothing to explain
+        known = scores(model, classes, data, list(found), name)
+        method = classes[name](model["methods"][name]["settings"], 0)
+        method.state = model["methods"][name]["state"]
+        for patient, one in found.items():
+            facts = one["facts"]
+            assert facts["score"] == pytest.approx(known[patient], abs=1e-6)
+            assert facts["positive"] == (known[patient] > 0.5)
+            view = method._views(method.gather(methods.Patients(data, [patient]))[1])
+            _, each = saliency.pixel_parts(
+                method.network(), view.images[0], view.masks[0], view.volumes[0], method.settings
+            )
+            extreme = max(each) if facts["positive"] else min(each)
+            assert each[facts["view"]] == extreme == np.float32(facts["view_score"])
+            np.testing.assert_array_equal(one["image"], view.images[0, facts["view"]])
+
+
+def test_the_score_without_nodes_is_that_of_volume_zero(study, fitted, explained):
+    (data, labels), (model, classes) = study, fitted
+    none = methods.Data(data.slices, {}, {"attention": dict.fromkeys(labels, ())}, {})
+    bare = scores(model, classes, none, list(explained["combined"]), "combined")
+    for patient, one in explained["combined"].items():
+        assert one["facts"]["without_nodes"] == pytest.approx(bare[patient], abs=1e-6)
+    assert all(one["facts"]["without_nodes"] is None for one in explained["tumor_net"].values())
 
 
 def test_a_score_does_not_depend_on_who_else_is_scored(study, fitted):
@@ -437,7 +555,7 @@ def test_no_label_of_a_test_patient_reaches_a_model(study):
 
 def test_who_lacks_something_has_a_reason(study, fitted):
     (data, _), (model, classes) = study, fitted
-    volumes = {"attention": {"P1": "the node networks failed", "P3": 5.0}}
+    volumes = {"attention": {"P1": "the node networks failed", "P3": [5.0]}}
     data = methods.Data(data.slices, {}, volumes, {}, {"P3": "arterial phase missing"})
     rows = methods.score_family(model, classes, data, ["P1", "Q1", "R1", "P3"])
     found = {(r["patient"], r["method"]): (r["score"], r["reason"]) for r in rows}

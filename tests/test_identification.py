@@ -14,7 +14,7 @@ from nodestage.errors import InputError
 from nodestage.identification import prediction, training
 from nodestage.identification.crops import crops, positives_of
 from nodestage.identification.network import IdentificationNetwork
-from nodestage.identification.volumes import volume_feature
+from nodestage.identification.volumes import positive_volumes, volume_feature
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import checkpoints
@@ -314,8 +314,13 @@ def test_volume_of_positive_nodes(how, threshold, expected):
         {"volume_mm3": "300.0", "p_positive": "0.5"},  # as read from a table
         {"volume_mm3": 900.0, "p_positive": 0.2},
     ]
-    assert volume_feature(rows, how, threshold) == expected
+    assert volume_feature(positive_volumes(rows, threshold), how) == expected
 
 
 def test_a_patient_without_nodes_has_volume_zero():
     assert [volume_feature([], how) for how in ("largest", "mean", "total")] == [0.0, 0.0, 0.0]
+
+
+def test_another_measure_of_the_nodes_is_refused():
+    with pytest.raises(InputError, match="largest, mean, total"):
+        volume_feature([1.0], "median")

@@ -17,6 +17,7 @@ from nodestage import figures, tables
 from nodestage.figures import style
 from nodestage.report import (
     checklists,
+    explaining,
     fields,
     gallery,
     headline,
@@ -546,7 +547,74 @@ def test_equal_volumes_give_equal_pictures(panel):
     assert gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing) == panel
 
 
-def test_two_hundred_patients_stay_below_thirty_megabytes(panel, tmp_path):
+@pytest.mark.parametrize(
+    "seed, plane, sides",
+    [(0, "coronal", "RLH"), (1, "sagittal", "APH"), (2, "axial", "RLA")],
+)
+def test_the_explained_slice_is_a_view_of_the_panel_with_its_place_in_the_scan(
+    tmp_path, seed, plane, sides
+):
+    arterial, venous, overlays, attention, spacing = made.volumes(seed)
+    why = made.explained(seed, arterial, venous, overlays, spacing)
+    explaining.write(tmp_path / "c.npz", {"P1": why})
+    (back,) = explaining.read(tmp_path / "c.npz").values()
+    assert back["facts"] == why["facts"]
+    np.testing.assert_allclose(back["map"], why["map"], atol=1 / 255)
+    view = explaining.view(back, overlays["tumor"], None, spacing)
+    # The scan's own slice, the middle of its tumor in the middle, the head on top.
+    axis = ("axial", "coronal", "sagittal").index(plane)
+    cut = np.take(venous, view["slice"] - 1, axis=axis)
+    z, x = np.argwhere(np.take(overlays["tumor"], view["slice"] - 1, axis=axis)).mean(0).round()
+    at = (24, 24) if plane == "axial" else (23, 24)
+    assert view["phases"]["venous"][at] == pytest.approx(cut[int(z), int(x)], abs=1)
+    assert view["slices"] == venous.shape[axis] and view["plane"] == plane
+    panel = gallery.patient_panel(
+        "P1", arterial, venous, overlays, attention, spacing, {"explained": why["facts"]}, view
+    )
+    about = json.loads(panel["meta.json"])["views"][-1]
+    assert about["plane"] == plane and about["layers"] == ["saliency", "tumor"]
+    assert about["width"] * about["mm_per_pixel"] == pytest.approx(48 * spacing[2], rel=0.01)
+    glow = pixels(panel[f"{about['name']}.saliency.png"])[:, :, 3]
+    middle = tuple(n // 2 for n in glow.shape)
+    assert glow[middle] == glow.max() > 0 == glow[0, 0]
+    assert "".join(explaining.SIDES[plane]) == sides
+    assert sum(len(data) for data in panel.values()) * 4 / 3 < gallery.BUDGET
+
+
+def test_a_center_without_anything_to_explain_has_an_empty_file(tmp_path):
+    explaining.write(tmp_path / "c.npz", {})
+    assert explaining.read(tmp_path / "c.npz") == {}
+
+
+def test_the_page_says_which_slice_spoke_and_what_the_nodes_added(study):
+    page = study["center"].read_text(encoding="utf-8")
+    for words in (
+        "slice that speaks most against metastasis, coronal slice",
+        "slice that speaks most for metastasis, sagittal slice",
+        "Score by Combined (tumor + nodes), fold 2",
+        "The same without nodes",
+        "What moved it, inside the tumor",
+        "42 %",
+        "it says where the network looked",
+    ):
+        assert words in page, words
+    assert re.search(r'name="layer" value="\d"( checked)?>[^/]*</span> What moved the score', page)
+    assert page.count('class="side front" aria-hidden="true">H<') == 2
+
+
+def test_two_hundred_patients_stay_below_thirty_megabytes(tmp_path):
+    arterial, venous, overlays, attention, spacing = made.volumes()
+    why = made.explained(0, arterial, venous, overlays, spacing)
+    panel = gallery.patient_panel(
+        "P1",
+        arterial,
+        venous,
+        overlays,
+        attention,
+        spacing,
+        {"explained": why["facts"]},
+        explaining.view(why, overlays["tumor"], None, spacing),
+    )
     codes = [f"P{i:03d}" for i in range(200)]
     gallery.write(tmp_path / "g.json", dict.fromkeys(codes, panel))
     read = gallery.read(tmp_path / "g.json")

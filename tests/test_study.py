@@ -95,3 +95,38 @@ def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
     new_study.begin(tmp_path / "mine")
     assert (tmp_path / "mine/config.yaml").read_text(encoding="utf-8") == "mine"
     assert "stays as it is" in capsys.readouterr().out
+
+
+def test_reports_and_bundle_tell_the_digest_of_pretrained_weights_and_never_their_path(config):
+    assert study(config).facts()["pretrained"] == "none, trained from scratch"
+    weights = {"path": "/home/canary/resnet18.pth", "sha256": "ab12" * 16}
+    for method in ("combined", "tumor_net"):
+        own = config["methods"][method]["settings"]
+        config["methods"][method]["settings"] = own | {"pretrained": weights}
+    found = study(config)
+    told = found.facts()["pretrained"]
+    assert told == "tumor_net, combined: sha256 ab12ab12ab12; the others from scratch"
+    frozen = found.frozen_settings()
+    assert frozen["methods"]["combined"]["settings"]["pretrained"]["sha256"] == "ab12" * 16
+    assert "canary" not in repr(frozen) and "canary" in repr(found.method_settings)
+
+
+def test_the_gallery_explains_the_declared_method_or_the_first_network_over_slices(config):
+    assert study(config).explained == ("combined", "fusion")
+    config["statistics"]["primary"]["method"] = "resnet2d"
+    assert study(config).explained == ("resnet2d", "baselines")
+    config["statistics"]["primary"]["method"] = "radiomics"
+    config["methods"] |= {"combined": None, "tumor_net": None}
+    assert study(config).explained == ("resnet2d", "baselines")
+    config["methods"] |= {"resnet2d": None, "deepten": None}
+    assert study(config).explained == ()
+
+
+def test_a_patient_is_explained_by_the_fold_that_tests_it(config):
+    found = study(config)
+    for patient, fold in found.spoken_for("changhai").items():
+        assert found.fold(fold)[patient] == "test"
+    assert set(found.spoken_for("changhai")) == set(found.imaged("changhai"))
+    assert found.speaking("changhai") == [0, 1, 2, 3, 4] and found.speaking("tianjin") == [0]
+    found.folds = {0: {p: "train" for p in found.imaged("changhai")}}
+    assert found.spoken_for("changhai") == {}

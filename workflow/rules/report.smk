@@ -4,6 +4,49 @@ PICTURED_FOLD, PICTURED = study.pictured
 FIGURES = "results/report/figures"
 
 
+rule saliency:
+    """The slice that spoke most for each patient's call, and what in it moved the score."""
+    input:
+        records=lambda w: [
+            f"results/registration/{p}/record.json" for p in study.spoken_for(w.center)
+        ],
+        views=lambda w: [
+            f"results/tumor/slices/{p}.npz" for p in study.spoken_for(w.center)
+        ],
+        nodes=lambda w: [
+            table
+            for p, fold in study.spoken_for(w.center).items()
+            for table in instance_tables(fold, [p])
+        ],
+        models=lambda w: [
+            model(study.explained[1], w.center, fold)
+            for fold in study.speaking(w.center)
+        ],
+        thresholds=lambda w: [
+            f"results/bundle/fold{fold}/thresholds.json"
+            for fold in study.speaking(w.center)
+        ],
+    output:
+        saliency="results/report/saliency/{center}.npz",
+    log:
+        "logs/report/saliency/{center}.log",
+    benchmark:
+        "logs/benchmarks/report/saliency/{center}.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("score")
+    resources:
+        mem_mb=memory("score"),
+        runtime=minutes("score"),
+    params:
+        code=code("saliency.py"),
+        explained=study.explained,
+        folds=lambda w: study.speaking(w.center),
+        patients=lambda w: study.spoken_for(w.center),
+    script:
+        "../scripts/saliency.py"
+
+
 rule gallery:
     """Pictures of each patient of a center: slices, overlays, the node that decided."""
     input:
@@ -28,6 +71,7 @@ rule gallery:
             for p in study.imaged(w.center)
             for table in instance_tables(study.fold_of(p), [p])
         ],
+        saliency=("results/report/saliency/{center}.npz" if study.explained else []),
     output:
         gallery="results/report/gallery/{center}.json",
     log:
@@ -44,6 +88,7 @@ rule gallery:
         code=code("gallery.py"),
         patients=lambda w: study.imaged(w.center),
         drawn=lambda w: study.annotated("lymph_nodes", w.center),
+        pancreas=study.anatomy["labels"]["pancreas"],
     script:
         "../scripts/gallery.py"
 

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from nodestage import files, logs, tables, volumes
-from nodestage.report import deciding, gallery
+from nodestage.report import deciding, explaining, gallery
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     # A patient's nodes are those of one fold; other folds number theirs in another way.
     rows = {path: tables.read(path) for path in set(given.instances)}
     drawn = dict(zip(params.drawn, given.drawn, strict=True))
+    explained = explaining.read(given.saliency) if given.saliency else {}
     images = (
         given.arterial,
         given.venous,
@@ -36,6 +37,12 @@ with logs.to(snakemake.log[0]):
         if patient in drawn:
             truth = volumes.read(drawn[patient]).array
             overlays |= {"truth_negative": truth == 1, "truth_positive": truth == 2}
+        facts = {"registration": files.read_json(record), **deciding.facts(instances, mine)}
+        why = explained.get(patient)
+        if why is not None:
+            facts["explained"] = why["facts"]
+            pancreas = overlays["organs"] == params.pancreas
+            why = explaining.view(why, overlays["tumor"] > 0, pancreas, read.spacing)
         panels[patient] = gallery.patient_panel(
             patient,
             volumes.read(arterial).array,
@@ -43,6 +50,7 @@ with logs.to(snakemake.log[0]):
             overlays,
             volumes.read(attention).array,
             read.spacing,
-            {"registration": files.read_json(record), **deciding.facts(instances, mine)},
+            facts,
+            why,
         )
     gallery.write(snakemake.output.gallery, panels)

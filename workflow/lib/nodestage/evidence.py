@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nodestage import files, methods, tables
-from nodestage.identification.volumes import volume_feature
+from nodestage.identification.volumes import positive_volumes
 
 BUILT_IN = ("fusion", "baselines")
 
@@ -21,7 +21,8 @@ def data(given, codes, clinical, absent):
     clinical : {patient: {column: text}}
     absent : {patient: reason} of those without images, as the sample sheet tells
 
-    A patient with images but without a row in any instance table has no lymph node: volume 0.
+    A patient with images but without a row in any instance table has no lymph node: volume 0,
+    whichever of `identification.volumes.KINDS` a method asks for.
     """
     reasons = dict(absent)
     for path in given.get("records", []):
@@ -59,7 +60,9 @@ def _volumes(paths, codes, reasons):
     return {
         variant: {
             code: reasons.get(code)
-            or volume_feature([r for r in rows if r["patient"] == code and r["variant"] == variant])
+            or positive_volumes(
+                [r for r in rows if r["patient"] == code and r["variant"] == variant]
+            )
             for code in codes
         }
         for variant in ("plain", "attention")

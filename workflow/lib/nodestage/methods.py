@@ -30,6 +30,7 @@ import numpy as np
 
 from nodestage import logs, radiomics
 from nodestage.errors import InputError, TrainingError
+from nodestage.identification.volumes import volume_feature
 from nodestage.tumor import slices
 
 FORMAT = 1
@@ -53,8 +54,8 @@ class Data:
     ----------
     slices : {patient: path of results/tumor/slices/{patient}.npz}
     features : {patient: path of results/baselines/radiomics/{patient}.tsv}
-    volumes : {"plain": {patient: mm3 or a reason}, "attention": {...}}, this fold's
-        measure of the positive lymph nodes, 0 where there are none
+    volumes : {"plain": {patient: list of mm3, or a reason}, "attention": {...}}, this fold's
+        measure of each positive lymph node, [] where there are none
     clinical : {patient: row of the sample sheet}
     reasons : {patient: why there are no images of both phases on one grid}
     """
@@ -93,13 +94,16 @@ class Patients:
             raise Unscored(found["reason"] or "no tumor slices were made")
         return found
 
-    def volume(self, patient, variant="attention"):
-        """The fold's lymph-node volume, mm3; 0 where no positive node was found."""
+    def volume(self, patient, variant="attention", how="largest"):
+        """The fold's volume of the positive lymph nodes, mm3; 0 where none was found.
+
+        how : `largest`, `mean` or `total`
+        """
         self._need_images(patient)
         value = self._data.volumes.get(variant, {}).get(patient)
         if value is None or isinstance(value, str):
             raise Unscored(value or "no lymph nodes were measured")
-        return float(value)
+        return volume_feature(value, how)
 
     def radiomics(self, patient):
         """{"<phase>_<feature>": float}, 2 x 1688 of them."""

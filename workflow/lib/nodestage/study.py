@@ -19,6 +19,8 @@ from nodestage.errors import InputError
 PHASES = ("arterial", "venous")
 SOURCES = ("organs", "tumor")
 SCORING = ("threshold", "min_volume_mm3", "step_size", "mirror")
+# Networks over slices, whose score the gallery can explain.
+EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
 TABLE_COLUMNS = (
     "patient",
     "metastasis",
@@ -322,6 +324,16 @@ class Study:
                 return fold
         return 0
 
+    def spoken_for(self, center):
+        """{patient: fold} of a center's imaged patients that are tested: whose score is explained."""
+        found = {p: self.fold_of(p) for p in self.imaged(center)}
+        tested = ("test", "external")
+        return {p: k for p, k in found.items() if self.scored(k, center).get(p) in tested}
+
+    def speaking(self, center):
+        """The folds of `spoken_for`, each once."""
+        return sorted(set(self.spoken_for(center).values()))
+
     def measured(self, fold, center, chunk):
         """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
         patients = self.in_chunk(center, chunk)
@@ -394,6 +406,18 @@ class Study:
         }
         return {method: settings for method, settings in found.items() if settings}
 
+    @property
+    def explained(self):
+        """(method, family) whose network the gallery explains; () where none looks at slices.
+
+        That of the declared endpoint, or the first of `EXPLAINED` that the config has.
+        """
+        for method in (self.config["statistics"]["primary"]["method"], *EXPLAINED):
+            settings = self.method_settings.get(method, {})
+            if method in EXPLAINED and "file" not in settings and settings:
+                return method, settings["family"]
+        return ()
+
     def frozen_settings(self):
         """The settings that scoring a new patient needs, for the bundle's manifest."""
         kept = ("seed", "spacing_mm", "registration", "substitute_phase", "attention")
@@ -402,7 +426,7 @@ class Study:
         for what in SOURCES:
             found[what] = self.config[what] | {"source": self.source(what, self.discovery)}
         found["methods"] = {
-            method: settings | ({"file": f"methods/{method}.py"} if "file" in settings else {})
+            method: _without_path(settings) | ({"file": f"methods/{method}.py"} if "file" in settings else {})
             for method, settings in self.config["methods"].items()
             if settings is not None
         }
@@ -427,12 +451,6 @@ class Study:
     def facts(self, center=None):
         """What a report says about the run itself."""
         config = self.config
-        pretrained = sorted(
-            {
-                str(((m.get("settings") or {}).get("pretrained") or {}).get("path") or "none")
-                for m in self._deep_methods
-            }
-        )
         found = {
             "study": config["title"],
             "simulated": self.simulated,
@@ -441,9 +459,7 @@ class Study:
             "folds": len(self.folds),
             "seed": config["seed"],
             "config_digest": self.config_digest,
-            "pretrained": "none, trained from scratch"
-            if pretrained == ["none"]
-            else ", ".join(pretrained),
+            "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
             "discovery": self.discovery,
         }
@@ -472,9 +488,17 @@ class Study:
             "reasons": self.reasons(self.of(center)),
         }
 
-    @property
-    def _deep_methods(self):
-        return [m for m in self.method_settings.values() if "views" in m["needs"]]
+    def _pretrained(self):
+        """Which methods start from a file of weights, and its digest: never its path."""
+        digests = {}
+        for method, settings in self.method_settings.items():
+            given = (settings.get("settings") or {}).get("pretrained")
+            if isinstance(given, dict) and given.get("path") not in (None, "", "none"):
+                digests.setdefault(str(given.get("sha256"))[:12], []).append(method)
+        if not digests:
+            return "none, trained from scratch"
+        named = (f"{', '.join(m)}: sha256 {digest}" for digest, m in sorted(digests.items()))
+        return "; ".join(named) + "; the others from scratch"
 
     @cached_property
     def config_digest(self):
@@ -484,6 +508,14 @@ class Study:
         kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_path(settings):
+    """A method's entry as the bundle tells it: what file the weights came from is the house's own."""
+    given = (settings.get("settings") or {}).get("pretrained")
+    if not isinstance(given, dict):
+        return settings
+    return settings | {"settings": settings["settings"] | {"pretrained": {**given, "path": ""}}}
 
 
 class _Jobs(dict):

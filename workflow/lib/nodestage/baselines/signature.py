@@ -81,7 +81,8 @@ def log_odds(state, features):
 
 
 def probability(log_odds):
-    return float(1 / (1 + np.exp(-log_odds)))
+    # A tumor far from all that was learned from has log odds beyond what exp can take.
+    return float(np.exp(-np.logaddexp(0, -log_odds)))
 
 
 def stability(states, names):

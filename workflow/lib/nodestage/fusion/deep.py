@@ -25,15 +25,20 @@ class DeepMethod:
         self.state = None
 
     def fit(self, train, validation):
-        names, values, _ = self._gather(train)
+        pretrained = self.settings["pretrained"]
+        # The model goes to other hospitals: the digest tells the file, its path tells of the house.
+        self.settings = self.settings | {"pretrained": {**pretrained, "path": ""}}
+        # Early layers are frozen only where there is something worth keeping in them.
+        frozen = bool(self.settings["freeze"]) and weights.wanted(pretrained)
+        names, values, _ = self.gather(train)
         labels = train.labels(names)
         need_both_classes(labels)
-        v_names, v_values, _ = self._gather(validation)
+        v_names, v_values, _ = self.gather(validation)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self._network()
-            origin = weights.load(network.trunk, self.settings["pretrained"])
-            if self._frozen():
+            origin = weights.load(network.trunk, pretrained)
+            if frozen:
                 weights.freeze(network.trunk)
             name = type(self).__module__.rpartition(".")[2]
             logs.say(
@@ -45,23 +50,29 @@ class DeepMethod:
                 labels,
                 self._views(v_values),
                 validation.labels(v_names),
-                self.settings | {"freeze": self._frozen()},
+                self.settings | {"freeze": frozen},
                 self.seed,
                 name,
             )
         return {"weights": training.state_of(network), "origin": origin, **history}
 
     def predict(self, patients):
-        names, values, reasons = self._gather(patients)
-        network = self._network()
-        network.load_state_dict(self.state["weights"])
-        scores = training.predict(network, self._views(values), self.settings)
+        names, values, reasons = self.gather(patients)
+        scores = training.predict(self.network(), self._views(values), self.settings)
         return dict(zip(names, scores, strict=True)) | reasons
 
-    def _gather(self, patients):
+    def network(self):
+        """The fitted network, in evaluation mode."""
+        network = self._network()
+        network.load_state_dict(self.state["weights"])
+        return network.eval()
+
+    def gather(self, patients):
+        """What the network sees of each patient; see `Patients.gather`."""
         readers = [lambda name: self._view(patients.views(name))]
         if self.with_volume:
-            readers.append(patients.volume)
+            how = self.settings["volume"]
+            readers.append(lambda name: patients.volume(name, how=how))
         return patients.gather(*readers)
 
     def _view(self, found):
@@ -86,7 +97,3 @@ class DeepMethod:
             self.settings["tel"] if "tel" in self.pooling else None,
             self.settings["volume_relu"] if self.with_volume else False,
         )
-
-    def _frozen(self):
-        """Early layers are frozen only where there is something worth keeping in them."""
-        return bool(self.settings["freeze"]) and weights.wanted(self.settings["pretrained"])

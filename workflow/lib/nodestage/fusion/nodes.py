@@ -1,4 +1,9 @@
-"""Status from the lymph nodes alone: the volume of the largest positive one is the score."""
+"""Status from the lymph nodes alone: the volume of the largest positive one is the score.
+
+The setting `volume` takes the `mean` or `total` of the positive ones instead.
+"""
+
+from nodestage.fusion.settings import over
 
 
 class Nodes:
@@ -7,6 +12,7 @@ class Nodes:
     variant = None  # "plain" or "attention"
 
     def __init__(self, settings, seed):
+        self.settings = over({"volume": "largest"}, settings)
         self.state = {}
 
     def fit(self, train, validation):
@@ -19,4 +25,4 @@ class Nodes:
         return dict(zip(names, (value for (value,) in values), strict=True)) | reasons
 
     def _reader(self, patients):
-        return lambda name: patients.volume(name, self.variant)
+        return lambda name: patients.volume(name, self.variant, self.settings["volume"])

@@ -1,26 +1,39 @@
 """The one number that the lymph nodes of a patient give the patient-level models."""
 
 from nodestage import tables
+from nodestage.errors import InputError
+
+KINDS = ("largest", "mean", "total")
 
 
-def volume_feature(rows, how="largest", threshold=0.5):
-    """Volume in mm³ of a patient's positive lymph nodes; 0 when there is none.
+def positive_volumes(rows, threshold=0.5):
+    """Volumes in mm³ of a patient's positive lymph nodes, [] when there is none.
 
     Parameters
     ----------
     rows : the patient's rows of an instance table, with `volume_mm3` and `p_positive`
-    how : largest (the paper's), mean or total
     threshold : float, an instance is positive from this probability on
     """
-    volumes = [
+    return [
         tables.number(row["volume_mm3"])
         for row in rows
         if tables.number(row["p_positive"]) >= threshold
     ]
-    if how == "largest":
-        return max(volumes, default=0.0)
-    if how == "total":
-        return sum(volumes, 0.0)
-    if how == "mean":
-        return sum(volumes) / len(volumes) if volumes else 0.0
-    raise ValueError(f"`how` is {how!r}, wanted largest, mean or total")
+
+
+def volume_feature(volumes, how="largest"):
+    """One volume in mm³ from those of the positive lymph nodes; 0 when there is none.
+
+    Parameters
+    ----------
+    volumes : list of mm³
+    how : largest (the paper's choice), mean or total (which it also tried, Section III-B)
+    """
+    if how not in KINDS:
+        raise InputError(
+            f"the setting `volume` of a method is {how!r}; known are {', '.join(KINDS)}."
+        )
+    if not volumes:
+        return 0.0
+    total = float(sum(volumes))
+    return {"largest": float(max(volumes)), "mean": total / len(volumes), "total": total}[how]

@@ -1,7 +1,8 @@
 """Small pictures of one patient for the report: two phases, overlays to switch on and off.
 
 Pictures are axial slices in canonical orientation: the patient's right on the left side, front
-at the top, seen from the feet. Pixels are square and interpolated for display; nothing is
+at the top, seen from the feet. The slice that explains a score may be coronal or sagittal, the
+head at the top. Pixels are square and interpolated for display; nothing is
 measured on them. CT is stored as gray values that span `STORED_HU`; a page gets its windows
 from it by a linear filter. Every overlay is a picture of its own with a clear background.
 """
@@ -37,6 +38,7 @@ BUDGET = 120_000
 LAYERS = {
     # name: color, opacity of the inside (0 to 255), dashed line
     "map": ("#f98e09", 0, False),
+    "saliency": ("#cc4778", 0, False),
     "organs": ("#8ecbff", 0, False),
     "tumor": ("#ffb000", 60, False),
     "tumor_truth": ("#ffe08a", 0, True),
@@ -49,8 +51,14 @@ LAYERS = {
 
 OTHER = ("#d0a2ff", 50, False)
 
+GLOWING = {"map": "inferno", "saliency": "plasma"}
+"""Layers that are numbers in [0, 1] rather than masks, and their colors."""
 
-def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None):
+SHOWN_FROM = 0.2
+"""Below this share of its largest value a saliency stays clear, so that the CT shows through."""
+
+
+def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None, explained=None):
     """Pictures of one patient.
 
     Parameters
@@ -65,6 +73,8 @@ def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None)
         names a voxel of the node that decided and `tumor_slice` the slice of the tumor; left
         out, they are the largest node called positive (else negative) and the slice with the
         largest tumor area.
+    explained : the slice that spoke most for the call and its saliency, as `explaining.view`
+        gives them; or None
 
     Returns
     -------
@@ -89,6 +99,10 @@ def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None)
         panel, described = {}, []
         for view in views:
             pictures, about = _view(view, phases, layers, map, shape, spacing, quality)
+            panel.update(pictures)
+            described.append(about)
+        if explained:
+            pictures, about = _explained(explained, quality)
             panel.update(pictures)
             described.append(about)
         if sum(4 * len(data) / 3 for data in panel.values()) <= BUDGET:
@@ -183,7 +197,7 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
     for phase, volume in phases.items():
         pictures[f"{view['name']}.{phase}.jpg"] = _jpeg(volume[place], size, quality)
     if attention is not None:
-        pictures[f"{view['name']}.map.png"] = _heat(attention[place], size)
+        pictures[f"{view['name']}.map.png"] = _heat(attention[place], size, GLOWING["map"])
     for name, mask in layers.items():
         cut = mask[place]
         if np.any(cut):
@@ -195,6 +209,7 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
     y, x = view["focus"]
     about = {
         "name": view["name"],
+        "plane": "axial",
         "slice": view["z"] + 1,
         "slices": shape[0],
         "mm_per_pixel": mm,
@@ -208,6 +223,36 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
         "layers": known + sorted(shown - set(known) - set(phases)),
     }
     return pictures, about
+
+
+def _explained(view, quality):
+    """Pictures of the slice that explains a score, and what a page must know about them."""
+    rows, columns = next(iter(view["phases"].values())).shape
+    # In the scale of the other views: a network's slice is a smaller part of the body.
+    mm = FIELD_MM / SIDE_PIXELS
+    size = (round(columns * view["mm_per_pixel"] / mm), round(rows * view["mm_per_pixel"] / mm))
+    pictures = {
+        f"{view['name']}.{phase}.jpg": _jpeg(cut, size, quality)
+        for phase, cut in view["phases"].items()
+    }
+    for name, cut in view["layers"].items():
+        if name in GLOWING:
+            drawn = np.where(cut < SHOWN_FROM, 0, cut)
+            pictures[f"{view['name']}.{name}.png"] = _heat(drawn, size, GLOWING[name])
+        elif np.any(cut):
+            pictures[f"{view['name']}.{name}.png"] = _outline(
+                cut, size, LAYERS[name][0], 0, LAYERS[name][2], by_label=False
+            )
+    shown = {key.split(".")[1] for key in pictures}
+    return pictures, {
+        **{key: view[key] for key in ("name", "plane", "slice", "slices")},
+        "mm_per_pixel": mm,
+        "width": size[0],
+        "height": size[1],
+        "focus": [50.0, 50.0],
+        "phases": list(view["phases"]),
+        "layers": [name for name in LAYERS if name in shown],
+    }
 
 
 def _crop(focus, shape, spacing):
@@ -265,13 +310,13 @@ def _outline(cut, size, tint, inside, dashed, by_label):
     return _palette_png(drawn, [(0, 0, 0), rgb, rgb], [0, inside, 235], bits=2)
 
 
-def _heat(cut, size, steps=16):
-    """The map as glowing colors; clear where it is 0."""
+def _heat(cut, size, colormap, steps=16):
+    """Numbers in [0, 1] as glowing colors; clear where they are 0."""
     from matplotlib import colormaps
 
     picture = Image.fromarray(np.asarray(cut, np.float32)).resize(size, Image.Resampling.BILINEAR)
     drawn = np.clip(np.rint(np.asarray(picture) * (steps - 1)), 0, steps - 1).astype(np.uint8)
-    tints = colormaps["inferno"](np.linspace(0.15, 0.9, steps))[:, :3]
+    tints = colormaps[colormap](np.linspace(0.15, 0.9, steps))[:, :3]
     colors = [tuple(round(255 * float(part)) for part in tint) for tint in tints]
     opacity = [0] + [70 + round(50 * step / (steps - 1)) for step in range(1, steps)]
     return _palette_png(drawn, colors, opacity, bits=4)

@@ -133,6 +133,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "cards": cards,
         "windows": _windows(),
         "layers": _layers(cards),
+        "explained": any(view["name"].startswith("speaks_") for c in cards for view in c["views"]),
         "look_first": [{**p, "id": place[p["patient"]]} for p in first],
         "people": [{**p, "id": place[p["patient"]]} for p in people],
         "outcome_words": patients.OUTCOMES,

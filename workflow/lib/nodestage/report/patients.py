@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from nodestage.figures import style
 from nodestage.report import numbers
+from nodestage.report.explaining import SIDES
 from nodestage.report.sources import Cell
 
 OUTCOMES = {
@@ -22,6 +23,8 @@ VIEWS = {
     "missed_tumor": "Positive node that the model did not call, and the tumor",
     "tumor": "Tumor, slice of its largest area",
     "middle": "Middle slice: neither node nor tumor",
+    "speaks_for": "Slice that speaks most for metastasis",
+    "speaks_against": "Slice that speaks most against metastasis",
 }
 
 CLINICAL = {
@@ -162,6 +165,7 @@ def card(place, patient, entry):
         for key, label in NODE.items()
         if node.get(key) not in (None, "")
     ]
+    lines += _explained(record, (entry or {}).get("facts", {}).get("explained"))
     lines += [
         (label, _shown(record, key, record[key], words=True))
         for key, label in CLINICAL.items()
@@ -183,6 +187,25 @@ def card(place, patient, entry):
     }
 
 
+def _explained(record, facts):
+    """How much of the score of the network that the gallery explains came from image and nodes."""
+    if not facts:
+        return []
+    where = f"{style.name('methods', facts['method'])}, fold {facts['fold']}"
+    lines = [(f"Score by {where}", _shown(record, "network_score", facts["score"]))]
+    if facts["without_nodes"] is not None:
+        lines.append(
+            (
+                "The same without nodes",
+                _shown(record, "score_without_nodes", facts["without_nodes"]),
+            )
+        )
+    if facts["source"] == "tumor":
+        inside = f"{100 * facts['share_inside']:.0f} %"
+        lines.append(("What moved it, inside the tumor", inside))
+    return lines
+
+
 def _view(patient, view, pictures):
     words = VIEWS.get(view["name"], view["name"])
     side_mm = view["mm_per_pixel"] * view["width"]
@@ -190,7 +213,9 @@ def _view(patient, view, pictures):
         **view,
         "words": words,
         "bar": round(100 * 50 / side_mm, 2),
-        "alt": f"{patient}: {words.lower()}, axial slice {view['slice']} of {view['slices']}",
+        "sides": dict(zip(("left", "right", "top"), SIDES[view["plane"]], strict=True)),
+        "alt": f"{patient}: {words.lower()}, {view['plane']} slice {view['slice']} of "
+        f"{view['slices']}",
         "bases": [
             (phase, _uri("jpeg", pictures[f"{view['name']}.{phase}.jpg"]))
             for phase in view["phases"]

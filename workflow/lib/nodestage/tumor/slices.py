@@ -37,23 +37,30 @@ def nine_slices(arterial, venous, mask, spacing, size):
     """
     pixel = spacing[2]
     images, masks, planes = [], [], []
+    for axis, index in largest(mask):
+        zoom = np.delete(np.asarray(spacing), axis) / pixel
+        area = np.take(mask, index, axis=axis)
+        center = _middle(area, size / zoom)
+        pair = [
+            _window(np.take(phase, index, axis=axis), center, zoom, size, 1, AIR)
+            for phase in (arterial, venous)
+        ]
+        images.append(np.rint(pair).astype(np.int16))
+        masks.append(_window(area.astype(np.float32), center, zoom, size, 1, 0) >= 0.5)
+        planes.append(axis)
+    return np.stack(images), np.stack(masks).astype(np.uint8), np.asarray(planes, np.uint8)
+
+
+def largest(mask):
+    """Where a mask's nine slices lie: (axis, index) of each, the largest of a plane first."""
+    found = []
     for axis in range(3):
         areas = mask.sum(axis=tuple(i for i in range(3) if i != axis))
         order = np.argsort(-areas, kind="stable")[:PER_PLANE]
         order = [i if areas[i] else order[0] for i in order]
         order += [order[0]] * (PER_PLANE - len(order))
-        zoom = np.delete(np.asarray(spacing), axis) / pixel
-        for index in order:
-            area = np.take(mask, index, axis=axis)
-            center = _middle(area, size / zoom)
-            pair = [
-                _window(np.take(phase, index, axis=axis), center, zoom, size, 1, AIR)
-                for phase in (arterial, venous)
-            ]
-            images.append(np.rint(pair).astype(np.int16))
-            masks.append(_window(area.astype(np.float32), center, zoom, size, 1, 0) >= 0.5)
-            planes.append(axis)
-    return np.stack(images), np.stack(masks).astype(np.uint8), np.asarray(planes, np.uint8)
+        found += [(axis, int(index)) for index in order]
+    return found
 
 
 def crop(volume, mask, spacing, shape, fill=AIR):

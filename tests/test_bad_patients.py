@@ -1,0 +1,154 @@
+"""C13 and its neighbours: patients with little to go by, through every method.
+
+From masks and scans to rows: each patient has, by each method, a score or a reason, and the
+score does not depend on who else is scored.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from nodestage import methods, predictions, radiomics
+from nodestage.baselines import family as baselines
+from nodestage.fusion import family as fusion
+from nodestage.tumor import slices
+
+SHAPE, SPACING = (16, 24, 26), (2.5, 2.0, 2.0)
+NETWORK = {"epochs": 1, "learning_rate": 0.01, "views_per_patient": 1, "size": [8, 16, 16]}
+CLASSES = {**baselines.METHODS, **fusion.METHODS}
+DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined"}
+RADIOMICS = {"radiomics", "radiomics_ct_report"}
+NODES = {"nodes_plain", "nodes_attention", "combined"}
+LEARNED_FROM = {f"T{i}": i % 2 for i in range(12)}
+CHOSEN_BY = {f"V{i}": i % 2 for i in range(4)}
+
+
+def ball(radius=3, center=(8, 12, 13)):
+    far = [(i - c) ** 2 for i, c in zip(np.indices(SHAPE), center, strict=True)]
+    return sum(far) <= radius**2
+
+
+def at(*places):
+    mask = np.zeros(SHAPE, bool)
+    for place in places:
+        mask[place] = True
+    return mask
+
+
+NOTHING = at()
+PANCREAS = ball(5)
+
+# code: tumor, pancreas, scan ("noise" or "flat"), {method: words of its reason}; others score
+TUMORS = {
+    "no-tumor": (NOTHING, PANCREAS, "noise", dict.fromkeys(RADIOMICS, "no tumor was found")),
+    "nothing": (
+        NOTHING,
+        NOTHING,
+        "noise",
+        dict.fromkeys(RADIOMICS | DEEP, "no tumor was found"),
+    ),
+    "one-voxel": (at((8, 12, 13)), PANCREAS, "noise", dict.fromkeys(RADIOMICS, "one voxel")),
+    "two-voxels": (
+        at((8, 12, slice(13, 15))),
+        PANCREAS,
+        "noise",
+        dict.fromkeys(RADIOMICS, "2 voxels"),
+    ),
+    "line": (at((8, 12, slice(8, 18))), PANCREAS, "noise", {}),
+    "one-slice": (at((8, slice(9, 14), slice(9, 15))), PANCREAS, "noise", {}),
+    "flat": (ball(), PANCREAS, "flat", {}),
+    "corner": (at((slice(0, 3), slice(0, 3), slice(23, 26))), PANCREAS, "noise", {}),
+    "two-parts": (ball(2, (4, 6, 6)) | ball(2, (11, 18, 18)), PANCREAS, "noise", {}),
+}
+# code: what is missing beside a good tumor
+LACKS = {
+    "one-phase": {m: "arterial phase missing" for m in CLASSES if m != "ct_report"},
+    "no-nodes-measured": dict.fromkeys(NODES, "the node networks failed"),
+    "no-report": dict.fromkeys(("ct_report", "radiomics_ct_report"), "no CT report"),
+    "no-stage": {},
+    "no-node": {},
+}
+
+
+def scans(seed, bright=0, kind="noise"):
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(70, 15, (2, *SHAPE)) if kind == "noise" else np.full((2, *SHAPE), 70.0)
+    return np.rint(noise + bright).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patients")
+    good = {code: (ball(), PANCREAS, "noise", {}) for code in [*LEARNED_FROM, *CHOSEN_BY, *LACKS]}
+    known = LEARNED_FROM | CHOSEN_BY
+    views, features, volumes, clinical = {}, {}, {}, {}
+    for seed, (code, (tumor, pancreas, kind, _)) in enumerate({**good, **TUMORS}.items()):
+        phases = scans(seed, 60 * known.get(code, 0), kind)
+        found = slices.views(*phases, tumor, pancreas, SPACING, 24, (8, 16, 16))
+        views[code], features[code] = folder / f"{code}.npz", folder / f"{code}.tsv"
+        slices.write(views[code], found)
+        values = radiomics.of_patient(phases, tumor, SPACING, found["source"])
+        radiomics.write(features[code], *values)
+        volumes[code] = [50.0 * seed]
+        clinical[code] = {"ct_reported": str(seed % 2), "pt_stage": "T2"}
+    volumes["no-nodes-measured"], volumes["no-node"] = "the node networks failed", []
+    clinical["no-report"]["ct_reported"] = clinical["no-stage"]["pt_stage"] = ""
+    return methods.Data(
+        views,
+        features,
+        {"plain": volumes, "attention": volumes},
+        clinical,
+        {"one-phase": "arterial phase missing"},
+    )
+
+
+@pytest.fixture(scope="module")
+def model(study):
+    torch.set_num_threads(1)
+    settings = dict.fromkeys(DEEP, NETWORK) | {name: {"alphas": 10} for name in RADIOMICS}
+    labels = LEARNED_FROM | CHOSEN_BY
+    return methods.fit_family(CLASSES, study, labels, [*LEARNED_FROM], [*CHOSEN_BY], settings, 1)
+
+
+@pytest.fixture(scope="module")
+def rows(study, model):
+    found = methods.score_family(model, CLASSES, study, [*TUMORS, *LACKS])
+    return {(row["patient"], row["method"]): row for row in found}
+
+
+EXPECTED = {code: words for code, (*_, words) in TUMORS.items()} | LACKS
+
+
+@pytest.mark.parametrize("patient", EXPECTED)
+def test_C13_every_method_gives_a_score_or_the_reason(rows, patient):
+    for method in CLASSES:
+        row, words = rows[patient, method], EXPECTED[patient].get(method)
+        if words is None:
+            assert np.isfinite(row["score"]) and row["reason"] == "", (method, row)
+        else:
+            assert row["score"] is None and words in row["reason"], (method, row)
+    assert len(rows) == len(CLASSES) * len(EXPECTED)
+
+
+def test_C13_no_score_depends_on_who_else_is_scored(study, model, rows):
+    for patient in ("two-voxels", "no-nodes-measured"):
+        alone = methods.score_family(model, CLASSES, study, [patient])
+        assert alone == [rows[patient, method] for method in model["methods"]]
+    others = methods.score_family(model, CLASSES, study, ["T0", "flat", "no-node", "line"])
+    assert [r for r in others if r["patient"] == "line"] == [
+        rows["line", method] for method in model["methods"]
+    ]
+
+
+def test_C13_nobody_drops_out_of_the_predictions(study, model, rows):
+    """Calls of one fold, and the ensemble of two, have a row for each patient."""
+    chosen = methods.score_family(model, CLASSES, study, CHOSEN_BY)
+    for method in CLASSES:
+        scores = {r["patient"]: r["score"] for r in chosen if r["method"] == method}
+        frozen = predictions.freeze({method: scores}, CHOSEN_BY)[method]
+        mine = [rows[patient, method] for patient in EXPECTED]
+        found = predictions.prediction_rows(mine, dict.fromkeys(EXPECTED, "external"), frozen)
+        both = predictions.ensemble([found, found], [frozen, frozen])
+        for table in (found, both):
+            assert [row["patient"] for row in table] == list(EXPECTED)
+            assert all((row["call"] is None) == bool(row["reason"]) for row in table), method
