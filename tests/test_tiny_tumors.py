@@ -16,7 +16,7 @@ from nodestage.baselines import family as baselines
 from nodestage.baselines import signature
 from nodestage.fusion import family as fusion
 from nodestage.identification import prediction, training
-from nodestage.identification.volumes import volume_feature
+from nodestage.identification.volumes import positive_volumes, volume_feature
 from nodestage.lymph_nodes.instances import components, instance_table
 from nodestage.registration import carry_mask
 from nodestage.tumor import slices
@@ -187,7 +187,7 @@ def test_C13_a_lymph_node_of_one_voxel_is_measured(place):
     assert row["volume_mm3"] == pytest.approx(np.prod(phantom.SPACING))
     assert row["short_axis_mm"] == pytest.approx(2.0)
     assert np.isfinite(row["distance_mm"]) and row["station"] == "16"
-    assert volume_feature([{**row, "p_positive": 0.5}]) == row["volume_mm3"]
+    assert volume_feature(positive_volumes([{**row, "p_positive": 0.5}])) == row["volume_mm3"]
     found = metrics.match_instances(one_voxel(place) > 0, one_voxel(place) > 0)
     assert (found.tp, found.fp, found.fn) == (1, 0, 0)
     surface = metrics.surface_distances(one_voxel(place) > 0, one_voxel() > 0, phantom.SPACING)

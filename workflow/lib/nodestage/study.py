@@ -426,7 +426,8 @@ class Study:
         for what in SOURCES:
             found[what] = self.config[what] | {"source": self.source(what, self.discovery)}
         found["methods"] = {
-            method: _without_path(settings) | ({"file": f"methods/{method}.py"} if "file" in settings else {})
+            method: _without_path(settings)
+            | ({"file": f"methods/{method}.py"} if "file" in settings else {})
             for method, settings in self.config["methods"].items()
             if settings is not None
         }
