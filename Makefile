@@ -4,9 +4,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+# Cards on this machine; asked for by full-size trainings and predictions alone.
+GPUS ?= 1
 # Settings laid over the defaults for a study of your own: full size, as in the paper.
 PRESET ?= config/paper.yaml
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/Snakefile" --cores $(CORES) \
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/Snakefile" --cores $(CORES) --resources gpu=$(GPUS) \
 	--workflow-profile "$(CURDIR)/profiles/default"
 ifdef STUDY
 TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --

@@ -85,6 +85,11 @@ def memory(job):
     return lambda wildcards, attempt: study.jobs[job]["mem_mb"] * attempt
 
 
+def gpus(job):
+    """Cards for one job; Slurm gives them, and one machine shares out `--resources gpu=N`."""
+    return study.jobs[job].get("gpu", 0)
+
+
 def minutes(job):
     return lambda wildcards, attempt: study.jobs[job]["runtime"] * attempt
 

@@ -22,6 +22,7 @@ rule identification_train:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("identification_train.py"),
         patients=lambda w: study.learned_from(w.fold),
@@ -55,6 +56,7 @@ rule identification:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("identification.py"),
         subsets=lambda w: study.measured(w.fold, w.center, w.chunk),

@@ -21,6 +21,7 @@ rule lymph_nodes_train:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("lymph_nodes_train.py"),
         patients=lambda w: study.learned_from(w.fold),
@@ -54,6 +55,7 @@ rule lymph_nodes:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("lymph_nodes.py"),
         subsets=lambda w: study.measured(w.fold, w.center, w.chunk),

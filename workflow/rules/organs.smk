@@ -19,6 +19,7 @@ rule organs_teacher:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("organs_teacher.py"),
         patients=study.teachers("organs"),
@@ -47,6 +48,7 @@ rule organs_pseudo:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("organs_pseudo.py"),
         patients=study.organ_students,
@@ -73,6 +75,7 @@ rule organs_student:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("organs_student.py"),
         train=study.annotated("organs", study.discovery, "train"),
@@ -100,6 +103,7 @@ rule organs:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("organs.py"),
         patients=lambda w: study.in_chunk(w.center, w.chunk),

@@ -26,6 +26,7 @@ rule evaluate_organs:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("evaluate_organs.py"),
         patients=study.organs_tested,
@@ -83,6 +84,7 @@ rule evaluate_lymph_nodes:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("evaluate_lymph_nodes.py"),
         patients=lambda w: study.tested(w.fold),

@@ -18,6 +18,7 @@ rule tumor_arterial:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("tumor_arterial.py"),
         patients=study.teachers("tumor"),
@@ -44,6 +45,7 @@ rule tumor_pseudo:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("tumor_pseudo.py"),
         patients=study.tumor_students,
@@ -68,6 +70,7 @@ rule tumor_venous:
     resources:
         mem_mb=memory("train"),
         runtime=minutes("train"),
+        gpu=gpus("train"),
     params:
         code=code("tumor_venous.py"),
         patients=study.tumor_students,
@@ -94,6 +97,7 @@ rule tumor:
     resources:
         mem_mb=memory("predict"),
         runtime=minutes("predict"),
+        gpu=gpus("predict"),
     params:
         code=code("tumor.py"),
         patients=lambda w: study.in_chunk(w.center, w.chunk),
