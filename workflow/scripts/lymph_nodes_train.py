@@ -7,17 +7,8 @@ from nodestage.lymph_nodes.training import train_fold
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    channels = {
-        "arterial": given.arterial,
-        "venous": given.venous,
-        "map": given.maps,
-        "lymph_nodes": given.lymph_nodes,
-    }
-    patients = files.by_patient(params.patients, **channels)
-    for patient in {*params.train, *params.validation} - set(patients):
-        patients[patient] = dict.fromkeys(channels, "")  # not annotated: teaches nobody
     train_fold(
-        patients,
+        files.of_fold(given, params),
         params.train,
         params.validation,
         params.inner,

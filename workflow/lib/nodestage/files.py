@@ -38,6 +38,30 @@ def by_patient(patients, **paths):
     }
 
 
+def of_fold(given, params):
+    """What a fold's training and validation patients give the node networks.
+
+    Parameters
+    ----------
+    given : a rule's input with `arterial`, `venous`, `maps`, `lymph_nodes`, of `params.patients`
+    params : its `patients` (the annotated ones), `train` and `validation`
+
+    Returns
+    -------
+    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for who is not annotated, and so
+    teaches nobody
+    """
+    channels = {
+        "arterial": given.arterial,
+        "venous": given.venous,
+        "map": given.maps,
+        "lymph_nodes": given.lymph_nodes,
+    }
+    found = by_patient(params.patients, **channels)
+    others = {*params.train, *params.validation} - set(found)
+    return found | {patient: dict.fromkeys(channels, "") for patient in others}
+
+
 @contextmanager
 def whole_folder(path):
     """Give a temporary folder beside `path`; rename it to `path` if the block ends well."""
