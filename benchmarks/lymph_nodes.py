@@ -4,6 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py inference
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py windows --organs organs.nii.gz --ids 19=11 20=19
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py full
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py step --paper --compile --model model.pt
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py inference --paper --model model.pt
 
 `step`       one step, batch and all, of nnU-Net's own trainer (two images), of our `plain` and of
              `attention` (map, blocks, Tversky, informative sampling): same plans, augmentation and
@@ -15,8 +17,12 @@
 `full`       config/paper.yaml's network: parameters, memory of a training step (counted, not run),
              and one window forward on the CPU.
 
+With `--paper` the network is that of config/paper.yaml, the patient one of 300 × 512 × 512 voxels,
+and the work is a GPU's: `step` draws some batches, goes through them again and again, and trains
+`attention` further on them (`--model`), for `inference` to have a network with margins.
+
 Patients are simulated unless a mask is given. Seconds are CPU seconds, which a busy machine
-changes less than those on the wall.
+changes less than those on the wall; on a GPU they are those on the wall.
 """
 
 import argparse
@@ -35,6 +41,8 @@ from nodestage import attention
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
 SPACING = tuple(PAPER["spacing_mm"])
+NOISE_HU = np.float32(12)
+FULL, MIDDLE = (300, 512, 512), (160, 320, 320)  # voxels of an abdomen, and of what is trained on
 CHANNELS = ["arterial", "venous", "noNorm"]
 
 
@@ -80,12 +88,21 @@ def patients(n):
     return found, spacing
 
 
-def trainers(folder, settings, n):
+def full_size_patient(keep):
+    """The middle of a full-size abdomen with nodes: arterial, venous, map, nodes."""
+    arrays = abdomen(FULL, SPACING, keep)
+    found = attention.attention_map(arrays[2], SPACING, ranges(), threads=4)
+    nodes = with_nodes(*arrays, found, SPACING)
+    middle = tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(FULL, MIDDLE, strict=True))
+    return [np.ascontiguousarray(a[middle]) for a in (*arrays[:2], found, nodes)]
+
+
+def trainers(folder, settings, cohort, spacing, device="cpu", compiled=False):
     """{name: trainer ready for its steps}: stock on two images, ours on two and the map."""
     from nodestage.lymph_nodes.trainer import LymphNodeTrainer
     from nodestage.nnunet import cases, environment, network, plans, trainer
 
-    cohort, spacing = patients(n)
+    n = len(cohort)
     shapes = [venous.shape for _, venous, _, _ in cohort]
     codes = [f"P{i}" for i in range(n)]
 
@@ -95,13 +112,18 @@ def trainers(folder, settings, n):
         def do_split(self):
             return codes, codes
 
+        def _do_i_compile(self):
+            return compiled and super()._do_i_compile()
+
         def print_to_log_file(self, *args, **kwargs):
             pass
 
+    settings = settings | {"compile": compiled}
     found = {}
     for name in ("stock", "plain", "attention"):
         channels = CHANNELS[: 2 if name == "stock" else 3]
-        planned, dataset = plans.make_plans(name, shapes, spacing, channels, 1, settings)
+        data = f"{len(channels)}_channels"
+        planned, dataset = plans.make_plans(data, shapes, spacing, channels, 1, settings)
         for code, (*images, nodes) in zip(codes, cohort, strict=True):
             cases.preprocess(
                 code, images[: len(channels)], (nodes > 0).astype(np.uint8), spacing, planned,
@@ -115,7 +137,7 @@ def trainers(folder, settings, n):
 
             torch.manual_seed(0)
             kind = Stock if name == "stock" else LymphNodeTrainer
-            running = kind(planned, network.CONFIGURATION, 0, dataset, torch.device("cpu"))
+            running = kind(planned, network.CONFIGURATION, 0, dataset, torch.device(device))
             running.patients = (codes, codes)
             running.initialize()
             running.dataloader_train, _ = running.get_dataloaders()
@@ -138,7 +160,10 @@ def step(options):
         "optimizer": "sgd",
     }
     with tempfile.TemporaryDirectory() as folder:
-        running = trainers(folder, settings, options.patients)
+        if options.paper:
+            step_at_full_size(folder, options)
+            return
+        running = trainers(folder, settings, *patients(options.patients))
         spent = {name: [] for name in running}
         for turn in range(options.rounds + 1):
             # Each goes first in its turn.
@@ -178,12 +203,128 @@ def step(options):
         )  # fmt: skip
 
 
+def step_at_full_size(folder, options):
+    """Steps of config/paper.yaml's network on a GPU, and a network trained for `inference`."""
+    import torch
+
+    from nodestage.nnunet import network
+
+    device = network.chosen_device(options.device)
+    cohort = [full_size_patient(options.keep)]
+    settings = PAPER["lymph_nodes"]["network"]
+    torch.backends.cudnn.benchmark = True  # as nnU-Net trains
+    card = torch.cuda.get_device_name() if device.type == "cuda" else device
+    print(f"{card}, torch {torch.__version__}, {options.rounds} steps each")
+    batches, stock = {}, None
+    for compiled in (False, True)[: 1 + options.compile]:
+        running = trainers(folder, settings, cohort, SPACING, device, compiled)
+        seen = {name: [] for name in running}
+        memory, own, losses = {}, {}, {}
+        for name, each in running.items():
+            if name not in batches:
+                started = time.perf_counter()
+                batches[name] = [next(each.dataloader_train) for _ in range(options.batches)]
+                batches[name].append((time.perf_counter() - started) / options.batches)
+            before = held_on(device)
+            each.train_step(batches[name][0])  # momentum comes with the first step
+            own[name] = held_on(device) - before + network_bytes(each.network)
+        for turn in range(WARM + options.rounds):
+            names = list(running)
+            for name in names[turn % 3 :] + names[: turn % 3]:
+                others = held_on(device) - own[name]
+                wait(device, reset=True)
+                started = time.perf_counter()
+                result = running[name].train_step(batches[name][turn % options.batches])
+                wait(device)
+                if turn >= WARM:
+                    seen[name].append(time.perf_counter() - started)
+                    memory[name] = (peak_on(device) - others) / 2**30
+                    losses[name] = float(result["loss"])
+        row(
+            "trainer", "batch on the CPU, s", "step, s", "least", "most", "step / stock's",
+            "peak, GiB", "loss",
+        )  # fmt: skip
+        for name, spent in seen.items():
+            middle = statistics.median(spent)
+            stock = stock or middle
+            row(
+                f"{name}{', compiled' if compiled else ''}", f"{batches[name][-1]:.2f}",
+                f"{middle:.4f}", f"{min(spent):.4f}", f"{max(spent):.4f}", f"{middle / stock:.3f}",
+                f"{memory[name]:.2f}", f"{losses[name]:.3f}",
+            )  # fmt: skip
+        if options.model and not compiled:
+            train_further(running["attention"], batches["attention"][:-1], options)
+        del running
+
+
+def train_further(running, batches, options):
+    """Go on for `--further` steps over the same batches, and save the network."""
+    import torch
+
+    for turn in range(options.further):
+        loss = running.train_step(batches[turn % len(batches)])["loss"]
+    print(f"attention after {options.further} more steps: loss {loss:.3f}", flush=True)
+    torch.save({k: v.cpu() for k, v in running.network.state_dict().items()}, options.model)
+
+
+WARM = 3  # steps of each trainer that aren't timed
+
+
+def network_bytes(net):
+    return sum(p.numel() * p.element_size() for p in net.parameters())
+
+
+def held_on(device):
+    import torch
+
+    return torch.cuda.memory_allocated() if device.type == "cuda" else 0
+
+
+def peak_on(device):
+    import torch
+
+    return torch.cuda.max_memory_allocated() if device.type == "cuda" else peak()
+
+
+def wait(device, reset=False):
+    """Until all work given to a GPU is done; then its largest memory may start anew."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+
+
 # Inference
 
 
-def abdomen(shape, spacing, seed=0):
-    """A painted abdomen: arterial and venous HU with noise, organ labels, (z, y, x)."""
-    from nodestage.simulator import anatomy, motion, tissue
+def abdomen(shape, spacing, keep=None, seed=0):
+    """A painted abdomen: arterial and venous HU with noise, organ labels, (z, y, x).
+
+    Its tissues are kept in the file `keep` and read from there the next time.
+    """
+    from nodestage.simulator import tissue
+
+    if keep and Path(keep).exists():
+        painted = np.load(keep)["tissue"]
+    else:
+        painted = tissues(shape, spacing, seed)
+        if keep:
+            np.savez_compressed(keep, tissue=painted)
+    draw = np.random.default_rng(seed)
+    images = [
+        (tissue.HU_OF[phase][painted] + NOISE_HU * draw.standard_normal(shape, np.float32)).astype(
+            np.int16
+        )
+        for phase in ("arterial", "venous")
+    ]
+    return (*images, tissue.LABEL_OF[painted])
+
+
+def tissues(shape, spacing, seed):
+    """Codes of the tissues of a painted abdomen, uint8 (z, y, x)."""
+    from nodestage.simulator import anatomy, motion
     from nodestage.simulator.shapes import Canvas
 
     settings = simulator_settings(scale=1.3, calibers=1.0, no_lga=0, splenectomy=0)
@@ -198,11 +339,30 @@ def abdomen(shape, spacing, seed=0):
     )
     anatomy.paint(canvas, body)
     anatomy.paint_arteries(canvas, body)
-    images = [
-        (tissue.HU_OF[phase][canvas.tissue] + draw.normal(0, 12, shape)).astype(np.int16)
-        for phase in ("arterial", "venous")
-    ]
-    return (*images, tissue.LABEL_OF[canvas.tissue])
+    return canvas.tissue
+
+
+def with_nodes(arterial, venous, organs, found, spacing, count=40, seed=0):
+    """Put round nodes of 6 to 16 mm between the organs, where attention is 1; their mask."""
+    from nodestage.simulator import tissue
+
+    draw = np.random.default_rng(seed)
+    mask = np.zeros(found.shape, np.uint8)
+    free = np.flatnonzero((found == 1) & (organs == 0))
+    centers = np.unravel_index(draw.choice(free, count), found.shape)
+    for center in zip(*centers, strict=True):
+        radius = draw.uniform(3, 8)
+        box = tuple(
+            slice(max(int(c - radius / s), 0), int(c + radius / s) + 2)
+            for c, s in zip(center, spacing, strict=True)
+        )
+        lines = np.ogrid[box]
+        away = sum(((line - c) * s) ** 2 for line, c, s in zip(lines, center, spacing, strict=True))
+        mask[box][(away < radius**2) & (organs[box] == 0)] = 1
+    for image, density in zip((arterial, venous), tissue.NODE, strict=True):
+        noise = NOISE_HU * draw.standard_normal(int(mask.sum()), np.float32)
+        image[mask > 0] = density + noise
+    return mask
 
 
 def exported(plans, dataset, seed=0):
@@ -249,8 +409,12 @@ def balanced(model, channels, share):
     model["weights"][head][1] -= torch.quantile(margin[:1_000_000], 1 - share)
 
 
-def predict(how, path, out, share):
-    """Predict in a process of its own; CPU seconds, wall seconds, memory beyond the inputs (MiB)."""
+def predict(how, path, out, share, device, repeat):
+    """Predict in a process of its own.
+
+    Returns, of each time: CPU seconds, wall seconds, memory beyond the inputs and largest memory
+    of the GPU (MiB).
+    """
     import torch
 
     from nodestage.lymph_nodes.network import build
@@ -259,51 +423,68 @@ def predict(how, path, out, share):
     torch.set_num_threads(1)
     held = torch.load(path, weights_only=False)
     model, channels, spacing = held["model"], held["channels"], held["spacing"]
-    net = prediction.load(model, build)
+    device = network.chosen_device(device)
+    net = prediction.load(model, build).to(device)
     if how == "stock":
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         manager = PlansManager(model["plans"])
-        theirs = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+        theirs = nnUNetPredictor(use_mirroring=False, device=device, allow_tqdm=False)
         theirs.manual_initialization(
             net, manager, manager.get_configuration(network.CONFIGURATION), None,
             model["dataset_json"], "Trainer", (0, 1, 2),
         )  # fmt: skip
-    before = peak(reset=True)
-    cpu, wall = time.process_time(), time.perf_counter()
-    if how == "stock":
-        data = torch.from_numpy(prediction.normalise(channels, model["plans"]))
-        logits = theirs.predict_sliding_window_return_logits(data)
-    else:
-        logits = prediction.predict_logits(
-            net, channels, spacing, model, where=channels[2] > 0, mirror=False,
-            least_share=share if how == "share" else 0.0,
-        )  # fmt: skip
-    labels = logits.argmax(0).to(torch.uint8).numpy()
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    if device.type == "cuda":  # its libraries are loaded with the first window
+        with torch.inference_mode(), torch.autocast("cuda"):
+            net(torch.rand(1, 3, *network.patch_size(model["plans"]), device=device))
+        torch.cuda.empty_cache()
+    seen = []
+    for _ in range(repeat):
+        wait(device, reset=True)
+        before = peak(reset=True)
+        cpu, wall = time.process_time(), time.perf_counter()
+        if how == "stock":
+            data = torch.from_numpy(prediction.normalise(channels, model["plans"]))
+            logits = theirs.predict_sliding_window_return_logits(data).to("cpu")
+        else:
+            logits = prediction.predict_logits(
+                net, channels, spacing, model, where=channels[2] > 0, mirror=False, device=device,
+                least_share=share if how == "share" else 0.0,
+            )  # fmt: skip
+        labels = logits.argmax(0).to(torch.uint8).numpy()
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        on_gpu = peak_on(device) / 2**20 if device.type == "cuda" else 0.0
+        seen.append((cpu, wall, (peak() - before) / 2**20, on_gpu))
+        data = logits = None
     np.save(out, labels)
-    return cpu, wall, (peak() - before) / 2**20
+    return seen
 
 
 def painted(options):
     """A network with drawn weights, and a simulated abdomen for it."""
     from nodestage.nnunet import plans
 
-    shape = tuple(options.shape)
+    shape = FULL if options.paper else tuple(options.shape)
     # The field of a full-size scan, whatever the voxels.
-    spacing = tuple(
-        float(n * s / m) for n, s, m in zip((300, 512, 512), SPACING, shape, strict=True)
-    )
-    arterial, venous, organs = abdomen(shape, spacing)
+    spacing = tuple(float(n * s / m) for n, s, m in zip(FULL, SPACING, shape, strict=True))
+    arterial, venous, organs = abdomen(shape, spacing, options.keep)
     found = attention.attention_map(organs, spacing, ranges())
     settings = {
         "patch_size": options.patch, "features": options.features,
         "convolutions": options.convolutions, "batch_size": 2,
     }  # fmt: skip
+    if options.paper:
+        settings = PAPER["lymph_nodes"]["network"]
     planned, dataset = plans.make_plans("nodes", [shape], spacing, CHANNELS, 1, settings)
     model = exported(planned, dataset)
-    balanced(model, [arterial, venous, found], 0.05)
+    if options.model:
+        import torch
+
+        with_nodes(arterial, venous, organs, found, spacing)
+        model["weights"] = torch.load(options.model, weights_only=True)
+    else:
+        balanced(model, [arterial, venous, found], 0.05)
     return model, [arterial, venous, found], spacing
 
 
@@ -341,19 +522,30 @@ def inference(options):
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder, "held.pt")
         torch.save({"model": model, "channels": channels, "spacing": spacing}, held)
-        for _ in range(options.repeat):
+        # On a GPU what starts anew with each process would outlast the prediction.
+        rounds, each = (1, options.repeat) if options.paper else (options.repeat, 1)
+        for _ in range(rounds):
             for how, seen in results.items():
-                out = Path(folder, f"{how}.npy")
+                how_to = (how, held, Path(folder, f"{how}.npy"), options.least_share)
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    seen.append(pool.apply(predict, (how, held, out, options.least_share)))
+                    seen += pool.apply(predict, (*how_to, options.device, each))
+                print(how, *(f"{x:.1f}" for times in seen for x in times), flush=True)
         called = {how: np.load(Path(folder, f"{how}.npy"))[found > 0] > 0 for how in results}
-    row("predictor", "CPU seconds", "seconds", "memory, MiB", "stock / it", "Dice where attended")
-    stock = statistics.median(cpu for cpu, _, _ in results["stock"])
+    row(
+        "predictor", "CPU seconds", "seconds", "memory, MiB", "of the GPU, MiB", "stock / it",
+        "Dice where attended",
+    )  # fmt: skip
+    counted = 1 if options.paper else 0  # wall or CPU seconds
+    stock = statistics.median(times[counted] for times in results["stock"])
     for how, seen in results.items():
-        cpu, wall, memory = (statistics.median(column) for column in zip(*seen, strict=True))
+        cpu, wall, memory, on_gpu = (statistics.median(c) for c in zip(*seen, strict=True))
         both = (called[how] & called["stock"]).sum()
         dice = 2 * both / max(called[how].sum() + called["stock"].sum(), 1)
-        row(how, f"{cpu:.1f}", f"{wall:.1f}", f"{memory:.0f}", f"{stock / cpu:.2f}", f"{dice:.5f}")
+        ratio = stock / (cpu, wall)[counted]
+        row(
+            how, f"{cpu:.1f}", f"{wall:.1f}", f"{memory:.0f}", f"{on_gpu:.0f}", f"{ratio:.2f}",
+            f"{dice:.5f}",
+        )  # fmt: skip
     row("called where attended", f"{called['stock'].mean():.2%}")
 
 
@@ -382,8 +574,7 @@ def windows(options):
             table[int(theirs)] = int(ours)
         organs, spacing = table[volume.array.astype(np.uint8)], volume.spacing
     else:
-        shape, spacing = (300, 512, 512), SPACING
-        organs = abdomen(shape, spacing)[2]
+        organs, spacing = abdomen(FULL, SPACING)[2], SPACING
     found = attention.attention_map(organs, spacing, ranges()) > 0
     run, of = counted_windows(found, PAPER["lymph_nodes"]["network"]["patch_size"])
     row("voxels", "above 0", "windows with attention", "windows", "ratio")
@@ -400,7 +591,7 @@ def full(options):
     from nodestage.nnunet import network, plans
 
     settings = PAPER["lymph_nodes"]["network"]
-    planned, dataset = plans.make_plans("nodes", [(300, 512, 512)], SPACING, CHANNELS, 1, settings)
+    planned, dataset = plans.make_plans("nodes", [FULL], SPACING, CHANNELS, 1, settings)
     patch, batch = network.patch_size(planned), network.configuration(planned)["batch_size"]
     architecture = network.configuration(planned)["architecture"]["arch_kwargs"]
     row("patch (z, y, x)", patch)
@@ -462,7 +653,17 @@ def main():
         task.add_argument("--features", type=int, nargs="+", default=features, help="a stage each")
         task.add_argument("--convolutions", type=int, default=convolutions, help="a stage")
 
+    def full_size_options(task):
+        task.add_argument("--paper", action="store_true", help="config/paper.yaml's network")
+        task.add_argument("--device", help="a GPU where there is one; cpu, cuda with --paper")
+        task.add_argument("--keep", help="file of the abdomen's tissues, made where it isn't there")
+
     task = tasks.add_parser("step")
+    full_size_options(task)
+    task.add_argument("--batches", type=int, default=5, help="drawn with --paper")
+    task.add_argument("--compile", action="store_true", help="torch.compile too, with --paper")
+    task.add_argument("--model", help="where the attention network goes, with --paper")
+    task.add_argument("--further", type=int, default=1000, help="steps before it goes there")
     network_options(task, [32, 48, 48], [16, 32, 64], 2)
     task.add_argument("--rounds", type=int, default=20)
     task.add_argument("--patients", type=int, default=2)
@@ -472,6 +673,8 @@ def main():
     network_options(task, [40, 96, 80], [8, 16, 32], 1)
     task.add_argument("--shape", type=int, nargs=3, default=[160, 256, 256], help="z y x")
     task.add_argument("--repeat", type=int, default=1)
+    full_size_options(task)
+    task.add_argument("--model", help="weights from `step --paper`, in place of drawn ones")
     task.add_argument("--study", help="a study's folder: its fold 0 in place of drawn weights")
     task.add_argument("--patient", help="a patient of that study")
     task.add_argument(

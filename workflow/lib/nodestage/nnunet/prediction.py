@@ -242,7 +242,8 @@ def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
     """
     if softmax:
         logits = predict_logits(network_, channels, spacing, model, **how)
-        return logits.argmax(0).to(torch.uint8).numpy(), torch.softmax(logits, 0).numpy()
+        labels = _highest(logits, tuple(logits.shape[1:]))
+        return labels.numpy(), torch.softmax(logits, 0).numpy()
     logits, shape = _on_own_grid(network_, channels, spacing, model, **how)
     return _highest(logits, shape).numpy()
 
@@ -250,14 +251,13 @@ def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
 def _highest(logits, shape):
     """The class of the highest logit on a grid of `shape`, uint8 (z, y, x).
 
-    One class at a time: all classes on a full-size grid are what prediction's memory goes into.
+    One class at a time: all classes on a full-size grid are what prediction's memory goes into,
+    and torch looks for the place of a maximum many times as long as it compares.
     """
-    if logits.shape[1:] == shape:
-        return logits.argmax(0).to(torch.uint8)
     best = torch.full(shape, -torch.inf)
     labels = torch.zeros(shape, dtype=torch.uint8)
     for label, own in enumerate(logits):
-        found = _resized(own[None], shape)[0]
+        found = own if own.shape == shape else _resized(own[None], shape)[0]
         higher = found > best
         labels[higher] = label
         best[higher] = found[higher]
