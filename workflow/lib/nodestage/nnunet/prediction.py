@@ -254,13 +254,14 @@ def _highest(logits, shape):
     One class at a time: all classes on a full-size grid are what prediction's memory goes into,
     and torch looks for the place of a maximum many times as long as it compares.
     """
-    best = torch.full(shape, -torch.inf)
     labels = torch.zeros(shape, dtype=torch.uint8)
     for label, own in enumerate(logits):
         found = own if own.shape == shape else _resized(own[None], shape)[0]
-        higher = found > best
-        labels[higher] = label
-        best[higher] = found[higher]
+        if not label:
+            best = found.clone()
+            continue
+        labels.masked_fill_(found > best, label)
+        torch.maximum(best, found, out=best)
     return labels
 
 
