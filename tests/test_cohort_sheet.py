@@ -300,7 +300,7 @@ def test_a_thousand_rows_with_fifty_faults_within_a_second():
 
 def test_parsing_a_workflow_imports_nothing_heavy():
     code = (
-        "import sys; from nodestage import cohort; cohort.read_sheet, cohort.make_folds, cohort.chunk_of;"
+        "import sys; from nodestage import cohort, settings, study; cohort.read_sheet, cohort.make_folds, cohort.chunk_of;"
         "print([m for m in ('numpy', 'pandas', 'SimpleITK', 'pydicom', 'jsonschema') if m in sys.modules])"
     )
     assert (

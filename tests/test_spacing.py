@@ -12,7 +12,7 @@ from cohort_phantom import affine_ras, nifti, phantom
 from test_cohort_sheet import row
 from test_study import config, study  # noqa: F401
 
-from nodestage import cohort, files, tables, volumes
+from nodestage import cohort, files, settings, tables, volumes
 from nodestage.errors import InputError
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
@@ -122,7 +122,7 @@ def test_the_manifest_holds_the_spacing_in_numbers(tmp_path, median):
 def test_a_spacing_that_means_nothing_is_refused(config, given):  # noqa: F811
     changed = copy.deepcopy(config) | {"spacing_mm": given}
     with pytest.raises(InputError, match="spacing_mm"):
-        study(changed)
+        settings.check(changed)
     assert study(config | {"spacing_mm": "median"}).spacing_is_median
 
 
