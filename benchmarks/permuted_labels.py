@@ -1,0 +1,312 @@
+"""All ten methods on true and on permuted labels: what is learned, and that nothing else is.
+
+    OMP_NUM_THREADS=1 python benchmarks/permuted_labels.py --work work/permuted
+
+Simulated patients of the discovery center go through the library's own patient-level part:
+views, radiomics, `fit_family` and `score_family` in nested cross-validation, each method once
+with the true labels and then with labels dealt out anew to all patients, on folds drawn for
+those labels. Images, node volumes and features stay as they are. On permuted labels an AUC away
+from 0.5 would be a leak: a test label that reached a fit, or folds that favour a side.
+
+Three parts before the patient-level ones are stood in by the simulator's truth, which makes them
+cheap and hides no label from anyone: the true tumor mask in place of the tumor networks', the
+true deformation in place of the registration, and true nodes in place of the node networks'
+(a fifth is overlooked, those that look like nodes are found too, and `p_positive` reads the
+node's appearance with an error). `plain` also finds what lies far from every structure.
+
+Then the combined networks of the true labels are asked: the image fixed and the volume varied,
+and the reverse. May be stopped and started again with the same `--work`; tables go to stdout
+as Markdown.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from scipy import ndimage
+
+from nodestage import (
+    evidence,
+    files,
+    methods,
+    metrics,
+    radiomics,
+    simulator,
+    statistics,
+    tables,
+)
+from nodestage.cohort import folds as cohort_folds
+from nodestage.nnunet import checkpoints
+from nodestage.simulator import lesions
+from nodestage.tumor import slices
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CENTER = "changhai"
+SLICE, CROP = 48, (20, 32, 32)
+SMALL = {"learning_rate": 0.01, "patients_per_batch": 8, "views_per_patient": 2}
+SETTINGS = {
+    "ct_report": {},
+    "radiomics": {"alphas": 30},
+    "radiomics_ct_report": {"alphas": 30, "inner_folds": 3},
+    "resnet3d": SMALL | {"size": [10, 24, 24]},
+    "resnet2d": SMALL,
+    "deepten": SMALL,
+    "tumor_net": SMALL,
+    "nodes_plain": {},
+    "nodes_attention": {},
+    "combined": SMALL,
+}
+NETWORKS = {m for m, settings in SETTINGS.items() if "learning_rate" in settings}
+FAMILY = {m: "fusion" for m in ("tumor_net", "nodes_plain", "nodes_attention", "combined")}
+# How often labels are dealt anew: nothing to learn, a minute of CPU for all, a minute for each.
+PERMUTATIONS = {
+    **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention"), 200),
+    **dict.fromkeys(("radiomics", "radiomics_ct_report"), 8),
+}
+MISSED, ERROR = 0.2, 0.5  # of the stood-in node networks: overlooked nodes, error of a reading
+NODE_COLUMNS = ("patient", "variant", "instance", "volume_mm3", "p_positive")
+VOLUMES = (0.0, 100.0, 300.0, 665.0, 1500.0, 3000.0)  # mm3, for one and the same image
+
+
+def settings_of(method, options):
+    """The method's settings; a network also has the number of epochs that was asked for."""
+    learns_long = {"epochs": options.epochs} if method in NETWORKS else {}
+    return SETTINGS[method] | learns_long
+
+
+def sheet(options):
+    """The simulator's settings, and rows of `options.patients` discovery patients."""
+    path = REPOSITORY / "config/simulator.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))["simulator"]
+    settings["centers"] = {CENTER: settings["centers"][CENTER] | {"patients": options.patients}}
+    return settings, simulator.sheet(settings, options.seed)
+
+
+def make(row, settings, work, seed):
+    """Views, radiomics and instance table of one patient."""
+    made = simulator.simulate_patient(seed, row, simulator.patient_settings(settings, row))
+    arterial = on_venous_grid(made)
+    venous, spacing = made.venous.array, made.venous.spacing
+    tumor = made.truth["tumor"]["venous"].array > 0
+    pancreas = made.truth["organs"]["venous"].array == 11
+    views = slices.views(arterial, venous, tumor, pancreas, spacing, SLICE, CROP)
+    phases = np.stack([arterial, venous])
+    code = row["patient"]
+    radiomics.write(work / f"radiomics/{code}.tsv", *radiomics.of_patient(phases, tumor, spacing))
+    tables.write(work / f"nodes/{code}.tsv", nodes(code, made, settings, seed), NODE_COLUMNS)
+    slices.write(work / f"views/{code}.npz", views)  # last: its presence means all are there
+
+
+def on_venous_grid(made):
+    """The arterial scan where the venous one has the same tissue, by the true field (mm)."""
+    venous, arterial = made.venous, made.arterial
+    at = np.indices(venous.array.shape, np.float32)
+    for axis in range(3):
+        start = venous.origin[2 - axis] - arterial.origin[2 - axis]  # origins are (x, y, z)
+        at[axis] *= venous.spacing[axis]
+        at[axis] = (at[axis] + start + made.truth["field"][..., axis]) / arterial.spacing[axis]
+    moved = ndimage.map_coordinates(
+        arterial.array.astype(np.float32), at, order=1, mode="constant", cval=slices.AIR
+    )
+    return np.rint(moved).astype(np.int16)
+
+
+def nodes(code, made, settings, seed):
+    """Instance table as the node networks would leave it, their errors blind to the label."""
+    random = np.random.default_rng(methods.seed_of(seed, f"{code} nodes"))
+    effect = settings["node_effect"]
+    found = []
+    for node in made.truth["record"]["nodes"]:
+        seen = random.random() >= MISSED
+        cue = node["appearance"] + ERROR * random.normal()
+        if seen and node["volume_mm3"] >= settings["nodes"]["least_mm3"]:
+            found.append((node["volume_mm3"], cue, ("plain", "attention")))
+    confounders = made.truth["confounders"]["venous"]
+    instances = metrics.label_instances(confounders.array)
+    voxel = float(np.prod(confounders.spacing))
+    for number in range(1, int(instances.max(initial=0)) + 1):
+        mask = instances == number
+        kind = int(confounders.array[mask][0])
+        far = kind in (lesions.OUTSIDE, lesions.INSIDE)
+        cue = random.normal()
+        found.append((int(mask.sum()) * voxel, cue, ("plain",) if far else ("plain", "attention")))
+    return [
+        {
+            "patient": code,
+            "variant": variant,
+            "instance": number,
+            "volume_mm3": volume,
+            # The likelihood ratio of a positive and a negative node, a third of all positive.
+            "p_positive": 1 / (1 + np.exp(-(effect * cue - effect**2 / 2 - np.log(2)))),
+        }
+        for number, (volume, cue, variants) in enumerate(found, start=1)
+        for variant in variants
+    ]
+
+
+def labels_of(rows, name):
+    """{patient: 0 or 1}: as they are, or the same labels dealt out anew."""
+    true = {row["patient"]: int(row["metastasis"]) for row in rows}
+    if name == "true":
+        return true
+    dealt = np.random.default_rng(methods.seed_of(0, name)).permutation(list(true.values()))
+    return dict(zip(true, map(int, dealt), strict=True))
+
+
+def cross_validated(method, labels, data, work, options, keep=False):
+    """Test scores {patient: score} and {patient: fold} of a method; models on disk where asked."""
+    rows = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
+    family = FAMILY.get(method, "baselines")
+    classes = evidence.classes(family, [method])
+    scores, tested = {}, {}
+    for fold, table in enumerate(cohort_folds.make_folds(rows, options.folds, options.seed)):
+        parts = {s: [p for p, found in table.items() if found == s] for s in cohort_folds.SUBSETS}
+        known = {p: labels[p] for p in parts["train"] + parts["validation"]}
+        model = methods.fit_family(
+            classes,
+            data,
+            known,
+            parts["train"],
+            parts["validation"],
+            {method: settings_of(method, options)},
+            options.seed + fold,
+        )
+        if keep:
+            checkpoints.save(work / f"models/{method}.{fold}.pt", model)
+        for row in methods.score_family(model, classes, data, parts["test"]):
+            scores[row["patient"]], tested[row["patient"]] = row["score"], fold
+    return scores, tested
+
+
+def result(method, name, data, rows, work, options):
+    """AUCs and intervals of a method on one set of labels, computed once."""
+    asked = {key: vars(options)[key] for key in ("patients", "folds", "seed")}
+    asked["settings"] = settings_of(method, options)
+    path = work / f"results/{method}.{name}.json"
+    if not path.is_file() or files.read_json(path)["asked"] != asked:
+        labels, started = labels_of(rows, name), time.process_time()
+        keep = method == "combined" and name == "true"
+        scores, tested = cross_validated(method, labels, data, work, options, keep)
+        known = [p for p in labels if scores[p] is not None]
+        y, score, fold = (np.array([d[p] for p in known]) for d in (labels, scores, tested))
+        by_fold = [statistics.auc(y[fold == k], score[fold == k]) for k in range(options.folds)]
+        found = {
+            "asked": asked,
+            "n": len(known),
+            "auc": statistics.auc(y, score),
+            "interval": statistics.auc_ci(y, score),
+            "fold_mean": float(np.mean(by_fold)),
+            "fold_interval": statistics.auc_ci(y, score, strata=fold),
+            "cpu_seconds": time.process_time() - started,
+        }
+        files.write_json(path, found)
+    return files.read_json(path)
+
+
+def print_aucs(found, permutations):
+    print("\n| method | n | true labels | permuted once | inside | AUC over permutations |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for method in SETTINGS:
+        true = found[method, "true"]
+        dealt = [found[method, f"permuted{i}"] for i in range(permutations[method])]
+        # Scores of several folds' models are not on one scale: the mean of the folds counts.
+        inside = sum(d["fold_interval"][0] <= 0.5 <= d["fold_interval"][1] for d in dealt)
+        middle = np.mean([d["fold_mean"] for d in dealt])
+        print(
+            f"| {method} | {true['n']} | {shown(true)} | {shown(dealt[0])} | {inside} of "
+            f"{len(dealt)} | {middle:.3f} |"
+        )
+    total = sum(f["cpu_seconds"] for f in found.values())
+    print(f"\nMean of the folds' AUCs [95 % DeLong]; fits and scores took {total:.0f} CPU seconds.")
+    outside = [d for (_, name), d in found.items() if name != "true"]
+    print(
+        f"Pooled over the folds, {sum(d['interval'][0] <= 0.5 <= d['interval'][1] for d in outside)}"
+        f" of {len(outside)} intervals hold 0.5, mean AUC {np.mean([d['auc'] for d in outside]):.3f}."
+    )
+
+
+def shown(one):
+    low, high = one["fold_interval"]
+    return f"{one['fold_mean']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def print_parts(data, rows, work, options):
+    """Image fixed and volume varied, and the reverse, by the combined networks of all folds."""
+    labels = labels_of(rows, "true")
+    given = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
+    classes = evidence.classes("fusion", ["combined"])
+    by_volume, by_image = [], []
+    for fold, table in enumerate(cohort_folds.make_folds(given, options.folds, options.seed)):
+        model = checkpoints.load(work / f"models/combined.{fold}.pt")
+        tested = [p for p, subset in table.items() if subset == "test"]
+        grid = []
+        for volume in VOLUMES:
+            same = methods.Data(data.slices, {}, {"attention": {p: [volume] for p in tested}}, {})
+            grid.append([r["score"] for r in methods.score_family(model, classes, same, tested)])
+        grid = np.array(grid)  # (volumes, patients)
+        by_volume.append(grid)
+        by_image.append(np.ptp(grid, axis=1))
+    grid = np.concatenate(by_volume, axis=1)
+    moved = np.ptp(grid, axis=0)
+    print(
+        "\n| volume, mm³ | mean score of the same images | largest difference between two images |"
+    )
+    print("| --- | --- | --- |")
+    for place, volume in enumerate(VOLUMES):
+        spread = np.max([image[place] for image in by_image])
+        print(f"| {volume:.0f} | {grid[place].mean():.3f} | {spread:.3f} |")
+    print(
+        f"\nOne image, volumes from {VOLUMES[0]:.0f} to {VOLUMES[-1]:.0f} mm³: the score moves by "
+        f"{np.median(moved):.3f} (median of {grid.shape[1]} patients, least {moved.min():.3f}, "
+        f"most {moved.max():.3f}); in {np.mean(grid[-1] > grid[0]):.0%} it rises. One volume, "
+        "other images: see the last column (within one fold's network)."
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of what is made once")
+    parser.add_argument("--patients", type=int, default=120)
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=4, help="of the networks")
+    parser.add_argument("--permutations", type=int, default=1, help="for each of the networks")
+    options = parser.parse_args()
+    # benchmarks/radiomics.py has PyRadiomics' own name, and a script's folder comes first.
+    sys.path = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+    torch.set_num_threads(1)
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+    work = options.work
+    settings, rows = sheet(options)
+    codes = [row["patient"] for row in rows]
+    for place, row in enumerate(rows, start=1):
+        if not (work / f"views/{row['patient']}.npz").is_file():
+            make(row, settings, work, options.seed)
+            print(f"{row['patient']}: {place} of {len(rows)} patients", flush=True)
+    data = evidence.data(
+        {kind: [work / f"{kind}/{p}{end}" for p in codes] for kind, end in KINDS.items()},
+        codes,
+        {row["patient"]: row for row in rows},
+        {},
+    )
+    permutations = {m: PERMUTATIONS.get(m, options.permutations) for m in SETTINGS}
+    found = {}
+    for method in SETTINGS:
+        for name in ["true", *(f"permuted{i}" for i in range(permutations[method]))]:
+            found[method, name] = result(method, name, data, rows, work, options)
+            if name == "true" or found[method, name]["cpu_seconds"] > 1:
+                print(f"{method}, {name}: {shown(found[method, name])}", flush=True)
+    print_aucs(found, permutations)
+    print_parts(data, rows, work, options)
+
+
+KINDS = {"views": ".npz", "radiomics": ".tsv", "nodes": ".tsv"}
+
+
+if __name__ == "__main__":
+    main()
