@@ -205,7 +205,7 @@ def html(rows, caption, columns=None, heads=None, digits=3, absent=NO_TRUTH):
     text; without rows a paragraph that says why
     """
     if not rows:
-        return f"<p>{_html.escape(f'{caption}: {absent}')}</p>\n"
+        return f"<p>{_html.escape(_without(caption, absent))}</p>\n"
     columns = list(columns or rows[0])
     head = "".join(f'<th scope="col">{_html.escape(_head(c, heads))}</th>' for c in columns)
     lines = [
@@ -225,7 +225,7 @@ def latex(rows, caption, columns=None, heads=None, digits=3, foot="", absent=NO_
     Needs the packages booktabs and graphicx, which shrinks what is wider than the page.
     """
     if not rows:
-        return f"% {_escape(f'{caption}: {absent}')}\n"
+        return f"% {_escape(_without(caption, absent))}\n"
     columns = list(columns or rows[0])
     lines = [" & ".join(_escape(_head(c, heads)) for c in columns)]
     lines += [" & ".join(_escape(cell(row.get(c), digits)) for c in columns) for row in rows]
@@ -239,6 +239,11 @@ def latex(rows, caption, columns=None, heads=None, digits=3, foot="", absent=NO_
         f"\\begin{{tabular}}{{l{'c' * (len(columns) - 1)}}}\n\\toprule\n"
         f"{inside}\n\\bottomrule\n\\end{{tabular}}}}\n{under}\\end{{table*}}\n"
     )
+
+
+def _without(caption, absent):
+    """The caption of a table without rows, and why it has none."""
+    return f"{caption.rstrip('.')}: {absent}"
 
 
 def _head(column, heads):
