@@ -52,7 +52,7 @@ def packages(path):
     return names - set(sys.stdlib_module_names) - {"nodestage"}
 
 
-@pytest.mark.parametrize("rule, script, environment", jobs())
+@pytest.mark.parametrize("rule, script, environment", list(jobs()))
 def test_the_environment_of_a_job_has_what_its_script_reaches(rule, script, environment):
     script = ROOT / "workflow/scripts" / script
     reached = {script, *(p for p in digest.reached(script) if p.suffix == ".py")}
