@@ -36,7 +36,7 @@ run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder
 	@$(BIN)/python -m nodestage.report.summary "$(or $(STUDY),.)/results"
 
 test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/ready ## Check the code and the rules
 	$(BIN)/ruff check .
