@@ -67,8 +67,8 @@ def predict_logits(network_, channels, spacing, model, **how):
         more are left out too, which changes a logit by no more than their share;
         `step_size` (0.5), share of the window between two neighbours;
         `mirror` (False), also predict mirrored along the axes of the training, and average;
-        `threads` (1), `batch` windows at a time (2, more where they are small), `device` (a GPU where there is one),
-        `patient` for messages
+        `threads` (1), `batch` windows at a time (2, more where they are small), `device` (a GPU
+        where there is one), `patient` for messages
 
     Returns
     -------
@@ -184,7 +184,7 @@ def _on_own_grid(
 
 
 def _place(device, size):
-    """Where images and sums of `size` bytes lie: beside the network, if they leave it half the room.
+    """Where images and sums of `size` bytes lie: beside the network, if that leaves half the room.
 
     Each window would else be carried there and back.
     """
