@@ -100,6 +100,35 @@ rule freeze_method:
         "cp {input:q} {output} 2> {log}"
 
 
+rule thresholds:
+    """Thresholds and calibrations of one fold, from its validation part alone."""
+    input:
+        scores=expand(
+            "results/{family}/fold{{fold}}/scores/{center}.tsv",
+            family=study.families,
+            center=study.discovery,
+        ),
+    output:
+        frozen="results/bundle/fold{fold}/thresholds.json",
+    log:
+        "logs/predictions/fold{fold}/thresholds.log",
+    benchmark:
+        "logs/benchmarks/predictions/fold{fold}/thresholds.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("thresholds.py"),
+        methods=study.methods,
+        calls=study.calls,
+        metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
+    script:
+        "../scripts/thresholds.py"
+
+
 rule manifest:
     """Digest of every file of the bundle, and the settings that scoring uses."""
     input:

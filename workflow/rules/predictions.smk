@@ -1,37 +1,6 @@
 # Predictions: one table a method, fold and center, in which every method meets every statistic.
 
 
-rule thresholds:
-    """Thresholds and calibrations of one fold, from its validation part alone."""
-    input:
-        scores=expand(
-            "results/{family}/fold{{fold}}/scores/{center}.tsv",
-            family=study.families,
-            center=study.discovery,
-        ),
-    output:
-        frozen="results/bundle/fold{fold}/thresholds.json",
-    log:
-        "logs/predictions/fold{fold}/thresholds.log",
-    benchmark:
-        "logs/benchmarks/predictions/fold{fold}/thresholds.tsv"
-    wildcard_constraints:
-        fold=r"(?!)" if study.frozen else r"\d+",
-    conda:
-        "../../envs/statistics.yaml"
-    threads: threads("table")
-    resources:
-        mem_mb=memory("table"),
-        runtime=minutes("table"),
-    params:
-        code=code("thresholds.py"),
-        methods=study.methods,
-        calls=study.calls,
-        metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
-    script:
-        "../scripts/thresholds.py"
-
-
 rule predictions:
     """Score, probability and call of each patient of a center by one fold's models."""
     input:
