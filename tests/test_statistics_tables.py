@@ -538,3 +538,17 @@ def test_layouts_escape_what_they_print():
     assert "<script>" not in text and "<b>" not in text and "0.500" in text and "–" in text
     html.parser.HTMLParser().feed(text)
     assert r"\textless{}script\textgreater{}\&\_\%" in layout.latex(rows, "x")
+
+
+def test_what_patients_are_called_and_how_they_are_listed_moves_no_number():
+    rows = sheet([0, 1] * 12)
+    before = tables.center_tables("c", "external", rows, rows, predictions(rows), SETTINGS, 1)
+    names = {row["patient"]: f"Q{i:03d}" for i, row in enumerate(reversed(rows))}
+    found = {
+        method: {part: [p | {"patient": names[p["patient"]]} for p in there] for part, there in parts.items()}
+        for method, parts in predictions(rows).items()
+    }  # fmt: skip
+    renamed = [row | {"patient": names[row["patient"]]} for row in rows]
+    after = tables.center_tables("c", "external", renamed, rows, found, SETTINGS, 1)
+    assert after == before
+    assert any(row["low"] for row in before["performance.tsv"])

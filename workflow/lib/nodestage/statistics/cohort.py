@@ -42,11 +42,11 @@ class Scored:
         return ~np.isnan(self.of(metric))
 
     def only(self, keep):
-        """The same method on some of the patients, by a mask (n,)."""
+        """The same method on some of the patients, by a mask (n,) or by their places, in order."""
         return Scored(
             self.method,
             self.ranked,
-            [p for p, k in zip(self.patients, keep, strict=True) if k],
+            [self.patients[i] for i in np.arange(len(self.patients))[keep]],
             self.y[keep],
             self.score[keep],
             self.probability[keep],
@@ -115,6 +115,23 @@ def scored(method, parts, role, sheet_rows, settings=None):
         fold=by_fold,
         missing=missing,
     )
+
+
+def by_content(all_scored):
+    """All methods over the same patients, in an order that only their labels and scores decide.
+
+    A bootstrap draws places, so that another order gives slightly other intervals. By this rule a
+    center has the same ones here and where it was scored, whatever its patients are called.
+
+    Parameters
+    ----------
+    all_scored : list of Scored over the same patients
+    """
+    keys = [column for s in all_scored for column in (s.call, s.probability, s.score)]
+    if not keys:
+        return []
+    order = np.lexsort([*reversed(keys), all_scored[0].y])
+    return [scored.only(order) for scored in all_scored]
 
 
 def _rows(parts, role):

@@ -54,10 +54,12 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
     n = int(settings.get("bootstraps", 1000))
     primary = PRIMARY | (settings.get("primary") or {})
     options = settings.get("methods")
-    scored = [
-        cohort.scored(method, parts, role, sheet_rows, options)
-        for method, parts in predictions.items()
-    ]
+    scored = cohort.by_content(
+        [
+            cohort.scored(method, parts, role, sheet_rows, options)
+            for method, parts in predictions.items()
+        ]
+    )
     shown = (primary["method"], primary["reference"])
     return {
         "performance.tsv": [row for s in scored for row in performance.rows(s, n, seed)],
