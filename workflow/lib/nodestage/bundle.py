@@ -36,6 +36,7 @@ class Frozen:
     anatomy : dict as `config/anatomy.yaml` has it
     simulated : whether its models learned from simulated patients
     code : {script: digest} of the code that it was frozen with
+    changed : scoring steps whose code here is not that of the freezing
     warnings : sentences for the report
     """
 
@@ -45,6 +46,7 @@ class Frozen:
     anatomy: dict
     simulated: bool
     code: dict
+    changed: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -56,10 +58,11 @@ class Frozen:
 
     def compare_code(self, here):
         """Note for the report which scoring steps aren't those that the models were frozen with."""
-        other = sorted(step for step in self.code if here.get(step) != self.code[step])
-        if other:
+        self.changed = sorted(step for step in self.code if here.get(step) != self.code[step])
+        if self.changed:
+            steps = ", ".join(self.changed)
             self.warnings.append(
-                f"The code here differs from the code that the models were frozen with ({', '.join(other)}): "
+                f"The code here differs from the code that the models were frozen with ({steps}): "
                 "scores may differ from those that the coordinating team would get."
             )
 

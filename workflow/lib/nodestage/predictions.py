@@ -205,9 +205,7 @@ def ensemble(fold_rows, frozen):
             f"an ensemble needs one frozen record a fold, got {len(fold_rows)} folds "
             f"and {len(frozen)} records"
         )
-    cuts = [record["threshold"] for record in frozen]
-    cut = None if any(c is None for c in cuts) else math.fsum(cuts) / len(cuts)
-    no_cut = next((record["reason"] for record in frozen if record["reason"]), "")
+    cut, no_cut = mean_threshold(frozen)
     by_fold = [{row["patient"]: row for row in rows} for rows in fold_rows]
     result = []
     for patient, first in by_fold[0].items():
@@ -241,6 +239,14 @@ def ensemble(fold_rows, frozen):
             )
         )
     return result
+
+
+def mean_threshold(frozen):
+    """(mean of the folds' thresholds, ""), or (None, reason) where a fold has none."""
+    cuts = [record["threshold"] for record in frozen]
+    if any(cut is None for cut in cuts):
+        return None, next((record["reason"] for record in frozen if record["reason"]), "")
+    return math.fsum(cuts) / len(cuts), ""
 
 
 def _row(patient, subset, score, probability, cut, call_is_score, reason, no_cut):

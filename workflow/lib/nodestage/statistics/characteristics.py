@@ -28,7 +28,8 @@ def rows(sheet_rows, discovery_rows):
 
     Parameters
     ----------
-    sheet_rows, discovery_rows : rows of the sample sheet of either center
+    sheet_rows, discovery_rows : rows of the sample sheet of either center; a column that no row
+        here has is no characteristic of this center
 
     Returns
     -------
@@ -36,7 +37,8 @@ def rows(sheet_rows, discovery_rows):
     """
     parts = (sheet_rows, discovery_rows)
     found = [_line("Patients, n", "", [str(len(part)) for part in parts])]
-    for key in ORDER:
+    known = {key for row in sheet_rows for key in row} if sheet_rows else set(ORDER)
+    for key in (key for key in ORDER if key in known):
         found += _counted(key, parts) if key in COUNTED else _measured(key, parts)
     return found
 

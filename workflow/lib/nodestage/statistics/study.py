@@ -159,20 +159,26 @@ def heterogeneity(external):
 
 
 def table_1(center_results):
-    """Table I, one column a center; levels that a center lacks are 0 there."""
-    order, values = [], {}
+    """Table I, one column a center; levels that a center lacks are 0 there, if it tells of them."""
+    order, values, told = [], {}, set()
     for center, result in center_results.items():
         for row in result["table_1"]:
             key = (row["characteristic"], row["level"])
             # The value is this center's; `discovery` stands in its own column of the study.
             values.setdefault(key, {})[center] = row["value"]
+            told.add((center, row["characteristic"]))
             if key not in order:
                 order.append(key)
     first = list(dict.fromkeys(characteristic for characteristic, _ in order))
     order.sort(key=lambda key: (first.index(key[0]), key[1] == "missing"))
     return [
         {"characteristic": name, "level": level}
-        | {center: values[name, level].get(center, "0 (0%)") for center in center_results}
+        | {
+            center: values[name, level].get(
+                center, "0 (0%)" if (center, name) in told else "not told"
+            )
+            for center in center_results
+        }
         for name, level in order
     ]
 

@@ -45,7 +45,9 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
         if scored.method not in methods:
             continue
         reasons = {entry["patient"]: entry["reason"] for entry in scored.missing}
-        for subgroup, rule in GROUPS.items():
+        for subgroup, (column, rule) in GROUPS.items():
+            if column and not any(column in row for row in sheet_rows):
+                continue  # nothing of the kind is known of this center
             group = np.array(
                 [rule(by_patient[p], reasons.get(p, "")) for p in scored.patients], dtype=str
             )
@@ -105,10 +107,10 @@ def _phases(row, reason):
 
 
 GROUPS = {
-    "pT stage": _column("pt_stage"),
-    "tumor size": _size,
-    "tumor location": _column("tumor_location"),
-    "sex": _column("sex"),
-    "CT report": _ct,
-    "phases": _phases,
+    "pT stage": ("pt_stage", _column("pt_stage")),
+    "tumor size": ("tumor_size_cm", _size),
+    "tumor location": ("tumor_location", _column("tumor_location")),
+    "sex": ("sex", _column("sex")),
+    "CT report": ("ct_reported", _ct),
+    "phases": (None, _phases),
 }

@@ -15,7 +15,14 @@ from nodestage.statistics import (
 from nodestage.statistics.study import COLUMNS as STUDY_COLUMNS
 from nodestage.statistics.study import lymph_node_tables, study_tables
 
-__all__ = ["COLUMNS", "center_tables", "lymph_node_tables", "study_tables", "write"]
+__all__ = [
+    "COLUMNS",
+    "center_tables",
+    "lymph_node_tables",
+    "reported_tables",
+    "study_tables",
+    "write",
+]
 
 PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
 
@@ -70,6 +77,23 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
         "decision_curve.tsv": curves.decision_rows(scored),
         "subgroups.tsv": subgroups.rows(scored, sheet_rows, shown, n, seed),
         "table_1.tsv": characteristics.rows(sheet_rows, discovery_rows),
+    }
+
+
+def reported_tables(performance, patients, positives, discovery_rows):
+    """Tables of a center that sent summaries alone; what needs a row a patient is without rows.
+
+    Parameters
+    ----------
+    performance : rows as `performance.rows` gives them, as the center reports them
+    patients, positives : int, those whose status is known, and those with metastasis
+    discovery_rows : the sample sheet's rows of the discovery center
+    """
+    known = [{"metastasis": "1"}] * positives + [{"metastasis": "0"}] * (patients - positives)
+    found = {name: [] for name in COLUMNS if name not in STUDY_COLUMNS}
+    return found | {
+        "performance.tsv": [dict.fromkeys(COLUMNS["performance.tsv"]) | row for row in performance],
+        "table_1.tsv": characteristics.rows(known, discovery_rows),
     }
 
 
