@@ -26,6 +26,7 @@ include: "workflow/rules/methods.smk"
 include: "workflow/rules/frozen.smk" if study.frozen else "workflow/rules/bundle.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/returned.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -34,9 +35,12 @@ rule all:
     default_target: True
     input:
         expand("results/report/{center}.html", center=study.reported),
-        expand("results/report/qc/{center}.html", center=study.centers),
+        expand("results/report/qc/{center}.html", center=study.at_hand),
         WHOLE_STUDY,
         "results/bundle/manifest.json",
+        expand("results/returned/{center}.tsv", center=study.at_hand)
+        if study.frozen
+        else [],
 
 
 localrules:

@@ -114,6 +114,10 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"centers": {"a": {"role": "external", "label_system": {"spleeen": 1}}}}, "centers.a.label_system: the name 'spleeen' is not allowed (did you mean 'spleen'?)."),
         ({"centers": {"a": {"role": "external", "label_system": {"liver": [2, 0]}}}}, "centers.a.label_system.liver: [2, 0] is not allowed. Give their id"),
         ({"centers": {"a": {"role": "external", "label_system": {"lymph_nodes": {"positiv": 1}}}}}, "centers.a.label_system.lymph_nodes: 'positiv' is no setting (did you mean 'positive'?)."),
+        ({"centers": {"a": {"role": "external", "returned": "a.tsv", "chunks": 2}}}, "is not allowed. With `returned` give `role: external` and nothing else"),
+        ({"centers": {"a": {"role": "auxiliary", "returned": "a.tsv"}}}, "centers.a.role: 'auxiliary' is not allowed. Only an external center is scored elsewhere"),
+        ({"simulator": {"centers": {"tianjin": {"returned": "a.tsv"}}}}, "simulator.centers.tianjin.returned: 'a.tsv' is not allowed. Leave it out; only a center of a study with a sample sheet"),
+        ({"packet": {"rows": "no"}}, "packet.rows: 'no' is not allowed. Say true or false."),
         ({"simulator": {"centers": {"tianjin": {"patients": 1000}}}}, "simulator.centers.tianjin.patients: 1000 is not allowed."),
         ({"simulator": {"centers": {"tianjin": {"prevalence": 63}}}}, "simulator.centers.tianjin.prevalence: 63 is not allowed. Give a share from 0 to 1."),
         # Methods.
@@ -140,6 +144,7 @@ def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
         {"methods": {"mine": {"file": "x.py", "needs": [], "threshold": False}},
          "statistics": {"primary": {"reference": "mine"}}},
         {"spacing_mm": "median"},
+        {"centers": {"a": {"role": "external", "returned": "a.tsv"}}, "packet": {"rows": False}},
         {"folds": {"inner": 0, "folder": "folds"}},
         {"lymph_nodes": {"variants": ["plain", "tversky", "map_one", "attention"]}},
         {"centers": {"001-K": {"role": "external", "organs": {"source": "given"}, "chunks": 4,

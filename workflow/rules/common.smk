@@ -76,6 +76,11 @@ WHOLE_STUDY = (
 )
 
 
+def one_of(names):
+    """A pattern of a wildcard that is one of these names; it fits nothing where there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
 def threads(job):
     return study.jobs[job]["threads"]
 
@@ -210,12 +215,9 @@ def method_inputs(wildcards, patients):
 
 def center_predictions(center):
     """The prediction tables that a center's statistics read."""
-    parts = [f"fold{fold}" for fold in study.folds]
-    if study.role(center) == "external":
-        parts.append("ensemble")
     return expand(
         "results/predictions/{method}/{part}/{center}.tsv",
         method=study.methods,
-        part=parts,
+        part=study.parts(center),
         center=center,
     )

@@ -139,8 +139,14 @@ rule center_report:
         statistics="results/statistics/{center}",
         discovery=[] if study.frozen else f"results/statistics/{study.discovery}",
         predictions=lambda w: center_predictions(w.center),
-        gallery="results/report/gallery/{center}.json",
-        quality="results/report/qc/{center}.json",
+        gallery=lambda w: (
+            []
+            if w.center in study.returned
+            else f"results/report/gallery/{w.center}.json"
+        ),
+        quality=lambda w: (
+            [] if w.center in study.returned else f"results/report/qc/{w.center}.json"
+        ),
         records=lambda w: [
             f"results/registration/{p}/record.json" for p in study.imaged(w.center)
         ],
@@ -292,5 +298,6 @@ rule study_report:
         code=code("study_report.py"),
         facts=study.facts(),
         roles={center: study.role(center) for center in study.reported},
+        summarised=study.summarised,
     script:
         "../scripts/study_report.py"

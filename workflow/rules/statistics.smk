@@ -181,7 +181,7 @@ rule center_statistics:
         rows=lambda w: study.table_rows(w.center),
         discovery=lambda w: study.table_rows(study.discovery),
         methods=study.methods,
-        folds=list(study.folds),
+        parts=lambda w: study.parts(w.center),
         settings={**config["statistics"], "methods": study.calls},
         seed=config["seed"],
     script:

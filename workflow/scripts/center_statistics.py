@@ -6,10 +6,9 @@ from nodestage.statistics import tables as statistics
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
     paths = iter(snakemake.input)
-    parts = [f"fold{fold}" for fold in params.folds]
-    parts += ["ensemble"] if params.role == "external" else []
     predictions = {
-        method: {part: tables.read(next(paths)) for part in parts} for method in params.methods
+        method: {part: tables.read(next(paths)) for part in params.parts}
+        for method in params.methods
     }
     found = statistics.center_tables(
         snakemake.wildcards.center,

@@ -8,7 +8,13 @@ from nodestage.report import facts, pages
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     centers = [
-        {"center": center, "role": role, "statistics": folder, "page": f"{center}.html"}
+        {
+            "center": center,
+            "role": role,
+            "statistics": folder,
+            "page": f"{center}.html",
+            "summarised": center in params.summarised,
+        }
         for (center, role), folder in zip(params.roles.items(), given.centers, strict=True)
     ]
     found = facts.of_study(

@@ -25,6 +25,10 @@ centers:
     # label_system: {{spleen: 1, pancreas: 7, ignore: others}}
   # another_hospital:
   #   role: external
+  # One that keeps its images and has sent back a file (docs/hospital.md):
+  # a_hospital_elsewhere:
+  #   role: external
+  #   returned: a_hospital_elsewhere.tsv
   # Patients labelled elsewhere, from whom the first organ and tumor networks learn:
   # labelled_elsewhere:
   #   role: auxiliary

@@ -56,6 +56,10 @@ centers:
     # A patient with one phase is unscored with a reason; true shows that phase twice instead.
     # substitute_phase: false
 {masks}
+# The file to send back (results/returned/) has a row a patient, without code, date or image; false:
+# summaries of each method alone, with which no paired test is possible. Read it before it leaves.
+# packet: {{rows: true}}
+
 # What each kind of job asks of the machine.
 # jobs:
 #   default: {{threads: 1, mem_mb: 2000, runtime: 30}}
@@ -87,6 +91,8 @@ Your images stay where they are. Nothing here calls anybody: only `make` fetches
 3. `make check STUDY=../study` names every fault of the sheet and of the images' headers.
 4. `make score STUDY=../study`. Your report is `study/results/report/<your hospital>.html`, scores stand in
    `study/results/predictions/<method>/ensemble/`. Nothing is trained.
+5. Send back `study/results/returned/<your hospital>.tsv` if you may, and nothing else. It is plain text: read it first.
+   It holds status, scores and calls, or summaries alone (`packet: {{rows: false}}` in `study/config.yaml`).
 
 Linux, Python 3.11 and a C compiler are needed. More: `nodestage/docs/hospital.md`. For research. Not a medical device.
 """

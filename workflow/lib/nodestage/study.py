@@ -15,6 +15,7 @@ import yaml
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
 from nodestage.errors import InputError
+from nodestage.returned import reading
 
 PHASES = ("arterial", "venous")
 SOURCES = ("organs", "tumor")
@@ -32,6 +33,8 @@ TABLE_COLUMNS = (
     "tumor_size_cm",
     "tumor_location",
 )
+# What is known of a patient who was scored at a hospital that keeps its images.
+RETURNED_COLUMNS = ("patient", "metastasis")
 
 
 class Study:
@@ -44,13 +47,19 @@ class Study:
     rows : list of dicts, the checked sample sheet
     centers : {center: settings}
     frozen : bundle.Frozen, where a bundle alone scores and nothing is trained
+    returned : {center: returned.reading.Returned} of those that were scored elsewhere
     """
 
-    def __init__(self, config, anatomy, rows, centers, frozen=None):
+    def __init__(self, config, anatomy, rows, centers, frozen=None, returned=None):
         self.config = config
         self.frozen = frozen
         self.anatomy = anatomy
-        self.centers = centers
+        self.returned = returned or {}
+        self.centers = centers | {
+            center: {"role": "external", **{w: {"source": found.head[w]} for w in SOURCES}}
+            for center, found in self.returned.items()
+        }
+        rows = [*rows, *_rows_of(self.returned)]
         self.rows = {row["patient"]: row for row in sorted(rows, key=lambda r: r["patient"])}
 
     @classmethod
@@ -77,6 +86,18 @@ class Study:
             rows = cohort_sheet.read_sheet(config["samples"])
             cohort_sheet.check_sheet(rows, centers, frozen=frozen is not None)
         study = cls(config, text, rows, centers, frozen)
+        given = {c: s["returned"] for c, s in centers.items() if s.get("returned")}
+        if given:
+            found = {c: reading.read(path, c, study.methods) for c, path in given.items()}
+            study = cls(config, text, rows, centers, frozen, found)
+            twice = {p.lower() for f in found.values() for p in f.metastasis} & {
+                row["patient"].lower() for row in rows
+            }
+            if twice:
+                raise InputError(
+                    f"patient {sorted(twice)[0]} of the sample sheet is called as {', '.join(found)} "
+                    "numbers its returned patients. Rename that center."
+                )
         if frozen:
             frozen.check_sources({c: {w: study.source(w, c) for w in SOURCES} for c in centers})
         return study
@@ -122,6 +143,23 @@ class Study:
     def reported(self):
         """Centers that get a report of their own."""
         return [self.discovery, *self.external] if self.discovery else self.external
+
+    @property
+    def at_hand(self):
+        """Centers whose images go through the workflow."""
+        return [center for center in self.centers if center not in self.returned]
+
+    @property
+    def summarised(self):
+        """Centers that sent back summaries alone."""
+        return [center for center, found in self.returned.items() if found.summarised]
+
+    def parts(self, center):
+        """The prediction tables that a center has of each method: of each fold, of the ensemble."""
+        if center in self.returned:
+            return [] if center in self.summarised else ["ensemble"]
+        folds = [f"fold{fold}" for fold in self.folds]
+        return [*folds, "ensemble"] if self.role(center) == "external" else folds
 
     def _with_role(self, role):
         return sorted(name for name, center in self.centers.items() if center["role"] == role)
@@ -349,7 +387,11 @@ class Study:
 
     def reasons(self, patients):
         """{patient: reason} of those that no image-based method can score, as the sheet tells."""
-        return {p: self.why_not_imaged(p) for p in patients if not self.is_imaged(p)}
+        return {
+            p: self.why_not_imaged(p)
+            for p in patients
+            if not self.is_imaged(p) and self.center_of(p) not in self.returned
+        }
 
     @cached_property
     def tumor_students(self):
@@ -447,7 +489,8 @@ class Study:
 
     def table_rows(self, center):
         """What the tables know of a center's patients: status and clinical columns, no paths."""
-        return [{c: self.rows[p].get(c, "") for c in TABLE_COLUMNS} for p in self.of(center)]
+        columns = RETURNED_COLUMNS if center in self.returned else TABLE_COLUMNS
+        return [{c: self.rows[p].get(c, "") for c in columns} for p in self.of(center)]
 
     def facts(self, center=None):
         """What a report says about the run itself."""
@@ -468,6 +511,10 @@ class Study:
             found[f"discovery_{what}_source"] = self.source(what, self.discovery)
         if self.frozen:
             found |= {"frozen": True, "warnings": self.frozen.warnings}
+        elsewhere = self.returned if center is None else {center: self.returned.get(center)}
+        found |= {"elsewhere": [file.words for file in elsewhere.values() if file]}
+        if self.returned.get(center):
+            found |= {"returned": self.returned[center].head}
         if center is not None:
             found["center"] = center
             found["role"] = self.role(center)
@@ -476,6 +523,16 @@ class Study:
             for what in ("organs", "tumor"):
                 found[f"{what}_source"] = self.source(what, center)
         return found
+
+    def told(self, center):
+        """What a file for sending back says of a center beyond its patients and scores."""
+        of = self.of(center)
+        changed = self.frozen.changed if self.frozen else []
+        return {
+            "changed_code": ", ".join(changed) or "none",
+            "status_unknown": len(of) - len(self.metastasis(of)),
+            **{what: self.source(what, center) for what in SOURCES},
+        }
 
     def image_facts(self, center):
         """What the page about a center's images says of the run."""
@@ -504,11 +561,25 @@ class Study:
     @cached_property
     def config_digest(self):
         """Digest of all settings that can change a result; how jobs are run is left out."""
-        left = ("jobs", "samples", "folds", "bundle")
+        left = ("jobs", "samples", "folds", "bundle", "packet")
         kept = {k: v for k, v in self.config.items() if k not in left}
+        kept["centers"] = {
+            center: {k: v for k, v in settings.items() if k != "returned"}
+            for center, settings in kept["centers"].items()
+        }
         kept["folds"] = {"inner": self.config["folds"]["inner"], "tables": self.folds}
         text = json.dumps(kept, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _rows_of(returned):
+    """Rows as the sample sheet has them, of the patients that files from elsewhere tell of."""
+    empty = dict.fromkeys(cohort_sheet.COLUMNS, "")
+    return [
+        {**empty, "patient": patient, "center": center, "metastasis": status}
+        for center, file in returned.items()
+        for patient, status in file.metastasis.items()
+    ]
 
 
 def _without_path(settings):

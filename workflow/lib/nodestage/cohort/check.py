@@ -1,4 +1,4 @@
-"""Config, sample sheet and all image headers of a study, before anything is run.
+"""Config, sample sheet, returned files and all image headers of a study, before anything is run.
 
 `python -m nodestage.cohort.check config.yaml` does it from a terminal,
 and shows there what no log may hold: paths, and series descriptions.
@@ -26,6 +26,7 @@ from nodestage.cohort.sheet import (
     series_of,
 )
 from nodestage.errors import InputError
+from nodestage.returned import reading
 from nodestage.settings import check as check_config
 
 
@@ -124,6 +125,12 @@ def main(arguments=None):
         check_sheet(rows, centers, base=base, frozen=bool(config.get("bundle")))
     except InputError as error:
         errors.append(error)
+    for center, settings in centers.items():
+        if "returned" in settings:
+            try:
+                reading.read(base / settings["returned"], center)
+            except InputError as error:
+                errors.append(error)
     try:
         found = check_headers(_there(rows, base), centers, given.jobs, base=base)
     except InputError as error:

@@ -379,6 +379,13 @@ def _check_row(number, row, settings, faults):
         faults.add(number, row["patient"], column, finding, mend)
 
     role = settings.get("role")
+    if settings.get("returned"):
+        fault(
+            "center",
+            f"the patients of {row['center']} come from the file in its `returned`",
+            "Remove the row, or leave out `returned` where the images are at hand",
+        )
+        return
     if not row.get("arterial") and not row.get("venous"):
         fault(
             "arterial",

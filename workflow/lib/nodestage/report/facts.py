@@ -40,13 +40,13 @@ def of_center(
     known : what the study says of the run (`Study.facts`)
     predictions : {method: {patient: row}}, see `predictions`
     registration, intake : {patient: record}, see `records`
-    gallery : file that `gallery.write` wrote
+    gallery : file that `gallery.write` wrote; None where no image is at hand
     manifest : file of the frozen bundle
     thresholds : files with each fold's frozen thresholds, for an external center's mean
     truth : evaluation table of a simulated study, or None
     quality : file with what the page about the images warns of, or None
     """
-    shown = galleries.read(gallery)
+    shown = galleries.read(gallery) if gallery else {}
     images = files.read_json(quality) if quality else {}
     people = []
     for row in known["rows"]:
@@ -65,6 +65,8 @@ def of_center(
             }
         )
     substituted = [p for p, record in registration.items() if record.get("substituted")]
+    if known.get("returned"):
+        substituted = int(known["returned"]["substituted"])
     return {
         **{k: v for k, v in known.items() if k not in ("rows", "reasons")},
         "patients": people,

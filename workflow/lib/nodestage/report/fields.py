@@ -35,6 +35,7 @@ def notices(facts, role):
                     f"{there}: part of any difference may come from that.",
                 )
             )
+    found += [("elsewhere", str(text)) for text in facts.get("elsewhere") or []]
     found += [("warning", str(text)) for text in facts.get("warnings") or []]
     return found
 

@@ -9,20 +9,21 @@ LEFT, LEFT_WIDTH = 1, 216
 RIGHT, RIGHT_WIDTH = 246, 213
 
 
-def flow(center, total, excluded, scored, outcomes, method):
+def flow(center, total, excluded, scored, outcomes, method, where="in the sample sheet"):
     """From the sample sheet to the calls.
 
     Parameters
     ----------
     center : str
-    total : int, patients of the sheet
+    total : int, patients of the sheet, or of what is in its place
     excluded : list of (reason, n), why patients have no score or no known status
     scored : int, patients with a score and a known status
     outcomes : list of (text, lines) of the boxes at the end
     method : str, whose scores are meant
+    where : str, what the patients stand in
     """
     parts = []
-    y = _box(parts, LEFT, 1, LEFT_WIDTH, [f"{total} patients of {center}", "in the sample sheet"])
+    y = _box(parts, LEFT, 1, LEFT_WIDTH, [f"{total} patients of {center}", where])
     top = y
     if excluded:
         lines = [f"{sum(n for _, n in excluded)} not analysed"]
@@ -44,7 +45,7 @@ def flow(center, total, excluded, scored, outcomes, method):
         _arrow(parts, middle, start, x + width / 2, start + 26)
     height = max([y, *ends]) + 2
     words = (
-        f"{total} patients in the sample sheet, "
+        f"{total} patients {where}, "
         + (
             "; ".join(f"{n} left out: {reason}" for reason, n in excluded)
             if excluded

@@ -43,6 +43,8 @@ BESIDE_HEADS = {
     "threshold": "Probability from",
 }
 
+SUMMARISED = "The center sent back summaries alone, and this needs a row a patient."
+
 NEED_TRUTH = {
     "table_3.tsv",
     "table_pdac.tsv",
@@ -85,6 +87,9 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             "table_1",
         )
     }
+    elsewhere = facts.get("returned")
+    if elsewhere and elsewhere["holds"] == "summaries":
+        _say_why(tables.values())
     reference = None if role == "discovery" or discovery is None else discovery
     there = load(reference, "performance.tsv") if reference else None
     people = _people(facts, primary["method"])
@@ -92,10 +97,13 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
     cards = [
         patients.card(i, person, entries.get(person["patient"]))
         for i, person in enumerate(patients.worst_first(people), start=1)
+        if not elsewhere
     ]
     top = headline.headline(center, role, tables["performance"], primary, there)
     scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
     counts = _counts(people, scored, cards, tables["missing"])
+    if elsewhere:
+        counts.pop("n_sheet", None)  # those of unknown status stayed there
     first = patients.look_first(people)
     place = {card["patient"]: card["id"] for card in cards}
     context = {
@@ -111,6 +119,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             len(scored),
             patients.outcome_boxes(people),
             style.name("methods", primary["method"]),
+            "in the file sent back" if elsewhere else "in the sample sheet",
         )
         if people
         else None,
@@ -131,11 +140,12 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "calibration": blocks.table(_summaries(tables["calibration"])),
         "subgroups": blocks.subgroups(tables["subgroups"]),
         "cards": cards,
+        "elsewhere": elsewhere,
         "windows": _windows(),
         "layers": _layers(cards),
         "explained": any(view["name"].startswith("speaks_") for c in cards for view in c["views"]),
-        "look_first": [{**p, "id": place[p["patient"]]} for p in first],
-        "people": [{**p, "id": place[p["patient"]]} for p in people],
+        "look_first": [{**p, "id": place.get(p["patient"])} for p in first],
+        "people": [{**p, "id": place.get(p["patient"])} for p in people],
         "outcome_words": patients.OUTCOMES,
         "registration_words": REGISTRATION,
         "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
@@ -154,7 +164,8 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
     Parameters
     ----------
     statistics_folder : folder of the study's own tables (heterogeneity, table_1 to table_7)
-    centers : list of {center, role, statistics (folder), page (file name of its report)}
+    centers : list of {center, role, statistics (folder), page (file name of its report),
+        summarised (whether the center sent back summaries alone)}
     facts : dict, as for `center_page`; per-patient records aren't needed
     output : path of the HTML file
     record : what `pictures.write` left beside Figures 3 and 4, or None
@@ -170,6 +181,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         }
         for entry in sorted(centers, key=lambda entry: entry["role"] != "discovery")
     ]
+    _say_why(entry["comparisons"] for entry in found if entry.get("summarised"))
     home = next((entry for entry in found if entry["role"] == "discovery"), None)
     tops = []
     for entry in found:
@@ -216,6 +228,13 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         ),
     }
     write_page(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
+
+
+def _say_why(tables):
+    """Tables that a center of summaries can't have say so, in place of being merely empty."""
+    for rows in tables:
+        if not rows:
+            rows.absent = SUMMARISED
 
 
 def _study_table(folder, name, heads=None, sources=()):

@@ -155,7 +155,7 @@ def of_study(found, home, heterogeneity, primary, froc=(), froc_at=()):
 
     Parameters
     ----------
-    found : list of {center, role, statistics, performance}
+    found : list of {center, role, statistics, performance, summarised}
     home : the entry of the discovery center, or None
     heterogeneity, froc, froc_at : Rows of the study's tables of these names
     """
@@ -167,6 +167,8 @@ def of_study(found, home, heterogeneity, primary, froc=(), froc_at=()):
         if row is None:
             continue
         group = "Discovery, cross-validated" if entry["role"] == "discovery" else "External centers"
+        if entry.get("summarised"):
+            group = "External, as reported by the center"
         rows.append({**row.plain(), "group": group, "label": entry["center"], "method": method})
     for row in heterogeneity.where(metric=metric, method=method):
         rows.append(

@@ -44,6 +44,8 @@ def show(results):
         if study.is_file()
         else f"Reports: one for each center in {study.parent}."
     )
+    for file in sorted(Path(results, "returned").glob("*.tsv")):
+        console.print(f"To send back, once you have read it: {file}")
 
 
 def _interval(row):

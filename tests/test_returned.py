@@ -1,0 +1,514 @@
+"""What a hospital sends back, and what becomes of it in the study that made the bundle."""
+
+import os
+import re
+import shutil
+import time
+from types import SimpleNamespace
+
+import pytest
+import workflow_study as workflow
+from report_study import METHODS as METHODS_OF_THE_PAPER
+from report_study import write_center
+from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
+from test_study import config  # noqa: F401
+
+from nodestage import files, returned, tables
+from nodestage.cohort.sheet import COLUMNS
+from nodestage.errors import InputError
+from nodestage.registration import phases
+from nodestage.report import pages
+from nodestage.returned import reading, writing
+from nodestage.statistics import study as study_statistics
+from nodestage.statistics import tables as statistics
+from nodestage.study import Study
+
+LABELS = [0, 1, 1, 0, 1, 0, None, 1, 0, 0, 1, 0]
+UNSCORED = ("P002", "P005")
+PLANTED = "arterial phase of Mustermann_19430217 in /export/2021-03-04/P002 missing"
+HEAD = {
+    "nodestage": "0.1.0",
+    "bundle": "ab" * 32,
+    "changed_code": "none",
+    "holds": returned.ROWS,
+    "patients": 11,
+    "positives": 5,
+    "status_unknown": 1,
+    "substituted": 0,
+    "organs": "predicted",
+    "tumor": "given",
+}
+
+
+def records(methods=METHODS, threshold=0.5):
+    """Frozen thresholds of two folds that `predictions` agrees with."""
+    return {
+        m: [{"threshold": None if m == "ct_report" else threshold, "call_is_score": m == "ct_report",
+             "reason": ""}] * 2
+        for m in methods
+    }  # fmt: skip
+
+
+@pytest.fixture
+def patients():
+    return sheet(LABELS)
+
+
+@pytest.fixture
+def scores(patients):
+    """{method: rows} of the ensemble; two patients have no score by the declared method."""
+    return {m: p["ensemble"] for m, p in predictions(patients, unscored=UNSCORED).items()}
+
+
+def metastasis(rows):
+    return {r["patient"]: int(r["metastasis"]) for r in rows if r["metastasis"]}
+
+
+@pytest.fixture
+def file(tmp_path, patients, scores):
+    path = tmp_path / "returned.tsv"
+    writing.write(path, HEAD, writing.rows(metastasis(patients), scores), METHODS)
+    return path
+
+
+def tables_of(rows, found):
+    return statistics.center_tables("c", "external", rows, [], found, SETTINGS, 1)
+
+
+def plain(found):
+    """Tables as their files hold them, but for patient codes."""
+    return {
+        name: [
+            {k: "" if v is None else str(v) for k, v in row.items() if k != "patient"}
+            for row in rows
+        ]
+        for name, rows in found.items()
+    }
+
+
+def test_a_returned_center_has_the_tables_that_it_had_where_it_was_scored(file, patients, scores):
+    here = tables_of(patients, {m: {"ensemble": rows} for m, rows in scores.items()})
+    found = reading.read(file, "elsewhere", METHODS)
+    rows = [{"patient": p, "metastasis": y} for p, y in found.metastasis.items()]
+    there = tables_of(rows, reading.predictions(found, records()))
+    for name in ("performance", "comparisons", "roc", "calibration", "decision_curve"):
+        assert plain(there)[f"{name}.tsv"] == plain(here)[f"{name}.tsv"], name
+    seven = study_statistics.table_7(
+        {
+            center: {k.removesuffix(".tsv"): rows for k, rows in found.items()}
+            for center, found in (("here", plain(here)), ("there", plain(there)))
+        }
+    )
+    assert len(seven) == 2 * len(METHODS)
+    for a, b in zip(seven[: len(METHODS)], seven[len(METHODS) :], strict=True):
+        assert {**a, "center": ""} == {**b, "center": ""}
+    assert {row["subgroup"] for row in there["subgroups.tsv"]} == {"phases"}
+    assert {row["characteristic"] for row in there["table_1.tsv"]} == {
+        "Patients, n",
+        "Lymph-node metastasis, n (%)",
+    }
+
+
+def test_the_prediction_tables_are_those_of_the_hospital(file, patients, scores, tmp_path):
+    def cells(rows):
+        return sorted((r["score"], r["probability"], r["call"]) for r in rows)
+
+    found = reading.predictions(reading.read(file, "x", METHODS), records())
+    labelled = metastasis(patients)
+    for method, rows in scores.items():
+        tables.write(tmp_path / "t.tsv", found[method])
+        theirs = [row for row in rows if row["patient"] in labelled]
+        assert cells(tables.read(tmp_path / "t.tsv")) == cells(theirs), method
+
+
+def test_C7_numbers_and_known_words_are_all_that_is_in_the_file(patients, scores, tmp_path):
+    """Codes, a birth date and a path are planted; two hospitals list the same patients otherwise."""
+    for rows in scores.values():
+        for row in rows:
+            row["reason"] = row["reason"] and PLANTED
+    found = []
+    for k in range(2):
+        names = {
+            r["patient"]: f"{'ZB'[k]}{i}-19430217" for i, r in enumerate(patients[:: 1 - 2 * k])
+        }
+        theirs = {names[p]: y for p, y in metastasis(patients[:: 2 * k - 1]).items()}
+        told = {
+            m: [r | {"patient": names[r["patient"]]} for r in rows] for m, rows in scores.items()
+        }
+        writing.write(tmp_path / "f.tsv", HEAD, writing.rows(theirs, told), METHODS)
+        found.append((tmp_path / "f.tsv").read_bytes())
+    assert found[0] == found[1]
+    text = found[0].decode("ascii")
+    for word in ("Muster", "19430217", "2021-", "export", "P00", "/", "\\"):
+        assert word not in text, word
+    head = [line for line in text.splitlines() if line[0] == "#"]
+    told = {*writing.FIRST.split(), *" ".join(writing.PROSE[returned.ROWS]).split()}
+    told |= {word for words in returned.HEAD.values() for word in f"({words})".split()}
+    told |= {f"{key}:" for key in HEAD} | {str(value) for value in HEAD.values()}
+    assert {word for line in head for word in line[2:].split()} == told
+    cells = {cell for line in text.splitlines()[len(head) :] for cell in line.split("\t")}
+    numbers = {cell for cell in cells if reading._is_number(cell)}
+    assert cells - numbers == {*returned.columns(METHODS), returned.OTHER}
+    assert max(abs(float(number)) for number in numbers - {""}) < len(LABELS)
+
+
+@pytest.mark.parametrize(
+    "said, told",
+    [
+        ("", ""),
+        ("arterial phase missing", "arterial phase missing"),
+        ("unscored in 2 of 5 folds: no tumor was found", "no tumor was found"),
+        ("the phases share 4 % of the venous grid (at least 10 % are needed)", returned.FAILED),
+        ("0.31 % of the voxels fold; implausible affine (stretches 0.5 to 1.9)", returned.FAILED),
+        ("no two of the 7 voxels of the tumor mask touch", returned.SMALL),
+        ("no threshold: the validation part has 0 positive and 4 negative", returned.NO_THRESHOLD),
+        ("no tumor was found in C:\\scans\\0815", returned.OTHER),
+    ],
+)
+def test_a_reason_travels_as_one_of_a_few_sentences(said, told):
+    assert writing.reason(said) == told
+    assert told in ("", *returned.REASONS)
+
+
+def test_the_words_of_a_failed_registration_are_those_of_the_registration():
+    text = open(phases.__file__, encoding="utf-8").read()
+    assert all(words in text for words in writing.FAILURES)
+
+
+def changed(**cells):
+    """A change of the first row's cells."""
+
+    def change(text):
+        head, table = text[: text.index("number\t")], text[text.index("number\t") :]
+        columns, first, *others = table.splitlines()
+        row = dict(zip(columns.split("\t"), first.split("\t"), strict=True)) | cells
+        return head + "\n".join([columns, "\t".join(row.values()), *others])
+
+    return change
+
+
+def swapped(old, new):
+    return lambda text: text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (swapped("# bundle", "# bundel"), "its line `# bundle: …` is missing"),
+        (swapped("# holds: rows", "# holds: all"), "`# holds: …` reads 'all'"),
+        (swapped("combined.", "combinde."), "'combinde' is no method of this study (did you mean 'combined'?)"),
+        (swapped("radiomics.reason", "age"), "the column 'age' has no place in it"),
+        (swapped("\tmetastasis\t", "\tlabel\t"), "the column 'metastasis' is missing"),
+        (swapped("combined.call", "combined.score"), "it has the column 'combined.score' 2 times"),
+        (changed(metastasis=""), "row 1: metastasis is empty"),
+        (changed(metastasis="N1"), "row 1: metastasis is not 0 or 1"),
+        (changed(number="3"), "number 3 stands there 2 times"),
+        (changed(number="MUSTERMANN"), "row 1: its number is none"),
+        (changed(**{"radiomics.score": "high"}), "row 1: radiomics.score is no number"),
+        (changed(**{"radiomics.score": "inf"}), "row 1: radiomics.score is no number"),
+        (changed(**{"radiomics.probability": "1.2"}), "radiomics.probability is not within 0 and 1"),
+        (changed(**{"radiomics.reason": "Mustermann"}), "radiomics.reason is none of those"),
+        (changed(**{"radiomics.score": ""}), "row 1: radiomics has neither score nor reason"),
+        (lambda text: text.rstrip("\n").rpartition("\n")[0], "it announces 11 patients, and holds 10"),
+        (lambda text: text + "12\t0\n", "line 12 of its table has 2 cells"),
+        (lambda text: text[: text.index("number\t")], "it has no table"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_mend_and_no_cell_is_repeated(file, change, said):
+    file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        reading.read(file, "elsewhere", METHODS)
+    assert said in str(error.value) and "center elsewhere: the file that `returned`" in str(
+        error.value
+    )
+    assert str(error.value).endswith("as `make score` wrote it.")
+    assert "ustermann" not in str(error.value).lower()
+    assert str(file) not in str(error.value)
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path):
+    with pytest.raises(InputError, match="can't be read"):
+        reading.read(tmp_path / "nowhere.tsv", "elsewhere")
+    (tmp_path / "x.tsv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="it is no text"):
+        reading.read(tmp_path / "x.tsv", "elsewhere")
+    tables.write(tmp_path / "x.tsv", [{"patient": "P1", "score": 1.0}])
+    with pytest.raises(InputError, match="nothing of what heads such a file"):
+        reading.read(tmp_path / "x.tsv", "elsewhere")
+
+
+def test_a_spreadsheet_may_have_saved_it(file):
+    text = file.read_text(encoding="utf-8")
+    before = reading.read(file, "x", METHODS)
+    lines = [
+        f'"{x}"' + "\t" * 3 if x.startswith("#") and "," in x else x for x in text.splitlines()
+    ]
+    file.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    assert reading.read(file, "x", METHODS) == before
+
+
+@pytest.mark.parametrize(
+    "threshold, said", [(9.0, "combined has the call 1"), (None, "gives none")]
+)
+def test_a_call_that_is_not_the_thresholds_is_refused(file, threshold, said):
+    with pytest.raises(InputError, match=said):
+        reading.predictions(reading.read(file, "x", METHODS), records(threshold=threshold))
+
+
+def test_another_bundle_is_refused_with_both_digests(file):
+    found = reading.read(file, "elsewhere", METHODS)
+    reading.check_bundle(found, "ab" * 32)
+    with pytest.raises(InputError, match=r"abababababab….*cdcdcdcdcdcd….*make packet"):
+        reading.check_bundle(found, "cd" * 32)
+
+
+@pytest.fixture
+def summary(tmp_path, patients, scores):
+    """A file of summaries, and the performance table that it comes from."""
+    here = tables_of(patients, {m: {"ensemble": rows} for m, rows in scores.items()})
+    tables.write(tmp_path / "performance.tsv", here["performance.tsv"])
+    there = tables.read(tmp_path / "performance.tsv")
+    head = HEAD | {"holds": returned.SUMMARIES}
+    writing.write(tmp_path / "summaries.tsv", head, writing.summaries(there), METHODS)
+    return tmp_path / "summaries.tsv", there
+
+
+def test_summaries_are_taken_in_as_reported_and_nothing_is_tested(summary):
+    path, there = summary
+    found = reading.read(path, "elsewhere", METHODS)
+    assert found.metastasis == {}
+    tables_here = statistics.reported_tables(reading.performance(found), 11, 5, sheet([0, 1]))
+    mine = {(r["method"], r["metric"]): r for r in tables_here["performance.tsv"]}
+    for row in there:
+        if row["metric"] in returned.METRICS:
+            for key in (*returned.ESTIMATES, *returned.COUNTS):
+                other = mine[row["method"], row["metric"]][key]
+                assert tables.number(other) == pytest.approx(tables.number(row[key]), nan_ok=True)
+    assert not tables_here["comparisons.tsv"] and not tables_here["roc.tsv"]
+    assert ["Patients, n", "11"] == [tables_here["table_1.tsv"][0][k] for k in ("characteristic", "value")]  # fmt: skip
+    seven = study_statistics.table_7(
+        {"elsewhere": {"performance": tables_here["performance.tsv"], "comparisons": []}}
+    )
+    assert {row["holm"] for row in seven} == {"undefined"}
+    assert all("reported by the center" in row["note"] for row in seven)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (swapped("combined\tauc", "combined\tf1"), "'f1' is no metric"),
+        (
+            swapped("combined\tauc", "combined\taccuracy"),
+            "accuracy of combined stands there 2 times",
+        ),
+        (swapped("\t11\n", "\t12\n"), "don't fit 11 patients"),
+        (swapped("combined\t", "mine\t"), "'mine' is no method"),
+    ],
+)
+def test_a_fault_of_summaries_is_named(summary, change, said):
+    path, _ = summary
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(said)):
+        reading.read(path, "elsewhere", METHODS)
+
+
+def test_a_study_knows_of_such_a_center_what_its_file_tells(file, config):  # noqa: F811
+    def study(path):
+        config["centers"] = {"elsewhere": {"role": "external", "returned": path}}
+        found = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
+        nothing_trained = SimpleNamespace(warnings=[], changed=[])
+        return Study(config, {}, [], config["centers"], nothing_trained, found)
+
+    found = study("a.tsv")
+    assert (found.reported, found.at_hand, found.parts("elsewhere")) == (["elsewhere"], [], ["ensemble"])  # fmt: skip
+    assert [found.source(what, "elsewhere") for what in ("organs", "tumor")] == [
+        "predicted",
+        "given",
+    ]
+    assert found.table_rows("elsewhere")[0] == {"patient": "elsewhere-01", "metastasis": "0"}
+    facts = found.facts("elsewhere")
+    assert facts["reasons"] == {} and "1." in facts["elsewhere"][0]
+    assert study("elsewhere/b.tsv").config_digest == found.config_digest
+
+
+# Through the workflow
+
+
+RUN = ("ct_report", "nodes_attention", "combined")
+FILE = "results/returned/ours.tsv"
+
+
+def settle(folder):
+    """Give every file the same time, so that nothing is stale: later than that of the code."""
+    now = time.time()
+    for path in folder.rglob("*"):
+        if ".snakemake" not in path.parts:
+            os.utime(path, (now, now))
+
+
+def stand_in(folder):
+    """Put something in every place that a run would fill."""
+    printed = workflow.snakemake(folder, "--summary", "--nolock", preset=False)
+    for line in printed.splitlines():
+        place = line.partition("\t")[0]
+        if place.startswith("results/") and not (folder / place).exists():
+            # A folder, whose name has no suffix, holds a file.
+            files.write_text(folder / place / ("" if "." in place.rpartition("/")[2] else "x"), "x")
+    settle(folder)
+
+
+def write_predictions(folder, center, people):
+    found = predictions(people, methods=RUN, unscored=[people[1]["patient"]])
+    for method, made in found.items():
+        for part in ("fold0", "fold1", "ensemble"):
+            place = folder / f"results/predictions/{method}/{part}/{center}.tsv"
+            tables.write(place, made["ensemble"])
+
+
+def write_patients(folder, center, people):
+    """A sheet's rows of patients with one phase, whose images are never opened."""
+    rows = []
+    for person in people:
+        image = f"scans/{person['patient']}.nii"
+        files.write_text(folder / image, "x")
+        rows.append(
+            {column: "" for column in COLUMNS} | person | {"center": center, "venous": image}
+        )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    """A study whose models are stand-ins; its center beta was scored, and has its tables."""
+    folder = tmp_path_factory.mktemp("team")
+    rows = write_patients(folder, "alpha", sheet([k % 2 for k in range(12)], "A"))
+    files.write_text(folder / "nodes.nii", "x")
+    rows[0]["lymph_nodes"] = "nodes.nii"
+    people = sheet(LABELS, "B")
+    workflow.write_sheet(folder, rows + write_patients(folder, "beta", people))
+    primary = {"metric": "auc", "method": "combined", "reference": "ct_report"}
+    workflow.write_config(
+        folder,
+        samples="samples.tsv",
+        centers={"alpha": {"role": "discovery"}, "beta": {"role": "external"}},
+        organs={"source": "given"},
+        tumor={"source": "given"},
+        folds={"n": 2, "inner": 0},
+        methods={m: None for m in METHODS_OF_THE_PAPER if m not in RUN},
+        statistics={"bootstraps": 50, "primary": primary},
+    )
+    for fold in range(2):
+        frozen = {m: both[0] | {"calibration": None} for m, both in records(RUN).items()}
+        files.write_json(folder / f"results/bundle/fold{fold}/thresholds.json", frozen)
+    write_predictions(folder, "beta", people)
+    write_center(folder / "results/statistics/alpha", "discovery", methods=RUN)
+    stand_in(folder)
+    real = ("results/bundle/manifest.json", "results/statistics/beta")
+    workflow.snakemake(folder, "--force", *real, preset=False)
+    settle(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hospital(team, tmp_path_factory):
+    """The same patients as beta's under other codes, scored by the team's bundle."""
+    folder = tmp_path_factory.mktemp("hospital")
+    people = sheet(LABELS, "MUSTER-1943-")
+    workflow.write_sheet(folder, write_patients(folder, "ours", people))
+    for place in ("bundle", "results/bundle"):
+        shutil.copytree(team / "results/bundle", folder / place)
+    ours = {"role": "external"}
+    workflow.write_config(folder, samples="samples.tsv", bundle="bundle", centers={"ours": ours})
+    write_predictions(folder, "ours", people)
+    settle(folder)
+    workflow.snakemake(folder, "--until", "returned", preset=False)  # all that is asked for
+    return folder
+
+
+def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_there(team, hospital):
+    file = (hospital / FILE).read_bytes()
+    assert b"MUSTER" not in file and str(hospital).encode() not in file
+    assert b"# patients: 11 " in file and b"# status_unknown: 1 " in file
+    elsewhere(team, file)
+    workflow.snakemake(team, "results/report/elsewhere.html", preset=False)
+    here, there = (statistics_of(team, center) for center in ("beta", "elsewhere"))
+    for name in ("performance", "comparisons", "roc", "calibration", "decision_curve"):
+        assert there[name] == here[name], name
+    seven = study_statistics.table_7({"": here}), study_statistics.table_7({"": there})
+    assert seven[0] == seven[1] and len(seven[0]) == len(RUN)
+    page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
+    for words in ("was scored where its images are", "No gallery: the images are where", "elsewhere-01", "in the file sent back"):  # fmt: skip
+        assert words in page, words
+    assert 'id="cards"' not in page and 'href="#None"' not in page
+
+    # All is done; then another file comes.
+    stand_in(team)
+    assert workflow.planned(team, preset=False) == {}
+    lines = (team / "elsewhere.tsv").read_text(encoding="utf-8").splitlines()
+    lines[-1] = re.sub(r"^11\t1", "11\t0", lines[-1])
+    text = "\n".join(lines).replace("# positives: 5", "# positives: 4") + "\n"
+    (team / "elsewhere.tsv").write_text(text, encoding="utf-8")
+    wanted = ("take_in", "center_statistics", "center_report", "study_statistics", "study_report")
+    assert workflow.planned(team, preset=False) == dict.fromkeys(wanted, 1)
+
+
+def test_a_file_of_another_bundle_stops_before_any_table(team, hospital):
+    text = (hospital / FILE).read_text(encoding="utf-8")
+    elsewhere(team, re.sub("# bundle: ....", "# bundle: 0000", text).encode())
+    printed = workflow.snakemake(team, "results/statistics/elsewhere", check=False, preset=False)
+    assert (
+        "Error: center elsewhere: the file that `returned` names: its scores come from" in printed
+    )
+    elsewhere(team, text.replace("combined.score", "combined").encode())
+    printed = workflow.snakemake(team, "--dry-run", check=False, preset=False)
+    assert "the column 'combined' has no place in it" in printed and "Traceback" not in printed
+
+
+def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
+    workflow.write_config(hospital, packet={"rows": False})
+    workflow.snakemake(hospital, FILE, preset=False)
+    file = (hospital / FILE).read_bytes()
+    assert b"one row a patient" not in file.lower() and b"# holds: summaries" in file
+    elsewhere(team, file)
+    workflow.snakemake(team, "results/report/elsewhere.html", preset=False)
+    here, there = (statistics_of(team, center) for center in ("beta", "elsewhere"))
+    for mine in there["performance"]:
+        (same,) = [r for r in here["performance"] if (r["method"], r["metric"]) == (mine["method"], mine["metric"])]  # fmt: skip
+        assert tables.number(mine["estimate"]) == pytest.approx(tables.number(same["estimate"]), nan_ok=True)  # fmt: skip
+        assert mine["note"].startswith("reported by the center")
+    page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
+    assert "Its figures stand here as it reports them" in page
+    assert "The center sent back summaries alone, and this needs a row a patient." in page
+    pages.study_page(
+        team,
+        [
+            {
+                "center": c,
+                "role": role,
+                "statistics": team / f"results/statistics/{c}",
+                "summarised": c == "elsewhere",
+            }
+            for c, role in (("alpha", "discovery"), ("beta", "external"), ("elsewhere", "external"))
+        ],
+        {"primary": {"metric": "balanced_accuracy", "reference": "ct_report"}},
+        team / "study.html",
+    )
+    page = (team / "study.html").read_text(encoding="utf-8")
+    assert "External, as reported by the center, elsewhere: 0." in page
+    assert "External centers, beta: 0." in page
+
+
+def elsewhere(team, file):
+    """Take a file in as the one of the center elsewhere."""
+    (team / "elsewhere.tsv").write_bytes(file)
+    centers = workflow.read_config(team)["centers"]
+    centers["elsewhere"] = {"role": "external", "returned": "elsewhere.tsv"}
+    workflow.write_config(team, centers=centers)
+
+
+def statistics_of(folder, center):
+    """{table: rows without patient codes} of a center."""
+    return {
+        path.stem: [{k: v for k, v in row.items() if k != "patient"} for row in tables.read(path)]
+        for path in (folder / f"results/statistics/{center}").glob("*.tsv")
+    }

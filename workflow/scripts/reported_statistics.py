@@ -1,0 +1,13 @@
+"""Tables of a center that returned summaries alone."""
+
+from nodestage import files, logs
+from nodestage.returned import reading
+from nodestage.statistics import tables as statistics
+
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
+    given, params = snakemake.input, snakemake.params
+    found = reading.read(given.file, snakemake.wildcards.center, params.methods)
+    reading.check_bundle(found, files.digest(given.manifest))
+    counts = (int(found.head[key]) for key in ("patients", "positives"))
+    reported = reading.performance(found)
+    statistics.write(folder, statistics.reported_tables(reported, *counts, params.discovery))

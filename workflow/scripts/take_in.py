@@ -1,0 +1,14 @@
+"""Predictions that a hospital returned, once they fit this study's bundle and thresholds."""
+
+from nodestage import files, logs, predictions, tables
+from nodestage.returned import reading
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    found = reading.read(given.file, snakemake.wildcards.center, params.methods)
+    reading.check_bundle(found, files.digest(given.manifest))
+    folds = [files.read_json(path) for path in given.frozen]
+    frozen = {method: [fold[method] for fold in folds] for method in params.methods}
+    rows = reading.predictions(found, frozen)
+    for method, output in zip(params.methods, snakemake.output, strict=True):
+        tables.write(output, rows[method], predictions.COLUMNS)
