@@ -19,6 +19,7 @@ rule fit:
     resources:
         mem_mb=memory("fit"),
         runtime=minutes("fit"),
+        gpu=gpus("fit"),
     params:
         code=lambda w: code("fit.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],

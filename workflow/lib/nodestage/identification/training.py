@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage import logs, volumes
+from nodestage import devices, logs, volumes
 from nodestage.errors import InputError, TrainingError
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import checkpoints, prediction
-from nodestage.nnunet.network import chosen_device, configuration
+from nodestage.nnunet.network import configuration
 
 # The paper's optimizer (section IV-A2); small networks want a larger rate.
 DEFAULTS = {
@@ -140,7 +140,7 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
     if not len(positives) or not len(negatives):
         return {**told, **_constant(len(positives), len(negatives)), "epoch": 0, "history": []}
     torch.manual_seed(seed)
-    device = chosen_device(device)
+    device = devices.chosen(device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
     optimizer = torch.optim.SGD(
         network.parameters(),
