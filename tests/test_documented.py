@@ -81,18 +81,19 @@ def test_every_rule_is_explained():
     assert sorted(rules - words_in_code_style(ROOT / "docs" / "stages.md")) == []
 
 
-def test_one_rule_reads_the_truth_and_one_writes_it():
+def test_two_rules_read_the_truth_and_one_writes_it():
     named = {name for name, block in blocks() if TRUTH in block}
-    assert named == {"simulate", "evaluate_truth"}
+    assert named == {"simulate", "evaluate_truth", "evaluate_oracle"}
     simulate = next(block for name, block in blocks() if name == "simulate")
     assert TRUTH not in simulate[: simulate.index("output:")]
     assert "input:" not in simulate
 
 
-def test_one_script_reads_the_truth():
+def test_two_scripts_read_the_truth():
     scripts = (ROOT / "workflow" / "scripts").glob("*.py")
-    reading = {path.stem for path in scripts if "read_truth" in path.read_text(encoding="utf-8")}
-    assert reading == {"evaluate_truth"}
+    readers = re.compile(r"read_truth|truth\.json")
+    reading = {path.stem for path in scripts if readers.search(path.read_text(encoding="utf-8"))}
+    assert reading == {"evaluate_truth", "evaluate_oracle"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/stages.md"])

@@ -156,6 +156,11 @@ rule center_report:
             if study.simulated
             else []
         ),
+        oracle=(
+            "results/statistics/evaluation/oracle/{center}.tsv"
+            if study.simulated
+            else []
+        ),
     output:
         html=report(
             "results/report/{center}.html",

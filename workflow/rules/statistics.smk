@@ -95,7 +95,7 @@ rule evaluate_lymph_nodes:
 
 
 rule evaluate_truth:
-    """Organs, tumor and lymph nodes against the simulator's truth. This rule alone reads it."""
+    """Organs, tumor and lymph nodes against the simulator's truth."""
     input:
         truth=lambda w: [f"results/simulator/truth/{p}" for p in study.imaged(w.center)],
         grid=lambda w: [image(p, "venous") for p in study.imaged(w.center)],
@@ -124,6 +124,35 @@ rule evaluate_truth:
         labels=study.anatomy["labels"],
     script:
         "../scripts/evaluate_truth.py"
+
+
+rule evaluate_oracle:
+    """Every method beside an oracle that knows the cues behind the simulated patients."""
+    input:
+        truth=lambda w: [f"results/simulator/truth/{p}" for p in study.of(w.center)],
+        predictions=lambda w: center_predictions(w.center),
+    output:
+        rows="results/statistics/evaluation/oracle/{center}.tsv",
+    log:
+        "logs/statistics/evaluate_oracle/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_oracle/{center}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("evaluate_oracle.py"),
+        patients=lambda w: study.of(w.center),
+        role=lambda w: study.role(w.center),
+        rows=lambda w: study.table_rows(w.center),
+        methods=study.methods,
+        folds=list(study.folds),
+        settings=study.calls,
+    script:
+        "../scripts/evaluate_oracle.py"
 
 
 rule signature:

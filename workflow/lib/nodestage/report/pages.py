@@ -43,6 +43,12 @@ BESIDE_HEADS = {
     "threshold": "Probability from",
 }
 
+ORACLE_HEADS = {
+    "difference": "AUC minus the oracle's",
+    "difference_low": "95 % CI of it, low",
+    "difference_high": "95 % CI of it, high",
+}
+
 NEED_TRUTH = {
     "table_3.tsv",
     "table_pdac.tsv",
@@ -139,6 +145,9 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "outcome_words": patients.OUTCOMES,
         "registration_words": REGISTRATION,
         "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
+        "oracle": blocks.facts_table(facts["oracle"], ORACLE_HEADS)
+        if facts.get("oracle")
+        else None,
         "absent": {name: rows.absent for name, rows in tables.items()},
         "show": shown,
         **_ending(facts, role, center, counts, top.sentence.striptags()),

@@ -56,6 +56,18 @@ class Scored:
         )
 
 
+def read(paths, methods, folds, role):
+    """Prediction tables of a center, {method: {fold0: rows, ..., ensemble: rows}}.
+
+    Parameters
+    ----------
+    paths : files, method by method, of each its folds and, for an external center, the ensemble
+    """
+    paths = iter(paths)
+    parts = [f"fold{fold}" for fold in folds] + (["ensemble"] if role == "external" else [])
+    return {method: {part: tables.read(next(paths)) for part in parts} for method in methods}
+
+
 def labels_of(sheet_rows):
     """{patient: 0 or 1} of the patients whose status is known."""
     return {
