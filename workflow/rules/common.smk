@@ -106,14 +106,6 @@ def scans(patients):
     }
 
 
-def median_spacing(patient):
-    """The file with the study spacing; nothing where the config gives it in numbers."""
-    if not study.spacing_is_median:
-        return []
-    home = "bundle" if study.role(study.center_of(patient)) == "external" else "cohort"
-    return f"results/{home}/spacing.json"
-
-
 def annotation(patient, role):
     """A given mask on the study grid."""
     return f"results/registration/{patient}/{role}.nii.gz"
@@ -139,39 +131,26 @@ def chosen_mask(role, patient):
     return f"results/{role}/{center}/chunk{study.chunk_of(patient)}"
 
 
-def labelled(center):
-    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
-    if study.role(center) == "auxiliary":
-        return study.annotated("organs", center)
-    return study.imaged(center)
-
-
-def seen_organs(patient):
-    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
-    if study.role(study.center_of(patient)) == "auxiliary":
-        return annotation(patient, "organs")
-    return organs(patient)
-
-
 def attention(patient, fold):
     """The attention map; one a fold where ranges are estimated from the fold's training part."""
     place = "table" if study.ranges_from == "table" else f"fold{fold}"
     return f"results/attention/{place}/{patient}.nii.gz"
 
 
-def estimated_ranges(patient, fold):
-    """The file with a fold's own ranges; an external patient's comes from the bundle."""
-    if study.role(study.center_of(patient)) == "external":
-        return f"results/bundle/fold{fold}/ranges.json"
-    return f"results/attention/ranges/fold{fold}.json"
+def learned(center, own, frozen):
+    """A file that discovery patients taught: a stage's own, or its copy in the bundle.
+
+    External centers read the bundle, as a hospital elsewhere does: nothing else of the
+    discovery center reaches their scores.
+    """
+    external = study.role(center) == "external"
+    return f"results/bundle/{frozen}" if external else f"results/{own}"
 
 
 def model(part, center, fold=None):
-    """The weights that score a center: the stage's own, or the frozen bundle's for external centers."""
+    """The weights that score a center."""
     fold = "" if fold is None else f"fold{fold}/"
-    if study.role(center) == "external":
-        return f"results/bundle/{fold}{part}.pt"
-    return f"results/{part}/{fold}model.pt"
+    return learned(center, f"{part}/{fold}model.pt", f"{fold}{part}.pt")
 
 
 def node_chunks(fold, patients):
@@ -186,26 +165,6 @@ def instance_tables(fold, patients):
     return [
         f"results/identification/fold{fold}/{c}/chunk{n}.tsv" for c, n in sorted(chunks)
     ]
-
-
-def method_inputs(wildcards, patients):
-    """Files that the methods of a family look at, of the patients that have images."""
-    needs = {
-        need for m in study.families[wildcards.family].values() for need in m["needs"]
-    }
-    imaged = [p for p in patients if study.is_imaged(p)]
-    found = (
-        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
-        if needs
-        else {}
-    )
-    if "views" in needs:
-        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
-    if "radiomics" in needs:
-        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
-    if "nodes" in needs:
-        found["nodes"] = instance_tables(wildcards.fold, imaged)
-    return found
 
 
 def center_predictions(center):
