@@ -111,6 +111,11 @@ def annotation(patient, role):
     return f"results/registration/{patient}/{role}.nii.gz"
 
 
+def chunk(patient):
+    """Where under a stage's folder a patient is found who is predicted along with others."""
+    return f"{study.center_of(patient)}/chunk{study.chunk_of(patient)}"
+
+
 def organs(patient):
     """The organ labels that every later stage uses: predicted, or given for the whole center.
 
@@ -125,10 +130,9 @@ def tumor(patient):
 
 
 def chosen_mask(role, patient):
-    center = study.center_of(patient)
-    if study.source(role, center) == "given":
+    if study.source(role, study.center_of(patient)) == "given":
         return annotation(patient, role)
-    return f"results/{role}/{center}/chunk{study.chunk_of(patient)}"
+    return f"results/{role}/{chunk(patient)}"
 
 
 def attention(patient, fold):
@@ -153,18 +157,19 @@ def model(part, center, fold=None):
     return learned(center, f"{part}/{fold}model.pt", f"{fold}{part}.pt")
 
 
-def node_chunks(fold, patients):
-    """Folders with the lymph nodes of some patients as one fold's networks see them."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [f"results/lymph_nodes/fold{fold}/{c}/chunk{n}" for c, n in sorted(chunks)]
+def nodes(patient, fold):
+    """The folder that holds a patient's lymph nodes as one fold's networks see them."""
+    return f"results/lymph_nodes/fold{fold}/{chunk(patient)}"
+
+
+def instances(patient, fold):
+    """The table that holds a patient's identified lymph nodes."""
+    return f"results/identification/fold{fold}/{chunk(patient)}.tsv"
 
 
 def instance_tables(fold, patients):
-    """Tables with the identified lymph nodes of some patients."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [
-        f"results/identification/fold{fold}/{c}/chunk{n}.tsv" for c, n in sorted(chunks)
-    ]
+    """Those of some patients, each once."""
+    return sorted({instances(p, fold) for p in patients})
 
 
 def center_predictions(center):

@@ -14,9 +14,7 @@ rule saliency:
             f"results/tumor/slices/{p}.npz" for p in study.spoken_for(w.center)
         ],
         nodes=lambda w: [
-            table
-            for p, fold in study.spoken_for(w.center).items()
-            for table in instance_tables(fold, [p])
+            instances(p, fold) for p, fold in study.spoken_for(w.center).items()
         ],
         models=lambda w: [
             model(study.explained[1], w.center, fold)
@@ -61,15 +59,9 @@ rule gallery:
             annotation(p, "lymph_nodes")
             for p in study.annotated("lymph_nodes", w.center)
         ],
-        nodes=lambda w: [
-            chunk
-            for p in study.imaged(w.center)
-            for chunk in node_chunks(study.fold_of(p), [p])
-        ],
+        nodes=lambda w: [nodes(p, study.fold_of(p)) for p in study.imaged(w.center)],
         instances=lambda w: [
-            table
-            for p in study.imaged(w.center)
-            for table in instance_tables(study.fold_of(p), [p])
+            instances(p, study.fold_of(p)) for p in study.imaged(w.center)
         ],
         saliency=("results/report/saliency/{center}.npz" if study.explained else []),
     output:
@@ -209,7 +201,7 @@ rule study_figures:
             for p in PICTURED
             if p in study.tested(PICTURED_FOLD)
         ],
-        nodes=[chunk for p in PICTURED for chunk in node_chunks(PICTURED_FOLD, [p])],
+        nodes=[nodes(p, PICTURED_FOLD) for p in PICTURED],
         instances=instance_tables(PICTURED_FOLD, PICTURED),
         evaluated=(
             f"results/statistics/evaluation/fold{PICTURED_FOLD}"

@@ -67,9 +67,7 @@ rule evaluate_lymph_nodes:
         maps=lambda w: [attention(p, w.fold) for p in study.tested(w.fold)],
         organs=lambda w: [organs(p) for p in study.tested(w.fold)],
         drawn=lambda w: [annotation(p, "lymph_nodes") for p in study.tested(w.fold)],
-        nodes=lambda w: [
-            chunk for p in study.tested(w.fold) for chunk in node_chunks(w.fold, [p])
-        ],
+        nodes=lambda w: [nodes(p, w.fold) for p in study.tested(w.fold)],
         instances=lambda w: instance_tables(w.fold, study.tested(w.fold)),
         model="results/identification/fold{fold}/model.pt",
     output:
@@ -101,11 +99,7 @@ rule evaluate_truth:
         grid=lambda w: [image(p, "venous") for p in study.imaged(w.center)],
         organs=lambda w: [organs(p) for p in study.imaged(w.center)],
         tumor=lambda w: [tumor(p) for p in study.imaged(w.center)],
-        nodes=lambda w: [
-            chunk
-            for p in study.imaged(w.center)
-            for chunk in node_chunks(study.fold_of(p), [p])
-        ],
+        nodes=lambda w: [nodes(p, study.fold_of(p)) for p in study.imaged(w.center)],
     output:
         rows="results/statistics/evaluation/truth/{center}.tsv",
     log:
