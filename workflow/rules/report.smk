@@ -37,7 +37,7 @@ rule saliency:
         mem_mb=memory("score"),
         runtime=minutes("score"),
     params:
-        code=code("saliency.py"),
+        code=lambda w: code("saliency.py", *study.sources(study.explained[1])),
         explained=study.explained,
         folds=lambda w: study.speaking(w.center),
         patients=lambda w: study.spoken_for(w.center),
