@@ -19,7 +19,7 @@ def notices(facts, role):
             (
                 "leak",
                 "Node volumes of training patients were measured by networks that had seen them "
-                "(inner_folds: 0): the fusion may rely on them too much.",
+                "(folds.inner: 0): the fusion may rely on them too much.",
             )
         )
     substituted = facts.get("substituted") or []
@@ -55,7 +55,7 @@ def inner_words(facts):
     if inner is None:
         return ""
     if inner == 0:
-        return "Training patients’ node volumes measured in-sample (inner_folds: 0)."
+        return "Training patients’ node volumes measured in-sample (folds.inner: 0)."
     outer = f" inside each of {folds} folds" if folds else ""
     return f"Training patients’ node volumes measured by {inner}-fold inner cross-fitting{outer}."
 
