@@ -211,6 +211,20 @@ def test_out_of_fold_signatures_never_saw_their_own_label(study):
     np.testing.assert_allclose(held_out[out], expected)
 
 
+def test_C13_what_stands_in_for_a_missing_value_comes_from_the_training_part():
+    """Medians are those of the patients that the signature was fitted on, whoever is scored."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    values = np.stack([labels * 3.0 + rng.normal(size=40), rng.normal(size=40)], axis=1)
+    values[:4, 0] = np.nan
+    names = ["a", "b"]
+    state = signature.fit(values, labels, names, signature.settings_of({}), 0)
+    median = dict(zip(state["features"], state["medians"], strict=True))["a"]
+    assert median == pytest.approx(np.nanmedian(values[:, 0]))
+    missing = signature.log_odds(state, {"a": float("nan"), "b": 0.0})
+    assert missing == pytest.approx(signature.log_odds(state, {"a": median, "b": 0.0}))
+
+
 def test_the_signature_equals_the_same_steps_in_scikit_learn():
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LassoCV, LogisticRegression
