@@ -52,7 +52,7 @@ def test_air_beyond_the_volume_and_a_one_voxel_tumor_repeats_its_slice():
 
 def test_crop_keeps_its_shape_at_the_border(patient):
     arterial, _, mask = patient
-    found = slices.crop(arterial, mask, SPACING, (24, 24, 48))
+    found = slices.crop(arterial, mask, (24, 24, 48))
     assert found.shape == (24, 24, 48)
     assert (found == 100).sum() == mask.sum()
     assert found[-1, -1, -1] == slices.AIR
@@ -95,7 +95,7 @@ def test_C13_parts_far_from_each_other_do_not_leave_the_networks_an_empty_place(
     mask[9, 14, [0, 1, 2 + gap, 3 + gap]] = True
     _, masks, _ = slices.nine_slices(arterial, venous, mask, SPACING, 16)
     assert masks.any(axis=(1, 2)).all()
-    assert slices.crop(mask, mask, SPACING, (8, 12, 12), fill=0).any()
+    assert slices.crop(mask, mask, (8, 12, 12), fill=0).any()
 
 
 def test_C13_a_tumor_in_one_piece_is_centered_on_its_centroid(patient):

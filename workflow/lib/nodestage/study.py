@@ -242,10 +242,6 @@ class Study:
         """{patient: {column: text}}: no more of the sheet than a rule needs to see."""
         return {p: {c: self.rows[p][c] for c in columns} for p in patients}
 
-    def chunks(self, center):
-        """Numbers of the chunks of a center that hold a patient."""
-        return sorted({self.chunk_of(p) for p in self.imaged(center)})
-
     def chunk_of(self, patient):
         n = self.centers[self.center_of(patient)].get("chunks", self.config["chunks"])
         return cohort_folds.chunk_of(patient, n)
@@ -473,7 +469,7 @@ class Study:
             found["role"] = self.role(center)
             found["rows"] = self.table_rows(center)
             found["reasons"] = self.reasons(self.of(center))
-            for what in ("organs", "tumor"):
+            for what in SOURCES:
                 found[f"{what}_source"] = self.source(what, center)
         return found
 

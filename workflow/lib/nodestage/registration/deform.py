@@ -115,11 +115,6 @@ def _warped(grid, moving, before):
     return onto.warp_known(moving[0], -1000, valid=moving[1])
 
 
-def _smooth(grid, values, sigma):
-    shaped = values.reshape(*grid.controls, 3)
-    return ndimage.gaussian_filter(shaped, (sigma, sigma, sigma, 0), mode="nearest").reshape(-1, 3)
-
-
 def _consistent(grid, at, forward, backward, iterations=10):
     """Fields that are each other's inverse, halfway between the two found."""
     one, two = grid.field(forward), grid.field(backward)
