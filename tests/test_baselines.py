@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import methods, radiomics
+from nodestage import clinical, methods, radiomics
 from nodestage.baselines import family, resnet3d, signature
 from nodestage.errors import InputError, TrainingError
 from nodestage.fusion import weights
@@ -309,7 +309,7 @@ def test_what_a_patient_lacks_is_the_reason(study, fitted):
 def test_no_method_sees_the_label_among_the_clinical_columns(study):
     data, _ = study
     row = methods.Patients(data, ["P0"]).clinical("P0")
-    assert set(row) == set(methods.CLINICAL) and not {"metastasis", "pn_stage"} & set(row)
+    assert set(row) == set(clinical.CLINICAL) and not {"metastasis", "pn_stage"} & set(row)
 
 
 def test_a_report_that_is_neither_0_nor_1_is_refused():

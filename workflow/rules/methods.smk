@@ -1,7 +1,5 @@
 # Methods: every way to a patient's score. A family of methods is fitted by one job a fold.
 
-CLINICAL = ["ct_reported", "sex", "age", "pt_stage", "tumor_size_cm", "tumor_location"]
-
 
 def method_inputs(wildcards, patients):
     """Files that the methods of a family look at, of the patients that have images."""
@@ -48,9 +46,7 @@ rule fit:
         metastasis=lambda w: study.metastasis(
             study.subset(w.fold, "train", "validation")
         ),
-        clinical=lambda w: study.clinical(
-            study.subset(w.fold, "train", "validation"), CLINICAL
-        ),
+        clinical=lambda w: study.clinical(study.subset(w.fold, "train", "validation")),
         reasons=lambda w: study.reasons(study.subset(w.fold, "train", "validation")),
         seed=config["seed"],
     script:
@@ -78,7 +74,7 @@ rule score:
         code=lambda w: code("score.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],
         patients=lambda w: study.scored(w.fold, w.center),
-        clinical=lambda w: study.clinical(study.scored(w.fold, w.center), CLINICAL),
+        clinical=lambda w: study.clinical(study.scored(w.fold, w.center)),
         reasons=lambda w: study.reasons(study.scored(w.fold, w.center)),
     script:
         "../scripts/score.py"

@@ -5,7 +5,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from nodestage import volumes
 from nodestage.errors import InputError
@@ -117,16 +116,8 @@ def _learners(variants, train, validation, inner, annotated):
 
 def _plans(patients, annotated, settings):
     """Plans from the geometry of the fold's images; no label, no intensity enters them."""
-    shapes, spacings = zip(*(_grid(patients[p]["venous"]) for p in annotated), strict=True)
+    shapes, spacings = zip(*(plans.geometry(patients[p]["venous"]) for p in annotated), strict=True)
     return plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings)
-
-
-def _grid(path):
-    """Shape and spacing (z, y, x) of a volume, from its header alone."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return tuple(reversed(reader.GetSize())), tuple(reversed(reader.GetSpacing()))
 
 
 def _prepare(patient, paths, planned, work, dataset):

@@ -62,7 +62,7 @@ def check_spacing(patient, spacing, plans):
         raise InputError(
             f"{patient}: the image's spacing is {_mm(spacing)} mm (z, y, x), but the network was "
             f"planned for {_mm(planned)} mm. Resample it to the study grid, or train anew with "
-            "`study.spacing` set to the image's."
+            "`spacing_mm` set to the image's."
         )
 
 
