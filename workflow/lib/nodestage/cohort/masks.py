@@ -67,6 +67,7 @@ def mask_grid(path, *, patient="", column=""):
 
 
 def check_file(path):
+    """Raise `IntakeError` unless a mask's path names a NIfTI file that is there."""
     if os.path.isdir(path) or not os.path.exists(path):
         raise IntakeError(
             "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz)", f"path: {path}"

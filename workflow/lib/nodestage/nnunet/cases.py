@@ -56,7 +56,7 @@ def digests(folder, plans, patients):
 
 
 def check_spacing(patient, spacing, plans):
-    """Every image here lies on the study grid; another spacing is a mistake upstream."""
+    """Refuse a spacing (z, y, x; mm) other than that of the study grid: a mistake upstream."""
     planned = plans["nodestage"]["image_spacing"]
     if not np.allclose(spacing, planned, atol=1e-3):
         raise InputError(

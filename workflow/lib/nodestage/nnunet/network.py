@@ -25,6 +25,7 @@ def coarse_shape(plans, shape):
 
 
 def number_of_channels(dataset_json):
+    """Input channels, an attention map among them."""
     return len(dataset_json["channel_names"])
 
 

@@ -181,6 +181,7 @@ def widen(box, shape, reach):
 
 
 def as_sitk(array, spacing):
+    """An array (z, y, x) with its spacing (z, y, x; mm) as a SimpleITK image."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing([float(s) for s in reversed(spacing)])
     return image

@@ -40,6 +40,7 @@ def notices(facts, role):
 
 
 def substituted_words(substituted):
+    """How many patients (a number, or their list) have one phase in the place of both."""
     if not substituted:
         return "Every patient was analysed with both phases or left out."
     count = len(substituted) if isinstance(substituted, (list, tuple)) else substituted
@@ -51,6 +52,7 @@ def substituted_words(substituted):
 
 
 def inner_words(facts):
+    """How the training patients' own node volumes were measured."""
     inner, folds = facts.get("inner_folds"), facts.get("folds")
     if inner is None:
         return ""
@@ -115,6 +117,7 @@ def methods(facts):
 
 
 def primary_words(primary):
+    """The declared endpoint in a sentence's words."""
     metric = style.name("metrics", primary["metric"])
     metric = metric if metric.isupper() else metric[0].lower() + metric[1:]
     return (

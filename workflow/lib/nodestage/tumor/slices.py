@@ -52,7 +52,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
 
 
 def largest(mask):
-    """Where a mask's nine slices lie: (axis, index) of each, the largest of a plane first."""
+    """Where the nine slices of a bool mask (z, y, x) lie: (axis, index), a plane's largest first."""
     found = []
     for axis in range(3):
         areas = mask.sum(axis=tuple(i for i in range(3) if i != axis))
