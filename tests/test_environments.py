@@ -4,7 +4,9 @@ That jobs really run in them: `test_use_conda`.
 """
 
 import ast
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -111,3 +113,15 @@ def test_an_environment_pins_what_was_tested(path):
     } == set()
     come = conda.needed(pinned) & {name for name in tested if "==" in str(tested[name])}
     assert come - set(pinned) == set()
+
+
+def test_a_job_imports_this_library_whatever_else_is_installed(tmp_path):
+    other = tmp_path / "other" / "nodestage"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ImportError('another nodestage')\n")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
+    command += ["--directory", tmp_path / "study", "results/cohort/folds/fold0.tsv"]
+    environment = os.environ | {"PYTHONPATH": str(other.parent)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / "study/results/cohort/folds/fold0.tsv").is_file()

@@ -1,12 +1,18 @@
 # What all stages share; the study, read once, and where its files lie.
 
+import os
 import re
 import sys
 from pathlib import Path
 
 HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent / "lib"))
+LIBRARY = str(HERE.parent / "lib")
+sys.path.insert(0, LIBRARY)
+# Snakemake hands that path on to scripts, but behind their own packages, where a nodestage that
+# somebody installed would come first.
+others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([LIBRARY, *others]))
 
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
