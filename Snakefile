@@ -13,6 +13,7 @@ configfile: f"{workflow.current_basedir}/config/simulator.yaml"
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/scheduling.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/registration.smk"

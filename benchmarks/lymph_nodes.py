@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nodestage import attention
+from nodestage import attention, devices
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
@@ -207,9 +207,7 @@ def step_at_full_size(folder, options):
     """Steps of config/paper.yaml's network on a GPU, and a network trained for `inference`."""
     import torch
 
-    from nodestage.nnunet import network
-
-    device = network.chosen_device(options.device)
+    device = devices.chosen(options.device)
     cohort = [full_size_patient(options.keep)]
     settings = PAPER["lymph_nodes"]["network"]
     torch.backends.cudnn.benchmark = True  # as nnU-Net trains
@@ -423,7 +421,7 @@ def predict(how, path, out, share, device, repeat):
     torch.set_num_threads(1)
     held = torch.load(path, weights_only=False)
     model, channels, spacing = held["model"], held["channels"], held["spacing"]
-    device = network.chosen_device(device)
+    device = devices.chosen(device)
     net = prediction.load(model, build).to(device)
     if how == "stock":
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import methods, radiomics
+from nodestage import clinical, methods, radiomics
 from nodestage.baselines import family, resnet3d, signature
 from nodestage.errors import InputError, TrainingError
 from nodestage.fusion import weights
@@ -211,6 +211,20 @@ def test_out_of_fold_signatures_never_saw_their_own_label(study):
     np.testing.assert_allclose(held_out[out], expected)
 
 
+def test_C13_what_stands_in_for_a_missing_value_comes_from_the_training_part():
+    """Medians are those of the patients that the signature was fitted on, whoever is scored."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    values = np.stack([labels * 3.0 + rng.normal(size=40), rng.normal(size=40)], axis=1)
+    values[:4, 0] = np.nan
+    names = ["a", "b"]
+    state = signature.fit(values, labels, names, signature.settings_of({}), 0)
+    median = dict(zip(state["features"], state["medians"], strict=True))["a"]
+    assert median == pytest.approx(np.nanmedian(values[:, 0]))
+    missing = signature.log_odds(state, {"a": float("nan"), "b": 0.0})
+    assert missing == pytest.approx(signature.log_odds(state, {"a": median, "b": 0.0}))
+
+
 def test_the_signature_equals_the_same_steps_in_scikit_learn():
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LassoCV, LogisticRegression
@@ -295,7 +309,7 @@ def test_what_a_patient_lacks_is_the_reason(study, fitted):
 def test_no_method_sees_the_label_among_the_clinical_columns(study):
     data, _ = study
     row = methods.Patients(data, ["P0"]).clinical("P0")
-    assert set(row) == set(methods.CLINICAL) and not {"metastasis", "pn_stage"} & set(row)
+    assert set(row) == set(clinical.CLINICAL) and not {"metastasis", "pn_stage"} & set(row)
 
 
 def test_a_report_that_is_neither_0_nor_1_is_refused():

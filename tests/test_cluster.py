@@ -1,7 +1,7 @@
 """C16: the profile for Slurm against a cluster that fails, and a run that was killed.
 
-The cluster is a set of stand-ins (`slurm_stand_in`) that run the jobs on this machine; Snakemake,
-its executor, the profile and the rules are the real ones.
+The cluster is a set of stand-ins (`slurm_stand_in`, `conda_stand_in`) that run the jobs on this
+machine; Snakemake, its executor, the profile and the rules are the real ones.
 """
 
 import gzip
@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import conda_stand_in as conda
 import numpy as np
 import pytest
 import slurm_stand_in as slurm
@@ -65,9 +66,9 @@ def cluster(tmp_path_factory):
         "needs": {"simulate_teaching": {"mem_mb": 2500}, "patients_intake": {"minutes": 30}},
         "late": {"results/cohort/CH001/venous.nii.gz": 6},
     }
-    environment = slurm.install(folder / "slurm", plan)
+    path = [conda.install(folder / "conda")["PATH"], slurm.install(folder / "slurm", plan)["PATH"]]
+    environment = {"PATH": os.pathsep.join(path)}
     profile = yaml.safe_load((PROFILE / "config.yaml").read_text(encoding="utf-8"))
-    del profile["use-conda"]  # the jobs run in the environment of the test
     # The same waits, in a fraction of the time.
     profile |= {"seconds-between-status-checks": 1, "max-status-checks-per-second": 4}
     profile |= {"slurm-init-seconds-before-status-checks": 1}
@@ -100,6 +101,15 @@ def test_C16_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(clust
         ("patients_intake", intake["mem_mb"], intake["runtime"], "TIMEOUT"),
         ("patients_intake", 2 * intake["mem_mb"], 2 * intake["runtime"], "COMPLETED"),
     ]
+
+
+def test_C16_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
+    folder = cluster[0] / "conda"
+    (made,) = conda.created(folder)
+    assert made["text"] == (ROOT / "envs/imaging.yaml").read_text(encoding="utf-8")
+    scripts = [job for job in conda.ran(folder) if job["script"].startswith("tmp")]
+    assert [job["script"].split(".", 1)[1] for job in scripts] == ["simulate.py", "intake.py"]
+    assert {job["prefix"] for job in scripts} == {made["prefix"]}
 
 
 def test_C16_an_output_that_is_seen_late_is_waited_for(cluster):

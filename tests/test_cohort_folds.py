@@ -88,7 +88,7 @@ def test_inner_folds_part_the_training_patients():
 
 
 def test_too_few_for_inner_folds():
-    with pytest.raises(InputError, match="inner_folds: 2"):
+    with pytest.raises(InputError, match=r"folds\.inner: 2"):
         cohort.inner_folds(["P000", "P002", "P003"], {"P000": 1, "P002": 0, "P003": 0}, 2, 0)
 
 

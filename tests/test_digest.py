@@ -1,8 +1,13 @@
 """C15: a change of code reruns what uses it; a comment reruns nothing."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from nodestage import digest
+
+WORKFLOW = Path(__file__).parents[1] / "workflow"
 
 
 @pytest.fixture
@@ -38,3 +43,19 @@ def test_C15_only_code_that_the_script_reaches_counts(library, file, text, chang
     before = of(library)
     (library / file).write_text(text)
     assert (of(library) != before) is changes
+
+
+def test_C15_what_is_imported_by_name_at_run_time_counts_too():
+    """A method's family is chosen by the config: its rule gives the files to the digest."""
+    for rules in (WORKFLOW / "rules").glob("*.smk"):
+        for script in re.findall(r'code\("(\w+\.py)"\)', rules.read_text()):
+            reached = digest.reached(WORKFLOW / "scripts" / script)
+            assert digest.LIBRARY / "evidence.py" not in reached, f"{script} in {rules.name}"
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in (WORKFLOW / "scripts").glob("*.py")))
+def test_C15_a_script_names_the_module_and_not_the_package_that_loads_it_late(script):
+    text = (WORKFLOW / "scripts" / script).read_text()
+    assert not re.search(
+        r"^from nodestage import .*\bcohort\b|^import nodestage\.cohort$", text, re.M
+    )

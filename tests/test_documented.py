@@ -62,6 +62,55 @@ def test_every_setting_is_explained():
     assert undocumented(config_of("config.yaml"), depth=3) == []
 
 
+def lines_with_defaults():
+    """(key, cell of its default) of each line of config/README.md's tables that has one."""
+    head = []
+    for line in (ROOT / "config" / "README.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        key = re.fullmatch(r"`([\w.<>]+)`", cells[0])
+        if not line.startswith("|"):
+            head = []
+        elif not head:
+            head = cells
+        elif key and "default" in head and cells[head.index("default")]:
+            yield key.group(1), cells[head.index("default")]
+
+
+WHOSE = {"organs": NETWORKS[:2], "tumor": NETWORKS[2:3], "nodes": NETWORKS[3:]}
+
+
+def told(key, cell):
+    """{dotted key: value} that a line gives, where it gives values and not words.
+
+    Of a network: `2; tumor and nodes 4` is 4 for these and 2 for the others.
+    """
+    found = {}
+    for part in cell.split("; "):
+        names, text = re.fullmatch(r"((?:organs|tumor|nodes|and| )*)(.*)", part).groups()
+        value = yaml.safe_load(text.strip("`"))
+        whose = [network for name in WHOSE if name in names.split() for network in WHOSE[name]]
+        if "<network>" in key:
+            keys = [key.replace("<network>", network) for network in whose or NETWORKS]
+            found |= dict.fromkeys(keys, value)
+        else:
+            found.setdefault(key, value)
+    return {key: value for key, value in found.items() if not isinstance(value, str)}
+
+
+def test_defaults_are_those_of_the_config():
+    config = config_of("config.yaml") | config_of("simulator.yaml")
+    checked = 0
+    for line, cell in lines_with_defaults():
+        for key, value in told(line, cell).items():
+            at = config
+            for part in key.split("."):
+                at = at.get(part, {}) if isinstance(at, dict) else {}
+            if not isinstance(at, dict):  # what the config leaves out, or groups, is told in words
+                assert at == value, (key, cell)
+                checked += 1
+    assert checked > 60
+
+
 def test_every_switch_of_the_simulator_is_explained():
     assert undocumented(config_of("simulator.yaml"), depth=2) == []
 
@@ -81,18 +130,19 @@ def test_every_rule_is_explained():
     assert sorted(rules - words_in_code_style(ROOT / "docs" / "stages.md")) == []
 
 
-def test_one_rule_reads_the_truth_and_one_writes_it():
+def test_two_rules_read_the_truth_and_one_writes_it():
     named = {name for name, block in blocks() if TRUTH in block}
-    assert named == {"simulate", "evaluate_truth"}
+    assert named == {"simulate", "evaluate_truth", "evaluate_oracle"}
     simulate = next(block for name, block in blocks() if name == "simulate")
     assert TRUTH not in simulate[: simulate.index("output:")]
     assert "input:" not in simulate
 
 
-def test_one_script_reads_the_truth():
+def test_two_scripts_read_the_truth():
     scripts = (ROOT / "workflow" / "scripts").glob("*.py")
-    reading = {path.stem for path in scripts if "read_truth" in path.read_text(encoding="utf-8")}
-    assert reading == {"evaluate_truth"}
+    readers = re.compile(r"read_truth|truth\.json")
+    reading = {path.stem for path in scripts if readers.search(path.read_text(encoding="utf-8"))}
+    assert reading == {"evaluate_truth", "evaluate_oracle"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/stages.md"])

@@ -340,6 +340,22 @@ def test_no_change_drawn_is_no_change_made():
     assert torch.equal(same_mask, mask)
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_all_that_a_network_sees_follows_it_to_a_card(dimensions):
+    shape = (24, 24) if dimensions == 2 else (8, 24, 24)
+    pooling = ("gap", "tel") if dimensions == 2 else ("gap",)
+    drawn = inputs.draw(4, SETTINGS["augmentation"], torch.Generator().manual_seed(0))
+    images = torch.zeros(4, 2, *shape, dtype=torch.int16)
+    masks, volumes = torch.zeros(4, 1, *shape, dtype=torch.uint8), torch.zeros(4)
+    # A device of shapes without values: what stays on the CPU fails there as beside a card.
+    network = PatientNetwork(pooling, with_volume=True, dimensions=dimensions).to("meta")
+    network.volume.bn.momentum = 0.1  # ours counts batches, and there a count has no value
+    logits = training.logits_of(network, images, masks, volumes, SETTINGS, drawn)
+    assert (logits.device.type, tuple(logits.shape)) == ("meta", (4, 2))
+    logits.sum().backward()
+    assert {p.grad.device.type for p in network.parameters()} == {"meta"}
+
+
 # Methods
 
 

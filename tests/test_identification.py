@@ -169,7 +169,6 @@ def digest(model, name):
 def test_a_fold_has_its_networks_and_loads_as_plain_weights(tmp_path):
     model = tiny_fold()
     assert set(model["networks"]) == {"attention", "plain", "inner0", "inner1"}
-    assert model["learned"]["inner0"] == ["P2", "P3"]
     checkpoints.save(tmp_path / "again.pt", model)
     again = checkpoints.load(tmp_path / "again.pt")
     assert digest(again, "inner1") == digest(model, "inner1")

@@ -10,7 +10,7 @@ import torch
 
 from nodestage import metrics, volumes
 from nodestage.errors import InputError
-from nodestage.lymph_nodes import instances, prediction, training
+from nodestage.lymph_nodes import crossfitting, instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build
@@ -394,25 +394,25 @@ def test_a_patient_without_instances_or_organs_is_a_result():
     assert row["nearest_structure"] == "" and row["distance_mm"] is None and row["station"] == ""
 
 
-MEASURES = {"measures": {"P0": "inner0", "P2": "inner1"}}
+INNER = [["P0", "P1"], ["P2"]]
 
 
 @pytest.mark.parametrize(
-    "patient, subset, variant, model, expected",
+    "patient, subset, variant, inner, expected",
     [
-        ("P0", "train", "attention", MEASURES, ("inner0", False)),
-        ("P2", "train", "attention", MEASURES, ("inner1", False)),
-        ("P0", "train", "attention", {"measures": {}}, ("attention", True)),
-        ("P0", "train", "plain", MEASURES, None),
-        ("P8", "validation", "plain", MEASURES, ("plain", False)),
-        ("P9", "test", "attention", MEASURES, ("attention", False)),
-        ("X1", "external", "plain", MEASURES, ("plain", False)),
+        ("P0", "train", "attention", INNER, ("inner0", False)),
+        ("P2", "train", "attention", INNER, ("inner1", False)),
+        ("P0", "train", "attention", [], ("attention", True)),
+        ("P0", "train", "plain", INNER, None),
+        ("P8", "validation", "plain", INNER, ("plain", False)),
+        ("P9", "test", "attention", INNER, ("attention", False)),
+        ("X1", "external", "plain", INNER, ("plain", False)),
     ],
 )
 def test_no_network_measures_a_patient_that_it_learned_from(
-    patient, subset, variant, model, expected
+    patient, subset, variant, inner, expected
 ):
-    assert instances.networks_for(patient, subset, variant, model) == expected
+    assert crossfitting.measured_by(patient, subset, variant, inner) == expected
 
 
 # Training of a fold
@@ -450,6 +450,9 @@ def test_an_inner_network_learns_from_no_patient_that_it_measures():
         teachers, judges = learners[f"inner{j}"]
         assert teachers and not set(teachers) & set(part)
         assert judges == []
+    for patient in train:
+        network = crossfitting.measured_by(patient, "train", "attention", inner).network
+        assert patient not in learners[network][0]
     assert learners["attention"] == (train, validation)
 
 
@@ -492,7 +495,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     "patients, inner, variants, says",
     [
         ({"P0": {"lymph_nodes": ""}}, [], ["plain"], "sample sheet"),
-        ({"P0": {"lymph_nodes": "x"}}, [["P0"]], ["plain"], "inner_folds"),
+        ({"P0": {"lymph_nodes": "x"}}, [["P0"]], ["plain"], "folds.inner"),
         ({"P0": {"lymph_nodes": "x"}}, [], ["attentive"], "attentive"),
     ],
 )

@@ -179,13 +179,3 @@ def test_a_phase_that_stands_in_for_the_other_is_no_phase_of_its_own():
         ("student", "A+V"),
     }
     assert rows["student", "A+V", "liver"]["note"] == "venous phase twice"
-
-
-def test_missing_and_cut_organs_are_flagged():
-    labels = np.zeros((5, 6, 7), np.uint8)
-    labels[0, 3, 3] = 1
-    labels[2, 3, 3] = 2
-    assert organs.flags(labels, {"spleen": 1, "aorta": 2, "lga": 3}) == {
-        "missing": ["lga"],
-        "touching_edge": ["spleen"],
-    }

@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.stats import rankdata
 
 from nodestage import simulator
+from nodestage.cohort.sheet import COLUMNS
 from nodestage.errors import InputError
 from nodestage.simulator import anatomy, draws, lesions, motion, scanner
 from nodestage.simulator.shapes import Canvas
@@ -74,8 +75,9 @@ def test_sheet_is_made_fast_and_the_same_every_time(settings):
 
 
 def test_sheet_has_every_column_as_text(settings):
+    columns = [c for c in COLUMNS if not c.endswith("series")]
     for row in simulator.sheet(settings, 1):
-        assert tuple(row) == simulator.COLUMNS
+        assert list(row) == columns
         assert all(isinstance(value, str) for value in row.values())
         json.dumps(row)
 

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from nodestage import metrics, organs
+from nodestage import metrics, organs, statistics
 from nodestage import tables as files_of_rows
-from nodestage.statistics import layout, tables
+from nodestage.statistics import layout, oracle, tables
 
 METHODS = ("ct_report", "radiomics", "combined", "a_users_own")
 SETTINGS = {"bootstraps": 200}
@@ -552,3 +552,67 @@ def test_what_patients_are_called_and_how_they_are_listed_moves_no_number():
     after = tables.center_tables("c", "external", renamed, rows, found, SETTINGS, 1)
     assert after == before
     assert any(row["low"] for row in before["performance.tsv"])
+
+
+# ---------------------------------------------------------------- Oracle
+
+
+def oracle_case(role):
+    """40 patients; the method `all` knows what the oracle knows, `half` knows the tumor's cue."""
+    random = np.random.default_rng(4)
+    y = np.arange(40) % 2
+    cues = random.normal(size=(2, 40)) + y
+    knowledge, sheet, parts = {}, [], {"all": {}, "half": {}, "ct_report": {}}
+    for i, label in enumerate(y):
+        tumor, nodes = cues[:, i]
+        knowledge[f"P{i:02}"] = {"tumor": tumor, "nodes": nodes, "both": tumor + nodes}
+        sheet.append({"patient": f"P{i:02}", "metastasis": str(label)})
+        fold = f"fold{i // 20}" if role == "discovery" else "ensemble"
+        subset = "test" if role == "discovery" else "external"
+        for method, score in (("all", tumor + nodes), ("half", tumor), ("ct_report", label)):
+            # Each fold's model has a scale of its own.
+            row = {"patient": f"P{i:02}", "subset": subset, "score": score + 9 * (i // 20)}
+            row |= {"probability": "", "call": 1, "reason": ""}
+            parts[method].setdefault(fold, []).append(row)
+    return y, cues, knowledge, sheet, parts
+
+
+@pytest.mark.parametrize("role", ["discovery", "external"])
+def test_methods_beside_the_oracle(role):
+    y, (tumor, nodes), knowledge, sheet, parts = oracle_case(role)
+    parts["half"][next(iter(parts["half"]))][0]["score"] = ""  # P00 has no score there
+    found = {row["method"]: row for row in oracle.rows(parts, role, sheet, knowledge)}
+    assert list(found) == ["oracle_tumor", "oracle_nodes", "oracle_both", "all", "half"]
+    fold = np.repeat([0, 1], 20)
+    halves = [fold == 0, fold == 1] if role == "discovery" else [fold >= 0]
+    shift = 0 if role == "discovery" else 9 * fold
+
+    def area(score, keep=slice(None)):
+        parts = [np.flatnonzero(half[keep]) for half in halves]
+        return np.mean([statistics.auc(y[keep][i], score[keep][i]) for i in parts])
+
+    assert found["oracle_tumor"]["auc"] == pytest.approx(area(tumor))
+    assert found["oracle_both"]["auc"] == pytest.approx(area(tumor + nodes))
+    strata = fold if role == "discovery" else None
+    low, high = statistics.auc_ci(y, tumor, strata=strata)
+    assert (found["oracle_tumor"]["low"], found["oracle_tumor"]["high"]) == (low, high)
+    assert found["all"]["auc"] == pytest.approx(area(tumor + nodes + shift))
+    if role == "discovery":
+        assert found["all"]["difference"] == 0 and found["all"]["p_delong"] == 1
+    half, later = found["half"], slice(1, None)
+    assert (half["n"], half["positives"]) == (39, 20)
+    gap = area(tumor + shift, later) - area(tumor + nodes, later)
+    assert half["difference"] == pytest.approx(gap)
+    assert half["difference_low"] < gap < half["difference_high"]
+    z = (half["difference_high"] - half["difference_low"]) / (2 * 1.959964)
+    test = statistics.delong_test(
+        y[1:], (tumor + shift)[1:], (tumor + nodes)[1:], None if strata is None else strata[1:]
+    )
+    assert gap / z == pytest.approx(test.z, rel=1e-6)
+    assert half["p_delong"] == pytest.approx(test.p_value)
+
+
+def test_a_center_of_one_class_has_a_reason_beside_the_oracle():
+    _, _, knowledge, sheet, parts = oracle_case("external")
+    rows = oracle.rows(parts, "external", sheet[::2], knowledge)
+    assert len(rows) == 5 and all(row["auc"] is None and row["note"] for row in rows)

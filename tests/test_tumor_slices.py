@@ -52,7 +52,7 @@ def test_air_beyond_the_volume_and_a_one_voxel_tumor_repeats_its_slice():
 
 def test_crop_keeps_its_shape_at_the_border(patient):
     arterial, _, mask = patient
-    found = slices.crop(arterial, mask, SPACING, (24, 24, 48))
+    found = slices.crop(arterial, mask, (24, 24, 48))
     assert found.shape == (24, 24, 48)
     assert (found == 100).sum() == mask.sum()
     assert found[-1, -1, -1] == slices.AIR
@@ -85,3 +85,25 @@ def test_views_come_back_from_disk_unchanged(patient, tmp_path):
     back = slices.read(tmp_path / "views.npz")
     assert back["usable"] is True and back["source"] == "tumor"
     np.testing.assert_array_equal(back["images"], found["images"])
+
+
+@pytest.mark.parametrize("gap", [6, 14, 16, 20, 36])
+def test_C13_parts_far_from_each_other_do_not_leave_the_networks_an_empty_place(patient, gap):
+    """The centroid of two parts may lie further from both than a slice or a crop reaches."""
+    arterial, venous, _ = patient
+    mask = np.zeros_like(arterial, bool)
+    mask[9, 14, [0, 1, 2 + gap, 3 + gap]] = True
+    _, masks, _ = slices.nine_slices(arterial, venous, mask, SPACING, 16)
+    assert masks.any(axis=(1, 2)).all()
+    assert slices.crop(mask, mask, (8, 12, 12), fill=0).any()
+
+
+def test_C13_a_tumor_in_one_piece_is_centered_on_its_centroid(patient):
+    """That of a ring lies in its hole, and stays the center."""
+    arterial, venous, _ = patient
+    ring = np.zeros_like(arterial, bool)
+    ring[9, 10:19, 10:19] = True
+    ring[9, 12:17, 12:17] = False
+    _, masks, _ = slices.nine_slices(arterial, venous, ring, (2.0, 2.0, 2.0), 16)
+    rows, columns = np.nonzero(masks[0])
+    assert (rows.mean(), columns.mean()) == (8, 8)

@@ -15,13 +15,17 @@ REPOSITORY = Path(__file__).parents[1]
 PATIENTS = {"changhai": 12, "shengjing": 4, "tianjin": 3, "teaching": 2}
 
 
-def make(folder):
-    """Write simulated images, `samples.tsv` and `config.yaml` into `folder`; give the sheet's rows."""
+def make(folder, patients=PATIENTS):
+    """Write simulated images, `samples.tsv` and `config.yaml` into `folder`; give the sheet's rows.
+
+    `patients` says how many each center has; centers that it leaves out take no part.
+    """
     text = (REPOSITORY / "config/simulator.yaml").read_text(encoding="utf-8")
     settings = yaml.safe_load(text)["simulator"]
     settings |= {"grid": [36, 54, 71], "spacing": [4.4, 3.6, 3.6]}
+    settings["centers"] = {name: settings["centers"][name] for name in patients}
     for name, center in settings["centers"].items():
-        center["patients"] = PATIENTS[name]
+        center["patients"] = patients[name]
         center["prevalence"] = 0.5
         center.pop("spacing", None)
     settings["centers"]["changhai"]["labels"]["organs"] = {"train": 3, "validation": 1, "test": 2}

@@ -1,12 +1,18 @@
 # What all stages share; the study, read once, and where its files lie.
 
+import os
 import re
 import sys
 from pathlib import Path
 
 HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent / "lib"))
+LIBRARY = str(HERE.parent / "lib")
+sys.path.insert(0, LIBRARY)
+# Snakemake hands that path on to scripts, but behind their own packages, where a nodestage that
+# somebody installed would come first.
+others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([LIBRARY, *others]))
 
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
@@ -111,17 +117,14 @@ def scans(patients):
     }
 
 
-def median_spacing(patient):
-    """The file with the study spacing; nothing where the config gives it in numbers."""
-    if not study.spacing_is_median:
-        return []
-    home = "bundle" if study.role(study.center_of(patient)) == "external" else "cohort"
-    return f"results/{home}/spacing.json"
-
-
 def annotation(patient, role):
     """A given mask on the study grid."""
     return f"results/registration/{patient}/{role}.nii.gz"
+
+
+def chunk(patient):
+    """Where under a stage's folder a patient is found who is predicted along with others."""
+    return f"{study.center_of(patient)}/chunk{study.chunk_of(patient)}"
 
 
 def organs(patient):
@@ -138,24 +141,9 @@ def tumor(patient):
 
 
 def chosen_mask(role, patient):
-    center = study.center_of(patient)
-    if study.source(role, center) == "given":
+    if study.source(role, study.center_of(patient)) == "given":
         return annotation(patient, role)
-    return f"results/{role}/{center}/chunk{study.chunk_of(patient)}"
-
-
-def labelled(center):
-    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
-    if study.role(center) == "auxiliary":
-        return study.annotated("organs", center)
-    return study.imaged(center)
-
-
-def seen_organs(patient):
-    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
-    if study.role(study.center_of(patient)) == "auxiliary":
-        return annotation(patient, "organs")
-    return organs(patient)
+    return f"results/{role}/{chunk(patient)}"
 
 
 def attention(patient, fold):
@@ -164,53 +152,35 @@ def attention(patient, fold):
     return f"results/attention/{place}/{patient}.nii.gz"
 
 
-def estimated_ranges(patient, fold):
-    """The file with a fold's own ranges; an external patient's comes from the bundle."""
-    if study.role(study.center_of(patient)) == "external":
-        return f"results/bundle/fold{fold}/ranges.json"
-    return f"results/attention/ranges/fold{fold}.json"
+def learned(center, own, frozen):
+    """A file that discovery patients taught: a stage's own, or its copy in the bundle.
+
+    External centers read the bundle, as a hospital elsewhere does: nothing else of the
+    discovery center reaches their scores.
+    """
+    external = study.role(center) == "external"
+    return f"results/bundle/{frozen}" if external else f"results/{own}"
 
 
 def model(part, center, fold=None):
-    """The weights that score a center: the stage's own, or the frozen bundle's for external centers."""
+    """The weights that score a center."""
     fold = "" if fold is None else f"fold{fold}/"
-    if study.role(center) == "external":
-        return f"results/bundle/{fold}{part}.pt"
-    return f"results/{part}/{fold}model.pt"
+    return learned(center, f"{part}/{fold}model.pt", f"{fold}{part}.pt")
 
 
-def node_chunks(fold, patients):
-    """Folders with the lymph nodes of some patients as one fold's networks see them."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [f"results/lymph_nodes/fold{fold}/{c}/chunk{n}" for c, n in sorted(chunks)]
+def nodes(patient, fold):
+    """The folder that holds a patient's lymph nodes as one fold's networks see them."""
+    return f"results/lymph_nodes/fold{fold}/{chunk(patient)}"
+
+
+def instances(patient, fold):
+    """The table that holds a patient's identified lymph nodes."""
+    return f"results/identification/fold{fold}/{chunk(patient)}.tsv"
 
 
 def instance_tables(fold, patients):
-    """Tables with the identified lymph nodes of some patients."""
-    chunks = {(study.center_of(p), study.chunk_of(p)) for p in patients}
-    return [
-        f"results/identification/fold{fold}/{c}/chunk{n}.tsv" for c, n in sorted(chunks)
-    ]
-
-
-def method_inputs(wildcards, patients):
-    """Files that the methods of a family look at, of the patients that have images."""
-    needs = {
-        need for m in study.families[wildcards.family].values() for need in m["needs"]
-    }
-    imaged = [p for p in patients if study.is_imaged(p)]
-    found = (
-        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
-        if needs
-        else {}
-    )
-    if "views" in needs:
-        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
-    if "radiomics" in needs:
-        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
-    if "nodes" in needs:
-        found["nodes"] = instance_tables(wildcards.fold, imaged)
-    return found
+    """Those of some patients, each once."""
+    return sorted({instances(p, fold) for p in patients})
 
 
 def center_predictions(center):

@@ -1,6 +1,24 @@
 # Methods: every way to a patient's score. A family of methods is fitted by one job a fold.
 
-CLINICAL = ["ct_reported", "sex", "age", "pt_stage", "tumor_size_cm", "tumor_location"]
+
+def method_inputs(wildcards, patients):
+    """Files that the methods of a family look at, of the patients that have images."""
+    needs = {
+        need for m in study.families[wildcards.family].values() for need in m["needs"]
+    }
+    imaged = [p for p in patients if study.is_imaged(p)]
+    found = (
+        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
+        if needs
+        else {}
+    )
+    if "views" in needs:
+        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
+    if "radiomics" in needs:
+        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
+    if "nodes" in needs:
+        found["nodes"] = instance_tables(wildcards.fold, imaged)
+    return found
 
 
 rule fit:
@@ -19,6 +37,7 @@ rule fit:
     resources:
         mem_mb=memory("fit"),
         runtime=minutes("fit"),
+        gpu=gpus("fit"),
     params:
         code=lambda w: code("fit.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],
@@ -27,9 +46,7 @@ rule fit:
         metastasis=lambda w: study.metastasis(
             study.subset(w.fold, "train", "validation")
         ),
-        clinical=lambda w: study.clinical(
-            study.subset(w.fold, "train", "validation"), CLINICAL
-        ),
+        clinical=lambda w: study.clinical(study.subset(w.fold, "train", "validation")),
         reasons=lambda w: study.reasons(study.subset(w.fold, "train", "validation")),
         seed=config["seed"],
     script:
@@ -57,7 +74,7 @@ rule score:
         code=lambda w: code("score.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],
         patients=lambda w: study.scored(w.fold, w.center),
-        clinical=lambda w: study.clinical(study.scored(w.fold, w.center), CLINICAL),
+        clinical=lambda w: study.clinical(study.scored(w.fold, w.center)),
         reasons=lambda w: study.reasons(study.scored(w.fold, w.center)),
     script:
         "../scripts/score.py"

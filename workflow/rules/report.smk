@@ -14,9 +14,7 @@ rule saliency:
             f"results/tumor/slices/{p}.npz" for p in study.spoken_for(w.center)
         ],
         nodes=lambda w: [
-            table
-            for p, fold in study.spoken_for(w.center).items()
-            for table in instance_tables(fold, [p])
+            instances(p, fold) for p, fold in study.spoken_for(w.center).items()
         ],
         models=lambda w: [
             model(study.explained[1], w.center, fold)
@@ -39,7 +37,7 @@ rule saliency:
         mem_mb=memory("score"),
         runtime=minutes("score"),
     params:
-        code=code("saliency.py"),
+        code=lambda w: code("saliency.py", *study.sources(study.explained[1])),
         explained=study.explained,
         folds=lambda w: study.speaking(w.center),
         patients=lambda w: study.spoken_for(w.center),
@@ -61,15 +59,9 @@ rule gallery:
             annotation(p, "lymph_nodes")
             for p in study.annotated("lymph_nodes", w.center)
         ],
-        nodes=lambda w: [
-            chunk
-            for p in study.imaged(w.center)
-            for chunk in node_chunks(study.fold_of(p), [p])
-        ],
+        nodes=lambda w: [nodes(p, study.fold_of(p)) for p in study.imaged(w.center)],
         instances=lambda w: [
-            table
-            for p in study.imaged(w.center)
-            for table in instance_tables(study.fold_of(p), [p])
+            instances(p, study.fold_of(p)) for p in study.imaged(w.center)
         ],
         saliency=("results/report/saliency/{center}.npz" if study.explained else []),
     output:
@@ -91,6 +83,20 @@ rule gallery:
         pancreas=study.anatomy["labels"]["pancreas"],
     script:
         "../scripts/gallery.py"
+
+
+def labelled(center):
+    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
+    if study.role(center) == "auxiliary":
+        return study.annotated("organs", center)
+    return study.imaged(center)
+
+
+def seen_organs(patient):
+    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
+    if study.role(study.center_of(patient)) == "auxiliary":
+        return annotation(patient, "organs")
+    return organs(patient)
 
 
 rule quality:
@@ -162,6 +168,11 @@ rule center_report:
             if study.simulated
             else []
         ),
+        oracle=(
+            "results/statistics/evaluation/oracle/{center}.tsv"
+            if study.simulated
+            else []
+        ),
     output:
         html=report(
             "results/report/{center}.html",
@@ -196,7 +207,7 @@ rule study_figures:
             for p in PICTURED
             if p in study.tested(PICTURED_FOLD)
         ],
-        nodes=[chunk for p in PICTURED for chunk in node_chunks(PICTURED_FOLD, [p])],
+        nodes=[nodes(p, PICTURED_FOLD) for p in PICTURED],
         instances=instance_tables(PICTURED_FOLD, PICTURED),
         evaluated=(
             f"results/statistics/evaluation/fold{PICTURED_FOLD}"

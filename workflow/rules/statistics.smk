@@ -67,9 +67,7 @@ rule evaluate_lymph_nodes:
         maps=lambda w: [attention(p, w.fold) for p in study.tested(w.fold)],
         organs=lambda w: [organs(p) for p in study.tested(w.fold)],
         drawn=lambda w: [annotation(p, "lymph_nodes") for p in study.tested(w.fold)],
-        nodes=lambda w: [
-            chunk for p in study.tested(w.fold) for chunk in node_chunks(w.fold, [p])
-        ],
+        nodes=lambda w: [nodes(p, w.fold) for p in study.tested(w.fold)],
         instances=lambda w: instance_tables(w.fold, study.tested(w.fold)),
         model="results/identification/fold{fold}/model.pt",
     output:
@@ -95,17 +93,13 @@ rule evaluate_lymph_nodes:
 
 
 rule evaluate_truth:
-    """Organs, tumor and lymph nodes against the simulator's truth. This rule alone reads it."""
+    """Organs, tumor and lymph nodes against the simulator's truth."""
     input:
         truth=lambda w: [f"results/simulator/truth/{p}" for p in study.imaged(w.center)],
         grid=lambda w: [image(p, "venous") for p in study.imaged(w.center)],
         organs=lambda w: [organs(p) for p in study.imaged(w.center)],
         tumor=lambda w: [tumor(p) for p in study.imaged(w.center)],
-        nodes=lambda w: [
-            chunk
-            for p in study.imaged(w.center)
-            for chunk in node_chunks(study.fold_of(p), [p])
-        ],
+        nodes=lambda w: [nodes(p, study.fold_of(p)) for p in study.imaged(w.center)],
     output:
         rows="results/statistics/evaluation/truth/{center}.tsv",
     log:
@@ -124,6 +118,35 @@ rule evaluate_truth:
         labels=study.anatomy["labels"],
     script:
         "../scripts/evaluate_truth.py"
+
+
+rule evaluate_oracle:
+    """Every method beside an oracle that knows the cues behind the simulated patients."""
+    input:
+        truth=lambda w: [f"results/simulator/truth/{p}" for p in study.of(w.center)],
+        predictions=lambda w: center_predictions(w.center),
+    output:
+        rows="results/statistics/evaluation/oracle/{center}.tsv",
+    log:
+        "logs/statistics/evaluate_oracle/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_oracle/{center}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("evaluate_oracle.py"),
+        patients=lambda w: study.of(w.center),
+        role=lambda w: study.role(w.center),
+        rows=lambda w: study.table_rows(w.center),
+        methods=study.methods,
+        parts=lambda w: study.parts(w.center),
+        settings=study.calls,
+    script:
+        "../scripts/evaluate_oracle.py"
 
 
 rule signature:

@@ -14,6 +14,7 @@ with logs.to(snakemake.log[0]):
         manifest=given.manifest,
         thresholds=given.thresholds if known["role"] == "external" else (),
         truth=given.truth or None,
+        oracle=given.oracle or None,
         quality=given.quality or None,
     )
     pages.center_page(

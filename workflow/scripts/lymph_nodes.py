@@ -2,6 +2,7 @@
 
 from nodestage import files, logs, tables, volumes
 from nodestage.lymph_nodes import instances
+from nodestage.lymph_nodes.crossfitting import measured_by
 from nodestage.lymph_nodes.prediction import predict
 from nodestage.nnunet import checkpoints
 
@@ -10,9 +11,7 @@ COLUMNS = ["patient", "variant", *instances.COLUMNS, *ABOUT]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
     given, params = snakemake.input, snakemake.params
-    # A frozen model names no patient: who left out whom is the study's own knowledge.
-    measures = {p: f"inner{j}" for j, part in enumerate(params.inner) for p in part}
-    model = checkpoints.load(given.model) | {"measures": measures}
+    model = checkpoints.load(given.model)
     images = (given.arterial, given.venous, given.maps, given.organs)
     patients = list(zip(params.subsets.items(), *images, strict=True))
     rows = []
@@ -23,7 +22,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
             volumes.read(files.of_patient(path, patient)) for path in paths
         )
         for variant in params.settings["variants"]:
-            measure = instances.networks_for(patient, subset, variant, model)
+            measure = measured_by(patient, subset, variant, params.inner)
             if measure is None:
                 continue
             found, confidence = predict(

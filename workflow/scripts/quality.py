@@ -1,6 +1,7 @@
 """Whether a center's images are fit to be used."""
 
-from nodestage import cohort, files, logs, volumes
+from nodestage import files, logs, volumes
+from nodestage.cohort.facts import phase_contrast
 from nodestage.report import facts, quality
 
 with logs.to(snakemake.log[0]):
@@ -14,7 +15,7 @@ with logs.to(snakemake.log[0]):
             name: volumes.read(files.of_patient(path, patient)).array
             for name, path in paths.items()
         }
-        contrast[patient] = cohort.phase_contrast(**arrays, known=params.labels)
+        contrast[patient] = phase_contrast(**arrays, known=params.labels)
     known = params.facts
     found = quality.patients(
         params.patients,

@@ -1,8 +1,9 @@
 """The voxel of the study grid where the config says `median`: that of all discovery images."""
 
-from nodestage import cohort, files, logs
+from nodestage import files, logs
+from nodestage.cohort.facts import median_spacing
 
 with logs.to(snakemake.log[0]):
     given = [files.read_json(record)["spacing_mm"] for record in snakemake.input]
-    found = {"spacing_mm": cohort.median_spacing(given), "images": len(given)}
+    found = {"spacing_mm": median_spacing(given), "images": len(given)}
     files.write_json(snakemake.output[0], found)

@@ -78,6 +78,7 @@ def whole_folder(path):
 
 
 def write_text(path, text):
+    """Write `text` in UTF-8, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -88,6 +89,7 @@ def write_json(path, value, sort=True):
 
 
 def read_json(path):
+    """The value that a JSON file holds."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 

@@ -29,13 +29,12 @@ from pathlib import Path
 import numpy as np
 
 from nodestage import logs, radiomics
+from nodestage.clinical import CLINICAL
 from nodestage.errors import InputError, TrainingError
 from nodestage.identification.volumes import volume_feature
 from nodestage.tumor import slices
 
 FORMAT = 1
-# Columns of the sample sheet that a method may read; the label and what implies it stay out.
-CLINICAL = ("ct_reported", "sex", "age", "pt_stage", "tumor_size_cm", "tumor_location")
 
 
 class Unscored(Exception):
@@ -174,7 +173,7 @@ def fit_family(classes, data, labels, train, validation, settings, seed, threads
 
     Parameters
     ----------
-    classes : {method: class}, from `fusion.family.methods`, `baselines.family.methods`
+    classes : {method: class}, from `fusion.family.METHODS`, `baselines.family.METHODS`
         or `from_file`
     data : Data
     labels : {patient: 0 or 1} of the training and validation patients, no others

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from nodestage.clinical import CLINICAL
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet as cohort_sheet
 from nodestage.errors import InputError
@@ -276,13 +277,9 @@ class Study:
         """{patient: 0 or 1} of those whose status is known."""
         return {p: int(self.rows[p]["metastasis"]) for p in patients if self.rows[p]["metastasis"]}
 
-    def clinical(self, patients, columns):
-        """{patient: {column: text}}: no more of the sheet than a rule needs to see."""
-        return {p: {c: self.rows[p][c] for c in columns} for p in patients}
-
-    def chunks(self, center):
-        """Numbers of the chunks of a center that hold a patient."""
-        return sorted({self.chunk_of(p) for p in self.imaged(center)})
+    def clinical(self, patients):
+        """{patient: {column: text}}: no more of the sheet than a method may see."""
+        return {p: {c: self.rows[p][c] for c in CLINICAL} for p in patients}
 
     def chunk_of(self, patient):
         n = self.centers[self.center_of(patient)].get("chunks", self.config["chunks"])
@@ -520,7 +517,7 @@ class Study:
             found["role"] = self.role(center)
             found["rows"] = self.table_rows(center)
             found["reasons"] = self.reasons(self.of(center))
-            for what in ("organs", "tumor"):
+            for what in SOURCES:
                 found[f"{what}_source"] = self.source(what, center)
         return found
 

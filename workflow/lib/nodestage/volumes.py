@@ -88,6 +88,7 @@ def write(path, array, like):
 
 
 def write_volume(path, volume):
+    """Write a volume, whole or not at all."""
     write(path, volume.array, like=volume)
 
 

@@ -81,6 +81,7 @@ def log_odds(state, features):
 
 
 def probability(log_odds):
+    """Probability of metastasis that belongs to a signature."""
     # A tumor far from all that was learned from has log odds beyond what exp can take.
     return float(np.exp(-np.logaddexp(0, -log_odds)))
 

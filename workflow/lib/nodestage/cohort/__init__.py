@@ -27,7 +27,6 @@ _HOME = {
     "read_ct_with_record": "ct",
     "ct_grid": "ct",
     "check_overlap": "ct",
-    "read_mask": "masks",
     "read_mask_with_record": "masks",
     "quality": "facts",
     "touching": "facts",

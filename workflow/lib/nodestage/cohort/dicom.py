@@ -476,9 +476,6 @@ def _listing(candidates, private=False):
     lines = []
     for rank, series in enumerate(candidates, start=1):
         frame = series.frames[0]
-        step = (
-            float(np.median(np.diff(series.places()))) if len(series.frames) > 1 else float("nan")
-        )
         kernel = (
             frame.kernel
             if private or KERNEL.fullmatch(frame.kernel)
@@ -486,7 +483,7 @@ def _listing(candidates, private=False):
         )
         number = frame.number if frame.number.lstrip("-").isdigit() else "(none)"
         line = (
-            f"    #{rank}: series number {number}, {len(series.frames)} slices, {step:.4g} mm apart, "
+            f"    #{rank}: series number {number}, {len(series.frames)} slices, {series.step:.4g} mm apart, "
             f"{frame.thickness:.4g} mm thick, kernel {kernel}"
         )
         lines.append(line + (f", description {frame.description!r}" if private else ""))

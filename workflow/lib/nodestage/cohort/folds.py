@@ -118,8 +118,8 @@ def inner_folds(train_patients, labels, n, seed):
         count = list(theirs.values()).count(label)
         if count < n:
             raise IntakeError(
-                f"A fold trains on {count} patients with metastasis {label}; `inner_folds: {n}` needs "
-                f"at least {n}. Add patients, or lower `inner_folds` (0 measures them in-sample)."
+                f"A fold trains on {count} patients with metastasis {label}; `folds.inner: {n}` needs "
+                f"at least {n}. Add patients, or lower `folds.inner` (0 measures them in-sample)."
             )
     return [sorted(part) for part in _deal(sorted(theirs), theirs, int(n), seed, "inner")]
 

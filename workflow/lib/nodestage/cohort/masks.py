@@ -12,7 +12,7 @@ KNOWN = {"tumor": {"tumor": 1}, "lymph_nodes": {"negative": 1, "positive": 2}}
 WHOLE = 1e-3  # how far a label may lie from a whole number
 
 
-def read_mask(
+def read_mask_with_record(
     path, *, patient="", column="", role, image=None, label_system=None, known=None, resample=False
 ):
     """Read and check a mask.
@@ -30,23 +30,8 @@ def read_mask(
     Returns
     -------
     Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
+    dict : what was found and done, counts and words of ours alone
     """
-    return read_mask_with_record(
-        path,
-        patient=patient,
-        column=column,
-        role=role,
-        image=image,
-        label_system=label_system,
-        known=known,
-        resample=resample,
-    )[0]
-
-
-def read_mask_with_record(
-    path, *, patient="", column="", role, image=None, label_system=None, known=None, resample=False
-):
-    """As `read_mask`, and a dict of what was done: counts and words of ours alone."""
     from nodestage.volumes import Volume
 
     facts = {}
@@ -82,6 +67,7 @@ def mask_grid(path, *, patient="", column=""):
 
 
 def check_file(path):
+    """Raise `IntakeError` unless a mask's path names a NIfTI file that is there."""
     if os.path.isdir(path) or not os.path.exists(path):
         raise IntakeError(
             "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz)", f"path: {path}"

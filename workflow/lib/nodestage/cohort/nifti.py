@@ -41,6 +41,8 @@ DAMAGED = "Copy it again, or export it again"
 
 @dataclass(frozen=True)
 class Header:
+    """What a file says of its voxels; `facts` goes into the patient's record."""
+
     shape: tuple  # (k, j, i)
     dtype: np.dtype
     offset: int
@@ -51,6 +53,7 @@ class Header:
 
 
 def is_nifti(path):
+    """Whether a path is NIfTI by its name."""
     return str(path).lower().endswith((".nii", ".nii.gz"))
 
 

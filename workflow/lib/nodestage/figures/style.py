@@ -77,6 +77,7 @@ def ordered(kind, keys):
 
 
 def color(method, place=0):
+    """A method's own color; an added one takes the spare color of its place."""
     return COLORS.get(method, SPARE[place % len(SPARE)])
 
 

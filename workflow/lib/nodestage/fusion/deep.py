@@ -2,7 +2,7 @@
 
 import torch
 
-from nodestage import logs
+from nodestage import devices, logs
 from nodestage.fusion import settings as defaults
 from nodestage.fusion import training, weights
 from nodestage.fusion.network import PatientNetwork
@@ -36,7 +36,7 @@ class DeepMethod:
         v_names, v_values, _ = self.gather(validation)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = self._network()
+            network = self._network().to(devices.chosen())
             origin = weights.load(network.trunk, pretrained)
             if frozen:
                 weights.freeze(network.trunk)
@@ -58,11 +58,12 @@ class DeepMethod:
 
     def predict(self, patients):
         names, values, reasons = self.gather(patients)
-        scores = training.predict(self.network(), self._views(values), self.settings)
+        network = self.network().to(devices.chosen())
+        scores = training.predict(network, self._views(values), self.settings)
         return dict(zip(names, scores, strict=True)) | reasons
 
     def network(self):
-        """The fitted network, in evaluation mode."""
+        """The fitted network, in evaluation mode, on the CPU."""
         network = self._network()
         network.load_state_dict(self.state["weights"])
         return network.eval()

@@ -23,7 +23,8 @@ def scaled(images, windows):
     images : (B, 2, ...), HU, arterial and venous
     windows : {"arterial": (low, high), "venous": (low, high)}, HU
     """
-    bounds = torch.tensor([windows["arterial"], windows["venous"]], dtype=torch.float32)
+    bounds = [windows["arterial"], windows["venous"]]
+    bounds = torch.tensor(bounds, dtype=torch.float32, device=images.device)
     shape = (1, 2) + (1,) * (images.ndim - 2)
     low, high = bounds[:, 0].reshape(shape), bounds[:, 1].reshape(shape)
     return ((images.float() - low) / (high - low)).clamp(0, 1)
@@ -33,7 +34,7 @@ def channels(phases, mask, third="mask"):
     """Three normalized channels: arterial, venous, and the mask or the phases' mean."""
     last = mask if third == "mask" else phases.mean(1, keepdim=True)
     image = torch.cat([phases, last], dim=1)
-    mean, std = (torch.tensor(v) for v in NORMALIZATION[image.ndim - 2])
+    mean, std = (torch.tensor(v, device=image.device) for v in NORMALIZATION[image.ndim - 2])
     shape = (1, 3) + (1,) * (image.ndim - 2)
     return (image - mean.reshape(shape)) / std.reshape(shape)
 
@@ -73,12 +74,13 @@ def augment(phases, mask, drawn):
     In three dimensions they act in the axial plane. The mask is moved as it is (nearest
     voxel); gain and offset change the phases alone.
     """
+    drawn = {name: values.to(phases.device) for name, values in drawn.items()}
     cos, sin = torch.cos(drawn["angle"]), torch.sin(drawn["angle"])
     rotation = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], 1)
     matrix = rotation * drawn["zoom"][:, None, None] * drawn["flip"][:, None, :]
     theta = torch.cat([matrix, drawn["shift"].unsqueeze(-1)], dim=2)  # (B, 2, 3), x first
     if phases.ndim == 5:
-        full = torch.zeros(len(theta), 3, 4)
+        full = theta.new_zeros(len(theta), 3, 4)
         full[:, :2, :2], full[:, :2, 3], full[:, 2, 2] = theta[..., :2], theta[..., 2], 1
         theta = full
     grid = functional.affine_grid(theta, (len(theta), 1, *phases.shape[2:]), align_corners=False)

@@ -93,13 +93,10 @@ def _epoch(network, optimizer, views, labels, settings, generator):
     # Even parts, none smaller than asked: batch norm can't learn from a patient left over alone.
     for batch in order.tensor_split(max(1, len(order) // settings["patients_per_batch"])):
         patients, chosen = _draw_views(batch, views.images.shape[1], settings, generator)
-        phases = inputs.scaled(views.images[patients, chosen], settings["windows_hu"])
-        mask = views.masks[patients, chosen].float()
         drawn = inputs.draw(len(patients), settings["augmentation"], generator)
-        phases, mask = inputs.augment(phases, mask, drawn)
-        image = inputs.channels(phases, mask, settings["third_channel"])
-        logits = network(image, mask, views.volumes[patients])
-        loss = functional.cross_entropy(logits, labels[patients])
+        seen = views.images[patients, chosen], views.masks[patients, chosen]
+        logits = logits_of(network, *seen, views.volumes[patients], settings, drawn)
+        loss = functional.cross_entropy(logits, labels[patients].to(logits.device))
         loss.backward()
         optimizer.step()
         losses.append(loss.item() * len(patients))
@@ -113,6 +110,25 @@ def _draw_views(batch, count, settings, generator):
     return batch.repeat_interleave(wanted), chosen.flatten()
 
 
+def logits_of(network, images, masks, volumes, settings, drawn=None):
+    """Logits (B, 2) of views, computed where the network is.
+
+    Parameters
+    ----------
+    images : int16 tensor (B, 2, [z,] y, x), HU, arterial and venous
+    masks : tensor (B, 1, [z,] y, x), 0 or 1
+    volumes : float32 tensor (B,), mm3
+    drawn : augmentation from `inputs.draw`, or None
+    """
+    device = next(network.parameters()).device
+    phases = inputs.scaled(images.to(device), settings["windows_hu"])
+    mask = masks.to(device).float()
+    if drawn is not None:
+        phases, mask = inputs.augment(phases, mask, drawn)
+    image = inputs.channels(phases, mask, settings["third_channel"])
+    return network(image, mask, volumes.to(device))
+
+
 @torch.no_grad()
 def predict(network, views, settings):
     """Probability of metastasis of each patient, the mean over the views.
@@ -122,9 +138,7 @@ def predict(network, views, settings):
     network.eval()
     scores = []
     for images, masks, volume in zip(views.images, views.masks, views.volumes, strict=True):
-        phases, mask = inputs.scaled(images, settings["windows_hu"]), masks.float()
-        image = inputs.channels(phases, mask, settings["third_channel"])
-        logits = network(image, mask, volume.repeat(len(images)))
+        logits = logits_of(network, images, masks, volume.repeat(len(images)), settings)
         scores.append(functional.softmax(logits, dim=1)[:, 1].mean().item())
     return scores
 
@@ -137,5 +151,5 @@ def cross_entropy(scores, labels):
 
 
 def state_of(network):
-    """A copy of the network's weights."""
-    return {key: value.detach().clone() for key, value in network.state_dict().items()}
+    """A copy of the network's weights, on the CPU."""
+    return {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}

@@ -45,7 +45,10 @@ def normalised(channels, plans):
 
 
 def positives_of(mask, instances):
-    """Whether each annotated instance is positive (label 2), bool (n,), in their order."""
+    """Whether each annotated instance is positive (label 2), bool (n,), in their order.
+
+    mask : 0, 1, 2 and instances : numbered from 1, both (z, y, x)
+    """
     values = np.zeros(int(instances.max(initial=0)) + 1, dtype=np.uint8)
     values[instances] = mask
     return values[1:] == 2

@@ -3,13 +3,12 @@
 import numpy as np
 import torch
 
-from nodestage import volumes
+from nodestage import devices, volumes
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import cases
-from nodestage.nnunet.network import chosen_device
 
 NEGATIVE, POSITIVE = 1, 2
 
@@ -43,7 +42,7 @@ def classify(
         return np.full(count, np.nan if found["constant"] is None else found["constant"])
     cases.check_spacing(patient or "the image", spacing, found["plans"])
     torch.set_num_threads(threads)
-    device = chosen_device(device)
+    device = devices.chosen(device)
     network = _load(found).to(device)
     images = normalised([arterial, venous, attention], found["plans"])
     pictures, inside = crops(images, instances, model["settings"]["crop"])

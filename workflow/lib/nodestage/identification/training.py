@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage import logs, volumes
+from nodestage import devices, logs, volumes
 from nodestage.errors import InputError, TrainingError
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
+from nodestage.lymph_nodes import crossfitting
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import checkpoints, prediction
-from nodestage.nnunet.network import chosen_device, configuration
+from nodestage.nnunet.network import configuration
 
 # The paper's optimizer (section IV-A2); small networks want a larger rate.
 DEFAULTS = {
@@ -62,9 +63,11 @@ def train_fold(
     output : path of the model
     work : scratch folder; kept when the training is cut short, so that it can go on
 
-    The file holds `networks` {name: {weights, constant, note, epoch, plans, dataset_json,
-    history}} and `settings`; what is returned, `measures` and `learned` too. A network that saw no positive or no negative
-    instance has no weights: it answers `constant`, and `note` says why.
+    Returns
+    -------
+    dict of plain values and tensors, as the file holds it: `networks` {name: {weights, constant,
+    note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
+    negative instance has no weights: it answers `constant`, and `note` says why.
     """
     settings = {**DEFAULTS, **settings}
     torch.set_num_threads(threads)
@@ -73,15 +76,13 @@ def train_fold(
     plans = next(iter(segmentation["networks"].values()))["plans"]
     _check_crop(settings["crop"], plans)
     examples = {p: _examples(p, patients[p], plans, settings["crop"], work) for p in annotated}
-    learners = {
-        name: (_known(train, annotated), _known(validation, annotated))
-        for name in ("attention", "plain")
-        if name in segmentation["networks"]
-    }
-    for j, part in enumerate(inner):
-        learners[f"inner{j}"] = (_known(set(train) - set(part), annotated), [])
     networks = {}
-    for name, (teachers, judges) in learners.items():
+    for name, (teachers, judges) in crossfitting.learners(
+        [name for name in ("attention", "plain") if name in segmentation["networks"]],
+        set(train) & set(annotated),
+        set(validation) & set(annotated),
+        inner,
+    ).items():
         networks[name] = train_network(
             segmentation["networks"][name],
             Examples([examples[p] for p in teachers]),
@@ -92,14 +93,9 @@ def train_fold(
             device=device,
             label=f"{label}, {name}",
         )
-    model = {
-        "networks": networks,
-        "measures": {p: f"inner{j}" for j, part in enumerate(inner) for p in sorted(part)},
-        "learned": {name: teachers for name, (teachers, _) in learners.items()},
-        "settings": settings,
-    }
     # The file goes to other hospitals: it names no patient.
-    checkpoints.save(output, {k: model[k] for k in ("networks", "settings")})
+    model = {"networks": networks, "settings": settings}
+    checkpoints.save(output, model)
     shutil.rmtree(work, ignore_errors=True)
     return model
 
@@ -140,7 +136,7 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
     if not len(positives) or not len(negatives):
         return {**told, **_constant(len(positives), len(negatives)), "epoch": 0, "history": []}
     torch.manual_seed(seed)
-    device = chosen_device(device)
+    device = devices.chosen(device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
     optimizer = torch.optim.SGD(
         network.parameters(),
@@ -311,10 +307,6 @@ def _check_crop(size, plans):
             f"`identification.crop` {list(size)} must be divisible by {divisor.tolist()} (z, y, x), "
             f"by which the segmentation network shrinks it. The next size up is {nearest}."
         )
-
-
-def _known(wanted, annotated):
-    return sorted(set(wanted) & set(annotated))
 
 
 def _weights(network):

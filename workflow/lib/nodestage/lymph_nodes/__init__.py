@@ -6,5 +6,6 @@ nnU-Net's trainer and a change in the training reruns no prediction by its code 
 - `lymph_nodes.variants`    what each network is: blocks, map, loss, sampler
 - `lymph_nodes.training`    `train_fold`: every network that a fold needs, in one process
 - `lymph_nodes.prediction`  `predict`: one patient, one network
-- `lymph_nodes.instances`   connected components, the table of instances, which network may measure whom
+- `lymph_nodes.instances`   connected components, the table of instances
+- `lymph_nodes.crossfitting`  who learns from whom in a fold, and which network may measure whom
 """

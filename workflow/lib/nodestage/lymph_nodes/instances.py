@@ -1,6 +1,4 @@
-"""Lymph-node instances: connected components, their table, and which network may measure whom."""
-
-from typing import NamedTuple
+"""Lymph-node instances: connected components and their table."""
 
 import cc3d
 import numpy as np
@@ -97,39 +95,6 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
             }
         )
     return rows
-
-
-class Measure(NamedTuple):
-    """The network that measures a patient, and whether it learned from that patient."""
-
-    network: str
-    in_sample: bool
-
-
-def networks_for(patient, subset, variant, model):
-    """Which network of a fold measures a patient without having learned from that patient.
-
-    Validation, test and external patients are measured by the fold's own network of the variant.
-    A training patient is measured by the inner attention network that left it out; by the main
-    network, in-sample, when the fold has no inner networks; and by no other variant.
-
-    Parameters
-    ----------
-    subset : train, validation, test or external
-    variant : plain, attention, …
-    model : the fold's model, for `measures` = {training patient: inner network}
-
-    Returns
-    -------
-    Measure, or None where no network may measure the patient
-    """
-    if subset != "train":
-        return Measure(variant, False)
-    if variant != "attention":
-        return None
-    if not model["measures"]:
-        return Measure(variant, True)
-    return Measure(model["measures"][patient], False)
 
 
 def _surfaces(organs, spacing, anatomy):

@@ -22,7 +22,7 @@ def predict(
     Parameters
     ----------
     model : a fold's model, from `training.train_fold`
-    name : plain, attention, inner0, … (which may measure a patient: `instances.networks_for`)
+    name : plain, attention, inner0, … (which may measure a patient: `crossfitting.measured_by`)
     arterial, venous : int16 arrays (z, y, x), HU, on the study grid
     attention : float array (z, y, x) in [0, 1]
     spacing : (z, y, x), mm

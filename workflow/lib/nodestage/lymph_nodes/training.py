@@ -5,10 +5,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from nodestage import volumes
 from nodestage.errors import InputError
+from nodestage.lymph_nodes import crossfitting
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import variant
 from nodestage.nnunet import cases, checkpoints, plans
@@ -51,9 +51,9 @@ def train_fold(
     output : path of the model
     work : scratch folder; kept when the training is cut short, so that it can go on
 
-    The file holds a dict of plain values and tensors: `networks` {name: export} and `settings`.
-    What is returned holds, beside them, `measures` {training patient: inner network} and
-    `learned` {name: patients}.
+    Returns
+    -------
+    dict of plain values and tensors, as the file holds it: `networks` {name: export}, `settings`
     """
     annotated = {p for p in (*train, *validation) if patients[p]["lymph_nodes"]}
     learners = _learners(settings["variants"], train, validation, inner, annotated)
@@ -81,14 +81,9 @@ def train_fold(
             choose=settings.get("choose", "best") if judges else "last",
             threads=threads,
         )
-    model = {
-        "networks": networks,
-        "measures": {p: f"inner{j}" for j, part in enumerate(inner) for p in sorted(part)},
-        "learned": {name: teachers for name, (teachers, _) in learners.items()},
-        "settings": settings,
-    }
     # The file goes to other hospitals: it names no patient.
-    checkpoints.save(output, {k: model[k] for k in ("networks", "settings")})
+    model = {"networks": networks, "settings": settings}
+    checkpoints.save(output, model)
     shutil.rmtree(work, ignore_errors=True)
     return model
 
@@ -99,7 +94,7 @@ def seed_of(seed, name):
 
 
 def _learners(variants, train, validation, inner, annotated):
-    """{network: (patients it learns from, patients it is chosen on)}."""
+    """`crossfitting.learners` of the annotated patients; refused where one has nobody to learn from."""
     for name in variants:
         variant(name)
     known = [p for p in train if p in annotated]
@@ -108,31 +103,21 @@ def _learners(variants, train, validation, inner, annotated):
             "None of the fold's training patients has a `lymph_nodes` mask. Give masks in the "
             "sample sheet, or leave the fold out."
         )
-    judges = sorted(p for p in validation if p in annotated)
-    learners = {name: (sorted(known), judges) for name in variants}
-    for j, part in enumerate(inner):
-        rest = sorted(set(known) - set(part))
-        if not rest:
+    judges = [p for p in validation if p in annotated]
+    found = crossfitting.learners(variants, known, judges, inner)
+    for name, (teachers, _) in found.items():
+        if not teachers:
             raise InputError(
-                f"Inner part {j} leaves no annotated training patient to learn from. Lower "
-                "`inner_folds`, or set it to 0."
+                f"The network {name} has no annotated training patient to learn from. Lower "
+                "`folds.inner`, or set it to 0."
             )
-        learners[f"inner{j}"] = (rest, [])
-    return learners
+    return found
 
 
 def _plans(patients, annotated, settings):
     """Plans from the geometry of the fold's images; no label, no intensity enters them."""
-    shapes, spacings = zip(*(_grid(patients[p]["venous"]) for p in annotated), strict=True)
+    shapes, spacings = zip(*(plans.geometry(patients[p]["venous"]) for p in annotated), strict=True)
     return plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings)
-
-
-def _grid(path):
-    """Shape and spacing (z, y, x) of a volume, from its header alone."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return tuple(reversed(reader.GetSize())), tuple(reversed(reader.GetSpacing()))
 
 
 def _prepare(patient, paths, planned, work, dataset):

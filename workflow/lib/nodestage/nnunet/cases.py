@@ -56,13 +56,13 @@ def digests(folder, plans, patients):
 
 
 def check_spacing(patient, spacing, plans):
-    """Every image here lies on the study grid; another spacing is a mistake upstream."""
+    """Refuse a spacing (z, y, x; mm) other than that of the study grid: a mistake upstream."""
     planned = plans["nodestage"]["image_spacing"]
     if not np.allclose(spacing, planned, atol=1e-3):
         raise InputError(
             f"{patient}: the image's spacing is {_mm(spacing)} mm (z, y, x), but the network was "
             f"planned for {_mm(planned)} mm. Resample it to the study grid, or train anew with "
-            "`study.spacing` set to the image's."
+            "`spacing_mm` set to the image's."
         )
 
 

@@ -36,6 +36,7 @@ def random_state():
 
 
 def restore_random_state(state):
+    """Set every generator back to a state that `random_state` gave."""
     random.setstate((3, tuple(state["python"]), None))
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))
@@ -45,6 +46,7 @@ def restore_random_state(state):
 
 
 def seed_all(seed):
+    """Seed every generator that a training draws from."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

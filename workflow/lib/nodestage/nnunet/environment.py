@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment(**variables):
+    """Set variables for the block; afterwards they are what they were."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -54,7 +54,7 @@ def fit(
     codes = [code for code, _, _ in samples]
     if len(set(codes)) < len(codes):
         raise ValueError(f"{label}: a sample stands in the list twice")
-    geometry = [_geometry(images[0]) for _, images, _ in samples]
+    geometry = [plans.geometry(images[0]) for _, images, _ in samples]
     spacing = geometry[0][1]
     found, dataset_json = plans.make_plans(
         name, [shape for shape, _ in geometry], spacing, channels, n_labels, settings
@@ -107,18 +107,6 @@ def load(code, images, mask, n_labels):
 def as_volume(image):
     """A Volume, read if `image` is a path."""
     return image if isinstance(image, volumes.Volume) else volumes.read(image)
-
-
-def _geometry(image):
-    """Shape (z, y, x) and spacing in mm, of a file from its header alone."""
-    if isinstance(image, volumes.Volume):
-        return image.array.shape, image.spacing
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(image))
-    reader.ReadImageInformation()
-    return tuple(reversed(reader.GetSize())), tuple(reversed(reader.GetSpacing()))
 
 
 def open_model(path):

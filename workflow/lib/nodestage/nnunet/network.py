@@ -5,13 +5,6 @@ import warnings
 CONFIGURATION = "3d_fullres"
 
 
-def chosen_device(given=None):
-    """Where a network runs: where it is told to, else on a GPU if there is one."""
-    import torch
-
-    return torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
 def configuration(plans):
     """The one configuration that our plans hold."""
     return plans["configurations"][CONFIGURATION]
@@ -32,6 +25,7 @@ def coarse_shape(plans, shape):
 
 
 def number_of_channels(dataset_json):
+    """Input channels, an attention map among them."""
     return len(dataset_json["channel_names"])
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 
+from nodestage import volumes
 from nodestage.errors import InputError
 from nodestage.nnunet import imports
 from nodestage.nnunet.environment import environment
@@ -50,6 +52,16 @@ PLANNING = (
 )
 # A coarser network: trilinear both ways, so that prediction needs torch alone.
 RESAMPLING = {"force_separate_z": False, "num_threads": 1}
+
+
+def geometry(image):
+    """Shape (z, y, x) and spacing (z, y, x; mm) of a Volume, or of a file from its header alone."""
+    if isinstance(image, volumes.Volume):
+        return image.array.shape, image.spacing
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(image))
+    reader.ReadImageInformation()
+    return tuple(reversed(reader.GetSize())), tuple(reversed(reader.GetSpacing()))
 
 
 def make_plans(name, shapes, spacing, channels, n_labels, settings):

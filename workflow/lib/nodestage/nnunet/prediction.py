@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nodestage import memory
+from nodestage import devices, memory
 from nodestage.errors import InputError
 from nodestage.nnunet import cases, network
 
@@ -104,7 +104,7 @@ def _on_own_grid(
     plans = model["plans"]
     cases.check_spacing(patient or "the image", spacing, plans)
     torch.set_num_threads(threads)
-    device = network.chosen_device(device)
+    device = devices.chosen(device)
     tile = network.patch_size(plans)
     shape = np.shape(channels[0])
     coarse = network.coarse_shape(plans, shape)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from nodestage import logs, memory
+from nodestage import devices, logs, memory
 from nodestage.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints
 from nodestage.nnunet.environment import environment
-from nodestage.nnunet.network import CONFIGURATION, chosen_device
+from nodestage.nnunet.network import CONFIGURATION
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
@@ -66,7 +66,7 @@ def train(
     identity = _identity(folder, plans, dataset_json, patients, trainer, seed, choose, initial)
     checkpoint = Path(output, "checkpoint.pt")
     torch.set_num_threads(threads)
-    device = chosen_device(device)
+    device = devices.chosen(device)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = bool(plans["nodestage"].get("deterministic"))
         torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic

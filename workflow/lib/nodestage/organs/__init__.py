@@ -6,7 +6,7 @@ center's own vessels are laid over these pseudo labels, and the *student* learns
 from both phases. Label numbers are those of `config/anatomy.yaml`.
 """
 
-from nodestage.organs.evaluation import evaluate, evaluate_networks, flags, labels_in
+from nodestage.organs.evaluation import evaluate, evaluate_networks, labels_in
 from nodestage.organs.labels import clean, merge
 from nodestage.organs.learning import (
     open_model,
@@ -21,7 +21,6 @@ __all__ = [
     "clean",
     "evaluate",
     "evaluate_networks",
-    "flags",
     "labels_in",
     "merge",
     "open_model",

@@ -1,4 +1,4 @@
-"""Organs against the truth (Table III), and what a reader should be warned of."""
+"""Organs against the truth (Table III)."""
 
 import numpy as np
 
@@ -106,24 +106,3 @@ def thick_slices(count, spacing_z, thick_mm):
     """Indices of the slices nearest to positions `thick_mm` apart, the first slice among them."""
     positions = np.arange(0, (count - 1) * spacing_z + 1e-6, thick_mm)
     return np.unique(np.minimum(np.rint(positions / spacing_z), count - 1).astype(int))
-
-
-def flags(prediction, labels):
-    """Structures that are missing, and those that the image's edge may have cut.
-
-    Parameters
-    ----------
-    prediction : label map (z, y, x)
-    labels : {name: label}
-
-    Returns
-    -------
-    dict of sorted lists of names: `missing`, `touching_edge`
-    """
-    present = np.unique(prediction)
-    faces = [np.take(prediction, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
-    at_edge = np.unique(np.concatenate(faces))
-    return {
-        "missing": sorted(name for name, label in labels.items() if label not in present),
-        "touching_edge": sorted(name for name, label in labels.items() if label in at_edge),
-    }

@@ -98,7 +98,10 @@ def pseudo_labels(teacher, arterial, venous, spacing, **how):
 
 
 def predict_phase(teacher, image, spacing, *, share=SHARE, **how):
-    """The teacher's labels on one phase alone (rows of Table III), cleaned."""
+    """The teacher's labels on one phase alone (rows of Table III), cleaned.
+
+    image : HU (z, y, x); spacing and `how` as in `pseudo_labels`; share : see `labels.clean`
+    """
     return clean(teacher.labels([image], spacing, **how), share)
 
 

@@ -10,14 +10,20 @@ __all__ = ["COUNT", "PHASES", "Unscorable", "features", "of_patient", "read", "w
 
 
 def features(image, mask, spacing):
-    """See `extraction.features`."""
+    """{name: float}, 1688 of them, of one phase: `extraction.features`.
+
+    image : (z, y, x), HU; mask : (z, y, x), tumor where > 0; spacing : (z, y, x), mm
+    """
     from nodestage.radiomics import extraction
 
     return extraction.features(image, mask, spacing)
 
 
 def of_patient(phases, mask, spacing, source="tumor"):
-    """See `patient.of_patient`."""
+    """Those of both phases, or why there are none: `patient.of_patient`.
+
+    phases : (2, z, y, x), HU, arterial and venous; mask and spacing as in `features`
+    """
     from nodestage.radiomics import patient
 
     return patient.of_patient(phases, mask, spacing, source)

@@ -85,6 +85,7 @@ def _check(mask):
 
 
 def bounding_box(mask):
+    """Slices (z, y, x) of the smallest box around a mask that holds a voxel."""
     return tuple(
         slice(int(hit[0]), int(hit[-1]) + 1)
         for hit in (np.flatnonzero(mask.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1)))

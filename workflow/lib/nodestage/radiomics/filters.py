@@ -26,11 +26,6 @@ LOG_REACH = 10.0  # sigma
 WAVELET_REACH = 8  # voxels; 6 are needed, 8 keeps blocks even
 
 
-def margin_mm(settings):
-    """How far around the tumor the image should be known so that no filter feels its edge."""
-    return LOG_REACH * max(settings["imageType"]["LoG"]["sigma"])
-
-
 def filtered_images(image, box, spacing, image_types):
     """Yield (name, array) of the original and every filtered image inside `box`.
 
@@ -186,6 +181,7 @@ def widen(box, shape, reach):
 
 
 def as_sitk(array, spacing):
+    """An array (z, y, x) with its spacing (z, y, x; mm) as a SimpleITK image."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing([float(s) for s in reversed(spacing)])
     return image

@@ -115,11 +115,6 @@ def _warped(grid, moving, before):
     return onto.warp_known(moving[0], -1000, valid=moving[1])
 
 
-def _smooth(grid, values, sigma):
-    shaped = values.reshape(*grid.controls, 3)
-    return ndimage.gaussian_filter(shaped, (sigma, sigma, sigma, 0), mode="nearest").reshape(-1, 3)
-
-
 def _consistent(grid, at, forward, backward, iterations=10):
     """Fields that are each other's inverse, halfway between the two found."""
     one, two = grid.field(forward), grid.field(backward)
@@ -156,6 +151,17 @@ def fit_affine(fixed, moving, spacing, valid_fixed, valid_moving, chosen, thread
     The blocks are matched on descriptors as in the levels that follow, and held
     together by one spanning tree, which flat regions need; each counts by how sharp its
     best match is.
+
+    Parameters
+    ----------
+    fixed, moving : float32 (z, y, x), HU, on one grid
+    spacing : (z, y, x), mm
+    valid_fixed, valid_moving : uint8 (z, y, x), 0 where nothing is known, or None
+    chosen : dict, see `settings.FULL`
+
+    Returns
+    -------
+    float64 (3, 4), mm to mm, rows and columns in the order z, y, x, as in `Field`
     """
     affine = np.eye(3, 4)
     shape = fixed.shape

@@ -225,6 +225,6 @@ def _split(spacing, finer):
 
 
 def identity(shape, spacing):
-    """The field that moves nothing."""
+    """The field that moves nothing, on a grid of this shape and spacing (z, y, x; mm)."""
     flat = np.zeros((3, 1, 1, 1), np.float32)
     return Field(tuple(shape), tuple(spacing), np.eye(3, 4), flat, (0.0,) * 3, tuple(spacing))

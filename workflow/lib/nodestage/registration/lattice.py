@@ -83,7 +83,10 @@ def over(shape, spacing, grid, step):
 
 
 def bring(lattice, image, valid, spacing):
-    """An image (float32) and its valid voxels (uint8 or None) on the lattice."""
+    """An image (float32) and its valid voxels (uint8 or None) on the lattice.
+
+    Both are (z, y, x), `spacing` in the same order, mm; without `valid` everything is.
+    """
     to = (lattice.spacing,) * 3
     small = bands.resample(image, spacing, lattice.shape, to)
     if valid is None:

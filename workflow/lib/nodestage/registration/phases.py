@@ -296,7 +296,7 @@ def _not_finer(volume, spacing, origin):
     pace = [max(a, b) if b > 1.05 * a else a for a, b in zip(volume.spacing, spacing, strict=True)]
     if np.allclose(pace, volume.spacing):
         return volume.array, tuple(volume.spacing), tuple(origin)
-    small = to_study_grid(replace(volume, array=volume.array), pace)
+    small = to_study_grid(volume, pace)
     shift = [
         ((n - 1) * s - (m - 1) * t) / 2
         for n, s, m, t in zip(

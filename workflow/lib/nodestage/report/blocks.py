@@ -390,7 +390,7 @@ def _cell(cell, undefined=False):
     return numbers.show_any(cell, TEXT_COLUMNS)
 
 
-def facts_table(rows):
+def facts_table(rows, heads=None):
     """A table of dicts from the facts of a run (truth, timings), through the same door."""
     from nodestage.report.sources import Row, Rows
 
@@ -399,7 +399,7 @@ def facts_table(rows):
         Row({k: Cell(_text(v), "facts", i, k) for k, v in row.items()})
         for i, row in enumerate(rows, start=1)
     ]
-    return table(Rows(made, "facts", columns))
+    return table(Rows(made, "facts", columns), heads=heads)
 
 
 def _text(value):

@@ -14,8 +14,6 @@ from nodestage.tumor import slices
 SIDES = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "H"), "sagittal": ("A", "P", "H")}
 """Letters at the left, right and upper edge of a picture, by its plane."""
 
-PARTS = ("image", "mask", "map")
-
 
 def write(path, found):
     """Write what `explain` gave of some patients as one .npz (no pickle inside)."""

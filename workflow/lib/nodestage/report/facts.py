@@ -31,6 +31,7 @@ def of_center(
     manifest,
     thresholds=(),
     truth=None,
+    oracle=None,
     quality=None,
 ):
     """The facts of a center's page.
@@ -43,7 +44,7 @@ def of_center(
     gallery : file that `gallery.write` wrote; None where no image is at hand
     manifest : file of the frozen bundle
     thresholds : files with each fold's frozen thresholds, for an external center's mean
-    truth : evaluation table of a simulated study, or None
+    truth, oracle : evaluation tables of a simulated study, or None
     quality : file with what the page about the images warns of, or None
     """
     shown = galleries.read(gallery) if gallery else {}
@@ -73,6 +74,7 @@ def of_center(
         "substituted": substituted,
         "threshold": mean_thresholds(thresholds),
         "truth": mean_dice(tables.read(truth)) if truth else None,
+        "oracle": tables.read(oracle) if oracle else None,
         "images": {key: images[key] for key in ("patients", "flagged")} if images else None,
         **about_the_run(manifest),
     }

@@ -19,7 +19,7 @@ def notices(facts, role):
             (
                 "leak",
                 "Node volumes of training patients were measured by networks that had seen them "
-                "(inner_folds: 0): the fusion may rely on them too much.",
+                "(folds.inner: 0): the fusion may rely on them too much.",
             )
         )
     substituted = facts.get("substituted") or []
@@ -41,6 +41,7 @@ def notices(facts, role):
 
 
 def substituted_words(substituted):
+    """How many patients (a number, or their list) have one phase in the place of both."""
     if not substituted:
         return "Every patient was analysed with both phases or left out."
     count = len(substituted) if isinstance(substituted, (list, tuple)) else substituted
@@ -52,11 +53,12 @@ def substituted_words(substituted):
 
 
 def inner_words(facts):
+    """How the training patients' own node volumes were measured."""
     inner, folds = facts.get("inner_folds"), facts.get("folds")
     if inner is None:
         return ""
     if inner == 0:
-        return "Training patients’ node volumes measured in-sample (inner_folds: 0)."
+        return "Training patients’ node volumes measured in-sample (folds.inner: 0)."
     outer = f" inside each of {folds} folds" if folds else ""
     return f"Training patients’ node volumes measured by {inner}-fold inner cross-fitting{outer}."
 
@@ -116,6 +118,7 @@ def methods(facts):
 
 
 def primary_words(primary):
+    """The declared endpoint in a sentence's words."""
     metric = style.name("metrics", primary["metric"])
     metric = metric if metric.isupper() else metric[0].lower() + metric[1:]
     return (

@@ -62,6 +62,7 @@ def show(cell, digits=2):
 
 
 def show_p(cell):
+    """A p-value."""
     return tagged(cell, p_value(cell.number), "number" if cell.defined else UNDEFINED)
 
 

@@ -45,6 +45,12 @@ BESIDE_HEADS = {
 
 SUMMARISED = "The center sent back summaries alone, and this needs a row a patient."
 
+ORACLE_HEADS = {
+    "difference": "AUC minus the oracle's",
+    "difference_low": "95 % CI of it, low",
+    "difference_high": "95 % CI of it, high",
+}
+
 NEED_TRUTH = {
     "table_3.tsv",
     "table_pdac.tsv",
@@ -149,6 +155,9 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "outcome_words": patients.OUTCOMES,
         "registration_words": REGISTRATION,
         "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
+        "oracle": blocks.facts_table(facts["oracle"], ORACLE_HEADS)
+        if facts.get("oracle")
+        else None,
         "absent": {name: rows.absent for name, rows in tables.items()},
         "show": shown,
         **_ending(facts, role, center, counts, top.sentence.striptags()),

@@ -65,8 +65,8 @@ def normalised(record, method, thresholds):
         key: record.get(key) for key in ("score", "probability", "call", "reason")
     }
     truth, call = _flag(record.get("metastasis")), _flag(mine.get("call"))
-    score = _cell(record, "score", mine.get("score"))
-    probability = _cell(record, "probability", mine.get("probability"))
+    score = _cell("score", mine.get("score"))
+    probability = _cell("probability", mine.get("probability"))
     if not score.defined and call is None:
         outcome = "unscored"
     elif truth is None or call is None:
@@ -161,13 +161,13 @@ def card(place, patient, entry):
     lines.append(("Call", _call(patient)))
     node = record.get("deciding_node") or (entry or {}).get("facts", {}).get("deciding_node") or {}
     lines += [
-        (f"{label} (node)" if key == "volume_mm3" else label, _shown(record, key, node[key]))
+        (f"{label} (node)" if key == "volume_mm3" else label, _shown(key, node[key]))
         for key, label in NODE.items()
         if node.get(key) not in (None, "")
     ]
-    lines += _explained(record, (entry or {}).get("facts", {}).get("explained"))
+    lines += _explained((entry or {}).get("facts", {}).get("explained"))
     lines += [
-        (label, _shown(record, key, record[key], words=True))
+        (label, _shown(key, record[key], words=True))
         for key, label in CLINICAL.items()
         if record.get(key) not in (None, "")
     ]
@@ -187,19 +187,15 @@ def card(place, patient, entry):
     }
 
 
-def _explained(record, facts):
+def _explained(facts):
     """How much of the score of the network that the gallery explains came from image and nodes."""
     if not facts:
         return []
     where = f"{style.name('methods', facts['method'])}, fold {facts['fold']}"
-    lines = [(f"Score by {where}", _shown(record, "network_score", facts["score"]))]
+    lines = [(f"Score by {where}", _shown("network_score", facts["score"]))]
     if facts["without_nodes"] is not None:
-        lines.append(
-            (
-                "The same without nodes",
-                _shown(record, "score_without_nodes", facts["without_nodes"]),
-            )
-        )
+        without = _shown("score_without_nodes", facts["without_nodes"])
+        lines.append(("The same without nodes", without))
     if facts["source"] == "tumor":
         inside = f"{100 * facts['share_inside']:.0f} %"
         lines.append(("What moved it, inside the tumor", inside))
@@ -255,17 +251,17 @@ def _call(patient):
     return "positive" if patient["call"] else "negative"
 
 
-def _cell(record, column, value):
+def _cell(column, value):
     text = "" if value is None or value != value else str(value)
     return Cell(text, "facts", 0, column)
 
 
-def _shown(record, key, value, words=False):
+def _shown(key, value, words=False):
     if key == "nearest_structure":
         return style.name("structures", value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(v) for v in value)
-    cell = _cell(record, key, value)
+    cell = _cell(key, value)
     if key == "ct_reported":
         return {"1": "suspicious nodes", "0": "no suspicious node"}.get(cell.text, cell.text)
     if words or not cell.defined:

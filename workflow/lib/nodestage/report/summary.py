@@ -27,6 +27,7 @@ def rows(results):
 
 
 def show(results):
+    """Print the table of a study's results folder on the terminal."""
     from rich.console import Console
     from rich.table import Table
 

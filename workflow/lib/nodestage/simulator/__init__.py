@@ -19,10 +19,9 @@ Heavy imports wait until a patient is made: the sheet is built while the workflo
 """
 
 from nodestage.simulator.latents import latent_draws
-from nodestage.simulator.rows import COLUMNS, patient_settings, sheet
+from nodestage.simulator.rows import patient_settings, sheet
 
 __all__ = [
-    "COLUMNS",
     "latent_draws",
     "patient_settings",
     "read_truth",

@@ -61,9 +61,6 @@ class Body:
     texture: tuple = (0.0, 3.0)
     lattice: np.ndarray | None = field(default=None, repr=False)
 
-    def reach(self):
-        return float(max(self.axes))
-
 
 def body(random, center, volume, hu, over, shape=(1.25, 1.0, 0.8), texture=(0.0, 3.0), **more):
     """An ellipsoid of a given volume (mm3), turned at random, with its texture drawn."""

@@ -9,24 +9,6 @@ import math
 from nodestage.errors import InputError
 from nodestage.simulator import draws
 
-COLUMNS = (
-    "patient",
-    "center",
-    "arterial",
-    "venous",
-    "organs",
-    "tumor",
-    "lymph_nodes",
-    "organ_set",
-    "metastasis",
-    "ct_reported",
-    "sex",
-    "age",
-    "pt_stage",
-    "pn_stage",
-    "tumor_size_cm",
-    "tumor_location",
-)
 # Settings that shape images; the others shape the sheet alone.
 _SHAPES = (
     "grid",
@@ -58,7 +40,8 @@ def sheet(settings, seed):
 
     Returns
     -------
-    list of dicts with the keys `COLUMNS`, every value a text, empty where unknown
+    list of dicts with the columns of a sample sheet (`cohort.COLUMNS`) but those that choose a
+    series of a DICOM folder; every value a text, empty where unknown
     """
     _check(settings)
     rows = []

@@ -80,7 +80,6 @@ HU_OF = {
     "arterial": np.array([_HU[code][0] for code in range(41)], np.float32),
     "venous": np.array([_HU[code][1] for code in range(41)], np.float32),
 }
-VESSELS = (AORTA, VENA_CAVA, PORTAL, SMV, SMA, TC_SA, LGA, CHA_PHA, ARTERY, VEIN)
 
 
 def hu(phase, timing, random):

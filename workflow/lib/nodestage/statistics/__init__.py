@@ -30,6 +30,7 @@ from nodestage.statistics.roc import (
     auc_ci,
     auc_variance,
     delong_test,
+    difference_ci,
     roc_curve,
     vertical_average,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "counts",
     "decision_curve",
     "delong_test",
+    "difference_ci",
     "distributions",
     "estimate",
     "exact_interval",

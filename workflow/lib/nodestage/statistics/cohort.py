@@ -56,6 +56,18 @@ class Scored:
         )
 
 
+def read(paths, methods, parts):
+    """Prediction tables of a center, {method: {fold0: rows, ..., ensemble: rows}}.
+
+    Parameters
+    ----------
+    paths : files, method by method, of each its parts
+    parts : names, fold0, ... and, for an external center, ensemble
+    """
+    paths = iter(paths)
+    return {method: {part: tables.read(next(paths)) for part in parts} for method in methods}
+
+
 def labels_of(sheet_rows):
     """{patient: 0 or 1} of the patients whose status is known."""
     return {

@@ -8,6 +8,7 @@ patients; its interval is a paired one.
 import numpy as np
 
 from nodestage import metrics
+from nodestage.statistics.bootstrap import copies_of
 
 GROUPS = ("short_axis", "class", "station")
 ANYWHERE = "anywhere"
@@ -64,7 +65,7 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
         return found
     # One list of patients for all variants: only then are their resamples the same.
     codes = sorted(set().union(*patients.values()))
-    copies = _copies(len(codes), n, seed)
+    copies = copies_of(np.random.default_rng(seed), n, len(codes))
     parts = {
         variant: _Part(
             {code: i for i, code in enumerate(codes)},
@@ -224,10 +225,3 @@ def _ends(drawn):
     if high - low < 1e-12:  # an interval without width would look like certainty
         return None, None, "no interval: every resample gives the same"
     return float(low), float(high), ""
-
-
-def _copies(patients, n, seed):
-    """How often each patient stands in each resample, float32 (n, patients)."""
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(patients, np.full(patients, 1 / patients), size=n)
-    return drawn.astype(np.float32)

@@ -52,7 +52,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
 
 
 def largest(mask):
-    """Where a mask's nine slices lie: (axis, index) of each, the largest of a plane first."""
+    """Where the nine slices of a bool mask (z, y, x) lie: (axis, index), a plane's largest first."""
     found = []
     for axis in range(3):
         areas = mask.sum(axis=tuple(i for i in range(3) if i != axis))
@@ -63,7 +63,7 @@ def largest(mask):
     return found
 
 
-def crop(volume, mask, spacing, shape, fill=AIR):
+def crop(volume, mask, shape, fill=AIR):
     """A crop around the mask's centroid (see `_middle`) on the study grid.
 
     Parameters
@@ -123,8 +123,8 @@ def views(arterial, venous, tumor, pancreas, spacing, size, crop_shape, fallback
         "images": images,
         "masks": masks,
         "planes": planes,
-        "crop": np.stack([crop(p, mask, spacing, crop_shape) for p in (arterial, venous)]),
-        "crop_mask": crop(mask.astype(np.uint8), mask, spacing, crop_shape, fill=0),
+        "crop": np.stack([crop(p, mask, crop_shape) for p in (arterial, venous)]),
+        "crop_mask": crop(mask.astype(np.uint8), mask, crop_shape, fill=0),
     }
 
 

@@ -1,0 +1,81 @@
+"""Methods beside an oracle that knows the laws and the cues behind a simulated patient."""
+
+from nodestage.statistics import cohort, roc
+from nodestage.statistics.undefined import answer
+
+CUES = ("tumor", "nodes", "both")
+COLUMNS = (
+    "method",
+    "n",
+    "positives",
+    "auc",
+    "low",
+    "high",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p_delong",
+    "note",
+)
+
+
+def rows(predictions, role, sheet_rows, knowledge, settings=None):
+    """What an oracle reaches, and how far behind it each method stays.
+
+    The oracle's score is the log likelihood ratio of the status given the tumor's cue, the nodes'
+    or both. AUCs of the discovery center are means over the folds, those of an external one over
+    its patients; intervals and tests are DeLong's.
+
+    Parameters
+    ----------
+    predictions : {method: {fold0: rows, ..., ensemble: rows}}
+    role : discovery or external
+    sheet_rows : the sheet's rows of the center
+    knowledge : {patient: {tumor, nodes, both}}, log likelihood ratios
+    settings : see `cohort.scored`
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`: three rows of the oracle (`oracle_tumor`, ...), then one of each
+    method that ranks, on the patients that it scores; `difference` is its AUC minus that of the
+    oracle who knows both
+    """
+    scored = [
+        cohort.scored(method, parts, role, sheet_rows, settings)
+        for method, parts in predictions.items()
+    ]
+    scored = [one for one in scored if one.ranked]
+    found = []
+    for cue in CUES if scored else ():
+        everybody = scored[0]
+        known = [knowledge[patient][cue] for patient in everybody.patients]
+        found.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
+    for one in scored:
+        one = one.only(one.known("auc"))
+        both = [knowledge[patient]["both"] for patient in one.patients]
+        row = _row(one.method, one.y, one.score, one.fold)
+        found.append(row if row["note"] else row | _behind(one.y, one.score, both, one.fold))
+    return found
+
+
+def _row(method, y, score, fold):
+    row = dict.fromkeys(COLUMNS) | {"method": method, "n": len(y), "positives": int(sum(y))}
+    interval, reason = answer(roc.auc_ci, y, score, strata=fold)
+    if reason:
+        return row | {"note": reason}
+    area = roc.delong_test(y, score, score, fold).auc_a
+    return row | {"auc": area, "low": interval[0], "high": interval[1], "note": ""}
+
+
+def _behind(y, score, oracle, fold):
+    """The difference to the oracle with its interval and test."""
+    test, reason = answer(roc.delong_test, y, score, oracle, fold)
+    if reason:
+        return {"note": reason}
+    low, high = roc.difference_ci(y, score, oracle, strata=fold)
+    return {
+        "difference": test.auc_a - test.auc_b,
+        "difference_low": low,
+        "difference_high": high,
+        "p_delong": test.p_value,
+    }

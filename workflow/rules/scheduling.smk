@@ -1,0 +1,11 @@
+# Snakemake 9 limits the jobs that it starts in a second (100, unless told otherwise). To look again
+# after that second, each look for free slots starts a thread with a timer, whose end starts the next
+# look: as many threads as jobs were run, for as long as others wait. In a study of hundreds of
+# patients they take a core, then all threads that the machine allows (compare snakemake's issue 3804).
+# Nothing here needs that limit. A lower one, asked for by --max-jobs-per-timespan, stays.
+
+
+onstart:
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit and limit.max_jobs / limit.timespan >= 100:
+        workflow.scheduler.job_rate_limiter = None

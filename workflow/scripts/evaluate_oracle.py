@@ -1,0 +1,16 @@
+"""How far each method is from an oracle that knows the cues behind the simulated patients."""
+
+from pathlib import Path
+
+from nodestage import files, logs, tables
+from nodestage.statistics import cohort, oracle
+
+with logs.to(snakemake.log[0]):
+    given, params = snakemake.input, snakemake.params
+    predictions = cohort.read(given.predictions, params.methods, params.parts)
+    knowledge = {
+        patient: files.read_json(Path(truth, "truth.json"))["oracle"]
+        for patient, truth in zip(params.patients, given.truth, strict=True)
+    }
+    found = oracle.rows(predictions, params.role, params.rows, knowledge, params.settings)
+    tables.write(snakemake.output.rows, found, oracle.COLUMNS)
