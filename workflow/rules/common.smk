@@ -12,7 +12,7 @@ sys.path.insert(0, LIBRARY)
 # Snakemake hands that path on to scripts, but behind their own packages, where a nodestage that
 # somebody installed would come first.
 others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([LIBRARY, *others]))
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
