@@ -1,15 +1,6 @@
 # Attention: where lymph nodes may lie, from distances to organs and vessels.
 
 
-def estimated_ranges(patient, fold):
-    """The file with the ranges that a fold's training part shows."""
-    return learned(
-        study.center_of(patient),
-        f"attention/ranges/fold{fold}.json",
-        f"fold{fold}/ranges.json",
-    )
-
-
 rule attention:
     """Attention map from the ranges of Table II (Eq. 1 and 2)."""
     input:

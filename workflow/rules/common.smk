@@ -12,7 +12,7 @@ sys.path.insert(0, LIBRARY)
 # Snakemake hands that path on to scripts, but behind their own packages, where a nodestage that
 # somebody installed would come first.
 others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([LIBRARY, *others]))
+os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
@@ -146,6 +146,20 @@ def chosen_mask(role, patient):
     return f"results/{role}/{chunk(patient)}"
 
 
+def labelled(center):
+    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
+    if study.role(center) == "auxiliary":
+        return study.annotated("organs", center)
+    return study.imaged(center)
+
+
+def seen_organs(patient):
+    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
+    if study.role(study.center_of(patient)) == "auxiliary":
+        return annotation(patient, "organs")
+    return organs(patient)
+
+
 def attention(patient, fold):
     """The attention map; one a fold where ranges are estimated from the fold's training part."""
     place = "table" if study.ranges_from == "table" else f"fold{fold}"
@@ -168,6 +182,22 @@ def model(part, center, fold=None):
     return learned(center, f"{part}/{fold}model.pt", f"{fold}{part}.pt")
 
 
+def median_spacing(patient):
+    """The file with the study spacing; nothing where the config gives it in numbers."""
+    if not study.spacing_is_median:
+        return []
+    return learned(study.center_of(patient), "cohort/spacing.json", "spacing.json")
+
+
+def estimated_ranges(patient, fold):
+    """The file with the ranges that a fold's training part shows."""
+    return learned(
+        study.center_of(patient),
+        f"attention/ranges/fold{fold}.json",
+        f"fold{fold}/ranges.json",
+    )
+
+
 def nodes(patient, fold):
     """The folder that holds a patient's lymph nodes as one fold's networks see them."""
     return f"results/lymph_nodes/fold{fold}/{chunk(patient)}"
@@ -181,6 +211,26 @@ def instances(patient, fold):
 def instance_tables(fold, patients):
     """Those of some patients, each once."""
     return sorted({instances(p, fold) for p in patients})
+
+
+def method_inputs(wildcards, patients):
+    """Files that the methods of a family look at, of the patients that have images."""
+    needs = {
+        need for m in study.families[wildcards.family].values() for need in m["needs"]
+    }
+    imaged = [p for p in patients if study.is_imaged(p)]
+    found = (
+        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
+        if needs
+        else {}
+    )
+    if "views" in needs:
+        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
+    if "radiomics" in needs:
+        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
+    if "nodes" in needs:
+        found["nodes"] = instance_tables(wildcards.fold, imaged)
+    return found
 
 
 def center_predictions(center):

@@ -1,26 +1,6 @@
 # Methods: every way to a patient's score. A family of methods is fitted by one job a fold.
 
 
-def method_inputs(wildcards, patients):
-    """Files that the methods of a family look at, of the patients that have images."""
-    needs = {
-        need for m in study.families[wildcards.family].values() for need in m["needs"]
-    }
-    imaged = [p for p in patients if study.is_imaged(p)]
-    found = (
-        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
-        if needs
-        else {}
-    )
-    if "views" in needs:
-        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
-    if "radiomics" in needs:
-        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
-    if "nodes" in needs:
-        found["nodes"] = instance_tables(wildcards.fold, imaged)
-    return found
-
-
 rule fit:
     """All methods of one family, fitted on a fold's T and chosen on its V."""
     input:

@@ -1,13 +1,6 @@
 # Registration: the arterial CT laid onto the venous one, both on the study grid.
 
 
-def median_spacing(patient):
-    """The file with the study spacing; nothing where the config gives it in numbers."""
-    if not study.spacing_is_median:
-        return []
-    return learned(study.center_of(patient), "cohort/spacing.json", "spacing.json")
-
-
 rule register:
     """Arterial onto venous by dense displacement sampling (DEEDS), at the study spacing."""
     input:

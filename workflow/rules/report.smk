@@ -85,20 +85,6 @@ rule gallery:
         "../scripts/gallery.py"
 
 
-def labelled(center):
-    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
-    if study.role(center) == "auxiliary":
-        return study.annotated("organs", center)
-    return study.imaged(center)
-
-
-def seen_organs(patient):
-    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
-    if study.role(study.center_of(patient)) == "auxiliary":
-        return annotation(patient, "organs")
-    return organs(patient)
-
-
 rule quality:
     """Whether a center's images are fit to be used: spacing, coverage, HU, phases, registration."""
     input:
