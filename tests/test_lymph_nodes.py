@@ -80,6 +80,30 @@ def test_a_map_of_one_is_the_architecture_without_multiplication(planned):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
+def test_each_stage_averages_the_map_of_the_stage_before_it(monkeypatch):
+    """As good as from full size, and read once: a coarse voxel is never thousands summed up."""
+    plans, dataset = make_plans(
+        "lymph_nodes", [(32, 48, 48)], (2.0, 2.0, 2.0), training.CHANNELS, 1,
+        {"patch_size": [32, 48, 48], "features": [4, 4, 8, 8]},
+    )  # fmt: skip
+    net, pooled = fresh((plans, dataset), "attention"), []
+    x = torch.rand((2, 3, 32, 48, 48), generator=torch.Generator().manual_seed(0))
+    at_once = [
+        head(net.before_head(stage, feature, x[:, 2:]))
+        for stage, (feature, head) in enumerate(
+            zip(net.decoded(x)[1], net.decoder.seg_layers, strict=True)
+        )
+    ]
+    pool = torch.nn.functional.adaptive_avg_pool3d
+    monkeypatch.setattr(
+        "nodestage.lymph_nodes.network.functional.adaptive_avg_pool3d",
+        lambda image, size: pooled.append(tuple(image.shape[2:])) or pool(image, size),
+    )
+    for found, expected in zip(net(x), at_once[::-1], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert pooled == [(32, 48, 48), (16, 24, 24)]
+
+
 def test_the_encoder_does_not_see_the_map(planned):
     net = fresh(planned, "attention")
     for a, b in zip(*(net.decoded(picture(attention=v))[1] for v in (0.0, 1.0)), strict=True):
