@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nodestage.lymph_nodes.variants import variant
 from nodestage.nnunet import network
+from nodestage.nnunet.rectified import join
 
 
 class LymphNodeUNet(nn.Module):
@@ -113,4 +114,4 @@ def build(plans, dataset_json, deep_supervision=False):
     images = dict(list(dataset_json["channel_names"].items())[:-1])
     unet = network.build(plans, {**dataset_json, "channel_names": images}, deep_supervision)
     kind = variant(plans["nodestage"]["variant"])
-    return LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention)
+    return join(LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention))

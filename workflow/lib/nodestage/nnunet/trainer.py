@@ -10,6 +10,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 
 from nodestage.errors import TrainingError
 from nodestage.nnunet import imports
+from nodestage.nnunet.rectified import join
 
 nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
@@ -98,6 +99,23 @@ class Trainer(nnunet.nnUNetTrainer):
         ):
             if self.own.get(ours) is not None:
                 setattr(self, theirs, self.own[ours])
+
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,  # by these names nnU-Net tells today's signature from an older one
+        configuration_manager,
+        num_input_channels,
+        num_output_channels,
+        enable_deep_supervision=True,
+    ):
+        found = nnunet.nnUNetTrainer.build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        return join(found)
 
     # What a training reads
 
