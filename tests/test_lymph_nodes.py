@@ -19,7 +19,7 @@ from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import checkpoints, network
 from nodestage.nnunet.plans import make_plans
-from nodestage.nnunet.trainer import Loader, OwnPatch
+from nodestage.nnunet.trainer import Loader, own_patches
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -251,12 +251,12 @@ class Held:
         return self.data, self.labels, None, self.properties
 
 
-def loader(held, kind=InformativeLoader, foreground=0.0):
+def loader(held, kind=InformativeLoader, foreground=0.0, moved=1.0):
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
     transforms = spare_map(training_transforms())
-    transforms.transforms.insert(0, OwnPatch())
-    transforms.transforms[1].p_rotation = transforms.transforms[1].p_scaling = 1.0
+    transforms.transforms[0].p_rotation = transforms.transforms[0].p_scaling = moved
+    own_patches(transforms)
     labels = LabelManager({"background": 0, "node": 1}, None)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -328,13 +328,16 @@ def test_a_patient_without_attention_gives_patches_all_the_same():
     assert list(batch["draws"]) == [2, 2, 2]
 
 
-def test_training_does_not_write_into_the_volumes_that_it_keeps():
-    held = Held(np.ones((40, 72, 72), np.float32))
-    before = held.data.copy()
-    sampled = loader(held)
+@pytest.mark.parametrize("moved", [0.0, 1.0])
+def test_training_does_not_write_into_the_volumes_that_it_keeps(moved):
+    held = Held(np.full((40, 72, 72), 5e-4, np.float32))  # less than counts as attention
+    held.labels[:] = -1
+    before = held.data.copy(), held.labels.copy()
+    sampled = loader(held, moved=moved)
     for _ in range(10):
         next(sampled)
-    np.testing.assert_array_equal(held.data, before)
+    np.testing.assert_array_equal(held.data, before[0])
+    np.testing.assert_array_equal(held.labels, before[1])
 
 
 # Instances
