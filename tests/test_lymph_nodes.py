@@ -19,7 +19,7 @@ from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import checkpoints, network
 from nodestage.nnunet.plans import make_plans
-from nodestage.nnunet.trainer import Loader, OwnPatch
+from nodestage.nnunet.trainer import Loader, own_patches
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -78,6 +78,30 @@ def test_a_map_of_one_is_the_architecture_without_multiplication(planned):
     unguided.load_state_dict(guided.state_dict())
     for a, b in zip(guided(picture(attention=1.0)), unguided(picture(attention=0.3)), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_each_stage_averages_the_map_of_the_stage_before_it(monkeypatch):
+    """As good as from full size, and read once: a coarse voxel is never thousands summed up."""
+    plans, dataset = make_plans(
+        "lymph_nodes", [(32, 48, 48)], (2.0, 2.0, 2.0), training.CHANNELS, 1,
+        {"patch_size": [32, 48, 48], "features": [4, 4, 8, 8]},
+    )  # fmt: skip
+    net, pooled = fresh((plans, dataset), "attention"), []
+    x = torch.rand((2, 3, 32, 48, 48), generator=torch.Generator().manual_seed(0))
+    at_once = [
+        head(net.before_head(stage, feature, x[:, 2:]))
+        for stage, (feature, head) in enumerate(
+            zip(net.decoded(x)[1], net.decoder.seg_layers, strict=True)
+        )
+    ]
+    pool = torch.nn.functional.adaptive_avg_pool3d
+    monkeypatch.setattr(
+        "nodestage.lymph_nodes.network.functional.adaptive_avg_pool3d",
+        lambda image, size: pooled.append(tuple(image.shape[2:])) or pool(image, size),
+    )
+    for found, expected in zip(net(x), at_once[::-1], strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert pooled == [(32, 48, 48), (16, 24, 24)]
 
 
 def test_the_encoder_does_not_see_the_map(planned):
@@ -227,12 +251,12 @@ class Held:
         return self.data, self.labels, None, self.properties
 
 
-def loader(held, kind=InformativeLoader, foreground=0.0):
+def loader(held, kind=InformativeLoader, foreground=0.0, moved=1.0):
     from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
     transforms = spare_map(training_transforms())
-    transforms.transforms.insert(0, OwnPatch())
-    transforms.transforms[1].p_rotation = transforms.transforms[1].p_scaling = 1.0
+    transforms.transforms[0].p_rotation = transforms.transforms[0].p_scaling = moved
+    own_patches(transforms)
     labels = LabelManager({"background": 0, "node": 1}, None)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -304,13 +328,16 @@ def test_a_patient_without_attention_gives_patches_all_the_same():
     assert list(batch["draws"]) == [2, 2, 2]
 
 
-def test_training_does_not_write_into_the_volumes_that_it_keeps():
-    held = Held(np.ones((40, 72, 72), np.float32))
-    before = held.data.copy()
-    sampled = loader(held)
+@pytest.mark.parametrize("moved", [0.0, 1.0])
+def test_training_does_not_write_into_the_volumes_that_it_keeps(moved):
+    held = Held(np.full((40, 72, 72), 5e-4, np.float32))  # less than counts as attention
+    held.labels[:] = -1
+    before = held.data.copy(), held.labels.copy()
+    sampled = loader(held, moved=moved)
     for _ in range(10):
         next(sampled)
-    np.testing.assert_array_equal(held.data, before)
+    np.testing.assert_array_equal(held.data, before[0])
+    np.testing.assert_array_equal(held.labels, before[1])
 
 
 # Instances

@@ -513,6 +513,42 @@ def test_predicting_imports_neither_the_trainer_nor_pandas():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_norm_and_nonlinearity_in_one_change_no_bit_and_copy_nothing():
+    """Against nnU-Net's own blocks, in evaluation, on the way forth and on the way back."""
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+    found, dataset_json = plans.make_plans("ball", [(16, 16, 16)], SPACING, ["venous"], 1, SETTINGS)
+    architecture = network.configuration(found)["architecture"]
+    ours = network.build(found, dataset_json, deep_supervision=True)
+    stock = get_network_from_plans(
+        *(architecture[k] for k in ("network_class_name", "arch_kwargs", "_kw_requires_import")),
+        1, 2, deep_supervision=True,
+    )  # fmt: skip
+    assert list(ours.state_dict()) == list(stock.state_dict())
+    stock.load_state_dict(ours.state_dict())
+    images = torch.randn((2, 1, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    seen = {}
+    for name, net in (("ours", ours), ("stock", stock)):
+        logits = net(images)
+        sum(found.square().mean() for found in logits).backward()
+        seen[name] = [*logits, net.eval()(images)[0], *(p.grad for p in net.parameters())]
+        copying = any("CopySlices" in step for step in steps_back(logits[0].grad_fn))
+        assert copying == (name == "stock")  # once torch copies no more, ours has no use
+    for a, b in zip(*seen.values(), strict=True):
+        assert (a is None and b is None) or torch.equal(a, b)
+
+
+def steps_back(last):
+    """Names of all steps that autograd goes back from the `last` one."""
+    seen, ahead = set(), [last]
+    while ahead:
+        step = ahead.pop()
+        if step is not None and step not in seen:
+            seen.add(step)
+            ahead += [before for before, _ in step.next_functions]
+    return {step.name() for step in seen}
+
+
 def test_a_module_left_out_is_there_again_afterwards_and_says_so_when_used():
     with leaving_out(["left_out_for_a_test"]):
         from left_out_for_a_test import something

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage.nnunet import network, prediction
+from nodestage.nnunet import network, prediction, windows
 from nodestage.nnunet.plans import make_plans
 
 SHAPE, SPACING, PATCH = (40, 56, 48), (2.0, 2.0, 2.0), (16, 16, 16)
@@ -66,13 +66,13 @@ def test_the_windows_left_out_are_those_of_least_weight(model):
     corners = list(itertools.product(*steps))
     total, where = torch.zeros(SHAPE), torch.from_numpy(attended())
     for corner in corners:
-        total[prediction._window(corner, PATCH)] += gaussian
+        total[windows.window(corner, PATCH)] += gaussian
     shares = [
         (gaussian / total[w])[where[w]].max() if where[w].any() else torch.tensor(0.0)
-        for w in (prediction._window(corner, PATCH) for corner in corners)
+        for w in (windows.window(corner, PATCH) for corner in corners)
     ]
     for least in (0.001, 0.02, 0.2):
-        found = prediction._weighty(corners, steps, gaussian, where, least)
+        found = windows.corners(SHAPE, PATCH, 0.5, where, least)
         assert found == [c for c, share in zip(corners, shares, strict=True) if share > least]
 
 

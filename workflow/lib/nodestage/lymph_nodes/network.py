@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nodestage.lymph_nodes.variants import variant
 from nodestage.nnunet import network
+from nodestage.nnunet.rectified import join
 
 
 class LymphNodeUNet(nn.Module):
@@ -46,13 +47,17 @@ class LymphNodeUNet(nn.Module):
 
         With deep supervision a list of them, finest first.
         """
-        heads = self.decoder.seg_layers
-        logits = [
-            head(self.before_head(stage, feature, x[:, -1:]))
-            for stage, (head, feature) in enumerate(zip(heads, self.decoded(x)[1], strict=True))
-            if self.decoder.deep_supervision or stage == len(heads) - 1
-        ][::-1]
-        return logits if self.decoder.deep_supervision else logits[0]
+        heads, features, attention = self.decoder.seg_layers, self.decoded(x)[1], x[:, -1:]
+        logits = []
+        for stage in reversed(range(len(heads))):
+            if self.attention:
+                # From stage to stage: a voxel of the coarsest is the sum of thousands at full size,
+                # which a GPU adds up one by one.
+                attention = _averaged(attention, features[stage].shape[2:])
+            logits.append(heads[stage](self.before_head(stage, features[stage], attention)))
+            if not self.decoder.deep_supervision:
+                return logits[0]
+        return logits
 
     def decoded(self, x):
         """The bottleneck and every decoder stage's feature, coarsest first."""
@@ -66,18 +71,24 @@ class LymphNodeUNet(nn.Module):
         return skips[-1], features
 
     def before_head(self, stage, feature, attention):
-        """What a stage's head sees, from that stage's feature and the map at full resolution."""
+        """What a stage's head sees, from that stage's feature and the map, no coarser than it."""
         if self.blocks is None:
             return feature
         if self.attention:
-            scores = functional.adaptive_avg_pool3d(attention, feature.shape[2:])
-            feature = feature * scores.to(feature.dtype)
+            feature = feature * _averaged(attention, feature.shape[2:]).to(feature.dtype)
         return self.blocks[stage](feature)
 
     def features(self, x):
         """The bottleneck and what the finest head sees: (batch, channels, z, y, x) each."""
         bottleneck, decoded = self.decoded(x)
         return bottleneck, self.before_head(len(decoded) - 1, decoded[-1], x[:, -1:])
+
+
+def _averaged(attention, size):
+    """The map averaged down to a stage's (z, y, x), itself where it has that size."""
+    if attention.shape[2:] == size:
+        return attention
+    return functional.adaptive_avg_pool3d(attention, size)
 
 
 def _block(encoder, channels):
@@ -103,4 +114,4 @@ def build(plans, dataset_json, deep_supervision=False):
     images = dict(list(dataset_json["channel_names"].items())[:-1])
     unet = network.build(plans, {**dataset_json, "channel_names": images}, deep_supervision)
     kind = variant(plans["nodestage"]["variant"])
-    return LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention)
+    return join(LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention))

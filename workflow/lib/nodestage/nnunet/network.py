@@ -38,10 +38,12 @@ def build(plans, dataset_json, deep_supervision=False):
     """nnU-Net's own U-Net of these plans, with freshly drawn weights."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
+    from nodestage.nnunet.rectified import join
+
     architecture = configuration(plans)["architecture"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return get_network_from_plans(
+        found = get_network_from_plans(
             architecture["network_class_name"],
             architecture["arch_kwargs"],
             architecture["_kw_requires_import"],
@@ -50,3 +52,4 @@ def build(plans, dataset_json, deep_supervision=False):
             allow_init=True,
             deep_supervision=deep_supervision,
         )
+    return join(found)

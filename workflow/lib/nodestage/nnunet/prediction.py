@@ -1,7 +1,7 @@
 """nnU-Net's sliding window without importing its trainer.
 
 Windows, Gaussian weights and padding are nnU-Net's own functions; only the loop is ours, so
-that windows in which nothing can be are left out.
+that windows in which nothing can be are left out (`windows`).
 """
 
 import itertools
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from nodestage import devices, memory
 from nodestage.errors import InputError
-from nodestage.nnunet import cases, network
+from nodestage.nnunet import cases, network, windows
 
 # A logit where no window was run, on a grid that is still to be interpolated: as good as -inf.
 UNSEEN = -1e4
@@ -96,10 +96,6 @@ def _on_own_grid(
 ):
     """Logits on the network's own voxels, and the shape of the image's grid."""
     from acvl_utils.cropping_and_padding.padding import pad_nd_image
-    from nnunetv2.inference.sliding_window_prediction import (
-        compute_gaussian,
-        compute_steps_for_sliding_window,
-    )
 
     plans = model["plans"]
     cases.check_spacing(patient or "the image", spacing, plans)
@@ -116,19 +112,7 @@ def _on_own_grid(
         inside = pad_nd_image(inside, tile)[0]
     grid, unseen = (coarse, UNSEEN) if coarse else (shape, -torch.inf)
     padded = [max(n, size) for n, size in zip(grid, tile, strict=True)]
-    steps = compute_steps_for_sliding_window(padded, tile, step_size)
-    gaussian = compute_gaussian(
-        tile,
-        sigma_scale=1 / 8,
-        value_scaling_factor=10,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-    )
-    corners = list(itertools.product(*steps))
-    if inside is not None:
-        corners = [c for c in corners if bool(inside[_window(c, tile)].any())]
-        if least_share > 0:
-            corners = _weighty(corners, steps, gaussian, inside, least_share)
+    corners = windows.corners(padded, tile, step_size, inside, least_share)
     classes = network.number_of_classes(model["dataset_json"])
     if not corners:
         with _room(classes, grid, patient):
@@ -146,9 +130,9 @@ def _on_own_grid(
     data, unpad = pad_nd_image(images, tile, "constant", {"value": 0}, True, None)
     del images
     place = _place(device, 4 * (len(data) + classes + 1) * data[0].numel())
-    data, gaussian = data.to(place), gaussian.to(place)
-    windows = [
-        _window([c - r.start for c, r in zip(corner, region, strict=True)], tile)
+    data, gaussian = data.to(place), windows.gaussian(tile).to(place)
+    boxes = [
+        windows.window([c - r.start for c, r in zip(corner, region, strict=True)], tile)
         for corner in corners
     ]
     axes = _mirrored(model["mirror_axes"]) if mirror else [()]
@@ -161,14 +145,14 @@ def _on_own_grid(
         network_ = network_.to(memory_format=torch.channels_last_3d)  # a tenth faster
     # Mixed precision on a GPU, as nnU-Net's own predictor has it; the sums are single.
     with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
-        for start in range(0, len(windows), batch):
-            group = windows[start : start + batch]
+        for start in range(0, len(boxes), batch):
+            group = boxes[start : start + batch]
             found = _predict(
-                network_, torch.stack([data[(slice(None), *w)] for w in group]).to(device), axes
+                network_, torch.stack([data[(slice(None), *box)] for box in group]).to(device), axes
             )
-            for logits, window in zip(found.float().to(place), group, strict=True):
-                total[(slice(None), *window)] += logits * gaussian
-                weight[window] += gaussian
+            for logits, box in zip(found.float().to(place), group, strict=True):
+                total[(slice(None), *box)] += logits * gaussian
+                weight[box] += gaussian
         del data
         empty = weight == 0
         total /= weight.masked_fill_(empty, 1)
@@ -191,35 +175,6 @@ def _place(device, size):
     if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] / 2:
         return torch.device("cpu")
     return device
-
-
-def _window(corner, tile):
-    return tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
-
-
-def _weighty(corners, steps, gaussian, inside, least):
-    """Corners of the windows that have more than `least` of the weight at a voxel of `inside`.
-
-    The weight is a product over the axes, and so is the sum of all windows' weights.
-    """
-    shares = []
-    for axis, starts in enumerate(steps):
-        middle = [n // 2 for n in gaussian.shape]
-        middle[axis] = slice(None)
-        line = gaussian[tuple(middle)] / gaussian.max()
-        total = torch.zeros(inside.shape[axis])
-        for start in starts:
-            total[start : start + len(line)] += line
-        shares.append({start: line / total[start : start + len(line)] for start in starts})
-    found = []
-    for corner in corners:
-        z, y, x = (share[start] for share, start in zip(shares, corner, strict=True))
-        seen = inside[_window(corner, gaussian.shape)]
-        # First the highest share along z of each column that is inside, then over y and x.
-        columns = (seen * z[:, None, None]).amax(0)
-        if bool((columns * y[:, None] * x > least).any()):
-            found.append(corner)
-    return found
 
 
 def _background(classes, shape, unseen):
@@ -285,10 +240,10 @@ def _room(classes, shape, patient):
         raise
 
 
-def _predict(network_, windows, axes):
+def _predict(network_, images, axes):
     total = 0
     for flipped in axes:
-        found = network_(torch.flip(windows, flipped)) if flipped else network_(windows)
+        found = network_(torch.flip(images, flipped)) if flipped else network_(images)
         total = total + (torch.flip(found, flipped) if flipped else found)
     return total / len(axes) if len(axes) > 1 else total
 

@@ -7,9 +7,12 @@ Subclasses override what nnU-Net's own trainer lets them: `build_network_archite
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
+from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform
 
 from nodestage.errors import TrainingError
 from nodestage.nnunet import imports
+from nodestage.nnunet.rectified import join
 
 nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
@@ -99,6 +102,23 @@ class Trainer(nnunet.nnUNetTrainer):
             if self.own.get(ours) is not None:
                 setattr(self, theirs, self.own[ours])
 
+    @staticmethod
+    def build_network_architecture(
+        plans_manager,  # by these names nnU-Net tells today's signature from an older one
+        configuration_manager,
+        num_input_channels,
+        num_output_channels,
+        enable_deep_supervision=True,
+    ):
+        found = nnunet.nnUNetTrainer.build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        return join(found)
+
     # What a training reads
 
     def initialize(self):
@@ -168,7 +188,7 @@ class Trainer(nnunet.nnUNetTrainer):
             without_filters(training)
         fixed_choice_of_algorithm(training)
         for transforms in (training, validation):
-            transforms.transforms.insert(0, OwnPatch())
+            own_patches(transforms)
         for_training, for_validation = self.get_tr_and_val_datasets()
         return (
             self._generator(self.make_loader(for_training, initial, training, training=True)),
@@ -247,6 +267,16 @@ class Trainer(nnunet.nnUNetTrainer):
         for loader in (self.dataloader_train, self.dataloader_val):
             if isinstance(loader, nnunet.NonDetMultiThreadedAugmenter):
                 loader._finish()
+
+
+def own_patches(transforms):
+    """Put an `OwnPatch` before whatever changes a patch where it stands.
+
+    The spatial transform only reads what it is given, several times what it gives back.
+    """
+    reading = (SpatialTransform, Convert2DTo3DTransform)
+    places = [i for i, t in enumerate(transforms.transforms) if isinstance(t, reading)]
+    transforms.transforms.insert(max(places, default=-1) + 1, OwnPatch())
 
 
 FILTERS = ("GaussianBlurTransform", "SimulateLowResolutionTransform", "GammaTransform")

@@ -1,0 +1,73 @@
+"""Where the windows of a prediction lie, and which of them run.
+
+Places and Gaussian weights are nnU-Net's own functions.
+"""
+
+import itertools
+
+import torch
+
+
+def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0):
+    """First voxels (z, y, x) of the windows to run.
+
+    Parameters
+    ----------
+    shape : (z, y, x), of the image, no smaller than `tile` along any axis
+    tile : (z, y, x), of a window
+    step_size : share of the window between two neighbours
+    inside : bool tensor (z, y, x) of that shape; windows without any True are left out
+    least_share : of the weight at every voxel of `inside`; windows that give none of them more
+        are left out too
+    """
+    from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
+
+    steps = compute_steps_for_sliding_window(tuple(shape), tuple(tile), step_size)
+    found = list(itertools.product(*steps))
+    if inside is None:
+        return found
+    found = [corner for corner in found if bool(inside[window(corner, tile)].any())]
+    return _weighty(found, steps, gaussian(tile), inside, least_share) if least_share else found
+
+
+def window(corner, tile):
+    """The slices of the window whose first voxel is `corner`."""
+    return tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
+
+
+def gaussian(tile):
+    """Weight of each voxel of a window, float32 tensor (z, y, x)."""
+    from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+
+    return compute_gaussian(
+        tuple(tile),
+        sigma_scale=1 / 8,
+        value_scaling_factor=10,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
+
+
+def _weighty(corners, steps, weights, inside, least):
+    """Corners of the windows that have more than `least` of the weight at a voxel of `inside`.
+
+    The weight is a product over the axes, and so is the sum of all windows' weights.
+    """
+    shares = []
+    for axis, starts in enumerate(steps):
+        middle = [n // 2 for n in weights.shape]
+        middle[axis] = slice(None)
+        line = weights[tuple(middle)] / weights.max()
+        total = torch.zeros(inside.shape[axis])
+        for start in starts:
+            total[start : start + len(line)] += line
+        shares.append({start: line / total[start : start + len(line)] for start in starts})
+    found = []
+    for corner in corners:
+        z, y, x = (share[start] for share, start in zip(shares, corner, strict=True))
+        seen = inside[window(corner, weights.shape)]
+        # First the highest share along z of each column that is inside, then over y and x.
+        columns = (seen * z[:, None, None]).amax(0)
+        if bool((columns * y[:, None] * x > least).any()):
+            found.append(corner)
+    return found
