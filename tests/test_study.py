@@ -78,6 +78,15 @@ def test_a_patient_without_a_phase_goes_on_only_where_its_center_allows_it(confi
     assert study(changed).is_imaged(lacking)
 
 
+def test_tables_know_who_lacks_a_phase_also_where_the_other_stands_in(config):
+    config["substitute_phase"] = True
+    told = study(config)
+    (lacking,) = [p for p in told.of("shengjing") if told.phases(p) == ["venous"]]
+    found = {row["patient"]: row["missing_phase"] for row in told.table_rows("shengjing")}
+    assert found.pop(lacking) == "arterial" and set(found.values()) == {""}
+    assert told.is_imaged(lacking)
+
+
 def test_scoring_settings_are_no_part_of_what_training_depends_on(config):
     found = study(config)
     assert "threshold" not in found.learning("lymph_nodes")

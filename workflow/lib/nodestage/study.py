@@ -485,9 +485,17 @@ class Study:
     # Tables and reports
 
     def table_rows(self, center):
-        """What the tables know of a center's patients: status and clinical columns, no paths."""
-        columns = RETURNED_COLUMNS if center in self.returned else TABLE_COLUMNS
-        return [{c: self.rows[p].get(c, "") for c in columns} for p in self.of(center)]
+        """What the tables know of a center's patients: status and clinical columns, no paths.
+
+        `missing_phase` names a phase that the sheet lacks, also where the other one stands in.
+        """
+        if center in self.returned:
+            return [{c: self.rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in self.of(center)]
+        return [
+            {c: self.rows[p].get(c, "") for c in TABLE_COLUMNS}
+            | {"missing_phase": " ".join(set(PHASES) - set(self.phases(p)))}
+            for p in self.of(center)
+        ]
 
     def facts(self, center=None):
         """What a report says about the run itself."""
