@@ -493,7 +493,7 @@ class Study:
             return [{c: self.rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in self.of(center)]
         return [
             {c: self.rows[p].get(c, "") for c in TABLE_COLUMNS}
-            | {"missing_phase": " ".join(set(PHASES) - set(self.phases(p)))}
+            | {"missing_phase": " ".join(x for x in PHASES if x not in self.phases(p))}
             for p in self.of(center)
         ]
 
