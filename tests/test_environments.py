@@ -30,7 +30,13 @@ PACKAGE = {  # what an import is called where packages are listed, if otherwise
     "threadpoolctl": "scikit-learn",
     "yaml": "pyyaml",
 }
-LEARNING = {"torch", "nnunetv2", "acvl_utils", "batchgeneratorsv2"}
+LEARNING = {
+    "torch",
+    "nnunetv2",
+    "acvl_utils",
+    "batchgeneratorsv2",
+    "dynamic_network_architectures",
+}
 FEATURES = {"radiomics", "pywt"}
 NEVER = {  # imported inside functions that the job doesn't call
     "evaluate_organs": LEARNING,

@@ -285,7 +285,9 @@ def test_external_scores_come_from_the_bundle_alone(copy):
     assert {t: (copy / t).read_bytes() for t in targets} == before
 
 
-def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(study, tmp_path):
+def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
+    study, copy, tmp_path
+):
     out = tmp_path / "packet"
     packet.write(study / "results/bundle", out)
     home, how = out / "study", {"code": out / "nodestage", "preset": False}
@@ -311,6 +313,15 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
     page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
     assert "Nothing stands beside it" in page or "be answered" in page
     assert "Discovery center" not in page and "simulated patients" not in page
+    # What it sends back stands in the study as the center whose images the study has.
+    shutil.copy2(home / "results/returned/our_hospital.tsv", copy / "sent.tsv")
+    elsewhere = {"elsewhere": {"role": "external", "returned": "sent.tsv"}}
+    workflow.write_config(copy, centers=workflow.read_config(copy)["centers"] | elsewhere)
+    workflow.snakemake(copy, "results/report/elsewhere.html", "results/statistics/study")
+    for table in ("performance", "comparisons", "roc", "calibration"):
+        here = copy / f"results/statistics/tianjin/{table}.tsv"
+        assert here.read_bytes() == (here.parents[1] / "elsewhere" / here.name).read_bytes(), table
+    assert "elsewhere" in tables.read(copy / "results/statistics/study/table_7.tsv")[-1].values()
     # A model that somebody exchanged on the way is found, and nothing is scored by it.
     (out / "bundle/fold0/fusion.pt").write_bytes((out / "bundle/fold1/fusion.pt").read_bytes())
     printed = workflow.snakemake(home, check=False, **how)
