@@ -3,7 +3,7 @@
 torch's instance norm returns a view of its result. nnU-Net's leaky ReLU works in place on that
 view, for which autograd copies whole features several times in the backward pass: nearly half of
 all that a training step reads and writes. Here the ReLU comes before the view. Values, gradients
-and memory are the same.
+and memory are the same (where torch computes in channels-last order, up to rounding).
 """
 
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import ConvDropoutNormReLU
