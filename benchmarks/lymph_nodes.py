@@ -2,6 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py step
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py inference
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py train --model model.pt
+    OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py inference --model model.pt
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py windows --organs organs.nii.gz --ids 19=11 20=19
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py full
     OMP_NUM_THREADS=1 python benchmarks/lymph_nodes.py step --paper --compile --model model.pt
@@ -10,12 +12,15 @@
 `step`       one step, batch and all, of nnU-Net's own trainer (two images), of our `plain` and of
              `attention` (map, blocks, Tversky, informative sampling): same plans, augmentation and
              patients, one process, in turns.
-`inference`  our predictor, which leaves out windows without attention (`ours`) and those that
-             would hardly count where attention is (`share`), against nnUNetPredictor: one
+`inference`  from images to labels: our predictor, which leaves out windows without attention
+             (`ours`), those that would hardly count where attention is (`share`), and with windows
+             laid over the box around the attention (`around`), against nnUNetPredictor: one
              network, one simulated abdomen, each in a process of its own, in turns.
+`train`      a small `attention` network with config/paper.yaml's window, by the library's own
+             training on simulated abdomens with nodes, for `inference` to have labels to compare.
 `windows`    how many windows of config/paper.yaml's network a patient's map leaves.
-`full`       config/paper.yaml's network: parameters, memory of a training step (counted, not run),
-             and one window forward on the CPU.
+`full`       config/paper.yaml's network: parameters, memory and memory traffic of a training step
+             (counted, not run), and one window forward on the CPU.
 
 With `--paper` the network is that of config/paper.yaml, the patient one of 300 × 512 × 512 voxels,
 and the work is a GPU's: `step` draws some batches, goes through them again and again, and trains
@@ -39,6 +44,7 @@ import yaml
 from nodestage import attention, devices
 
 ROOT = Path(__file__).resolve().parents[1]
+DEFAULT = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 PAPER = yaml.safe_load((ROOT / "config/paper.yaml").read_text())
 SPACING = tuple(PAPER["spacing_mm"])
 NOISE_HU = np.float32(12)
@@ -90,11 +96,9 @@ def patients(n):
 
 def full_size_patient(keep):
     """The middle of a full-size abdomen with nodes: arterial, venous, map, nodes."""
-    arrays = abdomen(FULL, SPACING, keep)
-    found = attention.attention_map(arrays[2], SPACING, ranges(), threads=4)
-    nodes = with_nodes(*arrays, found, SPACING)
+    arrays = abdomen_with_nodes(FULL, SPACING, keep)
     middle = tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(FULL, MIDDLE, strict=True))
-    return [np.ascontiguousarray(a[middle]) for a in (*arrays[:2], found, nodes)]
+    return [np.ascontiguousarray(a[middle]) for a in arrays]
 
 
 def trainers(folder, settings, cohort, spacing, device="cpu", compiled=False):
@@ -351,8 +355,8 @@ def with_nodes(arterial, venous, organs, found, spacing, count=40, seed=0):
     for center in zip(*centers, strict=True):
         radius = draw.uniform(3, 8)
         box = tuple(
-            slice(max(int(c - radius / s), 0), int(c + radius / s) + 2)
-            for c, s in zip(center, spacing, strict=True)
+            slice(max(int(c - radius / s), 0), min(int(c + radius / s) + 2, n))
+            for c, s, n in zip(center, spacing, mask.shape, strict=True)
         )
         lines = np.ogrid[box]
         away = sum(((line - c) * s) ** 2 for line, c, s in zip(lines, center, spacing, strict=True))
@@ -361,6 +365,48 @@ def with_nodes(arterial, venous, organs, found, spacing, count=40, seed=0):
         noise = NOISE_HU * draw.standard_normal(int(mask.sum()), np.float32)
         image[mask > 0] = density + noise
     return mask
+
+
+def abdomen_with_nodes(shape, spacing, keep=None, seed=0):
+    """A painted abdomen with nodes: arterial, venous, map, mask of the nodes, (z, y, x)."""
+    arterial, venous, organs = abdomen(shape, spacing, keep, seed)
+    found = attention.attention_map(organs, spacing, ranges())
+    nodes = with_nodes(arterial, venous, organs, found, spacing, seed=seed)
+    return arterial, venous, found, nodes
+
+
+def train(options):
+    """A network for `inference`, from simulated abdomens with nodes."""
+    from nodestage import volumes
+    from nodestage.lymph_nodes.training import train_fold
+
+    settings = DEFAULT["lymph_nodes"] | {"variants": ["attention"], "choose": "last"}
+    settings["network"] = DEFAULT["lymph_nodes"]["network"] | {
+        "patch_size": [n // options.coarser for n in options.patch],
+        "features": options.features, "convolutions": options.convolutions, "batch_size": 2,
+        "epochs": EPOCHS, "iterations_per_epoch": options.steps // EPOCHS,
+    }  # fmt: skip
+    shape = tuple(n // options.coarser for n in FULL)
+    spacing = tuple(s * options.coarser for s in SPACING)
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        patients = {}
+        for seed in range(1, options.patients + 1):  # `inference` predicts seed 0
+            patients[f"P{seed}"] = paths = {}
+            arrays = abdomen_with_nodes(shape, spacing, seed=seed)
+            for name, array in zip(IMAGES, arrays, strict=True):
+                paths[name] = Path(folder, f"P{seed}.{name}.nii.gz")
+                volumes.write_volume(paths[name], volumes.Volume(array, spacing))
+        painted = time.process_time()
+        train_fold(
+            patients, list(patients), [], [], settings, 0, options.model, Path(folder, "work")
+        )
+    row("patients, CPU seconds", f"{painted - started:.0f}")
+    row("training, CPU seconds", f"{time.process_time() - painted:.0f}")
+
+
+EPOCHS = 10  # of `train`
+IMAGES = ("arterial", "venous", "map", "lymph_nodes")
 
 
 def exported(plans, dataset, seed=0):
@@ -411,7 +457,7 @@ def predict(how, path, out, share, device, repeat):
     """Predict in a process of its own.
 
     Returns, of each time: CPU seconds, wall seconds, memory beyond the inputs and largest memory
-    of the GPU (MiB).
+    of the GPU (MiB), and how many windows were run.
     """
     import torch
 
@@ -437,32 +483,41 @@ def predict(how, path, out, share, device, repeat):
         with torch.inference_mode(), torch.autocast("cuda"):
             net(torch.rand(1, 3, *network.patch_size(model["plans"]), device=device))
         torch.cuda.empty_cache()
-    seen = []
+    seen, run = [], []
+    net.register_forward_hook(lambda _, images, __: run.append(len(images[0])))
     for _ in range(repeat):
+        run.clear()
         wait(device, reset=True)
         before = peak(reset=True)
         cpu, wall = time.process_time(), time.perf_counter()
         if how == "stock":
             data = torch.from_numpy(prediction.normalise(channels, model["plans"]))
             logits = theirs.predict_sliding_window_return_logits(data).to("cpu")
+            labels = logits.argmax(0).to(torch.uint8).numpy()  # as nnU-Net's own export has it
         else:
-            logits = prediction.predict_logits(
-                net, channels, spacing, model, where=channels[2] > 0, mirror=False, device=device,
-                least_share=share if how == "share" else 0.0,
+            labels = prediction.predict_labels(
+                net, channels, spacing, model, where=channels[2] > 0, device=device,
+                least_share=share if how == "share" else 0.0, around=how == "around",
             )  # fmt: skip
-        labels = logits.argmax(0).to(torch.uint8).numpy()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         on_gpu = peak_on(device) / 2**20 if device.type == "cuda" else 0.0
-        seen.append((cpu, wall, (peak() - before) / 2**20, on_gpu))
+        seen.append((cpu, wall, (peak() - before) / 2**20, on_gpu, sum(run)))
         data = logits = None
     np.save(out, labels)
     return seen
 
 
 def painted(options):
-    """A network with drawn weights, and a simulated abdomen for it."""
-    from nodestage.nnunet import plans
+    """A network, a simulated abdomen for it, and its nodes: none for a network of drawn weights."""
+    from nodestage.nnunet import checkpoints, plans
 
+    held = checkpoints.load(options.model) if options.model else {}
+    if "networks" in held:  # from `train`
+        model = held["networks"]["attention"]
+        spacing = tuple(model["plans"]["nodestage"]["image_spacing"])
+        shape = tuple(round(n * s / t) for n, s, t in zip(FULL, SPACING, spacing, strict=True))
+        *channels, nodes = abdomen_with_nodes(shape, spacing, options.keep, options.seed)
+        return model, channels, spacing, nodes
     shape = FULL if options.paper else tuple(options.shape)
     # The field of a full-size scan, whatever the voxels.
     spacing = tuple(float(n * s / m) for n, s, m in zip(FULL, SPACING, shape, strict=True))
@@ -476,18 +531,17 @@ def painted(options):
         settings = PAPER["lymph_nodes"]["network"]
     planned, dataset = plans.make_plans("nodes", [shape], spacing, CHANNELS, 1, settings)
     model = exported(planned, dataset)
-    if options.model:
-        import torch
-
-        with_nodes(arterial, venous, organs, found, spacing)
-        model["weights"] = torch.load(options.model, weights_only=True)
+    nodes = None
+    if held:
+        nodes = with_nodes(arterial, venous, organs, found, spacing)
+        model["weights"] = held
     else:
         balanced(model, [arterial, venous, found], 0.05)
-    return model, [arterial, venous, found], spacing
+    return model, [arterial, venous, found], spacing, nodes
 
 
 def from_study(options):
-    """The attention network of a study's fold, and one of its patients."""
+    """The attention network of a study's fold, and one of its patients with annotated nodes."""
     from nodestage import volumes
     from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
     from nodestage.nnunet import checkpoints
@@ -500,7 +554,8 @@ def from_study(options):
     ]
     found = volumes.read(results / "attention/table" / f"{options.patient}.nii.gz").array
     found = np.where(found < SMALLEST_ATTENTION, 0, found)
-    return model, [*(image.array for image in images), found], images[0].spacing
+    nodes = volumes.read(results / "registration" / options.patient / "lymph_nodes.nii.gz").array
+    return model, [*(image.array for image in images), found], images[0].spacing, nodes
 
 
 def inference(options):
@@ -508,15 +563,10 @@ def inference(options):
 
     from nodestage.nnunet import network
 
-    model, channels, spacing = (from_study if options.study else painted)(options)
+    model, channels, spacing, nodes = (from_study if options.study else painted)(options)
     found, patch = channels[2], network.patch_size(model["plans"])
-    run, of = counted_windows(found > 0, patch)
-    print(
-        f"{found.shape} voxels, patch {patch}; attention on {(found > 0).mean():.1%}, "
-        f"{run} of {of} windows",
-        flush=True,
-    )
-    results = {"stock": [], "ours": [], "share": []}
+    print(f"{found.shape} voxels, patch {patch}; attention on {(found > 0).mean():.1%}", flush=True)
+    results = {"stock": [], "ours": [], "share": [], "around": []}
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder, "held.pt")
         torch.save({"model": model, "channels": channels, "spacing": spacing}, held)
@@ -530,53 +580,59 @@ def inference(options):
                 print(how, *(f"{x:.1f}" for times in seen for x in times), flush=True)
         called = {how: np.load(Path(folder, f"{how}.npy"))[found > 0] > 0 for how in results}
     row(
-        "predictor", "CPU seconds", "seconds", "memory, MiB", "of the GPU, MiB", "stock / it",
-        "Dice where attended",
+        "predictor", "windows", "CPU seconds", "seconds", "memory, MiB", "of the GPU, MiB",
+        "stock / it", "Dice with stock's", "Dice with the nodes",
     )  # fmt: skip
     counted = 1 if options.paper else 0  # wall or CPU seconds
     stock = statistics.median(times[counted] for times in results["stock"])
+    truth = None if nodes is None else nodes[found > 0] > 0
     for how, seen in results.items():
-        cpu, wall, memory, on_gpu = (statistics.median(c) for c in zip(*seen, strict=True))
-        both = (called[how] & called["stock"]).sum()
-        dice = 2 * both / max(called[how].sum() + called["stock"].sum(), 1)
-        ratio = stock / (cpu, wall)[counted]
+        cpu, wall, memory, on_gpu, run = (statistics.median(c) for c in zip(*seen, strict=True))
         row(
-            how, f"{cpu:.1f}", f"{wall:.1f}", f"{memory:.0f}", f"{on_gpu:.0f}", f"{ratio:.2f}",
-            f"{dice:.5f}",
+            how, run, f"{cpu:.1f}", f"{wall:.1f}", f"{memory:.0f}", f"{on_gpu:.0f}",
+            f"{stock / (cpu, wall)[counted]:.2f}", f"{dice(called[how], called['stock']):.5f}",
+            "" if truth is None else f"{dice(called[how], truth):.4f}",
         )  # fmt: skip
     row("called where attended", f"{called['stock'].mean():.2%}")
 
 
-def counted_windows(where, tile, step_size=0.5):
-    """Windows with attention, and all windows."""
-    import itertools
-
-    from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
-
-    steps = compute_steps_for_sliding_window(where.shape, tuple(tile), step_size)
-    windows = [
-        tuple(slice(a, a + n) for a, n in zip(corner, tile, strict=True))
-        for corner in itertools.product(*steps)
-    ]
-    return sum(bool(where[w].any()) for w in windows), len(windows)
+def dice(one, other):
+    return 2 * (one & other).sum() / max(one.sum() + other.sum(), 1)
 
 
 def windows(options):
-    if options.organs:
-        from nodestage import volumes
+    import torch
 
+    from nodestage import volumes
+    from nodestage.nnunet.windows import box_around, corners
+
+    if options.organs:
         volume = volumes.read(options.organs)
         table = np.arange(256, dtype=np.uint8)
         for pair in options.ids:
             theirs, ours = pair.split("=")
             table[int(theirs)] = int(ours)
-        organs, spacing = table[volume.array.astype(np.uint8)], volume.spacing
+        # Brought to the study's voxels, each the nearest one.
+        lines = (
+            (np.arange(int(n * s / t)) * t / s).round().astype(int)
+            for n, s, t in zip(volume.array.shape, volume.spacing, SPACING, strict=True)
+        )
+        organs = table[volume.array.astype(np.uint8)][np.ix_(*lines)]
     else:
-        organs, spacing = abdomen(FULL, SPACING)[2], SPACING
-    found = attention.attention_map(organs, spacing, ranges()) > 0
-    run, of = counted_windows(found, PAPER["lymph_nodes"]["network"]["patch_size"])
-    row("voxels", "above 0", "windows with attention", "windows", "ratio")
-    row(found.shape, f"{found.mean():.1%}", run, of, f"{of / run:.2f}")
+        organs = abdomen(FULL, SPACING)[2]
+    inside = torch.from_numpy(attention.attention_map(organs, SPACING, ranges()) > 0)
+    tile = PAPER["lymph_nodes"]["network"]["patch_size"]
+    every = len(corners(tuple(inside.shape), tile))
+    shape, covered = tuple(inside.shape), float(inside.float().mean())
+    row(f"{shape} voxels; attention on {covered:.1%}")
+    row("windows", "of them run", "ratio")
+    for least in (0, 0.001, 0.01, 0.05):
+        run = len(corners(shape, tile, 0.5, inside, least))
+        row(f"that give at most {least:.1%} left out", run, f"{every / run:.2f}")
+    run = len(corners(shape, tile, 0.5, inside, around=True))
+    box = tuple(side.stop - side.start for side in box_around(inside, tile))
+    row(f"laid over the box around attention, {box}", run, f"{every / run:.2f}")
+    row("all", every, 1)
 
 
 # The full-size network
@@ -594,13 +650,22 @@ def full(options):
     architecture = network.configuration(planned)["architecture"]["arch_kwargs"]
     row("patch (z, y, x)", patch)
     row("features", architecture["features_per_stage"])
-    row("variant", "parameters", "forward, 10^12 operations", f"kept for backward, batch {batch}")
-    for variant in ("plain", "attention"):
-        planned["nodestage"]["variant"] = variant
-        net = build(planned, dataset, deep_supervision=True)
-        held, operations = counted(net, (batch, 3, *patch))
+    row(
+        "variant", "parameters", "forward, 10^12 operations", f"kept for backward, batch {batch}",
+        "read and written by a step",
+    )  # fmt: skip
+    for variant in ("stock", "plain", "attention"):
+        if variant == "stock":
+            net, channels = stock_network(architecture), 2
+        else:
+            planned["nodestage"]["variant"] = variant
+            net, channels = build(planned, dataset, deep_supervision=True), 3
+        held, operations, moved = counted(net, (batch, channels, *patch))
         parameters = sum(p.numel() for p in net.parameters())
-        row(variant, f"{parameters:,}", f"{operations / 1e12:.3f}", f"{held / 2**30:.2f} GiB")
+        row(
+            variant, f"{parameters:,}", f"{operations / 1e12:.3f}", f"{held / 2**30:.2f} GiB",
+            f"{moved / 1e9:.1f} GB",
+        )  # fmt: skip
     if options.count_only:
         return
     torch.set_num_threads(1)
@@ -616,15 +681,43 @@ def full(options):
     row("logits", tuple(logits.shape), f"finite {bool(torch.isfinite(logits).all())}")
 
 
+def stock_network(architecture):
+    """nnU-Net's own U-Net of two images."""
+    from dynamic_network_architectures.architectures.unet import PlainConvUNet
+    from torch import nn
+
+    operations = {
+        "conv_op": nn.Conv3d, "norm_op": nn.InstanceNorm3d, "nonlin": nn.LeakyReLU,
+        "dropout_op": None,
+    }  # fmt: skip
+    return PlainConvUNet(2, num_classes=2, deep_supervision=True, **architecture | operations)
+
+
 def counted(net, shape):
-    """Bytes that a forward pass keeps for its backward pass, and its multiplications and sums.
+    """Bytes that a forward pass keeps for its backward pass, its multiplications and sums, and
+    the bytes that the operations of both passes read and write.
 
     Counted on torch's `meta` device, which knows sizes and computes nothing; float32.
     """
     import copy
 
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
     from torch.utils.flop_counter import FlopCounterMode
+
+    class Moved(TorchDispatchMode):
+        total = 0
+
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            found = operation(*args, **(kwargs or {}))
+            if not operation.is_view:
+                self.total += sum(
+                    tensor.numel() * tensor.element_size()
+                    for tensor in tree_leaves((args, kwargs, found))
+                    if isinstance(tensor, torch.Tensor)
+                )
+            return found
 
     net = copy.deepcopy(net).to("meta").train()
     parameters = {id(p) for p in net.parameters()}
@@ -636,10 +729,13 @@ def counted(net, shape):
             held[tensor.untyped_storage()._cdata] = (tensor, tensor.untyped_storage().nbytes())
         return tensor
 
-    counter = FlopCounterMode(display=False)
-    with counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        net(torch.empty(shape, device="meta"))
-    return sum(size for _, size in held.values()), counter.get_total_flops()
+    counter, moved = FlopCounterMode(display=False), Moved()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), moved:
+        with counter:
+            outputs = net(torch.empty(shape, device="meta"))
+        # nnU-Net's loss leaves the coarsest output out.
+        sum(output.mean() for output in outputs[:-1]).backward()
+    return sum(size for _, size in held.values()), counter.get_total_flops(), moved.total
 
 
 def main():
@@ -672,13 +768,25 @@ def main():
     task.add_argument("--shape", type=int, nargs=3, default=[160, 256, 256], help="z y x")
     task.add_argument("--repeat", type=int, default=1)
     full_size_options(task)
-    task.add_argument("--model", help="weights from `step --paper`, in place of drawn ones")
+    task.add_argument("--model", help="from `train` or `step --paper`, in place of drawn weights")
+    task.add_argument("--seed", type=int, default=0, help="of the abdomen, with a model of `train`")
     task.add_argument("--study", help="a study's folder: its fold 0 in place of drawn weights")
     task.add_argument("--patient", help="a patient of that study")
     task.add_argument(
         "--least-share", type=float, default=0.01, help="windows of less weight left out"
     )
     task.set_defaults(run=inference)
+
+    task = tasks.add_parser("train")
+    task.add_argument("--model", required=True, help="where the network goes")
+    task.add_argument("--patients", type=int, default=8)
+    task.add_argument("--steps", type=int, default=100)
+    task.add_argument(
+        "--coarser", type=int, default=1, help="times the voxel; the window's mm stay"
+    )
+    window = PAPER["lymph_nodes"]["network"]["patch_size"]
+    network_options(task, window, [4, 8, 16, 32, 32, 32], 1)
+    task.set_defaults(run=train)
 
     task = tasks.add_parser("windows")
     task.add_argument("--organs", help="a mask of organs and vessels (NIfTI)")

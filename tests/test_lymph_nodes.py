@@ -552,13 +552,14 @@ def learned(folder, shuffled=False):
     )
 
 
-def segmented(model, patient, attention=None):
+def segmented(model, patient, attention=None, **settings):
     images = [
         volumes.read(phantom.cohort()[patient][c]).array for c in ("arterial", "venous", "map")
     ]
     if attention is not None:
         images[2] = attention
-    found, _ = prediction.predict(model, "attention", *images, phantom.SPACING, phantom.TINY)
+    settings = phantom.TINY | settings
+    found, _ = prediction.predict(model, "attention", *images, phantom.SPACING, settings)
     return found > 0
 
 
@@ -615,6 +616,24 @@ def test_windows_without_attention_are_left_out_and_nothing_else_changes(model, 
     assert seen[0].sum() == (attention >= 1e-3).sum()
     np.testing.assert_array_equal(fast[seen[0]], slow[seen[0]])
     assert not fast[:, :, 44:].any()
+
+
+def test_windows_around_the_attention_are_fewer_and_find_as_much(model, monkeypatch):
+    run, found = [], {}
+    build_as_it_is = prediction.build
+
+    def build(*args, **kwargs):
+        net = build_as_it_is(*args, **kwargs)
+        net.register_forward_pre_hook(lambda _, images: run.append(len(images[0])))
+        return net
+
+    monkeypatch.setattr(prediction, "build", build)
+    for windows in ("scan", "attention"):
+        run.clear()
+        mask = segmented(model, "P7", windows=windows)
+        found[windows] = sum(run), dice(mask, truth_of("P7"))
+    assert found["attention"][0] < found["scan"][0]
+    assert found["attention"][1] > found["scan"][1] - 0.1
 
 
 def test_prediction_does_not_import_the_trainer():

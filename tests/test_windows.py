@@ -94,3 +94,34 @@ def test_what_windows_leave_out_is_not_held(model, image):
     middle = torch.from_numpy(where)
     assert inside[middle].all() and not inside.all()
     torch.testing.assert_close(part[:, middle], whole[:, middle])
+
+
+def test_windows_around_the_attention_are_those_of_the_image_cut_to_its_box(model, image):
+    where = attended()
+    box = windows.box_around(torch.from_numpy(where), PATCH)
+    assert box == (slice(16, 32), slice(20, 37), slice(11, 27))  # widened to a window
+    every, n = run(model, image, where)
+    close, n_close = run(model, image, where, around=True)
+    assert n_close == 2 < n
+    cut, _ = run(model, image[box], where[box])
+    torch.testing.assert_close(close[(slice(None), *box)], cut, rtol=0, atol=0)
+    assert (close[1] > -torch.inf).numpy()[where].all()
+    outside = np.ones(SHAPE, bool)
+    outside[box] = False
+    assert (close[1].numpy()[outside] == -np.inf).all()
+
+
+@pytest.mark.parametrize("corner", [(0, 0, 0), (39, 55, 47), (0, 55, 20)])
+def test_the_box_around_one_voxel_is_a_window_within_the_image(corner):
+    inside = torch.zeros(SHAPE, dtype=torch.bool)
+    inside[corner] = True
+    box = windows.box_around(inside, PATCH)
+    assert inside[box].any() and tuple(inside[box].shape) == PATCH
+
+
+def test_windows_around_attention_everywhere_or_nowhere_are_those_of_a_scan(model, image):
+    everywhere = np.ones(SHAPE, bool)
+    for where in (everywhere, ~everywhere):
+        (scan, n), (close, n_close) = (run(model, image, where, around=a) for a in (False, True))
+        assert n == n_close
+        torch.testing.assert_close(close, scan, rtol=0, atol=0)

@@ -15,8 +15,9 @@ def predict(
 ):
     """Lymph-node instances of one patient, and how sure the network is of each.
 
-    The attention network runs only windows that hold attention; elsewhere is background. No
-    other variant skips anything. Instances are 26-connected components, those below
+    The attention network runs only windows that hold attention; elsewhere is background. With
+    `windows: attention` they are laid over the box around all attention. No other variant skips
+    anything. Instances are 26-connected components, those below
     `min_volume_mm3` left out.
 
     Parameters
@@ -26,7 +27,8 @@ def predict(
     arterial, venous : int16 arrays (z, y, x), HU, on the study grid
     attention : float array (z, y, x) in [0, 1]
     spacing : (z, y, x), mm
-    settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `step_size`, `mirror`
+    settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `windows`,
+        `step_size`, `mirror`
 
     Returns
     -------
@@ -54,6 +56,7 @@ def log_odds(
         spacing,
         exported,
         where=attention > 0 if variant(name).attention else None,
+        around=settings.get("windows") == "attention",
         step_size=settings.get("step_size", 0.5),
         mirror=settings.get("mirror", False),
         threads=threads,

@@ -65,6 +65,7 @@ def predict_logits(network_, channels, spacing, model, **how):
         their logits are 0 for background and -inf for the rest (-1e4 on coarser voxels);
         `least_share` (0), of the weight at every voxel of `where`: windows that give none of them
         more are left out too, which changes a logit by no more than their share;
+        `around` (False), lay the windows over the box around `where`: fewer, at other places;
         `step_size` (0.5), share of the window between two neighbours;
         `mirror` (False), also predict mirrored along the axes of the training, and average;
         `threads` (1), `batch` windows at a time (2, more where they are small), `device` (a GPU
@@ -87,6 +88,7 @@ def _on_own_grid(
     *,
     where=None,
     least_share=0.0,
+    around=False,
     step_size=0.5,
     mirror=False,
     threads=1,
@@ -112,7 +114,7 @@ def _on_own_grid(
         inside = pad_nd_image(inside, tile)[0]
     grid, unseen = (coarse, UNSEEN) if coarse else (shape, -torch.inf)
     padded = [max(n, size) for n, size in zip(grid, tile, strict=True)]
-    corners = windows.corners(padded, tile, step_size, inside, least_share)
+    corners = windows.corners(padded, tile, step_size, inside, least_share, around)
     classes = network.number_of_classes(model["dataset_json"])
     if not corners:
         with _room(classes, grid, patient):

@@ -8,7 +8,7 @@ import itertools
 import torch
 
 
-def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0):
+def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=False):
     """First voxels (z, y, x) of the windows to run.
 
     Parameters
@@ -19,10 +19,18 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0):
     inside : bool tensor (z, y, x) of that shape; windows without any True are left out
     least_share : of the weight at every voxel of `inside`; windows that give none of them more
         are left out too
+    around : lay the windows over the box around `inside`, not over the whole image: fewer of
+        them, at other places
     """
     from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 
-    steps = compute_steps_for_sliding_window(tuple(shape), tuple(tile), step_size)
+    box = tuple(slice(0, size) for size in shape)
+    if around and inside is not None and bool(inside.any()):
+        box = box_around(inside, tile)
+    steps = compute_steps_for_sliding_window(
+        tuple(side.stop - side.start for side in box), tuple(tile), step_size
+    )
+    steps = [[side.start + start for start in axis] for side, axis in zip(box, steps, strict=True)]
     found = list(itertools.product(*steps))
     if inside is None:
         return found
@@ -33,6 +41,19 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0):
 def window(corner, tile):
     """The slices of the window whose first voxel is `corner`."""
     return tuple(slice(start, start + size) for start, size in zip(corner, tile, strict=True))
+
+
+def box_around(inside, tile):
+    """The slices of the box around the True voxels, widened to a window where it is smaller."""
+    box = []
+    for axis, size in enumerate(tile):
+        others = tuple(k for k in range(inside.ndim) if k != axis)
+        found = torch.nonzero(inside.any(others)).flatten()
+        low, high = int(found[0]), int(found[-1]) + 1
+        low -= max(size - (high - low), 0) // 2
+        low = min(max(low, 0), inside.shape[axis] - size)
+        box.append(slice(low, max(high, low + size)))
+    return tuple(box)
 
 
 def gaussian(tile):
