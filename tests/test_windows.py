@@ -43,7 +43,7 @@ def attended():
 
 def test_windows_that_hardly_count_are_left_out(model, image):
     where = attended()
-    every, n = run(model, image, where)
+    _, n = run(model, image, where)
     fewer, n_fewer = run(model, image, where, least_share=0.05)
     assert n_fewer < 0.8 * n
     apart = (every - fewer)[:, where].abs()
@@ -100,7 +100,7 @@ def test_windows_around_the_attention_are_those_of_the_image_cut_to_its_box(mode
     where = attended()
     box = windows.box_around(torch.from_numpy(where), PATCH)
     assert box == (slice(16, 32), slice(20, 37), slice(11, 27))  # widened to a window
-    every, n = run(model, image, where)
+    _, n = run(model, image, where)
     close, n_close = run(model, image, where, around=True)
     assert n_close == 2 < n
     cut, _ = run(model, image[box], where[box])
