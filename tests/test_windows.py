@@ -43,7 +43,7 @@ def attended():
 
 def test_windows_that_hardly_count_are_left_out(model, image):
     where = attended()
-    _, n = run(model, image, where)
+    every, n = run(model, image, where)
     fewer, n_fewer = run(model, image, where, least_share=0.05)
     assert n_fewer < 0.8 * n
     apart = (every - fewer)[:, where].abs()
