@@ -297,23 +297,23 @@ def rank(rows):
 
 
 @pytest.mark.parametrize(
-    "how, threshold, expected",
+    "how, p_positive, expected",
     [
-        ("largest", 0.5, 300.0),
-        ("total", 0.5, 400.0),
-        ("mean", 0.5, 200.0),
-        ("largest", 0.95, 0.0),
-        ("mean", 0.95, 0.0),
-        ("largest", 0.1, 900.0),
+        ("largest", (0.9, 0.5, 0.2), 300.0),
+        ("total", (0.9, 0.5, 0.2), 400.0),
+        ("mean", (0.9, 0.5, 0.2), 200.0),
+        ("largest", (0.3, 0.49, 0.2), 0.0),
+        ("mean", (0.3, "", 0.2), 0.0),
+        ("largest", (0.9, 0.5, 0.6), 900.0),
     ],
 )
-def test_volume_of_positive_nodes(how, threshold, expected):
+def test_volume_of_positive_nodes(how, p_positive, expected):
     rows = [
-        {"volume_mm3": 100.0, "p_positive": 0.9},
-        {"volume_mm3": "300.0", "p_positive": "0.5"},  # as read from a table
-        {"volume_mm3": 900.0, "p_positive": 0.2},
+        {"volume_mm3": volume, "p_positive": p}
+        # as numbers, and as text read from a table
+        for volume, p in zip((100.0, "300.0", 900.0), p_positive, strict=True)
     ]
-    assert volume_feature(positive_volumes(rows, threshold), how) == expected
+    assert volume_feature(positive_volumes(rows), how) == expected
 
 
 def test_a_patient_without_nodes_has_volume_zero():

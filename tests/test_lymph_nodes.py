@@ -10,7 +10,7 @@ import torch
 
 from nodestage import metrics, volumes
 from nodestage.errors import InputError
-from nodestage.lymph_nodes import crossfitting, instances, prediction, training
+from nodestage.lymph_nodes import crossfitting, instances, prediction, table, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build
@@ -385,7 +385,7 @@ def test_the_table_names_place_nearest_structure_and_station():
     found[10, 8, 14:17] = 1  # beside the aorta, whose border voxels end at x = 9
     found[10, 25, 25] = 2  # inside the pancreas, five voxels from its border
     rows = instances.instance_table(found, (2.0, 1.0, 1.0), organs, ANATOMY, origin=(100, 200, 300))
-    assert list(rows[0]) == instances.COLUMNS
+    assert list(rows[0]) == table.COLUMNS
     assert rows[0]["volume_mm3"] == 6.0
     assert (rows[0]["x"], rows[0]["y"], rows[0]["z"]) == (115.0, 208.0, 320.0)
     assert (rows[0]["nearest_structure"], rows[0]["distance_mm"]) == ("aorta", 6.0)

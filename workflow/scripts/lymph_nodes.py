@@ -1,13 +1,13 @@
 """Lymph nodes of one chunk of patients, as one fold's networks see them."""
 
 from nodestage import files, logs, tables, volumes
-from nodestage.lymph_nodes import instances
+from nodestage.lymph_nodes import instances, table
 from nodestage.lymph_nodes.crossfitting import measured_by
 from nodestage.lymph_nodes.prediction import predict
 from nodestage.nnunet import checkpoints
 
 ABOUT = ["confidence", "measured_by", "in_sample"]
-COLUMNS = ["patient", "variant", *instances.COLUMNS, *ABOUT]
+COLUMNS = ["patient", "variant", *table.COLUMNS, *ABOUT]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
     given, params = snakemake.input, snakemake.params

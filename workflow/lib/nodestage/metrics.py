@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nodestage.lymph_nodes.table import is_positive
+
 IOU = 0.3  # IV-D of the paper
 CLASSES = {"any": (1, 2), "negative": (1,), "positive": (2,)}  # values of a lymph-node mask
 SHORT_AXIS_MM = (5.0, 10.0)  # borders between small, middle and large nodes
@@ -296,7 +298,6 @@ def evaluate_lymph_nodes(
     p_positive,
     spacing,
     iou=IOU,
-    positive_from=0.5,
     organs=None,
     attention=None,
     truth_stations=None,
@@ -310,7 +311,6 @@ def evaluate_lymph_nodes(
     instances : predicted instance label map (z, y, x), 0 background
     p_positive : {instance label: probability of metastasis}
     spacing : (z, y, x) in mm
-    positive_from : an instance is positive from this probability on
     organs : label map (z, y, x), 0 outside every organ; optional
     attention : map (z, y, x) in [0, 1]; optional
     truth_stations : {truth instance: station}, instances as `label_instances(truth)` counts
@@ -338,11 +338,11 @@ def evaluate_lymph_nodes(
     instances = instances.astype(np.int64)
     nodes = label_instances(truth)
     labels = _labels(instances)
-    called = {int(label): float(p_positive[int(label)]) >= positive_from for label in labels}
-    is_positive = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    called = {int(label): is_positive(float(p_positive[int(label)])) for label in labels}
+    positives = np.zeros(int(labels.max(initial=0)) + 1, bool)
     for label, positive in called.items():
-        is_positive[label] = positive
-    predicted_positive = is_positive[instances]
+        positives[label] = positive
+    predicted_positive = positives[instances]
 
     rows = []
     for name, values in CLASSES.items():

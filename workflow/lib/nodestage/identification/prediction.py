@@ -8,6 +8,7 @@ from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
+from nodestage.lymph_nodes.table import is_positive
 from nodestage.nnunet import cases
 
 NEGATIVE, POSITIVE = 1, 2
@@ -74,9 +75,9 @@ def on_ground_truth(model, name, patients, threads=1, device=None):
     return rows
 
 
-def class_aware(instances, p_positive, threshold=0.5):
+def class_aware(instances, p_positive):
     """Mask with 1 in negative and 2 in positive instances, uint8 (z, y, x)."""
-    positive = np.asarray(p_positive) >= threshold
+    positive = is_positive(np.asarray(p_positive))
     values = np.concatenate([[0], np.where(positive, POSITIVE, NEGATIVE)]).astype(np.uint8)
     return values[instances]
 

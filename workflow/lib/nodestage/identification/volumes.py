@@ -2,23 +2,19 @@
 
 from nodestage import tables
 from nodestage.errors import InputError
+from nodestage.lymph_nodes.table import positive_rows
 
 KINDS = ("largest", "mean", "total")
 
 
-def positive_volumes(rows, threshold=0.5):
+def positive_volumes(rows):
     """Volumes in mm³ of a patient's positive lymph nodes, [] when there is none.
 
     Parameters
     ----------
     rows : the patient's rows of an instance table, with `volume_mm3` and `p_positive`
-    threshold : float, an instance is positive from this probability on
     """
-    return [
-        tables.number(row["volume_mm3"])
-        for row in rows
-        if tables.number(row["p_positive"]) >= threshold
-    ]
+    return [tables.number(row["volume_mm3"]) for row in positive_rows(rows)]
 
 
 def volume_feature(volumes, how="largest"):

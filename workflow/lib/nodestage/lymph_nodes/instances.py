@@ -1,4 +1,4 @@
-"""Lymph-node instances: connected components and their table."""
+"""Lymph-node instances: connected components and the rows of their table."""
 
 import cc3d
 import numpy as np
@@ -7,18 +7,6 @@ from scipy.spatial import cKDTree
 
 from nodestage import metrics
 from nodestage.errors import InputError
-
-COLUMNS = [
-    "instance",
-    "volume_mm3",
-    "short_axis_mm",
-    "x",
-    "y",
-    "z",
-    "nearest_structure",
-    "distance_mm",
-    "station",
-]
 
 
 def components(mask, spacing, min_volume_mm3=0.0):
@@ -61,7 +49,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
 
     Returns
     -------
-    list of dicts with `COLUMNS`. `x`, `y`, `z` are the centroid in mm. `distance_mm` goes from
+    list of dicts with `table.COLUMNS`. `x`, `y`, `z` are the centroid in mm. `distance_mm` goes from
     the instance's voxel nearest to its centroid to the surface of the nearest structure, negative
     inside it, the surface being the structure's own border voxels. `station` is a guess from that
     structure alone ("5/6/12/13/17" for the duodenum), empty where no structure is known.

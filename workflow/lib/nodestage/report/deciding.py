@@ -3,6 +3,7 @@
 import numpy as np
 
 from nodestage import tables
+from nodestage.lymph_nodes.table import positive_rows
 
 SHOWN = (
     "volume_mm3",
@@ -15,7 +16,7 @@ SHOWN = (
 )
 
 
-def overlays(instances, rows, threshold=0.5):
+def overlays(instances, rows):
     """Masks of the nodes called positive and negative.
 
     Parameters
@@ -23,14 +24,14 @@ def overlays(instances, rows, threshold=0.5):
     instances : integer array (z, y, x), numbered from 1
     rows : the patient's rows of the instance table, with `instance` and `p_positive`
     """
-    positive = {int(r["instance"]) for r in rows if tables.number(r["p_positive"]) >= threshold}
+    positive = {int(row["instance"]) for row in positive_rows(rows)}
     called = np.zeros(int(instances.max(initial=0)) + 1, bool)
     called[[i for i in positive if i < len(called)]] = True
     found = called[instances]
     return {"nodes_positive": found, "nodes_negative": (instances > 0) & ~found}
 
 
-def facts(instances, rows, threshold=0.5):
+def facts(instances, rows):
     """The largest node called positive, as a gallery's panel takes it; {} where there is none.
 
     Returns
@@ -38,8 +39,7 @@ def facts(instances, rows, threshold=0.5):
     dict with `deciding_node`, its row as the report shows it, and `node_center` (z, y, x), the
     middle slice of its largest area, in voxels
     """
-    positive = [r for r in rows if tables.number(r["p_positive"]) >= threshold]
-    largest = max(positive, key=lambda r: tables.number(r["volume_mm3"]), default=None)
+    largest = max(positive_rows(rows), key=lambda r: tables.number(r["volume_mm3"]), default=None)
     if largest is None:
         return {}
     voxels = np.argwhere(instances == int(largest["instance"]))

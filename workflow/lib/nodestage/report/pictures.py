@@ -13,6 +13,7 @@ import numpy as np
 from nodestage import attention as maps
 from nodestage import figures, files, tables
 from nodestage.figures import style
+from nodestage.lymph_nodes.table import positive_rows
 
 PATIENTS = 3
 """Patients in Figure 4."""
@@ -69,13 +70,12 @@ def largest_first(patients, nodes):
     return sorted(patients, key=lambda patient: (-largest[patient], patient))
 
 
-def called_positive(rows, patient, variant, threshold=0.5):
+def called_positive(rows, patient, variant):
     """Numbers of a patient's instances that identification calls positive, from instance tables."""
     return {
         int(row["instance"])
-        for row in rows
+        for row in positive_rows(rows)
         if (row["patient"], row["variant"]) == (patient, variant)
-        and tables.number(row["p_positive"]) >= threshold
     }
 
 

@@ -7,6 +7,7 @@ Rows come as `metrics.evaluate_lymph_nodes` and `identification.on_ground_truth`
 import numpy as np
 
 from nodestage import metrics, tables
+from nodestage.lymph_nodes.table import is_positive
 from nodestage.statistics import bootstrap, paired, rates
 from nodestage.statistics.undefined import answer
 
@@ -49,7 +50,7 @@ STAGES = {"any": "class-agnostic", "positive": "class-aware", "negative": "class
 COUNTS = ("tp", "fp", "fn", "voxel_tp", "voxel_fp", "voxel_fn", "truth_nodes", "predicted_nodes")
 
 
-def table_4(rows, n=1000, seed=0, positive_from=0.5):
+def table_4(rows, n=1000, seed=0):
     """Positive or negative, on true instances (Table IV): fold means, pooled, intervals.
 
     The interval belongs to the pooled value and takes the patient as the cluster: nodes of one
@@ -74,7 +75,7 @@ def table_4(rows, n=1000, seed=0, positive_from=0.5):
         fold = np.array([str(row["fold"]) for row in part])
         patient = np.array([str(row["patient"]) for row in part])
         for metric in TABLE_4_METRICS:
-            values = score if metric == "auc" else (score >= positive_from).astype(float)
+            values = score if metric == "auc" else is_positive(score).astype(float)
             single, notes = [], [f"{unscored} instances without a probability"] * bool(unscored)
             for name in np.unique(fold):
                 inside = fold == name
