@@ -27,6 +27,7 @@ from nodestage.report import (
     pictures,
 )
 from nodestage.report.sources import Cell, Row, Rows, load
+from nodestage.statistics.comparisons import PRIMARY
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
 
@@ -304,16 +305,14 @@ def performance(estimate, low, high, n=59, positives=37, basis="ensemble"):
 def test_the_headline_follows_its_rule(low, high, verdict, words):
     reference = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
     found = headline.headline(
-        "shengjing", "external", performance(0.62, low, high), pages.PRIMARY, reference
+        "shengjing", "external", performance(0.62, low, high), PRIMARY, reference
     )
     assert found.verdict == verdict
     assert words in found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
-    found = headline.headline(
-        "shengjing", "external", performance(0.62, 0.51, 0.73, 8, 2), pages.PRIMARY
-    )
+    found = headline.headline("shengjing", "external", performance(0.62, 0.51, 0.73, 8, 2), PRIMARY)
     assert found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ") == (
         "In shengjing the frozen model held, as far as 2 positive patients can show: balanced "
         "accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."

@@ -17,9 +17,7 @@ from nodestage.report import (
 from nodestage.report import numbers as shown
 from nodestage.report.sources import load
 from nodestage.report.writing import write_page
-from nodestage.statistics import layout
-
-PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
+from nodestage.statistics import comparisons, layout
 
 REGISTRATION = (
     "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 would "
@@ -78,7 +76,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
     """
     if role not in headline.BASES:
         raise ValueError(f"{center}: a center of the role {role} has no report")
-    facts = {**facts, "primary": {**PRIMARY, **(facts.get("primary") or {})}}
+    facts = {**facts, "primary": comparisons.endpoint(facts.get("primary"))}
     primary = facts["primary"]
     tables = {
         name: load(statistics_folder, f"{name}.tsv")
@@ -180,7 +178,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
     record : what `pictures.write` left beside Figures 3 and 4, or None
     figures : folder where the page's plots are written as SVG and PNG too, or None
     """
-    facts = {**facts, "primary": {**PRIMARY, **(facts.get("primary") or {})}, "centers": centers}
+    facts = {**facts, "primary": comparisons.endpoint(facts.get("primary")), "centers": centers}
     primary = facts["primary"]
     found = [
         {

@@ -29,7 +29,15 @@ COLUMNS = (
     "primary",
     "note",
 )
+PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
+"""The endpoint where the config declares none, or leaves out a part of it."""
+
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
+
+
+def endpoint(declared):
+    """The primary endpoint {metric, method, reference}, from what is declared of it (or None)."""
+    return PRIMARY | (declared or {})
 
 
 def rows(all_scored, method, primary, n=1000, seed=0):

@@ -24,8 +24,6 @@ __all__ = [
     "write",
 ]
 
-PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
-
 COLUMNS = {
     "performance.tsv": performance.COLUMNS,
     "comparisons.tsv": comparisons.COLUMNS,
@@ -59,7 +57,7 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
     if role not in ("discovery", "external"):
         raise ValueError(f"{center}: a center of the role {role} has no patient-level table")
     n = int(settings.get("bootstraps", 1000))
-    primary = PRIMARY | (settings.get("primary") or {})
+    primary = comparisons.endpoint(settings.get("primary"))
     options = settings.get("methods")
     scored = cohort.by_content(
         [
