@@ -10,7 +10,7 @@ from cohort_phantom import phantom
 from test_report import Page
 
 from nodestage import cohort, files
-from nodestage.report import facts, pages, quality
+from nodestage.report import facts, pages, plots, quality
 from nodestage.volumes import Volume
 
 KNOWN = {"aorta": 8, "portal_splenic_vein": 10}
@@ -193,3 +193,9 @@ def test_the_centers_report_takes_the_warnings_over_and_links_to_the_page(found,
     assert 'href="qc/c.html"' in text and "the two may be swapped" in text
     flagged = sum(bool(p.flags) for p in found)
     assert f"{flagged} of {len(CODES)} patients carry a flag" in text
+    # Red in the registration's figure: the one that failed, and the one less alike than usual.
+    people = [{"patient": p["patient"], "record": p} for p in gathered["patients"]]
+    axes = plots.of_registration(people)["registration"].figure.axes[0]
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    red = {names[int(d.get_xdata()[0])] for d in axes.lines if d.get_color() == "#c62828"}
+    assert red == {"P3", "P4"}

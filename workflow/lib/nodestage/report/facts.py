@@ -53,6 +53,7 @@ def of_center(
     for row in known["rows"]:
         patient = row["patient"]
         record = registration.get(patient, {})
+        beyond = images.get("warnings", {}).get(patient, [])
         people.append(
             {
                 **row,
@@ -60,8 +61,12 @@ def of_center(
                     method: rows[patient] for method, rows in predictions.items() if patient in rows
                 },
                 "flags": flags(intake.get(patient, {}), record, known["reasons"].get(patient))
-                + images.get("warnings", {}).get(patient, []),
-                "registration": record,
+                + beyond,
+                "registration": {
+                    **record,
+                    "warnings": registration_warnings(record)
+                    + [text for text in beyond if text.startswith("registration: ")],
+                },
                 "deciding_node": shown.get(patient, {}).get("facts", {}).get("deciding_node", {}),
             }
         )
@@ -145,18 +150,24 @@ def flags(intake, registration, reason):
     found = [reason] if reason else []
     for phase, record in sorted(intake.items()):
         found += [f"{phase}: {text}" for text in record["quality"]["warnings"]]
-    if registration.get("failed"):
-        found.append(f"registration: {registration.get('reason', 'failed')}")
-    covered = registration.get("covered_share", 1.0)
+    return found + registration_warnings(registration)
+
+
+def registration_warnings(record):
+    """Sentences about what a registration's record warns of."""
+    found = []
+    if record.get("failed"):
+        found.append(f"registration: {record.get('reason', 'failed')}")
+    covered = record.get("covered_share", 1.0)
     if covered < LEAST_COVERED:
         found.append(f"registration: the arterial phase covers {covered:.0%} of the venous one")
-    folded = registration.get("folded_share", 0.0)
+    folded = record.get("folded_share", 0.0)
     if folded > MOST_FOLDED:
         found.append(f"registration: {folded:.2%} of the field is folded")
-    if registration.get("substituted"):
-        why = registration.get("reason")
+    if record.get("substituted"):
+        why = record.get("reason")
         found.append(
-            f"the {registration['substituted']} phase stands in for the other"
+            f"the {record['substituted']} phase stands in for the other"
             + (f", since the registration failed: {why}" if why else "")
         )
     return found
