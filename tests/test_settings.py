@@ -15,7 +15,7 @@ from nodestage.fusion import family as fusion
 from nodestage.fusion import settings as fusion_settings
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import plans
-from nodestage.registration import FULL
+from nodestage.registration import COARSE, FULL
 from nodestage.statistics.comparisons import METRICS
 
 ROOT = Path(__file__).parents[1]
@@ -220,6 +220,11 @@ def test_the_schema_lists_what_the_code_reads():
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
     for job in SCHEMA["properties"]["jobs"]["properties"]:
         assert job == "default" or f'memory("{job}")' in text
+
+
+@pytest.mark.parametrize("names, schedule", [((), COARSE), (("config/paper.yaml",), FULL)])
+def test_the_librarys_registration_schedules_are_those_of_the_configs(names, schedule):
+    assert FULL | config(*names)["registration"] == schedule
 
 
 def test_make_check_tells_of_the_config_before_it_looks_at_the_sheet(tmp_path, capsys):

@@ -23,13 +23,14 @@ FULL = {
     "most_displacement_mm": 80.0,
 }
 
+# For grids of 2 to 2.5 mm: what the default study says in config/config.yaml.
 COARSE = FULL | {
     "affine_grid_mm": [20.0, 16.0],
     "affine_step_mm": [6.0, 4.0],
-    "affine_radius": [5, 4],
+    "affine_radius": [4, 3],
     "grid_mm": [16.0, 12.0, 8.0],
     "step_mm": [4.0, 3.0, 2.0],
-    "radius": [5, 4, 2],
+    "radius": [4, 3, 2],
 }
 
 
