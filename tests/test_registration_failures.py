@@ -46,8 +46,9 @@ def sabotaged(change):
             fixed, moving, spacing, valid_moving=valid_moving, threads=threads, **settings
         )
         wrong = replace(found, coefficients=change(found.coefficients).astype(np.float32))
+        straight = replace(found, coefficients=np.zeros_like(found.coefficients))
         quality = deform._quality(
-            fixed.astype(np.float32), moving, spacing, None, None, found.affine_only(), wrong
+            fixed.astype(np.float32), moving, spacing, None, None, straight, wrong
         )
         return replace(wrong, quality=quality)
 

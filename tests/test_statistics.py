@@ -454,7 +454,7 @@ def test_decision_curve_by_hand():
     row = statistics.decision_curve(y, np.array([0.9, 0.6, 0.1, 0.1]), [0.5])[0]
     assert row["net_benefit"] == pytest.approx(0.25 - 0.25)
     assert row["net_benefit_all"] == pytest.approx(0.25 - 0.75)
-    assert statistics.brier(y, [1, 0, 0, 0]) == 0
+    assert statistics.estimate(y, [1, 0, 0, 0], "brier") == 0
 
 
 def test_random_effects_by_hand():

@@ -177,13 +177,6 @@ class Field:
         """Share of voxels where the transform turns space inside out."""
         return float(np.mean(self.jacobian() <= 0))
 
-    def affine_only(self):
-        """The same field without its B-spline."""
-        flat = np.zeros((3, 1, 1, 1), np.float32)
-        return Field(
-            self.shape, self.spacing, self.affine, flat, (0.0,) * 3, self.pace, self.quality
-        )
-
     def inverse(self, iterations=20):
         """Where each point of the moving grid lies in the fixed image (same grid)."""
         back = np.linalg.inv(np.vstack([self.affine, [0, 0, 0, 1]]))[:3]

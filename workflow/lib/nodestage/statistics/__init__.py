@@ -11,7 +11,6 @@ from nodestage.statistics.bootstrap import (
     wilcoxon_on_bootstrap,
 )
 from nodestage.statistics.calibration import (
-    brier,
     calibration_curve,
     calibration_line,
     decision_curve,
@@ -44,7 +43,6 @@ __all__ = [
     "auc_ci",
     "auc_variance",
     "bootstrap_ci",
-    "brier",
     "calibration_curve",
     "calibration_line",
     "counts",

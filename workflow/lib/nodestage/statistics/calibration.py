@@ -2,13 +2,8 @@
 
 import numpy as np
 
-from nodestage.statistics.rates import checked, estimate, exact_interval
+from nodestage.statistics.rates import checked, exact_interval
 from nodestage.statistics.undefined import UndefinedError
-
-
-def brier(y, probability):
-    """Mean squared distance of the probability from the label (Brier 1950)."""
-    return estimate(y, probability, "brier")
 
 
 def calibration_line(y, probability):
