@@ -3,7 +3,7 @@
 import numpy as np
 
 from nodestage import tables
-from nodestage.metrics import label_instances
+from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures
 from nodestage.statistics import detection
 from nodestage.tumor import slices

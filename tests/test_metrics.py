@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from nodestage import metrics
+from nodestage.metrics import lymph_nodes, surfaces
 
 SPACING = (2.5, 0.8, 1.1)
 
@@ -95,7 +96,7 @@ def test_surface_is_the_zero_of_simpleitk_signed_distance():
     image.SetSpacing(SPACING[::-1])
     distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
     assert np.array_equal(
-        metrics._surface(mask), (np.abs(sitk.GetArrayFromImage(distance)) < 1e-3) & mask
+        surfaces._surface(mask), (np.abs(sitk.GetArrayFromImage(distance)) < 1e-3) & mask
     )
 
 
@@ -103,7 +104,7 @@ def test_surface_distances_agree_with_monai_on_our_surfaces():
     monai = pytest.importorskip("monai.metrics.utils", reason="MONAI is a development package")
     a = sphere((16, 24, 24), (8, 12, 12), 8)
     b = sphere((16, 24, 24), (7, 13, 10), 7)
-    edges = [metrics._surface(mask) for mask in (a, b)]
+    edges = [surfaces._surface(mask) for mask in (a, b)]
     there = np.asarray(monai.get_surface_distance(edges[0], edges[1], spacing=SPACING))
     back = np.asarray(monai.get_surface_distance(edges[1], edges[0], spacing=SPACING))
     found = metrics.surface_distances(a, b, SPACING)
@@ -275,7 +276,7 @@ def test_a_patient_without_any_node_is_counted_and_left_out():
 
 def test_patient_means_and_pooled_values_differ_as_they_should():
     rows = [
-        metrics._class_row(*pair, *pair, 0.3)
+        lymph_nodes._class_row(*pair, *pair, 0.3)
         for pair in (
             (np.eye(3)[None] > 0, np.eye(3)[None] > 0),
             (np.ones((1, 3, 3)) > 0, np.zeros((1, 3, 3)) > 0),

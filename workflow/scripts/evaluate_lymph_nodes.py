@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, metrics, tables, volumes
+from nodestage import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
+from nodestage.metrics.instances import label_instances
+from nodestage.metrics.lymph_nodes import evaluate_lymph_nodes
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
@@ -29,13 +31,13 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         drawn = volumes.read(patients[patient]["lymph_nodes"])
         labels = volumes.read(files.of_patient(organs, patient)).array
         attention = volumes.read(patients[patient]["map"]).array
-        true_nodes = metrics.label_instances(drawn.array)
+        true_nodes = label_instances(drawn.array)
         stations = {
             row["instance"]: row["station"]
             for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
         }
         for variant in params.variants:
-            rows = metrics.evaluate_lymph_nodes(
+            rows = evaluate_lymph_nodes(
                 drawn.array,
                 volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array,
                 positive.get((patient, variant), {}),

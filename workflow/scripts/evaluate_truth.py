@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, metrics, registration, simulator, tables, volumes
+from nodestage import files, logs, registration, simulator, tables, volumes
+from nodestage.metrics import voxels
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
@@ -10,7 +11,7 @@ with logs.to(snakemake.log[0]):
     rows = []
 
     def add(patient, structure, true, found):
-        overlap = metrics.overlap(true, found)
+        overlap = voxels.overlap(true, found)
         rows.append(
             {"patient": patient, "center": snakemake.wildcards.center, "structure": structure}
             | dict(zip(("dice", "recall", "precision"), overlap, strict=True))

@@ -5,8 +5,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from nodestage import metrics
 from nodestage.errors import InputError
+from nodestage.metrics.instances import label_instances
+from nodestage.metrics.short_axis import short_axis_mm
 
 
 def components(mask, spacing, min_volume_mm3=0.0):
@@ -22,7 +23,7 @@ def components(mask, spacing, min_volume_mm3=0.0):
     -------
     uint16 array (z, y, x)
     """
-    found = metrics.label_instances(mask)
+    found = label_instances(mask)
     voxels = cc3d.statistics(found, no_slice_conversion=True)["voxel_counts"][: found.max() + 1]
     volumes = voxels * float(np.prod(spacing))
     kept = volumes >= min_volume_mm3
@@ -73,7 +74,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
             {
                 "instance": number,
                 "volume_mm3": len(voxels) * float(spacing.prod()),
-                "short_axis_mm": metrics.short_axis_mm(node, spacing),
+                "short_axis_mm": short_axis_mm(node, spacing),
                 "x": float(x + origin[0]),
                 "y": float(y + origin[1]),
                 "z": float(z + origin[2]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage import metrics
+from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.organs.learning import predict_phase
 
 THICK_MM = 5.0
@@ -44,7 +44,7 @@ def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
                     "spacing_z_mm": float(at[0]),
                     "truth_voxels": int(a.sum()),
                     "predicted_voxels": int(b.sum()),
-                    **metrics.evaluate_segmentation(a, b, at),
+                    **evaluate_segmentation(a, b, at),
                 }
             )
     return rows

@@ -85,7 +85,7 @@ def focus(patient, structures):
     The middle of the largest drawn node in the slice where it is largest; without one the middle
     of the structures in the slice where they take most voxels; without these the volume's middle.
     """
-    from nodestage.metrics import label_instances
+    from nodestage.metrics.instances import label_instances
 
     node = patient.drawn is not None and bool(patient.drawn.any())
     if node:

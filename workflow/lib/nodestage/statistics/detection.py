@@ -7,7 +7,7 @@ patients; its interval is a paired one.
 
 import numpy as np
 
-from nodestage import metrics
+from nodestage.metrics import detection
 from nodestage.statistics.bootstrap import copies_of
 
 GROUPS = ("short_axis", "class", "station")
@@ -82,7 +82,7 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
         found["node_recall.tsv"] += [about | row | size for row in _recall(part, other)]
         found["false_positives.tsv"] += [about | row | size for row in _places(part, other)]
         found["froc.tsv"] += [
-            about | point for point in metrics.froc(part.candidates, len(part.nodes), len(codes))
+            about | point for point in detection.froc(part.candidates, len(part.nodes), len(codes))
         ]
         found["froc_at.tsv"] += [about | row | size for row in _recall_at(part, other)]
     return found
@@ -113,10 +113,12 @@ class _Part:
 
 def _recall(part, other):
     for by in GROUPS:
-        for row in metrics.recall_by(part.nodes, by):
+        for row in detection.recall_by(part.nodes, by):
             # The same true nodes stand in every variant's rows, in the same groups.
             values = [
-                p.recall(np.array([metrics.group_of(r, by) == row["group"] for r in p.nodes], bool))
+                p.recall(
+                    np.array([detection.group_of(r, by) == row["group"] for r in p.nodes], bool)
+                )
                 for p in (part, other)
                 if p is not None
             ]
@@ -124,7 +126,7 @@ def _recall(part, other):
 
 
 def _places(part, other):
-    listed = metrics.false_positives_by_place(part.candidates, part.copies.shape[1])
+    listed = detection.false_positives_by_place(part.candidates, part.copies.shape[1])
     total = sum(row["n"] for row in listed)
     listed.append(
         {"place": ANYWHERE, "n": total, "per_patient": total / part.copies.shape[1]},
@@ -167,7 +169,7 @@ class _Curve:
     """FROC of one variant and of all its resamples: the candidates enter by falling confidence."""
 
     def __init__(self, part):
-        level = np.array([metrics.confidence_of(row) for row in part.candidates], float)
+        level = np.array([detection.confidence_of(row) for row in part.candidates], float)
         order = np.argsort(-level, kind="stable")
         self.level = level[order]
         hit = np.array([row["node"] not in (None, "") for row in part.candidates], bool)[order]

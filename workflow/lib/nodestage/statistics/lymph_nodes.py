@@ -6,8 +6,9 @@ Rows come as `metrics.evaluate_lymph_nodes` and `identification.on_ground_truth`
 
 import numpy as np
 
-from nodestage import metrics, tables
+from nodestage import tables
 from nodestage.lymph_nodes.table import is_positive
+from nodestage.metrics import patients
 from nodestage.statistics import bootstrap, paired, rates
 from nodestage.statistics.undefined import answer
 
@@ -30,14 +31,14 @@ TABLE_5_COLUMNS = (
     "class",
     "variant",
     "basis",
-    *metrics.MEASURES,
+    *patients.MEASURES,
     "dice_low",
     "dice_high",
     "f_low",
     "f_high",
     "n",
     "both_empty",
-    *(f"n_{measure}" for measure in metrics.MEASURES),
+    *(f"n_{measure}" for measure in patients.MEASURES),
     "shared",
     "p_dice",
     "p_f",
@@ -140,16 +141,16 @@ def table_5(rows, reference="attention", n=1000, seed=0):
                 ours = [r for r in rows if r["class"] == name and r["variant"] == reference]
                 tests = _tests(ours, part, n, seed)
             about = {"stage": stage, "class": name, "variant": variant}
-            by_patient = metrics.patient_mean(part)
+            by_patient = patients.patient_mean(part)
             folds = [
-                metrics.patient_mean([r for r in part if r["fold"] == fold])
+                patients.patient_mean([r for r in part if r["fold"] == fold])
                 for fold in _unique(part, "fold")
             ]
-            means = {m: _mean([fold[m] for fold in folds]) for m in metrics.MEASURES}
+            means = {m: _mean([fold[m] for fold in folds]) for m in patients.MEASURES}
             bases = {
                 "fold_mean": by_patient | means | tests,
                 "patient_mean": by_patient,
-                "pooled": metrics.pooled(part),
+                "pooled": patients.pooled(part),
             }
             found += [
                 _row(about | {"basis": basis} | values | _intervals(part, basis, n, seed))
@@ -214,7 +215,7 @@ def _row(values):
 def _numbers(row):
     """Rates as floats or None and counts as integers, whichever form they came in."""
     row = dict(row)
-    for measure in metrics.MEASURES:
+    for measure in patients.MEASURES:
         value = tables.number(row[measure])
         row[measure] = None if np.isnan(value) else value
     for count in COUNTS:

@@ -11,8 +11,8 @@ A patient in the lists below is `(patient, {phase: image}, mask)`; images and ma
 
 import numpy as np
 
-from nodestage import metrics
 from nodestage.errors import InputError
+from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
 
 
@@ -105,7 +105,7 @@ def evaluate(truth, prediction, spacing):
     return {
         "truth_mm3": int(truth.sum()) * voxel,
         "predicted_mm3": int(prediction.sum()) * voxel,
-        **metrics.evaluate_segmentation(truth, prediction, spacing),
+        **evaluate_segmentation(truth, prediction, spacing),
     }
 
 
