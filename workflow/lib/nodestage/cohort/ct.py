@@ -15,7 +15,7 @@ def read_ct(path, *, patient="", column="", series="", hu_offset=0):
     ----------
     path : NIfTI file, DICOM folder (searched with its subfolders), or DICOM file
     patient, column : for messages
-    series : which series of a DICOM folder, as the sheet says (see `dicom.find`)
+    series : which series of a DICOM folder, as the sheet says (see `dicom.choosing.find`)
     hu_offset : added to every value, for a center whose files are shifted
 
     Returns
@@ -62,10 +62,10 @@ def ct_grid(path, *, patient="", column="", series=""):
     """The canonical grid that `read_ct` would give, from headers alone."""
     with about(patient, column):
         if _is_dicom(path):
-            from nodestage.cohort import dicom
+            from nodestage.cohort.dicom import choosing, slices
 
-            found = dicom.find(path, series)
-            shape, affine = (len(found.frames), *found.frames[0].shape), dicom.affine(found, {})
+            found = choosing.find(path, series)
+            shape, affine = (len(found.frames), *found.frames[0].shape), slices.affine(found, {})
         else:
             header = nifti.read_header(path)
             shape, affine = header.shape, header.affine
@@ -81,9 +81,9 @@ def _is_dicom(path):
         return True
     if nifti.is_nifti(path):
         return False
-    from nodestage.cohort import dicom
+    from nodestage.cohort.dicom.headers import looks_like_dicom
 
-    if dicom.looks_like_dicom(path):
+    if looks_like_dicom(path):
         return True
     raise IntakeError(
         "neither NIfTI nor DICOM. Convert it to .nii.gz, or give a DICOM folder", f"path: {path}"
@@ -91,10 +91,10 @@ def _is_dicom(path):
 
 
 def _read_dicom(path, series, facts, air):
-    from nodestage.cohort import dicom, pixels
+    from nodestage.cohort.dicom import choosing, pixels, slices
 
-    found = dicom.find(path, series, facts)
-    affine = dicom.affine(found, facts)
+    found = choosing.find(path, series, facts)
+    affine = slices.affine(found, facts)
     stored = np.empty((len(found.frames), *found.frames[0].shape), np.int32)
     for k, frame in enumerate(found.frames):
         stored[k] = pixels.to_hu(frame, facts, air)

@@ -1,0 +1,13 @@
+"""DICOM folders: which images are the CT asked for, and how its slices lie.
+
+Nothing is taken from names or instance numbers: series are told apart by what the
+headers say, slices are ordered by position, and a series passes only if its slices
+are evenly spaced. Text from the headers is used to decide and leaves this package
+only in `IntakeError.full`, for the terminal.
+
+- `dicom.choosing`  `find`: the one series of a folder
+- `dicom.headers`   image planes, from the headers of files
+- `dicom.series`    planes that make one volume; copies and mixed phases
+- `dicom.slices`    `affine`: whether the slices lie evenly, and where
+- `dicom.pixels`    decoded pixels as HU
+"""

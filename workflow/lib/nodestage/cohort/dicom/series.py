@@ -1,0 +1,158 @@
+"""Planes that make one volume: told apart, phases taken apart, copies dropped."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nodestage.cohort.dicom import pixels
+from nodestage.cohort.faults import IntakeError, some
+
+SAME_PLACE_MM = 0.01
+
+
+@dataclass
+class Series:
+    """Frames with one orientation, matrix, spacing, kernel, sorted by position."""
+
+    frames: list
+    merged: int = 0  # copies left out
+    notes: dict = field(default_factory=dict)
+
+    @property
+    def normal(self):
+        row, column = np.reshape(self.frames[0].orientation, (2, 3))
+        normal = np.cross(row, column)
+        return normal / np.linalg.norm(normal)
+
+    def places(self):
+        """Distance of each frame along the normal, mm."""
+        return np.array([f.position for f in self.frames]) @ self.normal
+
+    @property
+    def step(self):
+        """Distance from slice to slice, mm."""
+        return float(np.median(np.diff(self.places()))) if len(self.frames) > 1 else float("nan")
+
+    def sort(self):
+        order = np.argsort(self.places(), kind="stable")
+        self.frames = [self.frames[i] for i in order]
+        return self
+
+
+def grouped(frames):
+    """Frames that could be one volume: same series, patient, matrix, plane, spacing, kernel."""
+    groups = {}
+    for frame in frames:
+        key = (frame.series, frame.patient, frame.shape, frame.kernel, frame.instance)
+        for series in groups.setdefault(key, []):
+            first = series.frames[0]
+            if np.allclose(first.orientation, frame.orientation, atol=1e-3) and np.allclose(
+                first.spacing, frame.spacing, atol=1e-4
+            ):
+                series.frames.append(frame)
+                break
+        else:
+            groups[key].append(Series([frame]))
+    return [series.sort() for found in groups.values() for series in found]
+
+
+def without_strays(candidates, left_out):
+    """Without bolus-tracking slices and other pieces of one or two positions."""
+    whole = [series for series in candidates if len(_distinct(series)) >= 3]
+    strays = sum(len(s.frames) for s in candidates) - sum(len(s.frames) for s in whole)
+    if strays:
+        left_out["pieces_of_one_or_two_slices"] += strays
+    return whole
+
+
+def split(series):
+    """One series with two images at each place: copies dropped, phases taken apart."""
+    groups = _distinct(series)
+    if all(len(found) == 1 for _, found in groups):
+        return [series]
+    differing = []
+    for place, found in groups:
+        if len({pixels.digest(frame) for frame in found}) > 1:
+            differing.append(place)
+    if not differing:
+        kept = [found[0] for _, found in groups]
+        return [Series(kept, merged=len(series.frames) - len(kept))]
+    for rank in range(3):
+        parts = {}
+        for frame in series.frames:
+            parts.setdefault(frame.splits[rank], []).append(frame)
+        parts = [Series(frames).sort() for frames in parts.values()]
+        counts = [len(_distinct(part)) for part in parts]
+        # Whole volumes of about one size are phases; a handful of slices is a mixed-up series.
+        if len(parts) > 1 and min(counts) >= 3 and min(counts) >= 0.8 * max(counts):
+            if all(len(part.frames) == n for part, n in zip(parts, counts, strict=True)):
+                return parts
+    raise IntakeError(_two_images(differing, len(groups)))
+
+
+def merge_copies(candidates):
+    """Whole copies under other UIDs become one; nearly equal ones are an error."""
+    kept = []
+    for series in candidates:
+        for other in kept:
+            shared, differing = _compare(other, series)
+            if shared and not differing and shared == min(len(other.frames), len(series.frames)):
+                longer, shorter = sorted((other, series), key=lambda s: -len(s.frames))
+                kept[kept.index(other)] = replace(
+                    longer, merged=other.merged + series.merged + len(shorter.frames)
+                )
+                break
+            if shared and 0 < len(differing) < shared / 2:
+                raise IntakeError(_two_images(differing, shared))
+        else:
+            kept.append(series)
+    return kept
+
+
+def _distinct(series):
+    """Frames by place: a list of lists, ascending."""
+    places, groups = series.places(), []
+    for place, frame in zip(places, series.frames, strict=True):
+        if groups and place - groups[-1][0] <= SAME_PLACE_MM:
+            groups[-1][1].append(frame)
+        else:
+            groups.append((place, [frame]))
+    return groups
+
+
+def _two_images(differing, total):
+    return (
+        f"two different images at {len(differing)} of {total} positions "
+        f"(z = {some(f'{place:.2f}' for place in differing)} mm along the slices' normal). "
+        "Export the series again, and remove the copy that is not meant"
+    )
+
+
+def _compare(a, b):
+    """How many places two series share, and those where their pixels differ."""
+    first, second = a.frames[0], b.frames[0]
+    same = (
+        first.shape == second.shape
+        and first.kernel == second.kernel
+        and np.isclose(first.thickness, second.thickness, equal_nan=True)
+        and np.isclose(a.step, b.step, rtol=0.2)
+    )
+    if not same or not (
+        np.allclose(first.orientation, second.orientation, atol=1e-3)
+        and np.allclose(first.spacing, second.spacing, atol=1e-4)
+    ):
+        return 0, []
+
+    def key(frame):  # + 0.0 turns −0 into 0
+        return (np.round(frame.position, 1) + 0.0).tobytes()
+
+    theirs = {key(frame): frame for frame in b.frames}
+    pairs = [(frame, theirs[key(frame)]) for frame in a.frames if key(frame) in theirs]
+    if len(pairs) < 0.5 * min(len(a.frames), len(b.frames)):
+        return 0, []
+    differing = [
+        float(np.dot(frame.position, a.normal))
+        for frame, other in pairs
+        if pixels.digest(frame) != pixels.digest(other)
+    ]
+    return len(pairs), differing
