@@ -231,16 +231,16 @@ VALUES = [
 def test_cells_are_judged_as_jsonschema_judges_them():
     import jsonschema
 
-    from nodestage.cohort import sheet
+    from nodestage.cohort import sheet_check
 
-    for column, rule in sheet._schema()["properties"].items():
+    for column, rule in sheet_check._schema()["properties"].items():
         assert rule["description"] and rule["x-mend"] and column in cohort.COLUMNS
         plain = {k: v for k, v in rule.items() if k != "x-range"}
         assert set(plain) <= {"description", "type", "enum", "pattern", "minLength", "x-mend"}
         for value in VALUES:
             expected = jsonschema.Draft202012Validator(plain).is_valid(value)
-            assert sheet.fits(value, plain) == expected, (column, value)
-    jsonschema.Draft202012Validator.check_schema(sheet._schema())
+            assert sheet_check.fits(value, plain) == expected, (column, value)
+    jsonschema.Draft202012Validator.check_schema(sheet_check._schema())
 
 
 def test_masks_may_have_a_phase_and_ids_of_their_own():

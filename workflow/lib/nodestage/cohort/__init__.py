@@ -13,10 +13,10 @@ import importlib
 _HOME = {
     "IntakeError": "faults",
     "read_sheet": "sheet",
-    "check_sheet": "sheet",
+    "check_sheet": "sheet_check",
     "series_of": "sheet",
-    "mask_phase": "sheet",
-    "label_system": "sheet",
+    "mask_phase": "centers",
+    "label_system": "centers",
     "COLUMNS": "sheet",
     "make_folds": "folds",
     "read_folds": "folds",

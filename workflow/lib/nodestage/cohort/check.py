@@ -11,20 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodestage import logs
+from nodestage.cohort.centers import mask_phase
 from nodestage.cohort.ct import check_overlap, ct_grid
 from nodestage.cohort.facts import median_spacing
 from nodestage.cohort.faults import IntakeError, about, millimeters
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
-from nodestage.cohort.sheet import (
-    IMAGES,
-    MASKS,
-    check_sheet,
-    look_at,
-    mask_phase,
-    read_sheet,
-    series_of,
-)
+from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet, series_of
+from nodestage.cohort.sheet_check import check_sheet
+from nodestage.cohort.sheet_files import look_at
 from nodestage.errors import InputError
 from nodestage.returned import reading
 from nodestage.settings import check as check_config

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from nodestage.cohort import sheet
+from nodestage.cohort.sheet import read_sheet
+from nodestage.cohort.sheet_check import check_sheet
 from nodestage.errors import InputError
 from nodestage.returned import reading
 from nodestage.study.roster import SOURCES
@@ -41,11 +42,11 @@ class Study(Told):
 
             centers = config["simulator"]["centers"]
             rows = simulator.sheet(config["simulator"], config["seed"])
-            sheet.check_sheet(rows, centers, files=False)
+            check_sheet(rows, centers, files=False)
         else:
             centers = config["centers"]
-            rows = sheet.read_sheet(config["samples"])
-            sheet.check_sheet(rows, centers, frozen=frozen is not None)
+            rows = read_sheet(config["samples"])
+            check_sheet(rows, centers, frozen=frozen is not None)
         study = cls(config, text, rows, centers, frozen)
         given = {c: s["returned"] for c, s in centers.items() if s.get("returned")}
         if given:

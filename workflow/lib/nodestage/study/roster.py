@@ -4,6 +4,7 @@ import re
 from functools import cached_property
 
 from nodestage.clinical import CLINICAL
+from nodestage.cohort import centers as cohort_centers
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet
 
@@ -185,11 +186,11 @@ class Roster:
 
     def mask_phase(self, patient, role):
         """The phase on which a given mask of the patient was drawn."""
-        return sheet.mask_phase(self.centers[self.center_of(patient)], role)
+        return cohort_centers.mask_phase(self.centers[self.center_of(patient)], role)
 
     def label_system(self, patient, role):
         """How the ids in a center's masks translate into ours; None where they are ours."""
-        return sheet.label_system(self.centers[self.center_of(patient)], role)
+        return cohort_centers.label_system(self.centers[self.center_of(patient)], role)
 
     def series(self, patient, phase):
         """Which series of a DICOM folder to take; empty where there is only one."""

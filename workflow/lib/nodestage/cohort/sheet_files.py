@@ -1,0 +1,73 @@
+"""Whether the files and folders that a sample sheet names are there; none is opened."""
+
+import os
+from pathlib import Path
+
+from nodestage.cohort.sheet import IMAGES, MASKS, series_of
+
+
+def check_files(rows, numbers, base, faults):
+    """Add to `faults` each path that leads nowhere or stands in two cells.
+
+    Parameters
+    ----------
+    rows, numbers : the sheet's rows and their numbers in the file
+    base : folder that relative paths start from (None: the working folder)
+    faults : takes `add(number, patient, column, finding, mend, path)`
+    """
+    base = Path(base) if base is not None else Path()
+    first = {}
+    for number, row in sorted(zip(numbers, rows, strict=True), key=lambda pair: pair[0]):
+        for column in (*IMAGES, *MASKS):
+            if not row.get(column):
+                continue
+            path = os.path.normpath(base / row[column])
+
+            def fault(finding, mend, number=number, row=row, column=column, path=path):
+                faults.add(number, row["patient"], column, finding, mend, path)
+
+            finding, mend = look_at(path, column)
+            if finding:
+                fault(finding, mend)
+                continue
+            key = (path, series_of(row, column))
+            other = first.setdefault(key, (number, row["patient"], column))
+            if other != (number, row["patient"], column):
+                fault(
+                    f"the same file as {other[2]} of row {other[0]}, patient {other[1]}",
+                    "Each image and mask belongs to one patient and one column"
+                    if column in MASKS
+                    else "Give each its own; from one DICOM folder choose by `arterial_series` and `venous_series`",
+                )
+
+
+def look_at(path, column):
+    """What is wrong with a path, and the mend; ('', '') if nothing."""
+    if os.path.isdir(path):
+        if column in MASKS:
+            return "a folder, not a file", "A mask is one NIfTI file (.nii or .nii.gz)"
+        with os.scandir(path) as entries:
+            if next(entries, None) is None:
+                return "the folder is empty", "Export the series into it again"
+        return "", ""
+    if not os.path.lexists(path):
+        return (
+            "not there",
+            "Correct the path (relative ones start at the study's folder), or empty the cell",
+        )
+    if not os.path.exists(path):
+        return "a link that leads nowhere", "Mend the link, or give the file's own path"
+    if os.path.getsize(path) == 0:
+        return "the file has 0 bytes", "Copy or export it again"
+    if not os.access(path, os.R_OK):
+        return "may not be read by this account", "Ask for the right to read it"
+    lower = path.lower()
+    if not lower.endswith((".nii", ".nii.gz")) and (
+        column in MASKS
+        or lower.endswith((".nrrd", ".mha", ".mhd", ".hdr", ".img", ".zip", ".gz", ".mgz"))
+    ):
+        return (
+            "not a NIfTI file by its name",
+            "Convert it to .nii.gz" + ("" if column in MASKS else ", or give a DICOM folder"),
+        )
+    return "", ""
