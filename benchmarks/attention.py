@@ -39,7 +39,7 @@ def given(path, ids):
 
 def simulated(seed):
     """Organs and vessels of a simulated patient of 348 × 348 × 195 mm."""
-    from nodestage.simulator import anatomy, motion, tissue
+    from nodestage.simulator import anatomy, motion, painting, tissue
     from nodestage.simulator.shapes import Canvas
 
     settings = yaml.safe_load((ROOT / "config/simulator.yaml").read_text())["simulator"]
@@ -52,8 +52,8 @@ def simulated(seed):
     ]
     bend = motion.variation(draw, settings["scale"])
     canvas = Canvas(motion.anatomy_from_venous(bend, axes), axes)
-    anatomy.paint(canvas, body)
-    anatomy.paint_arteries(canvas, body)
+    painting.paint(canvas, body)
+    painting.paint_arteries(canvas, body)
     return tissue.LABEL_OF[canvas.tissue], SPACING
 
 

@@ -326,7 +326,7 @@ def abdomen(shape, spacing, keep=None, seed=0):
 
 def tissues(shape, spacing, seed):
     """Codes of the tissues of a painted abdomen, uint8 (z, y, x)."""
-    from nodestage.simulator import anatomy, motion
+    from nodestage.simulator import anatomy, motion, painting
     from nodestage.simulator.shapes import Canvas
 
     settings = simulator_settings(scale=1.3, calibers=1.0, no_lga=0, splenectomy=0)
@@ -339,8 +339,8 @@ def tissues(shape, spacing, seed):
     canvas = Canvas(
         motion.anatomy_from_venous(motion.variation(draw, settings["scale"]), axes), axes
     )
-    anatomy.paint(canvas, body)
-    anatomy.paint_arteries(canvas, body)
+    painting.paint(canvas, body)
+    painting.paint_arteries(canvas, body)
     return canvas.tissue
 
 

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from nodestage import simulator
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.errors import InputError
-from nodestage.simulator import anatomy, draws, lesions, motion, scanner
+from nodestage.simulator import anatomy, draws, lesions, motion, painting, scanner
 from nodestage.simulator.shapes import Canvas
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -520,7 +520,7 @@ def test_the_tumor_cue_shows_in_the_picture(settings):
         made, _ = lesions.tumor(draws.stream(1, "t"), body, row, cue)
         still = motion.Warp([])
         canvas = Canvas(motion.anatomy_from_venous(still, axes), axes)
-        anatomy.paint(canvas, body)
+        painting.paint(canvas, body)
         image = np.full(canvas.tissue.shape, 100, np.float32)
         box, mask = lesions.lay(canvas, image, made, "venous")
         sd[cue] = image[box][ndimage.binary_erosion(mask, iterations=3)].std()

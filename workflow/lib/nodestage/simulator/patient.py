@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodestage.simulator import anatomy as anatomies
-from nodestage.simulator import annotate, draws, lesions, motion, places, scanner
+from nodestage.simulator import annotate, draws, lesions, motion, painting, places, scanner
 from nodestage.simulator import tissue as t
 from nodestage.simulator.latents import latent_draws
 from nodestage.simulator.shapes import Canvas
@@ -73,8 +73,8 @@ def simulate(seed, row, settings):
             else motion.anatomy_from_arterial(bend, breath, axes)
         )
         canvases[phase] = Canvas(where, axes)
-        anatomies.paint(canvases[phase], body)
-        anatomies.paint_arteries(canvases[phase], body)
+        painting.paint(canvases[phase], body)
+        painting.paint_arteries(canvases[phase], body)
 
     nodes, doubles = _place(seed, row, settings, latent, body, canvases, growth, exam)
     maps, scans = {}, {}
