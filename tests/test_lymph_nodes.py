@@ -606,10 +606,10 @@ def test_windows_without_attention_are_left_out_and_nothing_else_changes(model, 
     attention[:, :, 20:] = 0  # most windows lie in the dark
     fast = segmented(model, "P6", attention)
     seen = []
-    run = prediction.prediction.predict_logits
+    run = prediction.prediction.predict_log_odds
     monkeypatch.setattr(
         prediction.prediction,
-        "predict_logits",
+        "predict_log_odds",
         lambda *a, **k: run(*a, **{**k, "where": seen.append(k["where"])}),
     )
     slow = segmented(model, "P6", attention)

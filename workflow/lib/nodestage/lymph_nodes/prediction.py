@@ -50,7 +50,7 @@ def log_odds(
     """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]
     attention = np.where(attention < SMALLEST_ATTENTION, 0, attention)
-    logits = prediction.predict_logits(
+    return prediction.predict_log_odds(
         prediction.load(exported, build),
         [arterial, venous, attention],
         spacing,
@@ -63,8 +63,6 @@ def log_odds(
         device=device,
         patient=patient,
     )
-    # Under the softmax of two classes their difference is the log odds.
-    return (logits[1] - logits[0]).numpy()
 
 
 def highest_probability(instances, log_odds):
