@@ -20,7 +20,7 @@ from nodestage.returned import reading
 
 PHASES = ("arterial", "venous")
 SOURCES = ("organs", "tumor")
-SCORING = ("threshold", "min_volume_mm3", "windows", "step_size", "mirror")
+SCORING = ("threshold", "min_volume_mm3", "windows", "least_share", "step_size", "mirror")
 # Networks over slices, whose score the gallery can explain.
 EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
 TABLE_COLUMNS = (
