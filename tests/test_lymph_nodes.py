@@ -606,10 +606,10 @@ def test_windows_without_attention_are_left_out_and_nothing_else_changes(model, 
     attention[:, :, 20:] = 0  # most windows lie in the dark
     fast = segmented(model, "P6", attention)
     seen = []
-    run = prediction.prediction.predict_logits
+    run = prediction.prediction.predict_log_odds
     monkeypatch.setattr(
         prediction.prediction,
-        "predict_logits",
+        "predict_log_odds",
         lambda *a, **k: run(*a, **{**k, "where": seen.append(k["where"])}),
     )
     slow = segmented(model, "P6", attention)
@@ -618,7 +618,7 @@ def test_windows_without_attention_are_left_out_and_nothing_else_changes(model, 
     assert not fast[:, :, 44:].any()
 
 
-def test_windows_around_the_attention_are_fewer_and_find_as_much(model, monkeypatch):
+def test_fewer_windows_find_as_much(model, monkeypatch):
     run, found = [], {}
     build_as_it_is = prediction.build
 
@@ -628,12 +628,14 @@ def test_windows_around_the_attention_are_fewer_and_find_as_much(model, monkeypa
         return net
 
     monkeypatch.setattr(prediction, "build", build)
-    for windows in ("scan", "attention"):
+    ways = {"scan": {}, "attention": {"windows": "attention"}, "share": {"least_share": 0.2}}
+    for name, how in ways.items():
         run.clear()
-        mask = segmented(model, "P7", windows=windows)
-        found[windows] = sum(run), dice(mask, truth_of("P7"))
-    assert found["attention"][0] < found["scan"][0]
-    assert found["attention"][1] > found["scan"][1] - 0.1
+        mask = segmented(model, "P7", **how)
+        found[name] = sum(run), dice(mask, truth_of("P7"))
+    for name in ("attention", "share"):
+        assert found[name][0] < found["scan"][0]
+        assert found[name][1] > found["scan"][1] - 0.1
 
 
 def test_prediction_does_not_import_the_trainer():

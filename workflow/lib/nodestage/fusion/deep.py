@@ -34,9 +34,10 @@ class DeepMethod:
         labels = train.labels(names)
         need_both_classes(labels)
         v_names, v_values, _ = self.gather(validation)
-        with torch.random.fork_rng(devices=[]):
+        device = devices.chosen()
+        with torch.random.fork_rng(devices=[]), devices.repeatable(device):
             torch.manual_seed(self.seed)
-            network = self._network().to(devices.chosen())
+            network = self._network().to(device)
             origin = weights.load(network.trunk, pretrained)
             if frozen:
                 weights.freeze(network.trunk)

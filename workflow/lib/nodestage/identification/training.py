@@ -164,18 +164,19 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
         for group in optimizer.param_groups:
             group["lr"] = settings["learning_rate"] * (1 - epoch / settings["epochs"]) ** 0.9
         draw = np.random.default_rng([seed, epoch])
-        losses = [
-            _step(
-                network,
-                optimizer,
-                teachers,
-                _balanced(positives, negatives, settings, draw),
-                settings,
-                draw,
-                device,
-            )
-            for _ in range(settings["iterations_per_epoch"])
-        ]
+        with devices.repeatable(device):
+            losses = [
+                _step(
+                    network,
+                    optimizer,
+                    teachers,
+                    _balanced(positives, negatives, settings, draw),
+                    settings,
+                    draw,
+                    device,
+                )
+                for _ in range(settings["iterations_per_epoch"])
+            ]
         judged = balanced_cross_entropy(network, judges, settings["batch_size"], device)
         history.append([float(np.mean(losses)), judged])
         if not np.isfinite(history[-1][0]):

@@ -15,10 +15,10 @@ def predict(
 ):
     """Lymph-node instances of one patient, and how sure the network is of each.
 
-    The attention network runs only windows that hold attention; elsewhere is background. With
-    `windows: attention` they are laid over the box around all attention. No other variant skips
-    anything. Instances are 26-connected components, those below
-    `min_volume_mm3` left out.
+    The attention network runs only windows that hold attention, and with `least_share` only those
+    that count there; elsewhere is background. With `windows: attention` they are laid over the
+    box around all attention. No other variant skips anything. Instances are 26-connected
+    components, those below `min_volume_mm3` left out.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def predict(
     attention : float array (z, y, x) in [0, 1]
     spacing : (z, y, x), mm
     settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `windows`,
-        `step_size`, `mirror`
+        `least_share`, `step_size`, `mirror`
 
     Returns
     -------
@@ -50,21 +50,20 @@ def log_odds(
     """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]
     attention = np.where(attention < SMALLEST_ATTENTION, 0, attention)
-    logits = prediction.predict_logits(
+    return prediction.predict_log_odds(
         prediction.load(exported, build),
         [arterial, venous, attention],
         spacing,
         exported,
         where=attention > 0 if variant(name).attention else None,
         around=settings.get("windows") == "attention",
+        least_share=settings.get("least_share", 0.0),
         step_size=settings.get("step_size", 0.5),
         mirror=settings.get("mirror", False),
         threads=threads,
         device=device,
         patient=patient,
     )
-    # Under the softmax of two classes their difference is the log odds.
-    return (logits[1] - logits[0]).numpy()
 
 
 def highest_probability(instances, log_odds):

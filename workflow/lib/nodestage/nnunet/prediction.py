@@ -5,7 +5,8 @@ that windows in which nothing can be are left out (`windows`).
 """
 
 import itertools
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -75,12 +76,74 @@ def predict_logits(network_, channels, spacing, model, **how):
     -------
     float32 tensor (class, z, y, x)
     """
-    logits, shape = _on_own_grid(network_, channels, spacing, model, **how)
-    with _room(len(logits), shape, how.get("patient")):
-        return logits if logits.shape[1:] == shape else _resized(logits, shape)
+    found = _predicted(network_, channels, spacing, model, **how)
+    with _room(len(found.logits), found.shape, how.get("patient")):
+        return found.laid_out(found.logits, found.background)
 
 
-def _on_own_grid(
+def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
+    """The most likely label of every voxel, uint8 (z, y, x).
+
+    With `softmax=True` also the probabilities, float32 array (class, z, y, x). The other
+    arguments are those of `predict_logits`.
+    """
+    if softmax:
+        logits = predict_logits(network_, channels, spacing, model, **how)
+        labels = _highest(logits, tuple(logits.shape[1:]))
+        return labels.numpy(), torch.softmax(logits, 0).numpy()
+    found = _predicted(network_, channels, spacing, model, **how)
+    if found.grid == found.shape:
+        labels = _highest(found.logits, tuple(found.logits.shape[1:]))
+        return found.laid_out(labels[None], [0])[0].numpy()
+    return _highest(found.on_grid(found.logits, found.background), found.shape).cpu().numpy()
+
+
+def predict_log_odds(network_, channels, spacing, model, **how):
+    """Log odds of the one class beside background, float32 (z, y, x); the rest as `predict_logits`.
+
+    Under the softmax of two classes they are the difference of the logits.
+    """
+    found = _predicted(network_, channels, spacing, model, **how)
+    background, own = found.logits
+    return found.laid_out((own - background)[None], found.background[1:])[0].numpy()
+
+
+@dataclass
+class _Predicted:
+    """Logits where windows ran, on the device that summed them; the rest is background.
+
+    What is left of them (labels, log odds) is worked out there, so that no more comes back.
+    """
+
+    logits: torch.Tensor  # (class, z, y, x), of `region` alone
+    region: tuple  # slices of the network's voxels
+    grid: tuple  # (z, y, x), the network's voxels
+    shape: tuple  # (z, y, x), the image's voxels
+
+    @property
+    def background(self):
+        """Logits of a voxel that no window saw, one a class."""
+        unseen = -torch.inf if self.grid == self.shape else UNSEEN
+        return [0.0] + [unseen] * (len(self.logits) - 1)
+
+    def on_grid(self, values, outside):
+        """`values` (n, z, y, x) of the region on the whole grid, `outside` (one each) elsewhere."""
+        if values.shape[1:] == self.grid:
+            return values
+        found = values.new_empty((len(values), *self.grid))
+        for own, value in zip(found, outside, strict=True):
+            own.fill_(value)
+        found[(slice(None), *self.region)] = values
+        return found
+
+    def laid_out(self, values, outside):
+        """The same on the image's grid and in host memory, interpolated where it is finer."""
+        if self.grid == self.shape:
+            return self.on_grid(values.cpu(), outside)
+        return _resized(self.on_grid(values, outside), self.shape).cpu()
+
+
+def _predicted(
     network_,
     channels,
     spacing,
@@ -96,7 +159,7 @@ def _on_own_grid(
     device=None,
     patient="",
 ):
-    """Logits on the network's own voxels, and the shape of the image's grid."""
+    """What `predict_logits` says, as a _Predicted."""
     from acvl_utils.cropping_and_padding.padding import pad_nd_image
 
     plans = model["plans"]
@@ -112,13 +175,13 @@ def _on_own_grid(
         if coarse:
             inside = functional.adaptive_max_pool3d(inside.float(), coarse) > 0
         inside = pad_nd_image(inside, tile)[0]
-    grid, unseen = (coarse, UNSEEN) if coarse else (shape, -torch.inf)
+    grid = tuple(coarse or shape)
     padded = [max(n, size) for n, size in zip(grid, tile, strict=True)]
     corners = windows.corners(padded, tile, step_size, inside, least_share, around)
     classes = network.number_of_classes(model["dataset_json"])
     if not corners:
-        with _room(classes, grid, patient):
-            return _background(classes, grid, unseen), shape
+        nothing = (slice(0, 0),) * 3
+        return _Predicted(torch.empty((classes, 0, 0, 0)), nothing, grid, shape)
     # Only the part that windows cover is held; an axis that had to be padded is covered as a whole.
     region = tuple(
         slice(min(starts), min(max(starts) + size, n))
@@ -138,7 +201,8 @@ def _on_own_grid(
         for corner in corners
     ]
     axes = _mirrored(model["mirror_axes"]) if mirror else [()]
-    with _room(classes, data.shape[1:], patient):
+    in_host_memory = place.type == "cpu"
+    with _room(classes, data.shape[1:], patient) if in_host_memory else nullcontext():
         total = torch.zeros((classes, *data.shape[1:]), device=place)
         weight = torch.zeros(data.shape[1:], device=place)
     batch = batch or max(2, AT_ONCE // int(np.prod(tile)))
@@ -158,15 +222,9 @@ def _on_own_grid(
         del data
         empty = weight == 0
         total /= weight.masked_fill_(empty, 1)
-        total[1:].masked_fill_(empty, unseen)
+        total[1:].masked_fill_(empty, UNSEEN if coarse else -torch.inf)
         del weight, empty
-    total = total[(slice(None), *unpad[1:])].cpu()
-    if total.shape[1:] == grid:
-        return total, shape
-    with _room(classes, grid, patient):
-        logits = _background(classes, grid, unseen)
-    logits[(slice(None), *region)] = total
-    return logits, shape
+    return _Predicted(total[(slice(None), *unpad[1:])], region, grid, shape)
 
 
 def _place(device, size):
@@ -179,30 +237,9 @@ def _place(device, size):
     return device
 
 
-def _background(classes, shape, unseen):
-    """Logits (class, z, y, x) where no window was run."""
-    logits = torch.zeros((classes, *shape))
-    logits[1:] = unseen
-    return logits
-
-
 def _resized(channels, shape):
     """Channels (c, z, y, x) on a grid of another size that covers the same field, trilinear."""
     return functional.interpolate(channels[None], shape, mode="trilinear", align_corners=False)[0]
-
-
-def predict_labels(network_, channels, spacing, model, *, softmax=False, **how):
-    """The most likely label of every voxel, uint8 (z, y, x).
-
-    With `softmax=True` also the probabilities, float32 array (class, z, y, x). The other
-    arguments are those of `predict_logits`.
-    """
-    if softmax:
-        logits = predict_logits(network_, channels, spacing, model, **how)
-        labels = _highest(logits, tuple(logits.shape[1:]))
-        return labels.numpy(), torch.softmax(logits, 0).numpy()
-    logits, shape = _on_own_grid(network_, channels, spacing, model, **how)
-    return _highest(logits, shape).numpy()
 
 
 def _highest(logits, shape):
@@ -211,7 +248,7 @@ def _highest(logits, shape):
     One class at a time: all classes on a full-size grid are what prediction's memory goes into,
     and torch looks for the place of a maximum many times as long as it compares.
     """
-    labels = torch.zeros(shape, dtype=torch.uint8)
+    labels = torch.zeros(shape, dtype=torch.uint8, device=logits.device)
     for label, own in enumerate(logits):
         found = own if own.shape == shape else _resized(own[None], shape)[0]
         if not label:

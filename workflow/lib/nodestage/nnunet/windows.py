@@ -31,11 +31,22 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=Fal
         tuple(side.stop - side.start for side in box), tuple(tile), step_size
     )
     steps = [[side.start + start for start in axis] for side, axis in zip(box, steps, strict=True)]
-    found = list(itertools.product(*steps))
     if inside is None:
-        return found
-    found = [corner for corner in found if bool(inside[window(corner, tile)].any())]
+        return list(itertools.product(*steps))
+    found = list(_holding(inside, steps, tile))
     return _weighty(found, steps, gaussian(tile), inside, least_share) if least_share else found
+
+
+def _holding(inside, steps, tile):
+    """The corners whose windows hold any True; an axis at a time, so that no voxel is asked twice
+    for two windows that differ along another one."""
+    for z in steps[0]:
+        plane = inside[z : z + tile[0]].any(0)
+        for y in steps[1]:
+            line = plane[y : y + tile[1]].any(0)
+            for x in steps[2]:
+                if bool(line[x : x + tile[2]].any()):
+                    yield z, y, x
 
 
 def window(corner, tile):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodestage.study.roster import Roster
 
-SCORING = ("threshold", "min_volume_mm3", "windows", "step_size", "mirror")
+SCORING = ("threshold", "min_volume_mm3", "windows", "least_share", "step_size", "mirror")
 # Networks over slices, whose score the gallery can explain.
 EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
 
