@@ -251,6 +251,24 @@ def test_a_training_patients_own_mask_does_not_move_its_own_measured_volume(copy
     assert all(r["measured_by"] == same for r in before)
 
 
+def test_class_aware_masks_say_what_the_tables_say(study):
+    for center in ("changhai", "tianjin"):
+        identified = study / f"results/identification/fold0/{center}/chunk0"
+        nodes = study / f"results/lymph_nodes/fold0/{center}/chunk0"
+        rows = tables.read(identified.with_suffix(".tsv"))
+        names = sorted(path.name for path in identified.glob("*.nii.gz"))
+        assert names == sorted(path.name for path in nodes.glob("*.nii.gz"))
+        for name in names:
+            found, numbered = (volumes.read(folder / name).array for folder in (identified, nodes))
+            mine = [r for r in rows if name == f"{r['patient']}.{r['variant']}.nii.gz"]
+            expected = np.zeros_like(found)
+            for row in mine:
+                positive = float(row["p_positive"]) >= 0.5
+                expected[numbered == int(row["instance"])] = 2 if positive else 1
+            np.testing.assert_array_equal(found, expected)
+    assert rows
+
+
 def network_digests(path):
     from nodestage.nnunet import checkpoints
 

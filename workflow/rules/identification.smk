@@ -36,7 +36,7 @@ rule identification_train:
 
 
 rule identification:
-    """Probability of being positive for each lymph node of one chunk of patients."""
+    """Which lymph nodes of one chunk of patients are positive: a table and masks."""
     input:
         unpack(lambda w: scans(study.measured(w.fold, w.center, w.chunk))),
         maps=lambda w: [
@@ -46,6 +46,7 @@ rule identification:
         model=lambda w: model("identification", w.center, w.fold),
     output:
         instances="results/identification/fold{fold}/{center}/chunk{chunk}.tsv",
+        masks=directory("results/identification/fold{fold}/{center}/chunk{chunk}"),
     log:
         "logs/identification/fold{fold}/{center}.chunk{chunk}.log",
     benchmark:
@@ -60,5 +61,6 @@ rule identification:
     params:
         code=code("identification.py"),
         subsets=lambda w: study.measured(w.fold, w.center, w.chunk),
+        variants=config["lymph_nodes"]["variants"],
     script:
         "../scripts/identification.py"

@@ -1,12 +1,12 @@
-"""Probability of being positive for each lymph node of one chunk of patients."""
+"""Which lymph nodes of one chunk of patients are positive: a table, and a mask of the two classes."""
 
 from pathlib import Path
 
-from nodestage import logs, tables, volumes
-from nodestage.identification.prediction import classify
+from nodestage import files, logs, tables, volumes
+from nodestage.identification.prediction import class_aware, classify
 from nodestage.nnunet import checkpoints
 
-with logs.to(snakemake.log[0]):
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     given, params = snakemake.input, snakemake.params
     model = checkpoints.load(given.model)
     rows = tables.read(Path(given.nodes, "instances.tsv"))
@@ -15,24 +15,27 @@ with logs.to(snakemake.log[0]):
     for patient, *paths in logs.progress(
         patients, f"identification of {snakemake.wildcards.center}"
     ):
-        mine = [row for row in rows if row["patient"] == patient]
-        if not mine:
-            continue
         arterial, venous, attention = (volumes.read(path) for path in paths)
-        for variant in sorted({row["variant"] for row in mine}):
-            chosen = [row for row in mine if row["variant"] == variant]
-            instances = volumes.read(Path(given.nodes, f"{patient}.{variant}.nii.gz"))
-            probability = classify(
-                model,
-                chosen[0]["measured_by"],
-                arterial.array,
-                venous.array,
-                attention.array,
-                instances.array,
-                venous.spacing,
-                threads=snakemake.threads,
-                patient=patient,
-            )
-            for row in chosen:
+        for variant in params.variants:
+            name = f"{patient}.{variant}.nii.gz"
+            if not Path(given.nodes, name).exists():  # who trains is measured by one variant
+                continue
+            nodes = volumes.read(Path(given.nodes, name))
+            mine = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
+            probability = []
+            if mine:
+                probability = classify(
+                    model,
+                    mine[0]["measured_by"],
+                    arterial.array,
+                    venous.array,
+                    attention.array,
+                    nodes.array,
+                    venous.spacing,
+                    threads=snakemake.threads,
+                    patient=patient,
+                )
+            for row in mine:
                 row["p_positive"] = probability[int(row["instance"]) - 1]
+            volumes.write(folder / name, class_aware(nodes.array, probability), like=nodes)
     tables.write(snakemake.output.instances, rows, columns)
