@@ -30,7 +30,7 @@ IMAGES = "results/simulator/images"
 
 
 def snakemake(folder, *arguments, **more):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow/Snakefile"]
     command += ["--directory", folder, *arguments]
     more["env"] = os.environ | {"OMP_NUM_THREADS": "1"} | more.get("env", {})
     return subprocess.Popen(
@@ -63,7 +63,7 @@ def cluster(tmp_path_factory):
     plan = {
         # More in a row than the executor would bear by itself.
         "squeue_fails": 8,
-        "needs": {"simulate_teaching": {"mem_mb": 2500}, "patients_intake": {"minutes": 30}},
+        "needs": {"simulate_teaching": {"mem_mb": 2500}, "intake": {"minutes": 30}},
         "late": {"results/cohort/CH001/venous.nii.gz": 6},
     }
     path = [conda.install(folder / "conda")["PATH"], slurm.install(folder / "slurm", plan)["PATH"]]
@@ -98,8 +98,8 @@ def test_C16_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(clust
     assert asked == [
         ("simulate_teaching", simulate["mem_mb"], simulate["runtime"], "OUT_OF_MEMORY"),
         ("simulate_teaching", 2 * simulate["mem_mb"], 2 * simulate["runtime"], "COMPLETED"),
-        ("patients_intake", intake["mem_mb"], intake["runtime"], "TIMEOUT"),
-        ("patients_intake", 2 * intake["mem_mb"], 2 * intake["runtime"], "COMPLETED"),
+        ("intake", intake["mem_mb"], intake["runtime"], "TIMEOUT"),
+        ("intake", 2 * intake["mem_mb"], 2 * intake["runtime"], "COMPLETED"),
     ]
 
 
@@ -110,6 +110,13 @@ def test_C16_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
     scripts = [job for job in conda.ran(folder) if job["script"].startswith("tmp")]
     assert [job["script"].split(".", 1)[1] for job in scripts] == ["simulate.py", "intake.py"]
     assert {job["prefix"] for job in scripts} == {made["prefix"]}
+
+
+def test_C16_the_whole_study_can_be_planned_with_the_profile(tmp_path):
+    path = os.pathsep.join([conda.install(tmp_path / "conda")["PATH"], os.environ["PATH"]])
+    profile = ["--workflow-profile", PROFILE, "--dry-run", "--quiet", "rules"]
+    code, printed = finished(snakemake(tmp_path / "study", *profile, env={"PATH": path}))
+    assert code == 0, printed[-3000:]
 
 
 def test_C16_an_output_that_is_seen_late_is_waited_for(cluster):

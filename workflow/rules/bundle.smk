@@ -21,9 +21,11 @@ BUNDLE += [f"results/bundle/methods/{method}.py" for method in study.own_files]
 
 localrules:
     freeze,
+    freeze_shared,
     freeze_spacing,
     freeze_ranges,
     freeze_method,
+    manifest,
 
 
 rule freeze:

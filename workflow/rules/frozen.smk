@@ -2,6 +2,7 @@
 
 
 localrules:
+    thaw,
     thaw_manifest,
 
 
