@@ -6,10 +6,14 @@ BIN := $(VENV)/bin
 CORES ?= all
 # Cards on this machine; asked for by full-size trainings and predictions alone.
 GPUS ?= 1
+# Memory that all jobs together may ask for, MB: nine tenths of this machine's, where it tells.
+MEM_MB ?= $(shell awk '/^MemTotal/ {print int($$2 * 0.9 / 1024)}' /proc/meminfo 2>/dev/null)
+# More for Snakemake: make run ARGS="--keep-going --dry-run"
+ARGS ?=
 # Settings laid over the defaults for a study of your own: full size, as in the paper.
 PRESET ?= config/paper.yaml
-SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/Snakefile" --cores $(CORES) --resources gpu=$(GPUS) \
-	--workflow-profile "$(CURDIR)/profiles/default"
+SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/workflow/Snakefile" --cores $(CORES) --resources gpu=$(GPUS) $(MEM_MB:%=mem_mb=%) \
+	--workflow-profile "$(CURDIR)/profiles/default" $(ARGS)
 ifdef STUDY
 TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --
 endif
@@ -41,7 +45,7 @@ test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores)
 lint: $(VENV)/ready ## Check the code and the rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
 study: $(VENV)/ready ## Begin a study of your own: DIR=folder

@@ -143,7 +143,7 @@ def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config): 
     packet.write(frozen, out)
     there = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert "bundle/fold4/fusion.pt" in there and "bundle/stray.txt" not in there
-    assert "nodestage/Snakefile" in there
+    assert "nodestage/workflow/Snakefile" in there
     assert not [name for name in there if "__pycache__" in name or "/results/" in name]
     settings = yaml.safe_load((out / "study/config.yaml").read_text(encoding="utf-8"))
     assert [c["role"] for c in settings["centers"].values()] == ["external"]

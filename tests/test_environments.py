@@ -125,7 +125,15 @@ def test_a_job_imports_this_library_whatever_else_is_installed(tmp_path):
     other = tmp_path / "other" / "nodestage"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text("raise ImportError('another nodestage')\n")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        ROOT / "workflow/Snakefile",
+        "--cores",
+        "1",
+    ]
     command += ["--directory", tmp_path / "study", "results/cohort/folds/fold0.tsv"]
     environment = os.environ | {"PYTHONPATH": str(other.parent)}
     run = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -107,6 +107,7 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"centers": {"a": None}}, "centers.a: null is not allowed. Give settings"),
         ({"centers": {"a b": {"role": "external"}}}, "centers: the name 'a b' is not allowed. Use letters, digits"),
         ({"centers": {"study": {"role": "external"}}}, "centers: the name 'study' is not allowed."),
+        ({"centers": {"pseudo": {"role": "external"}}}, "centers: the name 'pseudo' is not allowed."),
         ({"centers": {1: {"role": "external"}}}, "centers: YAML reads a name as 1, which is no text. Put it in quotes."),
         ({"centers": {"a": {"role": "external", "mask_phase": "venus"}}}, "centers.a.mask_phase: 'venus' is not allowed (did you mean 'venous'?)."),
         ({"centers": {"a": {"role": "external", "mask_phase": {"tumor": "late"}}}}, "centers.a.mask_phase.tumor: 'late' is not allowed. Use arterial or venous."),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodestage import new_study
+from nodestage import new_study, tables
+from nodestage.errors import InputError
 from nodestage.study import Study
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -20,8 +21,8 @@ def config():
     return yaml.safe_load(text[0]) | yaml.safe_load(text[1])
 
 
-def study(config):
-    return Study.from_config(config, CONFIG / "anatomy.yaml")
+def study(config, **how):
+    return Study.from_config(config, CONFIG / "anatomy.yaml", **how)
 
 
 def test_the_default_study_has_the_centers_and_folds_of_the_paper(config):
@@ -33,6 +34,21 @@ def test_the_default_study_has_the_centers_and_folds_of_the_paper(config):
         assert sum(map(len, subsets)) == len(found.of("changhai"))
         inner = found.inner(fold)
         assert sorted(p for part in inner for p in part) == sorted(subsets[0])
+
+
+def test_a_job_does_not_ask_for_other_patients_files(config, tmp_path, monkeypatch):
+    """What all files are asked for is the run's beginning; a scan that is lost later stops its own jobs."""
+    config["folds"]["folder"] = None
+    rows = study(config).rows.values()
+    columns = [c for c in next(iter(rows)) if c not in ("annotated",)]
+    tables.write(tmp_path / "samples.tsv", list(rows), columns)
+    config["samples"] = str(tmp_path / "samples.tsv")
+    config["centers"] = {
+        name: {"role": center["role"]} for name, center in config["simulator"]["centers"].items()
+    }
+    with pytest.raises(InputError, match="not there"):
+        study(config)
+    assert study(config, files=False).of("tianjin")
 
 
 def test_no_external_or_test_patient_is_learned_from(config):

@@ -34,7 +34,6 @@ class Home:
         self.code, self.study, self.conda = folder / "code", folder / "study", folder / "conda"
         for name in ("config", "envs", "profiles", "workflow"):
             shutil.copytree(ROOT / name, self.code / name)
-        shutil.copy(ROOT / "Snakefile", self.code)
         self.environment = conda.install(self.conda) | {"OMP_NUM_THREADS": "1"}
         self.study.mkdir()
         rows = workflow.make(self.study, {"changhai": 12, "teaching": 1})

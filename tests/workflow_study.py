@@ -64,7 +64,7 @@ def snakemake(folder, *arguments, check=True, code=REPOSITORY, preset=True):
 
     `code` is where nodestage lies; `preset` lays the small settings under the study's config.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", Path(code, "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", Path(code, "workflow/Snakefile")]
     small = [Path(__file__).with_name("small.yaml")] if preset else []
     command += ["--configfile", *small, folder / "config.yaml"]
     command += ["--directory", folder, "--cores", "2"]

@@ -41,10 +41,10 @@ rule attention_ranges:
         "logs/benchmarks/attention/fold{fold}/ranges.tsv"
     conda:
         "../../envs/imaging.yaml"
-    threads: threads("patient")
+    threads: threads("center")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("center"),
+        runtime=minutes("center", lambda w: study.node_trainers(w.fold)),
     params:
         code=code("attention_ranges.py"),
         patients=lambda w: study.node_trainers(w.fold),

@@ -1,5 +1,6 @@
 # What all stages share; the study, read once, and where its files lie.
 
+import math
 import os
 import re
 import sys
@@ -25,17 +26,28 @@ try:
     frozen = bundle.opened(config["bundle"])
     if frozen:
         config.update(frozen.settings)
-    study = Study.from_config(config, REPOSITORY / "config/anatomy.yaml", frozen)
+    # Whose files are there was asked before any job began; each job asks for its own.
+    study = Study.from_config(
+        config,
+        REPOSITORY / "config/anatomy.yaml",
+        frozen,
+        files=workflow.is_main_process,
+    )
 except InputError as error:
     raise WorkflowError(str(error))
 
 
+def one_of(names):
+    """A pattern of a wildcard that is one of these names; it fits nothing where there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!)"
+
+
 wildcard_constraints:
     patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    center="|".join(study.centers),
+    center=one_of(study.centers),
     phase="arterial|venous",
     role="organs|tumor|lymph_nodes",
-    family="|".join(study.families),
+    family=one_of(study.families),
     fold=r"\d+",
     chunk=r"\d+",
 
@@ -82,11 +94,6 @@ WHOLE_STUDY = (
 )
 
 
-def one_of(names):
-    """A pattern of a wildcard that is one of these names; it fits nothing where there are none."""
-    return "|".join(map(re.escape, sorted(names))) or "(?!)"
-
-
 def threads(job):
     return study.jobs[job]["threads"]
 
@@ -101,8 +108,19 @@ def gpus(job):
     return study.jobs[job].get("gpu", 0)
 
 
-def minutes(job):
-    return lambda wildcards, attempt: study.jobs[job]["runtime"] * attempt
+def minutes(job, patients=None):
+    """Minutes for one kind of job; a retry gets more.
+
+    `patients`, a function of the wildcards, gives those whom the job goes through one by one.
+    """
+
+    def found(wildcards, attempt):
+        about = study.jobs[job]
+        each = about.get("seconds_per_patient", 0) / 60
+        many = len(patients(wildcards)) if patients else 0
+        return math.ceil((about["runtime"] + each * many) * attempt)
+
+    return found
 
 
 def image(patient, phase):

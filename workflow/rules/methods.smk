@@ -50,6 +50,7 @@ rule score:
     resources:
         mem_mb=memory("score"),
         runtime=minutes("score"),
+        gpu=gpus("score"),
     params:
         code=lambda w: code("score.py", *study.sources(w.family)),
         methods=lambda w: study.families[w.family],

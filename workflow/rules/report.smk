@@ -36,6 +36,7 @@ rule saliency:
     resources:
         mem_mb=memory("score"),
         runtime=minutes("score"),
+        gpu=gpus("score"),
     params:
         code=lambda w: code("saliency.py", *study.sources(study.explained[1])),
         explained=study.explained,
@@ -72,10 +73,10 @@ rule gallery:
         "logs/benchmarks/report/gallery/{center}.tsv"
     conda:
         "../../envs/statistics.yaml"
-    threads: threads("patient")
+    threads: threads("center")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("center"),
+        runtime=minutes("center", lambda w: study.imaged(w.center)),
     params:
         code=code("gallery.py"),
         patients=lambda w: study.imaged(w.center),
@@ -111,10 +112,10 @@ rule quality:
         "logs/benchmarks/report/qc/{center}.tsv"
     conda:
         "../../envs/statistics.yaml"
-    threads: threads("patient")
+    threads: threads("center")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("center"),
+        runtime=minutes("center", lambda w: labelled(w.center)),
     params:
         code=code("quality.py"),
         patients=lambda w: study.of(w.center),

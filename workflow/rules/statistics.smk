@@ -49,10 +49,10 @@ rule evaluate_tumor:
         "logs/benchmarks/statistics/evaluate_tumor.tsv"
     conda:
         "../../envs/imaging.yaml"
-    threads: threads("patient")
+    threads: threads("center")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("center"),
+        runtime=minutes("center", lambda w: study.tumors_tested),
     params:
         code=code("evaluate_tumor.py"),
         patients=study.tumors_tested,
@@ -108,10 +108,10 @@ rule evaluate_truth:
         "logs/benchmarks/statistics/evaluate_truth/{center}.tsv"
     conda:
         "../../envs/imaging.yaml"
-    threads: threads("patient")
+    threads: threads("center")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        mem_mb=memory("center"),
+        runtime=minutes("center", lambda w: study.imaged(w.center)),
     params:
         code=code("evaluate_truth.py"),
         patients=lambda w: study.imaged(w.center),

@@ -18,7 +18,6 @@ from nodestage.errors import InputError
 
 REPOSITORY = Path(__file__).parents[3]
 CODE = (
-    "Snakefile",
     "Makefile",
     "pyproject.toml",
     "constraints.txt",
@@ -116,7 +115,7 @@ def write(folder, out):
     out = Path(out)
     if out.exists():
         raise InputError(f"{out.name} is there already. Give another place, or delete it.")
-    if not (REPOSITORY / "Snakefile").is_file():
+    if not (REPOSITORY / "workflow/Snakefile").is_file():
         raise InputError(
             "The packet carries the whole of nodestage: call this from its repository."
         )

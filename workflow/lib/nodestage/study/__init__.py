@@ -25,9 +25,10 @@ class Study(Told):
     """Who takes part in which role, in which fold, with which settings; see `Roster`."""
 
     @classmethod
-    def from_config(cls, config, anatomy, frozen=None):
+    def from_config(cls, config, anatomy, frozen=None, files=True):
         """Read and check the sheet that the config names, or draw the simulated one.
 
+        With `files`, whether all that the sheet names is there.
         The config itself was checked before: `nodestage.settings.check`.
         """
         text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
@@ -46,7 +47,7 @@ class Study(Told):
         else:
             centers = config["centers"]
             rows = read_sheet(config["samples"])
-            check_sheet(rows, centers, frozen=frozen is not None)
+            check_sheet(rows, centers, frozen=frozen is not None, files=files)
         study = cls(config, text, rows, centers, frozen)
         given = {c: s["returned"] for c, s in centers.items() if s.get("returned")}
         if given:
