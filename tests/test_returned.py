@@ -255,6 +255,26 @@ def test_a_call_that_is_not_the_thresholds_is_refused(file, threshold, said):
         reading.predictions(reading.read(file, "x", METHODS), records(threshold=threshold))
 
 
+def report_with(file, score, call):
+    """Predictions by the CT report of the file's first patient, after two folds' votes."""
+    cells = {"ct_report.score": score, "ct_report.call": call}
+    file.write_text(changed(**cells)(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return reading.predictions(reading.read(file, "x", METHODS), records())["ct_report"][0]
+
+
+def test_the_majority_of_the_folds_votes_is_the_call(file):
+    row = report_with(file, "0.5", "0")
+    assert (row["score"], row["call"]) == (0.5, "0")
+    with pytest.raises(InputError, match=r"number 1: ct_report has the call 0, .* 1 gives 1"):
+        report_with(file, "1", "0")
+
+
+def test_a_score_that_no_votes_give_is_refused(file):
+    said = r"number 1: ct_report has the score 0.9, which no votes of 2 folds give.*make score"
+    with pytest.raises(InputError, match=said):
+        report_with(file, "0.9", "1")
+
+
 def test_another_bundle_is_refused_with_both_digests(file):
     found = reading.read(file, "elsewhere", METHODS)
     reading.check_bundle(found, "ab" * 32)

@@ -161,12 +161,18 @@ def predictions(found, frozen):
         tables[method] = []
         for patient, row in zip(found.metastasis, found.rows, strict=True):
             score, probability, call, reason = (row[f"{method}.{p}"] for p in returned.PARTS)
-            wanted = "" if score == "" or (cut is None and not whole) else _call(score, cut, whole)
-            if call != wanted:
+            called = predictions.call_of(float(score), cut, whole) if score else None
+            wanted = "" if called is None else str(called)
+            if whole and score and not predictions.is_share(float(score), len(records)):
+                faults.append(
+                    f"number {row['number']}: {method} has the score {score}, which no votes of "
+                    f"{len(records)} folds give"
+                )
+            elif call != wanted:
                 faults.append(
                     f"number {row['number']}: {method} has the call {call or 'none'!s}, but the score "
                     f"{score or 'none'} gives {wanted or 'none'} "
-                    + ("(its call is its score)" if whole else f"(threshold {cut})")
+                    + ("(the majority of the folds' votes)" if whole else f"(threshold {cut})")
                 )
             values = (patient, "external", _float(score), _float(probability), call, reason)
             tables[method].append(dict(zip(predictions.COLUMNS, values, strict=True)))
@@ -301,10 +307,6 @@ def _of_summaries(rows, methods, head):
         elif row["estimate"] == "" and row["low"] != "":
             faults.append(f"{who} has an interval without an estimate")
     return list(dict.fromkeys(faults))
-
-
-def _call(score, cut, whole):
-    return str(int(float(score)) if whole else int(float(score) > cut))
 
 
 def _float(text):
