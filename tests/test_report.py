@@ -27,6 +27,7 @@ from nodestage.report import (
     pictures,
 )
 from nodestage.report.sources import Cell, Row, Rows, load
+from nodestage.statistics import layout, lymph_nodes
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
 
@@ -804,3 +805,19 @@ def test_dark_mode_keeps_text_readable(chromium, study):
     ]
     light, dark = (sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in colors)
     assert light - dark > 150
+
+
+def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
+    numbers_of = {"dice": 0.468, "dice_low": 0.3, "dice_high": 0.6, "n": 30, "n_dice": 20}
+    on_pairs = {"pairs_dice": 10, "dice_on_pairs": 0.7, "reference_dice_on_pairs": 0.7, "p_dice": 1}
+    about = {"stage": "class-agnostic", "class": "any", "basis": "fold_mean", "note": ""}
+    rows = [about | {"variant": "plain"} | numbers_of | on_pairs]
+    rows.append(about | {"variant": "attention", **numbers_of, "n_dice": 10})
+    tables.write(tmp_path / "table_5.tsv", rows, lymph_nodes.TABLE_5_COLUMNS)
+    pages.study_page(tmp_path, [], {}, tmp_path / "s.html")
+    page = Page((tmp_path / "s.html").read_text(encoding="utf-8"))
+    columns = {attributes["data-column"] for attributes, _ in page.numbers}
+    assert columns >= {*numbers_of, *on_pairs} and "share_dice" not in columns
+    text = "".join(page.words)
+    for words in ("on the patients whom both define", "n, both define Dice", layout.FOOT["table_5.tsv"]):  # fmt: skip
+        assert words in text, words

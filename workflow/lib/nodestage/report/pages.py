@@ -222,7 +222,11 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
         "heterogeneity_more": blocks.table(heterogeneity),
         "tables": [
-            (number, title, _study_table(statistics_folder, name, sources=sources))
+            (
+                number,
+                _parts(statistics_folder, name, title, sources),
+                layout.FOOT.get(name, ""),
+            )
             for name, number, title in layout.TABLES
         ],
         "beside": [
@@ -254,6 +258,26 @@ def _study_table(folder, name, heads=None, sources=()):
     if name == "table_1.tsv":
         heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
     return blocks.table(rows, hide=layout.HIDDEN.get(name, ()), heads=heads)
+
+
+def _parts(folder, name, title, sources):
+    """[(caption, table)] of one of the paper's tables; Table V is too wide for one."""
+    rows = load(folder, name)
+    if name != "table_5.tsv" or not rows:
+        return [(title, _study_table(folder, name, sources=sources))]
+    heads, intervals = layout.HEADS[name], ("dice", "f")
+    ends = [f"{column}_{end}" for column in intervals for end in ("low", "high")]
+    own = {*layout.PRINTED[name], *ends} - {*layout.ON_PAIRS}
+    paired = {"class", "variant", "basis", *layout.ON_PAIRS, "note"}
+    pairs = [row for row in rows if row.text("pairs_dice")]
+    beside = type(rows)(pairs, rows.name, rows.columns, "there is one variant alone.")
+    return [
+        (title, blocks.table(rows, {c for c in rows.columns if c not in own}, heads, intervals)),
+        (
+            "Each variant beside the reference, on the patients whom both define",
+            blocks.table(beside, {c for c in rows.columns if c not in paired}, heads),
+        ),
+    ]
 
 
 def _signature(folder):
