@@ -291,33 +291,81 @@ def performance(estimate, low, high, n=59, positives=37, basis="ensemble"):
     return Rows([row], "performance.tsv", list(values))
 
 
+REFERENCE = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
+
+
+def told(low, high, margin=None, reference=REFERENCE, estimate=0.62, **more):
+    """The headline on an external center, and all that it says in one text."""
+    rows = performance(estimate, low, high, **more)
+    primary = pages.PRIMARY | {"margin": margin}
+    found = headline.headline("shengjing", "external", rows, primary, reference)
+    return found, found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.mark.parametrize(
-    "low, high, verdict, words",
+    "low, high, margin, verdict, words",
     [
-        (0.55, 0.75, "held", "the frozen model held: balanced accuracy 0.62"),
-        (0.55, 0.65, "part", "held only in part"),
-        (0.49, 0.73, "open", "has not been shown to hold"),
-        (0.30, 0.48, "failed", "did not hold"),
-        (0.62, 0.62, "open", "shrunk to a point"),
-        (None, None, "open", "for want of an interval"),
+        (0.55, 0.75, None, "better", "the frozen model did better than guessing: balanced accuracy 0.62"),
+        (0.55, 0.75, None, "better", "A drop of up to 0.16 from the discovery center’s 0.70 can’t be excluded."),
+        (0.55, 0.75, 0.1, "better", "can’t be excluded, more than the margin of 0.10 that was declared."),
+        (0.55, 0.75, 0.2, "held", "the frozen model held: balanced accuracy 0.62"),
+        (0.55, 0.75, 0.2, "held", "A drop by more than the declared margin of 0.20 from the discovery center’s 0.70 is excluded."),
+        (0.55, 0.65, None, "part", "did better than guessing, but worse than in the discovery center"),
+        (0.55, 0.65, None, "part", "The drop from the discovery center’s 0.70 lies between 0.03 and 0.16."),
+        (0.55, 0.65, 0.2, "held", "lies between 0.03 and 0.16, within the declared margin of 0.20."),
+        (0.49, 0.73, 0.5, "open", "has not been shown to do better than guessing"),
+        (0.49, 0.73, None, "open", "A drop of up to 0.22"),
+        (0.30, 0.48, 0.9, "failed", "did not hold"),
+        (0.62, 0.62, None, "open", "shrunk to a point"),
+        (None, None, None, "open", "for want of an interval"),
     ],
-)
-def test_the_headline_follows_its_rule(low, high, verdict, words):
-    reference = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
-    found = headline.headline(
-        "shengjing", "external", performance(0.62, low, high), pages.PRIMARY, reference
-    )
-    assert found.verdict == verdict
-    assert words in found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+)  # fmt: skip
+def test_the_headline_follows_its_rule(low, high, margin, verdict, words):
+    estimate = 0.62 if low is None or high > 0.6 else 0.4
+    found, text = told(low, high, margin, estimate=estimate)
+    assert found.verdict == verdict and words in text, text
+    if low is not None and high > low:
+        assert "Here minus there −0." in found.beside.striptags()
+
+
+def test_a_wide_interval_alone_is_never_read_as_held():
+    """The reviewer's case: 37 and 22 patients, whose interval reaches the discovery center's."""
+    found, text = told(0.48 + 0.04, 0.76)
+    assert found.verdict == "better" and "A drop of up to 0.19" in text
+    assert "statistics.primary.margin" in found.rule
+
+
+def test_a_center_above_discovery_is_said_to_be():
+    _, text = told(0.80, 0.95, estimate=0.88)
+    assert "It did better here than in the discovery center (0.70)." in text
+    found, text = told(0.80, 0.95, estimate=0.88, margin=0.05)
+    assert found.verdict == "held" and "is excluded" in text
+
+
+def test_without_discovery_nothing_is_said_of_a_drop():
+    found, text = told(0.55, 0.75, 0.1, reference=None)
+    assert found.verdict == "better" and "drop" not in text and found.beside == headline.ALONE
+    assert "margin" not in found.rule
+
+
+def test_a_metric_without_a_value_for_guessing_is_held_against_discovery_alone():
+    primary = {"metric": "sensitivity", "method": "combined", "margin": 0.2}
+    rows, there = performance(0.62, 0.55, 0.75), performance(0.70, 0.66, 0.74, basis="fold_mean")
+    for table in (rows, there):
+        table[0]["metric"] = Cell("sensitivity", "t", 1, "metric")
+    found = headline.headline("c", "external", rows, primary, there)
+    assert found.verdict == "held"
+    found = headline.headline("c", "external", rows, primary | {"margin": None}, there)
+    text = found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+    assert found.verdict == "open" and "In c the frozen model gives sensitivity 0.62" in text
+    assert "A drop of up to 0.16" in text and "guessing" not in text + found.rule
 
 
 def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
-    found = headline.headline(
-        "shengjing", "external", performance(0.62, 0.51, 0.73, 8, 2), pages.PRIMARY
-    )
-    assert found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ") == (
-        "In shengjing the frozen model held, as far as 2 positive patients can show: balanced "
-        "accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
+    found, text = told(0.51, 0.73, n=8, positives=2, reference=None)
+    assert text == (
+        "In shengjing the frozen model did better than guessing, as far as 2 positive patients can "
+        "show: balanced accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
     )
     assert found.verdict == "few"
     assert "Only 2 positive patients" in found.caution

@@ -119,11 +119,14 @@ def methods(facts):
 
 def primary_words(primary):
     """The declared endpoint in a sentence's words."""
-    metric = style.name("metrics", primary["metric"])
-    metric = metric if metric.isupper() else metric[0].lower() + metric[1:]
+    margin = primary.get("margin")
+    held = "no margin declared for a drop from the discovery center"
+    if margin is not None:
+        held = f"a drop of up to {margin:g} from the discovery center would not matter"
     return (
-        f"{metric} of {style.name('methods', primary['method'])}, compared with "
-        f"{style.name('methods', primary['reference'])}; everything else is secondary"
+        f"{style.inside('metrics', primary['metric'])} of {style.name('methods', primary['method'])}, "
+        f"compared with {style.name('methods', primary['reference'])}; {held}; everything else is "
+        "secondary"
     )
 
 
