@@ -16,6 +16,7 @@ from PIL import Image
 from nodestage import figures, tables
 from nodestage.figures import style
 from nodestage.report import (
+    answers,
     checklists,
     explaining,
     fields,
@@ -50,6 +51,9 @@ class Page(HTMLParser):
         self.words.append(data)
         if self._open:
             self._open[1] += data
+
+    def text(self):
+        return "".join(self.words)
 
     def handle_endtag(self, tag):
         if self._open and tag == "span":
@@ -445,6 +449,47 @@ def test_checklists_have_every_item_and_leave_the_unknown_to_the_authors():
     by_number = {item["id"]: item["answer"] for item in found["TRIPOD+AI"]}
     assert "9bc1" in by_number["22"]
     assert by_number["17"] is None and by_number["23a"] is None
+
+
+def answer(item, facts=(), role="external", listed="TRIPOD+AI", **counts):
+    """What a checklist answers on a page; None where it is the authors' to answer."""
+    known = {"primary": pages.PRIMARY, "folds": 5, **dict(facts)}
+    found = answers.checklist_fields(known, role, "c", counts, "It did.")
+    (row,) = [row for row in checklists.filled(found)[listed] if row["id"] == item]
+    return row["answer"]
+
+
+def test_a_checklist_says_nothing_that_its_page_contradicts():
+    assert answer("14", n_subgroups=4).startswith("Results by subgroup are on this page")
+    assert answer("14", n_subgroups=0) is None and answer("14", role="study") is None
+    for role in ("external", "discovery", "study"):
+        assert "every row of every table" not in answer("21", role=role)
+        assert "pathology, and when it was assessed, is for the authors" in answer("8a", role=role)
+        assert "alidation" in answer("37", role=role, listed="CLAIM") or role == "external"
+    assert "in no table" in answer("37", role="discovery", listed="CLAIM")
+    assert "in no part of a fold" in answer("37", listed="CLAIM")
+    assert "hospital’s file" in answer("8a", {"returned": {"holds": "rows"}})
+    for item in ("31", "39"):
+        assert "7 patients" in answer(item, listed="CLAIM", n_gallery=7)
+        assert answer(item, listed="CLAIM", n_gallery=0) is None
+    assert answer("30", role="study", listed="CLAIM") is None
+    assert answer("20c", role="discovery") is None and "side by side" in answer("20c", role="study")
+    assert "External: mean of the folds" in answer("12g", role="study")
+
+
+@pytest.mark.parametrize(
+    "source, said, words",
+    [
+        ("stratified", True, "stratified by the outcome"),
+        ("given", True, "own fold tables"),
+        (None, False, "5 folds of the discovery center, training/validation/test by patient; ext"),
+    ],
+)
+def test_folds_are_called_stratified_where_they_are(source, said, words):
+    facts = {"folds_from": source}
+    assert words in answer("12a", facts) and words in answer("19", facts, listed="CLAIM")
+    assert ("tratified" in answer("12a", facts)) == (source == "stratified")
+    assert bool(answer("13", facts)) == said and (not said or words in answer("13", facts))
 
 
 def simulated():
@@ -866,6 +911,6 @@ def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
     page = Page((tmp_path / "s.html").read_text(encoding="utf-8"))
     columns = {attributes["data-column"] for attributes, _ in page.numbers}
     assert columns >= {*numbers_of, *on_pairs} and "share_dice" not in columns
-    text = "".join(page.words)
+    text = page.text()
     for words in ("on the patients whom both define", "n, both define Dice", layout.FOOT["table_5.tsv"]):  # fmt: skip
         assert words in text, words

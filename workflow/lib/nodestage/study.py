@@ -506,6 +506,7 @@ class Study:
             "effects": config["simulator"]["note"] if self.simulated else "",
             "inner_folds": config["folds"]["inner"],
             "folds": len(self.folds),
+            "folds_from": self._folds_from,
             "seed": config["seed"],
             "config_digest": self.config_digest,
             "pretrained": self._pretrained(),
@@ -528,6 +529,13 @@ class Study:
             for what in SOURCES:
                 found[f"{what}_source"] = self.source(what, center)
         return found
+
+    @property
+    def _folds_from(self):
+        """Who made the folds; a bundle doesn't tell."""
+        if self.frozen:
+            return None
+        return "given" if self.config["folds"]["folder"] else "stratified"
 
     def told(self, center):
         """What a file for sending back says of a center beyond its patients and scores."""

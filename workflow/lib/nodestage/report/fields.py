@@ -1,4 +1,4 @@
-"""What a run says about itself, in words: notices, methods and versions, checklist answers."""
+"""What a run says about itself, in words: notices, methods and versions."""
 
 from nodestage.figures import style
 
@@ -128,77 +128,3 @@ def primary_words(primary):
         f"compared with {style.name('methods', primary['reference'])}; {held}; everything else is "
         "secondary"
     )
-
-
-def checklist_fields(facts, role, center, counts, headline):
-    """Fields for the checklists of a page; a field that the run doesn't know is left out.
-
-    Parameters
-    ----------
-    counts : {n_sheet, n_analysed, positives, n_gallery, missing}
-    headline : str, the headline without markup
-    """
-    external = role == "external"
-    folds = facts.get("folds")
-    versions = facts.get("versions") or {}
-    centers = facts.get("centers")
-    threshold = (facts.get("threshold") or {}).get(facts["primary"]["method"])
-    fields = {
-        **counts,
-        "aim": (
-            "External evaluation of a frozen model."
-            if external
-            else "Development with nested cross-validation."
-        )
-        if role != "study"
-        else "Development in one center and evaluation in the others.",
-        "sources": "Simulated patients." if facts.get("simulated") else None,
-        "centers": (
-            f"{len(centers)} centers: {', '.join(str(c['center']) for c in centers)}; the setting "
-            "is for the authors."
-            if centers
-            else f"This page is about one center, {center}; the setting is for the authors."
-        ),
-        "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
-        # Neither travels with a bundle: these items are then the authors'.
-        "beside_discovery": None
-        if facts.get("frozen")
-        else "Table I sets this center beside discovery.",
-        "study_page": None if facts.get("frozen") else "the study’s page",
-        "organs_source": facts.get("organs_source"),
-        "tumor_source": facts.get("tumor_source"),
-        "partitions": (
-            f"{folds} folds of the discovery center, training/validation/test by patient, "
-            "stratified by the outcome; external centers only for evaluation."
-            if folds
-            else None
-        ),
-        "model": "Described under “Methods and versions”; weights, plans and settings in the bundle.",
-        "interval_words": "95 % intervals by bootstrap within each class, DeLong beside the AUC.",
-        "predictions": (
-            "Mean of the folds’ scores, mean of the folds’ thresholds."
-            if external
-            else "Each patient by the model of the fold that held it back."
-        ),
-        "threshold": None if threshold in (None, "") else f"Threshold of the model: {threshold}.",
-        "substituted": substituted_words(facts.get("substituted")),
-        "software": (
-            "nodestage with " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + "."
-            if versions
-            else None
-        ),
-        "model_digest": facts.get("model_digest"),
-        "headline_plain": headline,
-        "primary": primary_words(facts["primary"]),
-        "pretrained": None
-        if facts.get("pretrained") in (None, "")
-        else f"Pretrained weights: {facts['pretrained']}.",
-        "training": (
-            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}; epochs and rates "
-            "in the config. " + inner_words(facts)
-            if facts.get("seed") is not None
-            else None
-        ),
-        "external": (headline if external else "Each external center has a page of its own."),
-    }
-    return {k: v for k, v in fields.items() if v not in (None, "")}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nodestage.figures import style
 from nodestage.report import (
+    answers,
     blocks,
     checklists,
     fields,
@@ -108,6 +109,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
     top = headline.headline(center, role, tables["performance"], primary, there)
     scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
     counts = _counts(people, scored, cards, tables["missing"])
+    counts["n_subgroups"] = len(tables["subgroups"])
     if elsewhere:
         counts.pop("n_sheet", None)  # those of unknown status stayed there
     first = patients.look_first(people)
@@ -361,7 +363,7 @@ def _layers(cards):
 
 def _ending(facts, role, center, counts, words):
     """Methods, checklists and timings: the end of every page."""
-    known = fields.checklist_fields(facts, role, center, counts, words)
+    known = answers.checklist_fields(facts, role, center, counts, words)
     return {
         "methods": fields.methods(facts),
         "checklists": checklists.filled(known),
