@@ -492,6 +492,14 @@ def test_folds_are_called_stratified_where_they_are(source, said, words):
     assert bool(answer("13", facts)) == said and (not said or words in answer("13", facts))
 
 
+def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
+    for page in ("study", "center"):
+        assert layout.FAMILY in Page(study[page].read_text(encoding="utf-8")).text(), page
+    assert layout.FAMILY in fields.TESTS and layout.FAMILY in answer("29", listed="CLAIM")
+    for name in ("table_6.tsv", "table_7.tsv"):
+        assert layout.FAMILY in layout.FOOT[name]
+
+
 def simulated():
     """{column: shares by line} of the tables of simulations in docs/statistics.md."""
     found = {}

@@ -1,6 +1,7 @@
 """What a run says about itself, in words: notices, methods and versions."""
 
 from nodestage.figures import style
+from nodestage.statistics.layout import FAMILY
 
 
 def notices(facts, role):
@@ -80,7 +81,7 @@ TESTS = (
     "the others instead: DeLong did so in 4–7 %, by fold in 4–6 %, the paired bootstrap in 4–9 % "
     "(9 % for balanced accuracy with ten positive patients of 59), McNemar in 0–4 %. DeLong over "
     "pooled folds compares scores of five models: up to 33 % where one method’s models differ in "
-    "scale."
+    f"scale. {FAMILY}"
 )
 
 

@@ -142,6 +142,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             tables["performance"], blocks.further_metrics(tables["performance"])
         ),
         "comparisons": blocks.comparisons(tables["comparisons"], primary),
+        "family": layout.FAMILY,
         "missing": blocks.table(tables["missing"]),
         "plots": plots.of_center(center, role, tables, there, primary)
         | plots.of_registration(people),
