@@ -500,6 +500,15 @@ def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
         assert layout.FAMILY in layout.FOOT[name]
 
 
+def test_what_a_mean_of_folds_does_not_tell_is_said_of_every_such_interval(tmp_path):
+    folder = made.write_center(tmp_path / "home", "discovery")
+    pages.center_page("home", "discovery", folder, None, made.facts([]), tmp_path / "home.html")
+    text = Page((tmp_path / "home.html").read_text(encoding="utf-8")).text()
+    assert text.count(fields.OVERLAP) == 2, "beside the headline and in the methods"
+    rule = headline.headline("home", "discovery", REFERENCE, pages.PRIMARY).rule
+    assert fields.OVERLAP in rule and fields.OVERLAP in fields.INTERVALS
+
+
 def simulated():
     """{column: shares by line} of the tables of simulations in docs/statistics.md."""
     found = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodestage.figures import style
-from nodestage.report import numbers
+from nodestage.report import fields, numbers
 from nodestage.statistics import answer, independent
 
 FEW = 10
@@ -216,7 +216,7 @@ def _rule(metric, role, beside=True, margin=None):
     if role == "discovery":
         return (
             "The model was developed here, so this figure says how it does on patients held back "
-            "from each fold, not whether it travels."
+            f"from each fold, not whether it travels. {fields.OVERLAP}"
         )
     said = []
     if chance is not None:
