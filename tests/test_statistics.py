@@ -451,6 +451,21 @@ def test_calibration_of_a_perfect_model_and_of_an_overconfident_one():
     assert extreme["intercept"][0] < -0.5
 
 
+@pytest.mark.parametrize(
+    "probability, sizes",
+    [
+        ([0.3] * 11 + [0.9], [12]),
+        ([0.1] + [0.3] * 11, [12]),
+        ([0.1] * 6 + [0.2] * 2 + [0.9] * 7, [6, 9]),
+        ([0.5, 0.6], [2]),
+    ],
+)
+def test_no_group_of_a_calibration_curve_is_smaller_than_promised(probability, sizes):
+    y = np.arange(len(probability)) % 2
+    found = statistics.calibration_curve(y, np.array(probability), least=5)
+    assert [row["n"] for row in found] == sizes
+
+
 def test_calibration_edges():
     y = np.array([0, 0, 1, 1])
     assert statistics.calibration_line(y, [0.1, 0.2, 0.8, 0.9])["slope"] == (None,) * 3
