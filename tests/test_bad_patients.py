@@ -183,7 +183,9 @@ def test_C13_nobody_drops_out_of_the_predictions(study, model, rows):
         scores = {r["patient"]: r["score"] for r in chosen if r["method"] == method}
         frozen = predictions.freeze({method: scores}, CHOSEN_BY)[method]
         mine = [rows[patient, method] for patient in EXPECTED]
-        found = predictions.prediction_rows(mine, dict.fromkeys(EXPECTED, "external"), frozen)
+        found = predictions.prediction_rows(
+            mine, dict.fromkeys(EXPECTED, "external"), frozen, method
+        )
         both = predictions.ensemble([found, found], [frozen, frozen])
         for table in (found, both):
             assert [row["patient"] for row in table] == list(EXPECTED)

@@ -220,3 +220,16 @@ def test_stations_of_true_nodes_fit_the_nodes_that_are_counted():
         ("16", "positive"),
         ("18", "positive"),
     ]
+
+
+def test_false_positives_are_counted_per_patient_of_the_variants_own():
+    """Four in two patients are two a patient, though another variant has four patients."""
+    wrong = {"node": None, "place": metrics.PLACES[0], "confidence": 0.9}
+    candidates = [{"variant": "plain", "patient": p} | wrong for p in ("P1", "P1", "P2", "P2")]
+    patients = {"plain": {"P1", "P2"}, "attention": {"P1", "P2", "P3", "P4"}}
+    found = detection.detection_tables([], candidates, patients, n=50)
+    row = one(found["false_positives.tsv"], variant="plain", place="anywhere")
+    assert (row["per_patient"], row["patients"], row["difference"]) == (2, 2, None)
+    point = one(found["froc.tsv"], variant="plain")
+    assert point["false_positives_per_patient"] == 2
+    assert one(found["froc_at.tsv"], variant="plain", allowed=2)["false_positives_per_patient"] == 2

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nodestage import predictions
+from nodestage.errors import InputError
 
 
 def plain_best(y, score):
@@ -123,7 +124,7 @@ def test_every_patient_has_a_row_with_a_call_or_a_reason():
     frozen = frozen_example()
     subsets = {"P5": "test", "P6": "test", "P7": "test"}
     scores = {"P5": 0.5000001, "P6": (None, "no venous phase")}
-    rows = predictions.prediction_rows(scores, subsets, frozen["combined"])
+    rows = predictions.prediction_rows(scores, subsets, frozen["combined"], "combined")
     assert [tuple(row) for row in rows] == [predictions.COLUMNS] * 3
     assert [row["call"] for row in rows] == [1, None, None]
     assert rows[1]["reason"] == "no venous phase" and "no row" in rows[2]["reason"]
@@ -132,20 +133,22 @@ def test_every_patient_has_a_row_with_a_call_or_a_reason():
 
 def test_a_score_on_the_threshold_is_negative():
     frozen = frozen_example()["nodes_plain"]
-    row = predictions.prediction_rows({"P": frozen["threshold"]}, {"P": "test"}, frozen)[0]
+    row = predictions.prediction_rows({"P": frozen["threshold"]}, {"P": "test"}, frozen, "mine")[0]
     assert row["call"] == 0
 
 
 def test_the_ct_report_needs_no_threshold():
     frozen = frozen_example()["ct_report"]
-    rows = predictions.prediction_rows({"P": 1, "Q": "0"}, {"P": "test", "Q": "test"}, frozen)
+    rows = predictions.prediction_rows(
+        {"P": 1, "Q": "0"}, {"P": "test", "Q": "test"}, frozen, "ct_report"
+    )
     assert [row["call"] for row in rows] == [1, 0]
     assert [row["probability"] for row in rows] == [None, None]
 
 
 def test_a_fold_without_a_threshold_gives_scores_without_calls():
     frozen = frozen_example()["mine"]
-    row = predictions.prediction_rows({"P": 0.7}, {"P": "test"}, frozen)[0]
+    row = predictions.prediction_rows({"P": 0.7}, {"P": "test"}, frozen, "mine")[0]
     assert row["score"] == 0.7 and row["call"] is None and "one" not in row["reason"][:3]
     assert row["reason"].startswith("no threshold")
 
@@ -157,7 +160,9 @@ def fold(threshold, scores):
         "call_is_score": False,
         "reason": "",
     }
-    return predictions.prediction_rows(scores, dict.fromkeys(scores, "external"), frozen), frozen
+    return predictions.prediction_rows(
+        scores, dict.fromkeys(scores, "external"), frozen, "mine"
+    ), frozen
 
 
 def test_ensemble_is_mean_score_against_mean_threshold():
@@ -190,3 +195,30 @@ def test_other_external_patients_do_not_matter():
     together = predictions.ensemble([first[0], second[0]], [first[1], second[1]])
     single = predictions.ensemble([a[0] for a in alone], [a[1] for a in alone])
     assert together[0] == single[0]
+
+
+def votes(*calls):
+    """Rows of one patient in as many folds, by a method whose call is its score."""
+    frozen = frozen_example()["ct_report"]
+    rows = [predictions.prediction_rows({"P": c}, {"P": "external"}, frozen, "mine") for c in calls]
+    return predictions.ensemble(rows, [frozen] * len(calls))[0]
+
+
+@pytest.mark.parametrize(
+    "calls, score, call",
+    [((1, 1, 1, 1, 0), 0.8, 1), ((1, 1, 0, 0, 0), 0.4, 0), ((1, 0), 0.5, 0), ((1, 1), 1, 1)],
+)
+def test_votes_are_counted_and_the_majority_is_the_call(calls, score, call):
+    row = votes(*calls)
+    assert row["score"] == pytest.approx(score) and row["call"] == call
+
+
+@pytest.mark.parametrize("score", [0.9, 2, -1])
+def test_a_score_that_can_be_no_call_is_refused_where_the_call_is_the_score(score):
+    said = rf"method mine scored P with {score}.* 0 or 1.*`methods.mine.threshold`"
+    with pytest.raises(InputError, match=said):
+        predictions.freeze({"mine": {"P": score}}, {"P": 1}, {"mine": {"threshold": False}})
+    with pytest.raises(InputError, match=said):
+        predictions.prediction_rows(
+            {"P": score}, {"P": "test"}, frozen_example()["ct_report"], "mine"
+        )

@@ -16,6 +16,7 @@ from PIL import Image
 from nodestage import figures, tables
 from nodestage.figures import style
 from nodestage.report import (
+    answers,
     checklists,
     explaining,
     fields,
@@ -27,6 +28,7 @@ from nodestage.report import (
     pictures,
 )
 from nodestage.report.sources import Cell, Row, Rows, load
+from nodestage.statistics import layout, lymph_nodes
 from nodestage.statistics.comparisons import PRIMARY
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
@@ -50,6 +52,9 @@ class Page(HTMLParser):
         self.words.append(data)
         if self._open:
             self._open[1] += data
+
+    def text(self):
+        return "".join(self.words)
 
     def handle_endtag(self, tag):
         if self._open and tag == "span":
@@ -291,31 +296,81 @@ def performance(estimate, low, high, n=59, positives=37, basis="ensemble"):
     return Rows([row], "performance.tsv", list(values))
 
 
+REFERENCE = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
+
+
+def told(low, high, margin=None, reference=REFERENCE, estimate=0.62, **more):
+    """The headline on an external center, and all that it says in one text."""
+    rows = performance(estimate, low, high, **more)
+    primary = PRIMARY | {"margin": margin}
+    found = headline.headline("shengjing", "external", rows, primary, reference)
+    return found, found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.mark.parametrize(
-    "low, high, verdict, words",
+    "low, high, margin, verdict, words",
     [
-        (0.55, 0.75, "held", "the frozen model held: balanced accuracy 0.62"),
-        (0.55, 0.65, "part", "held only in part"),
-        (0.49, 0.73, "open", "has not been shown to hold"),
-        (0.30, 0.48, "failed", "did not hold"),
-        (0.62, 0.62, "open", "shrunk to a point"),
-        (None, None, "open", "for want of an interval"),
+        (0.55, 0.75, None, "better", "the frozen model did better than guessing: balanced accuracy 0.62"),
+        (0.55, 0.75, None, "better", "A drop of up to 0.16 from the discovery center’s 0.70 can’t be excluded."),
+        (0.55, 0.75, 0.1, "better", "can’t be excluded, more than the margin of 0.10 that was declared."),
+        (0.55, 0.75, 0.2, "held", "the frozen model held: balanced accuracy 0.62"),
+        (0.55, 0.75, 0.2, "held", "A drop by more than the declared margin of 0.20 from the discovery center’s 0.70 is excluded."),
+        (0.55, 0.65, None, "part", "did better than guessing, but worse than in the discovery center"),
+        (0.55, 0.65, None, "part", "The drop from the discovery center’s 0.70 lies between 0.03 and 0.16."),
+        (0.55, 0.65, 0.2, "held", "lies between 0.03 and 0.16, within the declared margin of 0.20."),
+        (0.49, 0.73, 0.5, "open", "has not been shown to do better than guessing"),
+        (0.49, 0.73, None, "open", "A drop of up to 0.22"),
+        (0.30, 0.48, 0.9, "failed", "did not hold"),
+        (0.62, 0.62, None, "open", "shrunk to a point"),
+        (None, None, None, "open", "for want of an interval"),
     ],
-)
-def test_the_headline_follows_its_rule(low, high, verdict, words):
-    reference = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
-    found = headline.headline(
-        "shengjing", "external", performance(0.62, low, high), PRIMARY, reference
-    )
-    assert found.verdict == verdict
-    assert words in found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+)  # fmt: skip
+def test_the_headline_follows_its_rule(low, high, margin, verdict, words):
+    estimate = 0.62 if low is None or high > 0.6 else 0.4
+    found, text = told(low, high, margin, estimate=estimate)
+    assert found.verdict == verdict and words in text, text
+    if low is not None and high > low:
+        assert "Here minus there −0." in found.beside.striptags()
+
+
+def test_a_wide_interval_alone_is_never_read_as_held():
+    """The reviewer's case: 37 and 22 patients, whose interval reaches the discovery center's."""
+    found, text = told(0.48 + 0.04, 0.76)
+    assert found.verdict == "better" and "A drop of up to 0.19" in text
+    assert "statistics.primary.margin" in found.rule
+
+
+def test_a_center_above_discovery_is_said_to_be():
+    _, text = told(0.80, 0.95, estimate=0.88)
+    assert "It did better here than in the discovery center (0.70)." in text
+    found, text = told(0.80, 0.95, estimate=0.88, margin=0.05)
+    assert found.verdict == "held" and "is excluded" in text
+
+
+def test_without_discovery_nothing_is_said_of_a_drop():
+    found, text = told(0.55, 0.75, 0.1, reference=None)
+    assert found.verdict == "better" and "drop" not in text and found.beside == headline.ALONE
+    assert "margin" not in found.rule
+
+
+def test_a_metric_without_a_value_for_guessing_is_held_against_discovery_alone():
+    primary = {"metric": "sensitivity", "method": "combined", "margin": 0.2}
+    rows, there = performance(0.62, 0.55, 0.75), performance(0.70, 0.66, 0.74, basis="fold_mean")
+    for table in (rows, there):
+        table[0]["metric"] = Cell("sensitivity", "t", 1, "metric")
+    found = headline.headline("c", "external", rows, primary, there)
+    assert found.verdict == "held"
+    found = headline.headline("c", "external", rows, primary | {"margin": None}, there)
+    text = found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
+    assert found.verdict == "open" and "In c the frozen model gives sensitivity 0.62" in text
+    assert "A drop of up to 0.16" in text and "guessing" not in text + found.rule
 
 
 def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
-    found = headline.headline("shengjing", "external", performance(0.62, 0.51, 0.73, 8, 2), PRIMARY)
-    assert found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ") == (
-        "In shengjing the frozen model held, as far as 2 positive patients can show: balanced "
-        "accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
+    found, text = told(0.51, 0.73, n=8, positives=2, reference=None)
+    assert text == (
+        "In shengjing the frozen model did better than guessing, as far as 2 positive patients can "
+        "show: balanced accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
     )
     assert found.verdict == "few"
     assert "Only 2 positive patients" in found.caution
@@ -395,6 +450,64 @@ def test_checklists_have_every_item_and_leave_the_unknown_to_the_authors():
     by_number = {item["id"]: item["answer"] for item in found["TRIPOD+AI"]}
     assert "9bc1" in by_number["22"]
     assert by_number["17"] is None and by_number["23a"] is None
+
+
+def answer(item, facts=(), role="external", listed="TRIPOD+AI", **counts):
+    """What a checklist answers on a page; None where it is the authors' to answer."""
+    known = {"primary": PRIMARY, "folds": 5, **dict(facts)}
+    found = answers.checklist_fields(known, role, "c", counts, "It did.")
+    (row,) = [row for row in checklists.filled(found)[listed] if row["id"] == item]
+    return row["answer"]
+
+
+def test_a_checklist_says_nothing_that_its_page_contradicts():
+    assert answer("14", n_subgroups=4).startswith("Results by subgroup are on this page")
+    assert answer("14", n_subgroups=0) is None and answer("14", role="study") is None
+    for role in ("external", "discovery", "study"):
+        assert "every row of every table" not in answer("21", role=role)
+        assert "pathology, and when it was assessed, is for the authors" in answer("8a", role=role)
+        assert "alidation" in answer("37", role=role, listed="CLAIM") or role == "external"
+    assert "in no table" in answer("37", role="discovery", listed="CLAIM")
+    assert "in no part of a fold" in answer("37", listed="CLAIM")
+    assert "hospital’s file" in answer("8a", {"returned": {"holds": "rows"}})
+    for item in ("31", "39"):
+        assert "7 patients" in answer(item, listed="CLAIM", n_gallery=7)
+        assert answer(item, listed="CLAIM", n_gallery=0) is None
+    assert answer("30", role="study", listed="CLAIM") is None
+    assert answer("20c", role="discovery") is None and "side by side" in answer("20c", role="study")
+    assert "External: mean of the folds" in answer("12g", role="study")
+
+
+@pytest.mark.parametrize(
+    "source, said, words",
+    [
+        ("stratified", True, "stratified by the outcome"),
+        ("given", True, "own fold tables"),
+        (None, False, "5 folds of the discovery center, training/validation/test by patient; ext"),
+    ],
+)
+def test_folds_are_called_stratified_where_they_are(source, said, words):
+    facts = {"folds_from": source}
+    assert words in answer("12a", facts) and words in answer("19", facts, listed="CLAIM")
+    assert ("tratified" in answer("12a", facts)) == (source == "stratified")
+    assert bool(answer("13", facts)) == said and (not said or words in answer("13", facts))
+
+
+def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
+    for page in ("study", "center"):
+        assert layout.FAMILY in Page(study[page].read_text(encoding="utf-8")).text(), page
+    assert layout.FAMILY in fields.TESTS and layout.FAMILY in answer("29", listed="CLAIM")
+    for name in ("table_6.tsv", "table_7.tsv"):
+        assert layout.FAMILY in layout.FOOT[name]
+
+
+def test_what_a_mean_of_folds_does_not_tell_is_said_of_every_such_interval(tmp_path):
+    folder = made.write_center(tmp_path / "home", "discovery")
+    pages.center_page("home", "discovery", folder, None, made.facts([]), tmp_path / "home.html")
+    text = Page((tmp_path / "home.html").read_text(encoding="utf-8")).text()
+    assert text.count(fields.OVERLAP) == 2, "beside the headline and in the methods"
+    rule = headline.headline("home", "discovery", REFERENCE, PRIMARY).rule
+    assert fields.OVERLAP in rule and fields.OVERLAP in fields.INTERVALS
 
 
 def simulated():
@@ -803,3 +916,19 @@ def test_dark_mode_keeps_text_readable(chromium, study):
     ]
     light, dark = (sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in colors)
     assert light - dark > 150
+
+
+def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
+    numbers_of = {"dice": 0.468, "dice_low": 0.3, "dice_high": 0.6, "n": 30, "n_dice": 20}
+    on_pairs = {"pairs_dice": 10, "dice_on_pairs": 0.7, "reference_dice_on_pairs": 0.7, "p_dice": 1}
+    about = {"stage": "class-agnostic", "class": "any", "basis": "fold_mean", "note": ""}
+    rows = [about | {"variant": "plain"} | numbers_of | on_pairs]
+    rows.append(about | {"variant": "attention", **numbers_of, "n_dice": 10})
+    tables.write(tmp_path / "table_5.tsv", rows, lymph_nodes.TABLE_5_COLUMNS)
+    pages.study_page(tmp_path, [], {}, tmp_path / "s.html")
+    page = Page((tmp_path / "s.html").read_text(encoding="utf-8"))
+    columns = {attributes["data-column"] for attributes, _ in page.numbers}
+    assert columns >= {*numbers_of, *on_pairs} and "share_dice" not in columns
+    text = page.text()
+    for words in ("on the patients whom both define", "n, both define Dice", layout.FOOT["table_5.tsv"]):  # fmt: skip
+        assert words in text, words

@@ -255,6 +255,26 @@ def test_a_call_that_is_not_the_thresholds_is_refused(file, threshold, said):
         reading.predictions(reading.read(file, "x", METHODS), records(threshold=threshold))
 
 
+def report_with(file, score, call):
+    """Predictions by the CT report of the file's first patient, after two folds' votes."""
+    cells = {"ct_report.score": score, "ct_report.call": call}
+    file.write_text(changed(**cells)(file.read_text(encoding="utf-8")), encoding="utf-8")
+    return reading.predictions(reading.read(file, "x", METHODS), records())["ct_report"][0]
+
+
+def test_the_majority_of_the_folds_votes_is_the_call(file):
+    row = report_with(file, "0.5", "0")
+    assert (row["score"], row["call"]) == (0.5, "0")
+    with pytest.raises(InputError, match=r"number 1: ct_report has the call 0, .* 1 gives 1"):
+        report_with(file, "1", "0")
+
+
+def test_a_score_that_no_votes_give_is_refused(file):
+    said = r"number 1: ct_report has the score 0.9, which no votes of 2 folds give.*make score"
+    with pytest.raises(InputError, match=said):
+        report_with(file, "0.9", "1")
+
+
 def test_another_bundle_is_refused_with_both_digests(file):
     found = reading.read(file, "elsewhere", METHODS)
     reading.check_bundle(found, "ab" * 32)
@@ -282,6 +302,8 @@ def test_summaries_are_taken_in_as_reported_and_nothing_is_tested(summary):
     for row in there:
         if row["metric"] in returned.METRICS:
             for key in (*returned.ESTIMATES, *returned.COUNTS):
+                if key == "se":  # of a share from its counts
+                    continue
                 other = mine[row["method"], row["metric"]][key]
                 assert tables.number(other) == pytest.approx(tables.number(row[key]), nan_ok=True)
     assert not tables_here["comparisons.tsv"] and not tables_here["roc.tsv"]
@@ -310,6 +332,78 @@ def test_a_fault_of_summaries_is_named(summary, change, said):
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(said)):
         reading.read(path, "elsewhere", METHODS)
+
+
+def with_cells(path, metric, **cells):
+    """The file of summaries with other cells in one metric of `combined`; what is wrong with it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    columns = list(returned.SUMMARY_COLUMNS)
+    (place,) = [i for i, x in enumerate(lines) if x.startswith(f"combined\t{metric}\t")]
+    row = dict(zip(columns, lines[place].split("\t"), strict=True)) | cells
+    lines[place] = "\t".join(row[c] for c in columns)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        reading.read(path, "elsewhere", METHODS)
+    assert str(error.value).endswith("as `make score` wrote it.")
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "metric, cells, said",
+    [
+        ("sensitivity", {"estimate": "0.7"}, "sensitivity of combined: its estimate is no share of 4 patients"),
+        ("specificity", {"estimate": "0.5"}, "specificity of combined: its estimate is no share of 5"),
+        ("sensitivity", {"low": "0.9", "high": "0.2"}, "sensitivity of combined: low, estimate and high don't rise"),
+        ("auc", {"low_delong": "0.999", "high_delong": "1"}, "auc of combined: low_delong, estimate and high_delong don't rise"),
+        ("auc", {"low": "0.1", "high": ""}, "auc of combined: low stands there without high"),
+        ("specificity", {"worst_case": "0.99"}, "specificity of combined: its worst case is better than its estimate"),
+        ("auc", {"low": "0.5", "high": "1", "se": "0.0001"}, "auc of combined: its se is too small for its interval"),
+        ("accuracy", {"positives": "3"}, "accuracy of combined: n and positives differ from those of sensitivity"),
+        ("balanced_accuracy", {"estimate": "0.7"}, "balanced_accuracy of combined: it doesn't follow from sensitivity and specificity"),
+        ("accuracy", {"estimate": "0", "low": "0", "high": "0", "low_exact": "0", "high_exact": "0.4", "worst_case": "0"}, "accuracy of combined: it doesn't follow from sensitivity and specificity"),
+        ("auc", {"n": "11", "positives": "4"}, "auc of combined: it has 4 positives of all 11 patients, and the head 5"),
+        ("auc", {"estimate": ""}, "auc of combined has another number without an estimate"),
+        ("auc", {"n": "10", "positives": "2"}, "auc of combined: it has more negatives than the head"),
+    ],
+)  # fmt: skip
+def test_summaries_that_cannot_be_true_are_refused_with_their_row(summary, metric, cells, said):
+    path, there = summary
+    (row,) = [r for r in there if (r["method"], r["metric"]) == ("combined", "sensitivity")]
+    assert (row["n"], row["positives"]) == ("9", "4") and row["estimate"] == "1.0"
+    assert said in with_cells(path, metric, **cells)
+
+
+def test_rounded_summaries_are_taken_as_what_they_round(summary):
+    path, _ = summary
+    lines = path.read_text(encoding="utf-8").splitlines()
+    cells = [line.split("\t") for line in lines]
+    rounded = [
+        "\t".join(f"{float(c):.7f}" if re.fullmatch(r"\d\.\d+", c) else c for c in row)
+        for row in cells
+    ]
+    path.write_text("\n".join(rounded) + "\n", encoding="utf-8")
+    assert len(reading.read(path, "elsewhere", METHODS).rows) == len(METHODS) * len(
+        returned.METRICS
+    )
+
+
+def test_the_standard_error_of_a_share_is_that_of_its_counts(summary):
+    """What the file says of it doesn't reach the random-effects mean."""
+    path, there = summary
+    text = path.read_text(encoding="utf-8")
+    wanted = {(r["method"], r["metric"]): tables.number(r["se"]) for r in there}
+    found = reading.performance(reading.read(path, "elsewhere", METHODS))
+    lines = [line.split("\t") for line in text.splitlines()]
+    place = returned.SUMMARY_COLUMNS.index("se")
+    for line in lines:
+        if len(line) > 2 and line[1] in ("sensitivity", "accuracy", "balanced_accuracy"):
+            line[place] = "0.0001"
+    path.write_text("\n".join("\t".join(line) for line in lines) + "\n", encoding="utf-8")
+    assert reading.performance(reading.read(path, "elsewhere", METHODS)) == found
+    for row in found:
+        error = wanted[row["method"], row["metric"]]
+        if error == error:
+            assert tables.number(row["se"]) == pytest.approx(error, rel=0.15), row
 
 
 def test_a_study_knows_of_such_a_center_what_its_file_tells(file, config):  # noqa: F811

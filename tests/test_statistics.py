@@ -413,6 +413,25 @@ def test_signed_rank_share_equals_scipy_on_each_resample():
     assert statistics.signed_rank([1, np.nan], [1, 0]) == 1
 
 
+@pytest.mark.parametrize("gaps", [[1, 1, 1, 1, 1], [1, 2, 2, -1, 3, 0], [-1, 1, 2, 2, 2, 5, 5]])
+def test_signed_rank_with_ties_counts_every_choice_of_signs(gaps):
+    from scipy.stats import rankdata
+
+    kept = np.array([gap for gap in gaps if gap])
+    ranks = rankdata(abs(kept))
+    center = ranks.sum() / 2
+    drawn = [
+        ranks[np.array(signs)].sum() for signs in itertools.product([False, True], repeat=len(kept))
+    ]
+    far = np.abs(ranks[kept > 0].sum() - center)
+    expected = np.mean(np.abs(np.array(drawn) - center) >= far - 1e-9)
+    assert statistics.signed_rank(gaps, np.zeros(len(gaps))) == pytest.approx(expected)
+
+
+def test_five_equal_differences_are_no_stronger_evidence_than_five_patients_can_be():
+    assert statistics.signed_rank([0.1] * 5, [0] * 5) == pytest.approx(2 / 2**5)
+
+
 def test_smallest_difference_is_2_8_standard_errors():
     assert statistics.smallest_difference(0.05) == pytest.approx(0.05 * 2.8016, abs=1e-4)
 
@@ -430,6 +449,21 @@ def test_calibration_of_a_perfect_model_and_of_an_overconfident_one():
     extreme = statistics.calibration_line(y, 1 / (1 + np.exp(-(2 * logit + 1))))
     assert extreme["slope"][0] == pytest.approx(0.5, abs=0.03)
     assert extreme["intercept"][0] < -0.5
+
+
+@pytest.mark.parametrize(
+    "probability, sizes",
+    [
+        ([0.3] * 11 + [0.9], [12]),
+        ([0.1] + [0.3] * 11, [12]),
+        ([0.1] * 6 + [0.2] * 2 + [0.9] * 7, [6, 9]),
+        ([0.5, 0.6], [2]),
+    ],
+)
+def test_no_group_of_a_calibration_curve_is_smaller_than_promised(probability, sizes):
+    y = np.arange(len(probability)) % 2
+    found = statistics.calibration_curve(y, np.array(probability), least=5)
+    assert [row["n"] for row in found] == sizes
 
 
 def test_calibration_edges():

@@ -359,13 +359,58 @@ def test_tables_4_and_5():
     assert (four["nodes"], four["patients"], four["folds"]) == (48, 12, 2)
     assert four["low"] < four["pooled"] < four["high"]
     five = one(found["table_5.tsv"], variant="plain", basis="fold_mean", **{"class": "any"})
-    assert five["stage"] == "class-agnostic" and five["shared"] == 12
+    assert five["stage"] == "class-agnostic" and five["pairs_f"] == 12
     assert five["instance_precision"] == pytest.approx(2 / 3) and five["p_f"] < 0.05
     assert five["share_f"] == 1
     ours = one(found["table_5.tsv"], variant="attention", basis="pooled", **{"class": "any"})
     assert ours["f"] == 1 and ours["p_f"] is None and (ours["f_low"], ours["f_high"]) == (1, 1)
     places = found["false_positives.tsv"]
     assert one(places, variant="plain", place="anywhere")["n"] == 12
+
+
+def outlined(patient, variant, found, missed=0, wrong=0):
+    """One patient's row of a class; voxels and nodes have the same counts."""
+    rates = metrics.rates(found, wrong, missed)
+    counts = {"tp": found, "fp": wrong, "fn": missed}
+    return {
+        "fold": str(patient % 2),
+        "patient": f"P{patient}",
+        "variant": variant,
+        "class": "any",
+        "empty": "both" if rates.dice is None else "",
+        "truth_nodes": found + missed,
+        **dict(zip(metrics.MEASURES, (*rates, *rates), strict=True)),
+        **counts,
+        **{f"voxel_{name}": value for name, value in counts.items()},
+    }
+
+
+def test_table_5_compares_variants_on_the_patients_that_both_define(tmp_path):
+    """Equal where nodes are drawn; of 20 patients without any, one variant makes some up in 10."""
+    rows = []
+    for i in range(30):
+        nodes = (3, 2 + i % 3) if i < 10 else (0, 0)
+        rows.append(outlined(i, "attention", *nodes))
+        rows.append(outlined(i, "plain", *nodes, wrong=int(10 <= i < 20)))
+    found = tables.lymph_node_tables({"classes": rows}, 200, 0)["table_5.tsv"]
+    for basis in ("fold_mean", "patient_mean"):
+        row = one(found, variant="plain", basis=basis)
+        assert row["dice"] < 0.4 < 0.6 < row["dice_on_pairs"] == row["reference_dice_on_pairs"]
+        assert (row["n"], row["n_dice"], row["pairs_dice"], row["pairs_f"]) == (30, 20, 10, 10)
+        ours = one(found, variant="attention", basis=basis)
+        assert ours["n_dice"] == 10 and ours["dice"] == pytest.approx(row["dice_on_pairs"])
+        assert ours["pairs_dice"] is None
+    assert one(found, variant="plain", basis="fold_mean")["p_dice"] == 1
+    layout.write(tmp_path, {"table_5.tsv": found})
+    for ending in ("html", "tex"):
+        text = (tmp_path / f"table_5.{ending}").read_text(encoding="utf-8")
+        for words in (
+            "n, Dice",
+            "n, F",
+            "Dice, both defined",
+            "compare variants on the patients whom both define",
+        ):
+            assert words in text, (ending, words)
 
 
 def test_intervals_of_table_5_resample_whole_patients():

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -134,6 +135,15 @@ def test_reports_and_bundle_tell_the_digest_of_pretrained_weights_and_never_thei
     frozen = found.frozen_settings()
     assert frozen["methods"]["combined"]["settings"]["pretrained"]["sha256"] == "ab12" * 16
     assert "canary" not in repr(frozen) and "canary" in repr(found.method_settings)
+
+
+def test_reports_know_who_made_the_folds(config):
+    found = study(config)
+    assert found.facts()["folds_from"] == "stratified"
+    found.config["folds"] = found.config["folds"] | {"folder": "my_folds"}
+    assert found.facts()["folds_from"] == "given"
+    found.frozen = SimpleNamespace(warnings=[], changed=[])
+    assert found.facts()["folds_from"] is None
 
 
 def test_the_gallery_explains_the_declared_method_or_the_first_network_over_slices(config):

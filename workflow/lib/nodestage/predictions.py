@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from nodestage.errors import InputError
+
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
 
 # What makes a method's score different from a probability. A method that isn't named here has
@@ -19,6 +21,9 @@ SETTINGS = {
     "nodes_plain": {"nonnegative": True},
     "nodes_attention": {"nonnegative": True},
 }
+
+MAJORITY = 0.5
+"""The cut of a method whose call is its score: each fold votes, and a draw is negative."""
 
 
 def threshold(y, score, nonnegative=False):
@@ -124,6 +129,7 @@ def freeze(scores, labels, settings=None):
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
     JSON. Where V does not allow a threshold (one class left) it is None and `reason` says why.
+    Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
     for method, given in scores.items():
@@ -140,7 +146,9 @@ def freeze(scores, labels, settings=None):
             "positives": int(y.sum()),
             "reason": "",
         }
-        if option["threshold"]:
+        if not option["threshold"]:
+            _check_votes(method, found)
+        else:
             if len(set(y.tolist())) == 2:
                 record["threshold"] = threshold(y, score, option["nonnegative"])
                 record["calibration"] = calibrate(y, score)
@@ -153,7 +161,7 @@ def freeze(scores, labels, settings=None):
     return frozen
 
 
-def prediction_rows(scores, subsets, frozen):
+def prediction_rows(scores, subsets, frozen, method):
     """Rows of one method in one fold or center.
 
     Parameters
@@ -162,12 +170,15 @@ def prediction_rows(scores, subsets, frozen):
     subsets : {patient: validation | test | external} of the patients that get a row, in order;
         a patient missing from `scores` gets a row that says so
     frozen : this method's record from `freeze`
+    method : its name, for messages
 
     Returns
     -------
-    list of dicts with `COLUMNS`
+    list of dicts with `COLUMNS`; raises `InputError` as `freeze` does
     """
     found = {patient: (score, reason) for patient, score, reason in _scores(scores)}
+    if frozen["call_is_score"]:
+        _check_votes(method, {p: score for p, (score, _) in found.items() if score is not None})
     rows = []
     for patient, subset in subsets.items():
         score, reason = found.get(patient, (None, "the method gave no row for this patient"))
@@ -188,6 +199,8 @@ def prediction_rows(scores, subsets, frozen):
 
 def ensemble(fold_rows, frozen):
     """Mean of the folds' scores against the mean of their frozen thresholds.
+
+    Where a call is its score, the mean is the share of the folds' votes, and the majority calls.
 
     Parameters
     ----------
@@ -249,14 +262,41 @@ def mean_threshold(frozen):
     return math.fsum(cuts) / len(cuts), ""
 
 
+def call_of(score, cut, call_is_score):
+    """0 or 1 that a score above or below its cut gives; None where no cut was frozen.
+
+    Parameters
+    ----------
+    score : float; where the call is the score, 0 or 1 or the mean of several folds' 0 and 1
+    cut : threshold, or None
+    call_is_score : whether the folds' majority decides instead of a threshold
+    """
+    cut = MAJORITY if call_is_score else cut
+    return None if cut is None else int(score > cut)
+
+
+def is_share(score, votes):
+    """Whether a score is the mean of this many votes of 0 or 1."""
+    positive = round(score * votes)
+    return 0 <= positive <= votes and abs(score * votes - positive) < 1e-9
+
+
+def _check_votes(method, scores):
+    """Raise `InputError` unless every score is 0 or 1; scores : {patient: float}."""
+    for patient, score in scores.items():
+        if not is_share(score, 1):
+            raise InputError(
+                f"method {method} scored {patient} with {score:g}, but has no threshold: its score is "
+                "its call, and must be 0 or 1. Let its `predict` give 0 or 1, or leave out "
+                f"`methods.{method}.threshold`, so that a threshold is learned."
+            )
+
+
 def _row(patient, subset, score, probability, cut, call_is_score, reason, no_cut):
     call = None
     if score is not None:
-        if call_is_score:
-            call = int(score)
-        elif cut is not None:
-            call = int(score > cut)
-        else:
+        call = call_of(score, cut, call_is_score)
+        if call is None:
             reason = no_cut
     elif not reason:
         reason = "the method gave no score and no reason"

@@ -69,6 +69,12 @@ def name(kind, key):
     return words()[kind].get(key, str(key).replace("_", " ") if kind == "metrics" else str(key))
 
 
+def inside(kind, key):
+    """A name as it stands inside a sentence; an abbreviation keeps its capitals."""
+    words = name(kind, key)
+    return words if words.isupper() else words[0].lower() + words[1:]
+
+
 def ordered(kind, keys):
     """`keys` without repeats, in the order of words.yaml; unknown ones after them, as they came."""
     keys = list(dict.fromkeys(keys))

@@ -338,7 +338,7 @@ def _is_primary(row):
     return row.text("primary") in ("1", "True", "true", "yes")
 
 
-def table(rows, hide=(), heads=None):
+def table(rows, hide=(), heads=None, intervals=()):
     """Any table: every column that holds something, names in words, numbers rounded.
 
     Parameters
@@ -346,14 +346,23 @@ def table(rows, hide=(), heads=None):
     rows : Rows
     hide : columns left out
     heads : {column: words}, over `HEADS`
+    intervals : columns that take their ends, in `{column}_low` and `{column}_high`, into their cell
     """
     heads = heads or {}
+    hide = {*hide, *(f"{c}_{end}" for c in intervals for end in ("low", "high"))}
     columns = [c for c in rows.columns if c not in hide and any(row.text(c) for row in rows)]
     numeric = {c for c in columns if _is_numeric(rows, c)}
     return {
         "columns": [heads.get(c) or head(c) for c in columns],
         "numeric": [c in numeric for c in columns],
-        "lines": [[_cell(row[c], _why(row, c, numeric)) for c in columns] for row in rows],
+        "lines": [
+            [
+                _cell(row[c], _why(row, c, numeric))
+                + (_ends(row, c) if c in intervals else Markup(""))
+                for c in columns
+            ]
+            for row in rows
+        ],
         # A first column that repeats itself is shown once a group.
         "same": [
             i > 0 and rows[i - 1].text(columns[0]) == row.text(columns[0])
@@ -361,6 +370,11 @@ def table(rows, hide=(), heads=None):
         ],
         "absent": rows.absent,
     }
+
+
+def _ends(row, column):
+    ends = numbers.interval(row, f"{column}_low", f"{column}_high")
+    return Markup(" {}").format(ends) if ends else Markup("")
 
 
 def head(column):

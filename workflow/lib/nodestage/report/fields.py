@@ -1,6 +1,7 @@
-"""What a run says about itself, in words: notices, methods and versions, checklist answers."""
+"""What a run says about itself, in words: notices, methods and versions."""
 
 from nodestage.figures import style
+from nodestage.statistics.layout import FAMILY
 
 
 def notices(facts, role):
@@ -63,13 +64,19 @@ def inner_words(facts):
     return f"Training patients’ node volumes measured by {inner}-fold inner cross-fitting{outer}."
 
 
+OVERLAP = (
+    "A mean of the folds, its interval and DeLong’s test by fold take the folds for independent, though "
+    "their training sets overlap: they describe these models, not what the procedure would give "
+    "with other patients to learn from."
+)
+
 INTERVALS = (
     "95 %, percentile bootstrap within each class, for fold means within fold and class; DeLong’s "
     "beside the AUC, exact ones beside shares of patients. In 2,000 simulated cohorts of each of "
     "six sizes (59 to 749 patients) they held the truth in 92–96 % where a class had more than ten "
     "patients. With ten positive patients of 59 they were too narrow: AUC 92 %, balanced accuracy "
     "92 %, sensitivity 89 %, its difference between two methods 83 %, its fold mean 76 %; the "
-    "exact interval of sensitivity held in 98 %."
+    f"exact interval of sensitivity held in 98 %. {OVERLAP}"
 )
 """Where the intervals are off; a test holds the figures against the tables of docs/statistics.md."""
 
@@ -80,7 +87,7 @@ TESTS = (
     "the others instead: DeLong did so in 4–7 %, by fold in 4–6 %, the paired bootstrap in 4–9 % "
     "(9 % for balanced accuracy with ten positive patients of 59), McNemar in 0–4 %. DeLong over "
     "pooled folds compares scores of five models: up to 33 % where one method’s models differ in "
-    "scale."
+    f"scale. {FAMILY}"
 )
 
 
@@ -119,83 +126,12 @@ def methods(facts):
 
 def primary_words(primary):
     """The declared endpoint in a sentence's words."""
-    metric = style.name("metrics", primary["metric"])
-    metric = metric if metric.isupper() else metric[0].lower() + metric[1:]
+    margin = primary.get("margin")
+    held = "no margin declared for a drop from the discovery center"
+    if margin is not None:
+        held = f"a drop of up to {margin:g} from the discovery center would not matter"
     return (
-        f"{metric} of {style.name('methods', primary['method'])}, compared with "
-        f"{style.name('methods', primary['reference'])}; everything else is secondary"
+        f"{style.inside('metrics', primary['metric'])} of {style.name('methods', primary['method'])}, "
+        f"compared with {style.name('methods', primary['reference'])}; {held}; everything else is "
+        "secondary"
     )
-
-
-def checklist_fields(facts, role, center, counts, headline):
-    """Fields for the checklists of a page; a field that the run doesn't know is left out.
-
-    Parameters
-    ----------
-    counts : {n_sheet, n_analysed, positives, n_gallery, missing}
-    headline : str, the headline without markup
-    """
-    external = role == "external"
-    folds = facts.get("folds")
-    versions = facts.get("versions") or {}
-    centers = facts.get("centers")
-    threshold = (facts.get("threshold") or {}).get(facts["primary"]["method"])
-    fields = {
-        **counts,
-        "aim": (
-            "External evaluation of a frozen model."
-            if external
-            else "Development with nested cross-validation."
-        )
-        if role != "study"
-        else "Development in one center and evaluation in the others.",
-        "sources": "Simulated patients." if facts.get("simulated") else None,
-        "centers": (
-            f"{len(centers)} centers: {', '.join(str(c['center']) for c in centers)}; the setting "
-            "is for the authors."
-            if centers
-            else f"This page is about one center, {center}; the setting is for the authors."
-        ),
-        "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
-        # Neither travels with a bundle: these items are then the authors'.
-        "beside_discovery": None
-        if facts.get("frozen")
-        else "Table I sets this center beside discovery.",
-        "study_page": None if facts.get("frozen") else "the study’s page",
-        "organs_source": facts.get("organs_source"),
-        "tumor_source": facts.get("tumor_source"),
-        "partitions": (
-            f"{folds} folds of the discovery center, training/validation/test by patient, "
-            "stratified by the outcome; external centers only for evaluation."
-            if folds
-            else None
-        ),
-        "model": "Described under “Methods and versions”; weights, plans and settings in the bundle.",
-        "interval_words": "95 % intervals by bootstrap within each class, DeLong beside the AUC.",
-        "predictions": (
-            "Mean of the folds’ scores, mean of the folds’ thresholds."
-            if external
-            else "Each patient by the model of the fold that held it back."
-        ),
-        "threshold": None if threshold in (None, "") else f"Threshold of the model: {threshold}.",
-        "substituted": substituted_words(facts.get("substituted")),
-        "software": (
-            "nodestage with " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + "."
-            if versions
-            else None
-        ),
-        "model_digest": facts.get("model_digest"),
-        "headline_plain": headline,
-        "primary": primary_words(facts["primary"]),
-        "pretrained": None
-        if facts.get("pretrained") in (None, "")
-        else f"Pretrained weights: {facts['pretrained']}.",
-        "training": (
-            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}; epochs and rates "
-            "in the config. " + inner_words(facts)
-            if facts.get("seed") is not None
-            else None
-        ),
-        "external": (headline if external else "Each external center has a page of its own."),
-    }
-    return {k: v for k, v in fields.items() if v not in (None, "")}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodestage.figures import style
-from nodestage.report import numbers
+from nodestage.report import fields, numbers
+from nodestage.statistics import answer, independent
 
 FEW = 10
 """Patients in the smaller class below which a page warns of its own intervals."""
@@ -16,7 +17,7 @@ BASES = {"external": "ensemble", "discovery": "fold_mean"}
 
 @dataclass(frozen=True)
 class Headline:
-    """A verdict (held, part, failed, few, open, undefined, own) and its sentences in HTML."""
+    """A verdict (held, better, part, failed, few, open, undefined, own) and its sentences in HTML."""
 
     verdict: str
     sentence: Markup
@@ -38,20 +39,26 @@ def primary_row(performance, method, metric, role):
 def headline(center, role, performance, primary, discovery=None):
     """The verdict on one center.
 
-    The words follow a fixed rule on the 95 % interval [low, high] of the declared endpoint, with
-    `chance` what guessing gives and `reference` the cross-validated estimate of the discovery
-    center: `held` if low > chance and high >= reference; `held only in part` if low > chance and
-    high < reference; `did not hold` if high < chance; else it stays open.
+    The words follow a fixed rule on the 95 % interval of the declared endpoint, on what guessing
+    gives, and on the interval of the difference, here minus the cross-validated estimate of the
+    discovery center (`statistics.independent`): `held` if the interval lies above guessing and the
+    difference's above minus the margin declared before the run; `better than guessing` if no margin
+    was declared, or it isn't excluded that the drop is larger; `worse than in discovery` if the whole
+    difference lies below 0; `did not hold` if the interval lies below guessing; else it stays open.
+    A wide interval that reaches the discovery center's estimate proves nothing, so it is the drop
+    that can't be excluded which is told.
 
     Parameters
     ----------
     performance, discovery : Rows of performance.tsv of this center and of the discovery center
-    primary : {method, metric}
+    primary : {method, metric} and, where one was declared, `margin`: the largest drop from the
+        discovery center that would not matter
     """
     metric, method = primary["metric"], primary["method"]
-    label = style.name("metrics", metric).replace("Balanced", "balanced")
+    label = style.inside("metrics", metric)
     row = primary_row(performance, method, metric, role)
-    rule = _rule(metric, role, beside=discovery is not None)
+    margin = primary.get("margin")
+    rule = _rule(metric, role, discovery is not None, margin)
     if row is None or not row["estimate"].defined:
         note = (row["note"].text if row is not None else "") or (
             performance.absent or f"{performance.name} holds no row for this method."
@@ -81,20 +88,64 @@ def headline(center, role, performance, primary, discovery=None):
             caution=_caution(row),
         )
     reference = None if discovery is None else primary_row(discovery, method, metric, "discovery")
-    verdict, words = _verdict(row, metric, reference)
+    gap = None if reference is None else difference(row, reference)
+    verdict, words = _verdict(row, metric, gap, margin)
     verdict, words = _tempered(verdict, words, row)
-    sentence = Markup("In {} the frozen model {}: {}.").format(center, words, figures)
+    sentence = Markup("In {} the frozen model {} {}.").format(center, words, figures)
+    if gap is not None:
+        held = words.startswith("held")
+        sentence += Markup(" {}").format(_drop(gap, reference, margin, digits, held))
     beside = ALONE if discovery is None else ""
     if reference is not None and reference["estimate"].defined:
-        digits = numbers.digits_for(reference["n"].number)
-        beside = Markup(
-            "In the discovery center, cross-validated: {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}."
-        ).format(
-            numbers.show(reference["estimate"], digits),
-            numbers.interval_words(reference, digits=digits),
-            numbers.show_count(reference["n"]),
-        )
+        beside = _beside(reference, gap, digits)
     return Headline(verdict, sentence, rule, beside, _caution(row))
+
+
+def difference(row, reference):
+    """`independent.Difference` of two rows of performance.tsv, None where it is undefined."""
+    ends = [tuple(r[key].number for key in ("estimate", "low", "high")) for r in (row, reference)]
+    found, _ = answer(independent.difference, *ends)
+    return found
+
+
+def _beside(reference, gap, digits):
+    """The discovery center's figures, and how far this center's lie from them."""
+    theirs = numbers.digits_for(reference["n"].number)
+    said = Markup(
+        "In the discovery center, cross-validated: {} ({}), n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{}."
+    ).format(
+        numbers.show(reference["estimate"], theirs),
+        numbers.interval_words(reference, digits=theirs),
+        numbers.show_count(reference["n"]),
+    )
+    if gap is None:
+        return said
+    low, high = (numbers.fixed(value, digits) for value in (gap.low, gap.high))
+    return said + Markup(
+        " Here minus there {} (95\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}CI\N{NO-BREAK SPACE}{} to {})."
+    ).format(numbers.fixed(gap.difference, digits), low, high)
+
+
+def _drop(gap, reference, margin, digits, held):
+    """A sentence on how far below the discovery center the model may be here."""
+    there = numbers.show(reference["estimate"], digits)
+    least, most = (numbers.fixed(-value, digits) for value in (gap.high, gap.low))
+    declared = "" if margin is None else numbers.fixed(margin, digits)
+    if gap.high < 0:
+        within = f", within the declared margin of {declared}" if held else ""
+        return Markup("The drop from the discovery center’s {} lies between {} and {}{}.").format(
+            there, least, most, within
+        )
+    if held:
+        return Markup(
+            "A drop by more than the declared margin of {} from the discovery center’s {} is excluded."
+        ).format(declared, there)
+    if gap.low >= 0:
+        return Markup("It did better here than in the discovery center ({}).").format(there)
+    beyond = margin is not None and -gap.low >= margin
+    return Markup("A drop of up to {} from the discovery center’s {} can’t be excluded{}.").format(
+        most, there, f", more than the margin of {declared} that was declared" if beyond else ""
+    )
 
 
 def _few(row):
@@ -110,9 +161,9 @@ def _few(row):
 def _tempered(verdict, words, row):
     """The verdict with its limits said in the same breath, where it rests on few patients."""
     few = _few(row)
-    if not few or verdict not in ("held", "part", "failed"):
+    if not few or verdict not in ("held", "better", "part", "failed"):
         return verdict, words
-    return "few", f"{words}, as far as {few} can show"
+    return "few", f"{words.removesuffix(':')}, as far as {few} can show:"
 
 
 def _caution(row):
@@ -126,42 +177,67 @@ def _caution(row):
     )
 
 
-def _verdict(row, metric, reference):
+def _verdict(row, metric, gap, margin):
+    """(verdict, words between the model and its figures)."""
     low, high = row["low"].number, row["high"].number
     chance = style.words()["chance"].get(metric)
-    if low != low or high != high or chance is None:
-        return "open", "can’t be judged, for want of an interval"
-    if low == high:
-        return "open", "can’t be judged, its interval having shrunk to a point"
-    if low > chance:
-        if reference is not None and reference["estimate"].number > high:
-            return "part", "held only in part, better than guessing but below discovery"
-        return "held", "held"
-    if high < chance:
-        return "failed", "did not hold"
-    return "open", "has not been shown to hold"
+    if low != low or high != high:
+        return "open", "can’t be judged, for want of an interval:"
+    if high - low < independent.POINT:
+        return "open", "can’t be judged, its interval having shrunk to a point:"
+    if chance is not None and high < chance:
+        return "failed", "did not hold:"
+    if chance is not None and low <= chance:
+        return "open", "has not been shown to do better than guessing:"
+    if gap is not None and margin is not None and gap.low > -margin:
+        return "held", "held:"
+    worse = gap is not None and gap.high < 0
+    if chance is None:
+        return ("part", "did worse than in the discovery center:") if worse else ("open", "gives")
+    if worse:
+        return "part", "did better than guessing, but worse than in the discovery center:"
+    return "better", "did better than guessing:"
 
 
-DISCOVERY = (
-    ", and reaches the discovery center’s estimate; “held only in part”, that it lies above it but "
-    "ends below discovery"
-)
 ALONE = "Nothing stands beside it: the discovery center’s own figures don’t travel with the frozen model."
+DROP = (
+    "Whether the model is as good here as in the discovery center is another question: the drop that "
+    "can’t be excluded is the lower end of the interval of here minus there, and with few patients "
+    "it is large."
+)
 
 
-def _rule(metric, role, beside=True):
+def _rule(metric, role, beside=True, margin=None):
+    """How the headline's words are to be read.
+
+    beside : whether the discovery center's figures are at hand
+    """
     chance = style.words()["chance"].get(metric)
-    if role == "discovery" or chance is None:
+    if role == "discovery":
         return (
             "The model was developed here, so this figure says how it does on patients held back "
-            "from each fold, not whether it travels."
+            f"from each fold, not whether it travels. {fields.OVERLAP}"
         )
-    return (
-        f"How to read this: “held” means that the whole 95 % interval lies above {chance:.2f}, which "
-        f"is what guessing gives{DISCOVERY if beside else ''}; “did not hold”, that it lies wholly below "
-        f"it. An interval that includes {chance:.2f} leaves the question open: with few patients it often "
-        "will, and that is not evidence that the model fails."
-    )
+    said = []
+    if chance is not None:
+        said = [
+            f"How to read this: “better than guessing” means that the whole 95 % interval lies above "
+            f"{chance:.2f}, which is what guessing gives; “did not hold”, that it lies wholly below "
+            f"it. An interval that includes {chance:.2f} leaves the question open: with few patients it "
+            "often will, and that is not evidence that the model fails."
+        ]
+    if beside and margin is None:
+        said += [
+            f"{DROP} “Held” is said only where the largest drop that would not matter was declared "
+            "before the run (statistics.primary.margin), which was not done here."
+        ]
+    elif beside:
+        above = "the interval lies above guessing and " if chance is not None else ""
+        said += [
+            f"{DROP} “Held” means that {above}a drop by more than the margin of {margin:.2f}, which "
+            "was declared before the run, is excluded."
+        ]
+    return " ".join(said)
 
 
 def comparison(comparisons, primary):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nodestage.figures import style
 from nodestage.report import (
+    answers,
     blocks,
     checklists,
     fields,
@@ -106,6 +107,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
     top = headline.headline(center, role, tables["performance"], primary, there)
     scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
     counts = _counts(people, scored, cards, tables["missing"])
+    counts["n_subgroups"] = len(tables["subgroups"])
     if elsewhere:
         counts.pop("n_sheet", None)  # those of unknown status stayed there
     first = patients.look_first(people)
@@ -138,6 +140,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             tables["performance"], blocks.further_metrics(tables["performance"])
         ),
         "comparisons": blocks.comparisons(tables["comparisons"], primary),
+        "family": layout.FAMILY,
         "missing": blocks.table(tables["missing"]),
         "plots": plots.of_center(center, role, tables, there, primary)
         | plots.of_registration(people),
@@ -220,7 +223,11 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
         "heterogeneity_more": blocks.table(heterogeneity),
         "tables": [
-            (number, title, _study_table(statistics_folder, name, sources=sources))
+            (
+                number,
+                _parts(statistics_folder, name, title, sources),
+                layout.FOOT.get(name, ""),
+            )
             for name, number, title in layout.TABLES
         ],
         "beside": [
@@ -252,6 +259,26 @@ def _study_table(folder, name, heads=None, sources=()):
     if name == "table_1.tsv":
         heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
     return blocks.table(rows, hide=layout.HIDDEN.get(name, ()), heads=heads)
+
+
+def _parts(folder, name, title, sources):
+    """[(caption, table)] of one of the paper's tables; Table V is too wide for one."""
+    rows = load(folder, name)
+    if name != "table_5.tsv" or not rows:
+        return [(title, _study_table(folder, name, sources=sources))]
+    heads, intervals = layout.HEADS[name], ("dice", "f")
+    ends = [f"{column}_{end}" for column in intervals for end in ("low", "high")]
+    own = {*layout.PRINTED[name], *ends} - {*layout.ON_PAIRS}
+    paired = {"class", "variant", "basis", *layout.ON_PAIRS, "note"}
+    pairs = [row for row in rows if row.text("pairs_dice")]
+    beside = type(rows)(pairs, rows.name, rows.columns, "there is one variant alone.")
+    return [
+        (title, blocks.table(rows, {c for c in rows.columns if c not in own}, heads, intervals)),
+        (
+            "Each variant beside the reference, on the patients whom both define",
+            blocks.table(beside, {c for c in rows.columns if c not in paired}, heads),
+        ),
+    ]
 
 
 def _signature(folder):
@@ -335,7 +362,7 @@ def _layers(cards):
 
 def _ending(facts, role, center, counts, words):
     """Methods, checklists and timings: the end of every page."""
-    known = fields.checklist_fields(facts, role, center, counts, words)
+    known = answers.checklist_fields(facts, role, center, counts, words)
     return {
         "methods": fields.methods(facts),
         "checklists": checklists.filled(known),

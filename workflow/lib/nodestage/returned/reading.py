@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nodestage import returned
 from nodestage.errors import InputError
+from nodestage.returned import plausible
 
 SHOWN = 8
 """Faults of one file that are told; further ones are counted."""
@@ -161,12 +162,18 @@ def predictions(found, frozen):
         tables[method] = []
         for patient, row in zip(found.metastasis, found.rows, strict=True):
             score, probability, call, reason = (row[f"{method}.{p}"] for p in returned.PARTS)
-            wanted = "" if score == "" or (cut is None and not whole) else _call(score, cut, whole)
-            if call != wanted:
+            called = predictions.call_of(float(score), cut, whole) if score else None
+            wanted = "" if called is None else str(called)
+            if whole and score and not predictions.is_share(float(score), len(records)):
+                faults.append(
+                    f"number {row['number']}: {method} has the score {score}, which no votes of "
+                    f"{len(records)} folds give"
+                )
+            elif call != wanted:
                 faults.append(
                     f"number {row['number']}: {method} has the call {call or 'none'!s}, but the score "
                     f"{score or 'none'} gives {wanted or 'none'} "
-                    + ("(its call is its score)" if whole else f"(threshold {cut})")
+                    + ("(the majority of the folds' votes)" if whole else f"(threshold {cut})")
                 )
             values = (patient, "external", _float(score), _float(probability), call, reason)
             tables[method].append(dict(zip(predictions.COLUMNS, values, strict=True)))
@@ -175,9 +182,18 @@ def predictions(found, frozen):
 
 
 def performance(found):
-    """Rows of performance.tsv from a file of summaries, each with a note that the center reports it."""
-    rows = []
+    """Rows of performance.tsv from a file of summaries, each with a note that the center reports it.
+
+    A share's standard error is that of its counts, whatever the file says: the random-effects mean
+    over centers weighs by it.
+    """
+    rows, by_method = [], {}
     for row in found.rows:
+        by_method.setdefault(row["method"], {})[row["metric"]] = row
+    errors = {method: plausible.standard_error(mine) for method, mine in by_method.items()}
+    for row in found.rows:
+        own = errors[row["method"]].get(row["metric"])
+        row = row if own is None or not row["se"] else row | {"se": repr(own)}
         absent = int(row["n_all"]) - int(row["n"])
         notes = ["reported by the center"]
         notes += [] if row["estimate"] else ["undefined there"]
@@ -298,13 +314,8 @@ def _of_summaries(rows, methods, head):
             not int(row["positives"]) <= int(row["n"]) <= int(row["n_all"]) == int(head["patients"])
         ):
             faults.append(f"{who}: positives, n and n_all don't fit {head['patients']} patients")
-        elif row["estimate"] == "" and row["low"] != "":
-            faults.append(f"{who} has an interval without an estimate")
-    return list(dict.fromkeys(faults))
-
-
-def _call(score, cut, whole):
-    return str(int(float(score)) if whole else int(float(score) > cut))
+    faults = list(dict.fromkeys(faults))
+    return faults or plausible.faults(rows, head)
 
 
 def _float(text):

@@ -38,10 +38,23 @@ def why_no_slope(y, probability):
     return "the probabilities separate the classes: the slope is infinite" * _separated(y, logit)
 
 
+def _joined(group, least):
+    """Group numbers (n,) after each group smaller than `least` has joined the one below (the lowest: above)."""
+    group = group.copy()
+    while len(names := np.unique(group)) > 1:
+        sizes = [(group == name).sum() for name in names]
+        small = int(np.argmin(sizes))
+        if sizes[small] >= least:
+            break
+        group[group == names[small]] = names[small - 1 if small else 1]
+    return group
+
+
 def calibration_curve(y, probability, bins=10, least=5):
     """Observed share of positives in groups of rising probability (Van Calster and others 2016).
 
-    Groups hold about equally many patients, at least `least`; equal probabilities stay together.
+    Groups hold about equally many patients, at least `least` where there are as many; equal
+    probabilities stay together.
 
     Returns
     -------
@@ -52,7 +65,7 @@ def calibration_curve(y, probability, bins=10, least=5):
         raise UndefinedError("no patient")
     bins = max(1, min(bins, len(y) // least))
     edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
-    group = np.searchsorted(edges, probability, side="left")
+    group = _joined(np.searchsorted(edges, probability, side="left"), least)
     rows = []
     for value in np.unique(group):
         inside = group == value

@@ -1,8 +1,8 @@
 """What attention claims to change: recall by size and station, false positives by place, FROC.
 
 Nodes of one patient are not independent, so every interval resamples whole patients, and all
-variants share the resamples. A difference is attention minus the row's variant, on the same
-patients; its interval is a paired one.
+variants of the same patients share the resamples. A difference is attention minus the row's
+variant, on the same patients; its interval is a paired one.
 """
 
 import numpy as np
@@ -61,19 +61,15 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
     {"node_recall.tsv", "false_positives.tsv", "froc.tsv", "froc_at.tsv": rows}
     """
     found = {"node_recall.tsv": [], "false_positives.tsv": [], "froc.tsv": [], "froc_at.tsv": []}
-    if not patients:
-        return found
-    # One list of patients for all variants: only then are their resamples the same.
-    codes = sorted(set().union(*patients.values()))
-    copies = copies_of(np.random.default_rng(seed), n, len(codes))
     parts = {
         variant: _Part(
-            {code: i for i, code in enumerate(codes)},
+            {code: i for i, code in enumerate(sorted(mine))},
             [row for row in nodes if row["variant"] == variant],
             [row for row in candidates if row["variant"] == variant],
-            copies,
+            # Of the same patients, in the same order, every variant has the same resamples.
+            copies_of(np.random.default_rng(seed), n, len(mine)),
         )
-        for variant in patients
+        for variant, mine in patients.items()
     }
     same = {v for v, mine in patients.items() if set(mine) == set(patients.get(reference, ()))}
     for variant, part in parts.items():
@@ -82,7 +78,8 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
         found["node_recall.tsv"] += [about | row | size for row in _recall(part, other)]
         found["false_positives.tsv"] += [about | row | size for row in _places(part, other)]
         found["froc.tsv"] += [
-            about | point for point in detection.froc(part.candidates, len(part.nodes), len(codes))
+            about | point
+            for point in detection.froc(part.candidates, len(part.nodes), size["patients"])
         ]
         found["froc_at.tsv"] += [about | row | size for row in _recall_at(part, other)]
     return found

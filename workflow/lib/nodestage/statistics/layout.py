@@ -27,35 +27,72 @@ TABLES = (
 HIDDEN = {"table_6.tsv": NUMBERS, "table_7.tsv": NUMBERS}
 """Columns for machines, which the formatted text beside them repeats."""
 
+ON_PAIRS = (
+    "pairs_dice",
+    "dice_on_pairs",
+    "reference_dice_on_pairs",
+    "p_dice",
+    "pairs_f",
+    "f_on_pairs",
+    "reference_f_on_pairs",
+    "p_f",
+)
+"""Columns of Table V that compare a variant with the reference."""
+
 PRINTED = {
     "table_5.tsv": (
         "stage",
         "class",
         "variant",
         "basis",
+        "n",
         "dice",
+        "n_dice",
         "recall",
         "precision",
         "f",
+        "n_f",
         "instance_recall",
         "instance_precision",
-        "n",
-        "p_dice",
-        "p_f",
+        *ON_PAIRS,
         "note",
     )
 }
 """Where a printed table has fewer columns than the file."""
 
+HEADS = {
+    "table_5.tsv": {
+        "n_dice": "n, Dice",
+        "n_f": "n, F",
+        "pairs_dice": "n, both define Dice",
+        "dice_on_pairs": "Dice, both defined",
+        "reference_dice_on_pairs": "Dice of the reference there",
+        "p_dice": "p, Dice",
+        "pairs_f": "n, both define F",
+        "f_on_pairs": "F, both defined",
+        "reference_f_on_pairs": "F of the reference there",
+        "p_f": "p, F",
+    }
+}
+"""Words for a table's columns, over their names."""
+
 NO_TRUTH = "this study has no ground truth for this table."
 GIVEN = {"table_3.tsv": "organs", "table_pdac.tsv": "tumor"}
 """Tables about a network that labels these masks, unless the discovery center gives them."""
+
+FAMILY = (
+    "Holm’s adjustment covers the comparisons of the declared method with every other in one metric of "
+    "one center. Nothing is adjusted over the metrics, the centers, or what the pages say of each "
+    "center: of many such results some come out below 0.05 by chance."
+)
+"""Which tests count as one family, for whoever reads an adjusted p."""
 
 FOOT = {
     name: (
         "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]. * p < 0.05, "
         "NS not significant, ref the method compared with. Wilcoxon on bootstrap values is the "
-        "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap."
+        "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap. "
+        f"{FAMILY}"
     )
     for name in ("table_6.tsv", "table_7.tsv")
 } | {
@@ -63,7 +100,14 @@ FOOT = {
         "Mean over patients, and SD. A arterial, V venous. The teacher learned from masks of the "
         "auxiliary centers, which may show less of a vessel than the masks that test it here; the "
         "student learned from labels that the teacher gave and from vessels drawn here."
-    )
+    ),
+    "table_5.tsv": (
+        "Dice and F are undefined in a patient in whom nothing is drawn and nothing found, and 0 where "
+        "only one of the two is: n, Dice and n, F count the patients who define them, who differ "
+        "between variants. So compare variants on the patients whom both define: their number, the "
+        "row’s mean on them, that of the reference (the attention variant), and p of Wilcoxon’s signed rank on "
+        "these pairs."
+    ),
 }
 
 _LATEX = {
@@ -119,6 +163,7 @@ def write(folder, found, sources=()):
         columns = [c for c in wanted if c in present and c not in hidden]
         # Centers keep their names; other columns are words.
         heads = {c: c for c in columns} if name == "table_1.tsv" else _metrics()
+        heads = heads | HEADS.get(name, {})
         how = {"columns": columns, "heads": heads, "absent": why_empty(name, sources)}
         caption = f"{number}. {title}."
         foot = " ".join(filter(None, [FOOT.get(name, ""), *notes]))

@@ -26,6 +26,9 @@ TABLE_4_COLUMNS = (
     "patients",
     "note",
 )
+COMPARED = ("dice", "f")
+"""Measures of Table V that are compared between variants, on the patients whom both define."""
+
 TABLE_5_COLUMNS = (
     "stage",
     "class",
@@ -39,11 +42,11 @@ TABLE_5_COLUMNS = (
     "n",
     "both_empty",
     *(f"n_{measure}" for measure in patients.MEASURES),
-    "shared",
-    "p_dice",
-    "p_f",
-    "share_dice",
-    "share_f",
+    *(
+        column.format(measure)
+        for measure in COMPARED
+        for column in ("pairs_{}", "{}_on_pairs", "reference_{}_on_pairs", "p_{}", "share_{}")
+    ),
     "note",
 )
 TABLE_4_METRICS = ("auc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -117,8 +120,10 @@ def table_5(rows, reference="attention", n=1000, seed=0):
 
     `fold_mean` is the mean over folds of the patients' mean rates (the paper's), `patient_mean`
     that over all patients, `pooled` the rate of summed counts. Intervals of Dice and F resample
-    whole patients, within their folds for `fold_mean`. p is one signed-rank test on the shared
-    patients' pairs against `reference`; `share` that of 1,000 resamples with p < 0.05.
+    whole patients, within their folds for `fold_mean`. A variant's own means leave out the patients
+    in whom it defines nothing (`metrics`), who may be others than `reference` leaves out: so
+    `on_pairs` has both means on the patients whom both define, `pairs` in number. p is one
+    signed-rank test on these pairs; `share` that of 1,000 resamples with p < 0.05.
 
     Parameters
     ----------
@@ -136,20 +141,19 @@ def table_5(rows, reference="attention", n=1000, seed=0):
             part = [r for r in rows if r["class"] == name and r["variant"] == variant]
             if not part:
                 continue
-            tests = {}
-            if variant != reference and reference in variants:
+            pairs = {}
+            if variant != reference:
                 ours = [r for r in rows if r["class"] == name and r["variant"] == reference]
-                tests = _tests(ours, part, n, seed)
+                pairs = _pairs(ours, part) if ours else {}
             about = {"stage": stage, "class": name, "variant": variant}
             by_patient = patients.patient_mean(part)
-            folds = [
-                patients.patient_mean([r for r in part if r["fold"] == fold])
-                for fold in _unique(part, "fold")
-            ]
-            means = {m: _mean([fold[m] for fold in folds]) for m in patients.MEASURES}
+            means = {m: _fold_mean(part, m) for m in patients.MEASURES}
             bases = {
-                "fold_mean": by_patient | means | tests,
-                "patient_mean": by_patient,
+                "fold_mean": by_patient
+                | means
+                | _on_pairs(pairs, _fold_mean)
+                | _tests(pairs, n, seed),
+                "patient_mean": by_patient | _on_pairs(pairs, _patient_mean),
                 "pooled": patients.pooled(part),
             }
             found += [
@@ -190,22 +194,51 @@ def _intervals(part, basis, n, seed):
     return found
 
 
-def _tests(ours, theirs, n, seed):
-    """Signed-rank tests on the patients that both variants have."""
+def _pairs(ours, theirs):
+    """{measure: [(reference's row, the other's row)]} of the patients whom both define."""
     mine = {r["patient"]: r for r in ours}
-    pairs = [(mine[r["patient"]], r) for r in theirs if r["patient"] in mine]
-    found, notes = {"shared": len(pairs)}, []
-    for measure in ("dice", "f"):
-        a, b = (
-            np.array([np.nan if r[measure] is None else r[measure] for r in side], float)
-            for side in (zip(*pairs, strict=True) if pairs else ((), ()))
-        )
+    both = [(mine[r["patient"]], r) for r in theirs if r["patient"] in mine]
+    return {
+        measure: [pair for pair in both if all(row[measure] is not None for row in pair)]
+        for measure in COMPARED
+    }
+
+
+def _on_pairs(pairs, mean):
+    """Number of pairs, and the mean of either side of them."""
+    found = {}
+    for measure, both in pairs.items():
+        found[f"pairs_{measure}"] = len(both)
+        found[f"{measure}_on_pairs"] = mean([row for _, row in both], measure)
+        found[f"reference_{measure}_on_pairs"] = mean([row for row, _ in both], measure)
+    return found
+
+
+def _tests(pairs, n, seed):
+    """Signed-rank tests on the pairs of each measure."""
+    found, notes = {}, []
+    for measure, both in pairs.items():
+        a, b = (np.array([pair[side][measure] for pair in both], float) for side in (0, 1))
         found[f"p_{measure}"], reason = answer(paired.signed_rank, a, b)
         if reason:
             notes.append(f"{measure}: {reason}")
         else:
             found[f"share_{measure}"] = paired.signed_rank_share(a, b, n, seed)
     return found | {"note": "; ".join(notes)}
+
+
+def _patient_mean(rows, measure):
+    return _mean([row[measure] for row in rows])
+
+
+def _fold_mean(rows, measure):
+    """Mean of the folds' own means; a fold in which no patient defines the measure is left out."""
+    return _mean(
+        [
+            _patient_mean([row for row in rows if row["fold"] == fold], measure)
+            for fold in _unique(rows, "fold")
+        ]
+    )
 
 
 def _row(values):

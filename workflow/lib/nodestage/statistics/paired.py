@@ -9,7 +9,7 @@ from nodestage.statistics.undefined import UndefinedError
 
 EXACT_BELOW = 25  # discordant pairs; from here on McNemar's chi-squared with correction
 
-EXACT_RANKS_TO = 50  # pairs; the exact distribution of the signed ranks knows no ties
+EXACT_RANKS_TO = 50  # pairs, up to which the distribution of the signed ranks is worked out
 
 
 def mcnemar(y, call_a, call_b):
@@ -72,10 +72,10 @@ def signed_rank(a, b):
 
     Returns
     -------
-    p, two-sided; 1 when all pairs are equal. Exact up to 50 pairs without ties or zeros, else
-    by the normal approximation, zeros left out (scipy's other way, permutations, takes seconds).
+    p, two-sided; 1 when all pairs are equal. Pairs without a difference are left out; up to 50
+    others it is exact, with ties too, else by the normal approximation.
     """
-    from scipy.stats import wilcoxon
+    from scipy.stats import rankdata, wilcoxon
 
     gaps = np.asarray(a, float) - np.asarray(b, float)
     gaps = gaps[~np.isnan(gaps)]
@@ -84,9 +84,26 @@ def signed_rank(a, b):
     gaps = np.where(np.abs(gaps) < 1e-12, 0, gaps)
     if not gaps.any():
         return 1.0
-    sizes = np.abs(gaps)
-    plain = sizes.all() and len(np.unique(np.round(sizes, 12))) == len(sizes) <= EXACT_RANKS_TO
-    return float(wilcoxon(gaps, method="exact" if plain else "approx").pvalue)
+    gaps = gaps[gaps != 0]
+    if len(gaps) > EXACT_RANKS_TO:
+        return float(wilcoxon(gaps, method="approx").pvalue)
+    return _exact_signed_rank(rankdata(np.round(np.abs(gaps), 12)), gaps > 0)
+
+
+def _exact_signed_rank(ranks, positive):
+    """p from all choices of signs, each as likely; tied ranks are halves, so twice a rank is whole.
+
+    Parameters
+    ----------
+    ranks : mean ranks (n,) of the sizes of the differences
+    positive : bool (n,)
+    """
+    twice = np.rint(2 * ranks).astype(int)
+    share = np.ones(1)  # of the choices of signs, by the doubled sum of the positive ranks
+    for rank in twice:
+        share = (np.append(share, np.zeros(rank)) + np.append(np.zeros(rank), share)) / 2
+    found = int(twice[positive].sum())
+    return float(min(1.0, 2 * min(share[: found + 1].sum(), share[found:].sum())))
 
 
 def signed_rank_share(a, b, n=1000, seed=0):

@@ -48,6 +48,7 @@ class Told(Folds, Methods):
             "effects": config["simulator"]["note"] if self.simulated else "",
             "inner_folds": config["folds"]["inner"],
             "folds": len(self.folds),
+            "folds_from": self._folds_from,
             "seed": config["seed"],
             "config_digest": self.config_digest,
             "pretrained": self._pretrained(),
@@ -82,6 +83,13 @@ class Told(Folds, Methods):
             "organs": "given organ masks" if given else "predicted organ labels",
             "reasons": self.reasons(self.of(center)),
         }
+
+    @property
+    def _folds_from(self):
+        """Who made the folds; a bundle doesn't tell."""
+        if self.frozen:
+            return None
+        return "given" if self.config["folds"]["folder"] else "stratified"
 
     def told(self, center):
         """What a file for sending back says of a center beyond its patients and scores."""
