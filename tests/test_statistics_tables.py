@@ -108,9 +108,10 @@ def test_what_one_class_defines_stands_beside_what_it_does_not():
     assert defined["positives"] == 0
 
 
-def test_one_positive_has_an_auc_without_a_delong_interval():
+def test_one_positive_has_an_auc_without_any_interval():
     row = one(center([1] + [0] * 9)["performance.tsv"], method="combined", metric="auc")
-    assert row["estimate"] is not None and row["low"] is not None and row["low_delong"] is None
+    assert row["estimate"] is not None and row["low"] is row["low_delong"] is None
+    assert "fewer than 5 patients with metastasis" in row["note"]
     assert "two patients of each class, got 1 positive" in row["note"]
 
 

@@ -197,8 +197,8 @@ def _second_lines(row, digits):
     delong = numbers.interval(row, "low_delong", "high_delong", digits)
     if delong:
         found += Markup('<span class="second">DeLong {}</span>').format(delong)
-    # An interval without width is no interval: the exact one says what the counts allow.
-    if row["low"].defined and row["low"].number == row["high"].number:
+    # Where the bootstrap says nothing, the exact interval says what the counts allow.
+    if not row["low"].defined or row["low"].number == row["high"].number:
         exact = numbers.interval(row, "low_exact", "high_exact", digits)
         if exact:
             found += Markup('<span class="second">exact {}</span>').format(exact)

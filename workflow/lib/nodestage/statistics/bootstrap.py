@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nodestage.statistics import intervals
 from nodestage.statistics.rates import checked, estimate, groups, split, weighted
 from nodestage.statistics.undefined import UndefinedError
 
@@ -41,9 +42,9 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
     Returns
     -------
     (low, high). Resamples that do not define the metric (nobody called positive, for PPV) are
-    left out.
+    left out. Raises UndefinedError where a class is too small, see `resampled`.
     """
-    values = distributions(y, [call_or_score], metric, n, seed, strata, clusters)[0]
+    values = resampled(y, [call_or_score], metric, n, seed, strata, clusters)[0]
     return interval(values, level)
 
 
@@ -55,6 +56,18 @@ def interval(values, level=0.95):
     tail = 50 * (1 - level)
     low, high = np.percentile(values, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def resampled(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
+    """`distributions`, refused where they would look sharp for want of patients.
+
+    Raises UndefinedError where a class that the metric looks at has fewer than
+    `intervals.FEWEST` patients.
+    """
+    reason = intervals.why_none(intervals.sizes(y, metric, clusters))
+    if reason:
+        raise UndefinedError(reason)
+    return distributions(y, values, metric, n, seed, strata, clusters)
 
 
 def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
@@ -103,7 +116,7 @@ def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
     either side of 0, those at 0 on both, with one added above and below the line (Davison and
     Hinkley 1997, 4.2), at most 1.
     """
-    values = distributions(y, [a, b], metric, n, seed, strata)
+    values = resampled(y, [a, b], metric, n, seed, strata)
     difference = estimate(y, a, metric, strata) - estimate(y, b, metric, strata)
     return paired_from(difference, values[0] - values[1], level)
 
@@ -129,7 +142,7 @@ def wilcoxon_on_bootstrap(y, a, b, metric="balanced_accuracy", n=1000, seed=0):
     -------
     p, two-sided; 1 when all pairs are equal
     """
-    values = distributions(y, [a, b], metric, n, seed)
+    values = resampled(y, [a, b], metric, n, seed)
     return wilcoxon_from(values[0] - values[1])
 
 

@@ -3,7 +3,7 @@
 A difference is `method` minus `reference`.
 """
 
-from nodestage.statistics import bootstrap, paired, rates, roc
+from nodestage.statistics import bootstrap, intervals, paired, rates, roc
 from nodestage.statistics.performance import NOT_RANKED
 from nodestage.statistics.undefined import answer
 
@@ -90,25 +90,19 @@ def _row(a, b, metric, n, seed):
     row["n"], row["positives"] = len(y), int(y.sum())
     if metric == "auc" and not (a.ranked and b.ranked):
         return row | {"note": NOT_RANKED}
-    values, reason = answer(bootstrap.distributions, y, [x, z], metric, n, seed)
+    difference, reason = answer(_difference, y, x, z, metric)
     if reason:
         return row | {"note": reason}
-    gaps = values[0] - values[1]
-    difference = rates.estimate(y, x, metric) - rates.estimate(y, z, metric)
-    found = bootstrap.paired_from(difference, gaps)
-    row |= {
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "p_bootstrap": found.p_value,
-        "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
-        "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
-        if len(gaps) > 1
-        else None,
-    }
+    row["difference"] = difference
     notes = []
+    values, reason = answer(bootstrap.resampled, y, [x, z], metric, n, seed)
+    if reason:
+        notes.append(reason)
+    else:
+        row |= _bootstrapped(difference, values[0] - values[1])
+        notes += filter(None, [intervals.caution(intervals.sizes(y, metric))])
     if stratified:
-        value, reason = answer(_fold_difference, y, x, z, a.fold[both], metric)
+        value, reason = answer(_difference, y, x, z, metric, a.fold[both])
         row["difference_fold_mean"] = value
         notes += [f"no fold mean: {reason}"] if reason else []
     if metric == "auc":
@@ -128,8 +122,22 @@ def _row(a, b, metric, n, seed):
     return row | {"note": "; ".join(notes)}
 
 
-def _fold_difference(y, x, z, fold, metric):
-    return rates.estimate(y, x, metric, fold) - rates.estimate(y, z, metric, fold)
+def _bootstrapped(difference, gaps):
+    """What the bootstrap distribution (n,) of a difference gives."""
+    found = bootstrap.paired_from(difference, gaps)
+    return {
+        "low": found.low,
+        "high": found.high,
+        "p_bootstrap": found.p_value,
+        "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
+        "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
+        if len(gaps) > 1
+        else None,
+    }
+
+
+def _difference(y, x, z, metric, strata=None):
+    return rates.estimate(y, x, metric, strata) - rates.estimate(y, z, metric, strata)
 
 
 def _holm_test(metric, stratified):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage.statistics import bootstrap, rates, roc
+from nodestage.statistics import bootstrap, intervals, rates, roc
 from nodestage.statistics.undefined import UndefinedError, answer
 
 COLUMNS = (
@@ -82,7 +82,9 @@ def _pooled(row, notes, y, values, metric, n, seed):
     if reason:
         notes.append(reason)
         return
-    _interval(row, notes, bootstrap.distributions(y, [values], metric, n, seed)[0])
+    _interval(row, notes, y, values, metric, n, seed)
+    if metric == "balanced_accuracy":
+        mover(row, notes, y, values)
     if metric == "auc":
         _delong(row, notes, y, values, None)
         if row["estimate"] in (0.0, 1.0):
@@ -110,21 +112,32 @@ def _fold_mean(row, notes, y, values, fold, metric, n, seed):
     row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
     row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
     strata = fold[kept]
-    _interval(
-        row, notes, bootstrap.distributions(y[kept], [values[kept]], metric, n, seed, strata)[0]
-    )
+    _interval(row, notes, y[kept], values[kept], metric, n, seed, strata)
     if metric == "auc":
         _delong(row, notes, y[kept], values[kept], strata)
 
 
-def _interval(row, notes, drawn):
-    ends, reason = answer(bootstrap.interval, drawn)
+def _interval(row, notes, y, values, metric, n, seed, strata=None):
+    drawn, reason = answer(bootstrap.resampled, y, [values], metric, n, seed, strata)
+    ends = None
+    if drawn is not None:
+        drawn = drawn[0]
+        ends, reason = answer(bootstrap.interval, drawn)
     if reason:
         notes.append(reason)
         return
     row["low"], row["high"] = ends
     drawn = drawn[~np.isnan(drawn)]
     row["se"] = float(drawn.std(ddof=1)) if len(drawn) > 1 else None
+    notes += filter(None, [intervals.caution(intervals.sizes(y, metric))])
+
+
+def mover(row, notes, y, call):
+    """Give a row of balanced accuracy that has no bootstrap interval the closed one."""
+    if row["low"] is None:
+        shares = rates.shares(y, call)
+        row["low"], row["high"] = intervals.mover(*shares["sensitivity"], *shares["specificity"])
+        notes.append(intervals.BY_MOVER)
 
 
 def _delong(row, notes, y, values, strata):

@@ -3,8 +3,7 @@
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import bootstrap, rates
-from nodestage.statistics.performance import NOT_RANKED
+from nodestage.statistics import bootstrap, intervals, performance, rates
 from nodestage.statistics.undefined import answer
 
 COLUMNS = (
@@ -70,11 +69,16 @@ def _row(part, subgroup, group, metric, n, seed):
         "unscored": int((~keep).sum()),
     }
     if metric == "auc" and not part.ranked:
-        return row | {"note": NOT_RANKED}
+        return row | {"note": performance.NOT_RANKED}
     row["estimate"], row["note"] = answer(rates.estimate, y, values, metric)
-    if row["estimate"] is not None:
-        row["low"], row["high"] = bootstrap.bootstrap_ci(y, values, metric, n, seed)
-    return row
+    if row["estimate"] is None:
+        return row
+    ends, reason = answer(bootstrap.bootstrap_ci, y, values, metric, n, seed)
+    row["low"], row["high"] = ends or (None, None)
+    notes = [reason or intervals.caution(intervals.sizes(y, metric))]
+    if metric == "balanced_accuracy":
+        performance.mover(row, notes, y, values)
+    return row | {"note": "; ".join(filter(None, notes))}
 
 
 def _column(key):

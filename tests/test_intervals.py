@@ -1,0 +1,133 @@
+"""Where an interval may be given, what stands in its place, and the words where none may."""
+
+import math
+
+import numpy as np
+import pytest
+from test_statistics_tables import SETTINGS, one, sheet
+
+from nodestage import statistics
+from nodestage.report import headline
+from nodestage.statistics import UndefinedError, answer, intervals, tables
+
+
+def called(calls, role="external", folds=5):
+    """Prediction rows of methods, from {method: calls}; a score is its call."""
+    found = {}
+    for method, values in calls.items():
+        parts = {}
+        for i, call in enumerate(values):
+            row = {"patient": f"P{i:03d}", "subset": "test" if role == "discovery" else "external"}
+            row |= {"score": str(call), "probability": str(0.2 + 0.6 * call), "call": str(call)}
+            part = f"fold{i % folds}" if role == "discovery" else "ensemble"
+            parts.setdefault(part, []).append(row | {"reason": ""})
+        found[method] = parts
+    return found
+
+
+def center(labels, calls, role="external", **options):
+    rows = sheet(labels)
+    return tables.center_tables("c", role, rows, rows, called(calls, role, **options), SETTINGS, 0)
+
+
+# ---------------------------------------------------------------- few patients of a class
+
+
+def lone_positive(positives=1, negatives=20):
+    """Combined has all positives right, radiomics none; both call the negatives alike."""
+    labels = [1] * positives + [0] * negatives
+    same = [int(i % 4 == 0) for i in range(negatives)]
+    return center(labels, {"radiomics": [0] * positives + same, "combined": [1] * positives + same})
+
+
+@pytest.mark.parametrize("positives", [1, 2, 4])
+def test_a_bootstrap_of_fewer_than_five_patients_tells_nothing_and_says_why(positives):
+    found = lone_positive(positives)
+    row = one(found["comparisons.tsv"], metric="balanced_accuracy")
+    assert row["difference"] == pytest.approx(0.5)
+    for column in ("low", "high", "p_bootstrap", "p_holm", "p_wilcoxon_bootstrap"):
+        assert row[column] is None, column
+    assert row["detectable_difference"] is None
+    assert "fewer than 5 patients with metastasis" in row["note"]
+    pair = one(found["comparisons.tsv"], metric="sensitivity")
+    assert pair["p_mcnemar"] == pytest.approx(min(1, 2 * 0.5**positives)) and pair["low"] is None
+    rows = found["performance.tsv"]
+    auc = one(rows, method="combined", metric="auc")
+    assert auc["low"] is None and (auc["low_delong"] is None) == (positives == 1)
+    sensitivity = one(rows, method="combined", metric="sensitivity")
+    assert sensitivity["low"] is None and sensitivity["low_exact"] < 1
+    specificity = one(rows, method="combined", metric="specificity")
+    assert specificity["low"] < 0.75 < specificity["high"] and "fewer" not in specificity["note"]
+
+
+def test_balanced_accuracy_of_few_has_the_closed_interval_and_names_it():
+    row = one(lone_positive(1)["performance.tsv"], method="combined", metric="balanced_accuracy")
+    assert row["estimate"] == 0.875
+    expected = intervals.mover(1, 1, 15, 20)
+    assert (row["low"], row["high"]) == expected and expected[0] < 0.65
+    assert "MOVER" in row["note"] and "fewer than 5 patients with metastasis" in row["note"]
+    assert row["se"] is None
+
+
+def test_mover_by_hand():
+    def wilson(k, n, z=1.959963984540054):
+        middle = (k + z * z / 2) / (n + z * z)
+        reach = z * math.sqrt(k * (n - k) / n + z * z / 4) / (n + z * z)
+        return k / n, middle - reach, middle + reach
+
+    (s, s_low, s_high), (t, t_low, t_high) = wilson(2, 3), wilson(30, 40)
+    low = (s + t) / 2 - math.hypot(s - s_low, t - t_low) / 2
+    high = (s + t) / 2 + math.hypot(s - s_high, t - t_high) / 2
+    assert intervals.mover(2, 3, 30, 40) == pytest.approx((low, high), abs=1e-12)
+    assert (
+        intervals.mover(3, 3, 40, 40)[1] == pytest.approx(1) and intervals.mover(0, 3, 0, 9)[0] >= 0
+    )
+    with pytest.raises(UndefinedError, match="no patient with metastasis"):
+        intervals.mover(0, 0, 3, 9)
+
+
+def test_the_functions_refuse_as_the_tables_do():
+    y, call = [1] * 4 + [0] * 30, [1, 0, 1, 1] + [0] * 30
+    for function in (statistics.paired_bootstrap, statistics.wilcoxon_on_bootstrap):
+        with pytest.raises(UndefinedError, match="fewer than 5 patients with metastasis"):
+            function(y, call, [0] * 34, "balanced_accuracy", n=50)
+    with pytest.raises(UndefinedError, match="fewer than 5 patients without metastasis"):
+        statistics.bootstrap_ci(np.logical_not(y).astype(int), call, "auc", n=50)
+    # A class that the metric does not look at, or that is absent, is no obstacle.
+    assert statistics.bootstrap_ci(y, [0, 1] * 17, "specificity", n=50)[0] < 0.5
+    assert statistics.bootstrap_ci([0] * 9, [0, 1] * 4 + [0], "accuracy", n=50)[0] < 5 / 9
+
+
+def test_nodes_of_few_patients_are_few_however_many_they_are():
+    patient = np.repeat(np.arange(12), 5)
+    y = (patient < 3).astype(int)
+    call = np.arange(60) % 2
+    found, reason = answer(statistics.bootstrap_ci, y, call, "sensitivity", n=50, clusters=patient)
+    assert found is None and "fewer than 5 patients with metastasis" in reason
+    assert statistics.bootstrap_ci(y, call, "specificity", n=50, clusters=patient)
+
+
+def test_tables_6_and_7_and_the_subgroups_bear_the_caution():
+    labels = [1] * 7 + [0] * 40
+    calls = {"radiomics": [0, 1] * 23 + [0], "combined": [1, 1, 0] * 15 + [0, 0]}
+    found = center(labels, calls)
+    result = {"role": "external"} | {
+        key: found[f"{key}.tsv"] for key in ("performance", "comparisons", "table_1")
+    }
+    seven = tables.study_tables({"c": result}, {}, SETTINGS, 0)["table_7.tsv"]
+    row = one(found["subgroups.tsv"], method="combined", group="both present", metric="sensitivity")
+    for note in (seven[0]["note"], row["note"]):
+        assert "fewer than 10 patients with metastasis: the interval is narrower" in note
+    specificity = one(found["performance.tsv"], method="combined", metric="specificity")
+    assert specificity["note"] == ""
+    assert intervals.FEW == headline.FEW
+
+
+def test_a_subgroup_of_one_positive_has_no_bootstrap_interval():
+    found = lone_positive()["subgroups.tsv"]
+    rows = [r for r in found if r["group"] == "both present" and r["method"] == "combined"]
+    by_metric = {row["metric"]: row for row in rows}
+    assert by_metric["auc"]["low"] is None and "fewer than 5" in by_metric["auc"]["note"]
+    balanced = by_metric["balanced_accuracy"]
+    assert (balanced["low"], balanced["high"]) == intervals.mover(1, 1, 15, 20)
+    assert "MOVER" in balanced["note"]
