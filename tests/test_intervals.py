@@ -7,8 +7,9 @@ import pytest
 from test_statistics_tables import SETTINGS, one, sheet
 
 from nodestage import statistics
-from nodestage.report import headline
-from nodestage.statistics import UndefinedError, answer, intervals, tables
+from nodestage.report import headline, numbers
+from nodestage.report.sources import Cell, Row
+from nodestage.statistics import UndefinedError, answer, bootstrap, intervals, tables
 
 
 def called(calls, role="external", folds=5):
@@ -131,3 +132,66 @@ def test_a_subgroup_of_one_positive_has_no_bootstrap_interval():
     balanced = by_metric["balanced_accuracy"]
     assert (balanced["low"], balanced["high"]) == intervals.mover(1, 1, 15, 20)
     assert "MOVER" in balanced["note"]
+
+
+# ---------------------------------------------------------------- intervals without width
+
+
+def perfect(role="external", n=40):
+    labels = [1, 0] * (n // 2)
+    return center(labels, {"radiomics": labels, "combined": labels}, role)
+
+
+@pytest.mark.parametrize("role", ["external", "discovery"])
+def test_perfect_calls_have_no_interval_without_width_anywhere(role):
+    found = perfect(role)
+    for name in ("performance.tsv", "comparisons.tsv", "subgroups.tsv"):
+        for row in found[name]:
+            for low, high in (("low", "high"), ("low_delong", "high_delong")):
+                if row.get(low) is not None:
+                    assert row[high] - row[low] > 1e-6, row
+            # What has an estimate and no interval says why.
+            value = row.get("estimate", row.get("difference"))
+            assert value is None or row["low"] is not None or row["note"], row
+    pair = one(found["comparisons.tsv"], metric="balanced_accuracy")
+    assert (pair["difference"], pair["p_bootstrap"], pair["low"]) == (0, 1, None)
+    assert pair["detectable_difference"] is None
+    basis = "ensemble" if role == "external" else "pooled"
+    whole = one(
+        found["performance.tsv"], method="combined", metric="balanced_accuracy", basis=basis
+    )
+    assert (whole["low"], whole["high"]) == intervals.mover(20, 20, 20, 20)
+    assert "every resample gives the same" in whole["note"] and "MOVER" in whole["note"]
+
+
+def test_tables_6_and_7_print_the_exact_limits_where_the_bootstrap_has_none():
+    results = {
+        name: {"role": role}
+        | {key: perfect(role)[f"{key}.tsv"] for key in ("performance", "comparisons", "table_1")}
+        for name, role in (("home", "discovery"), ("away", "external"))
+    }
+    found = tables.study_tables(results, {}, SETTINGS, 0)
+    row = one(found["table_7.tsv"], method="combined")
+    low, _ = statistics.exact_interval(20, 20)
+    assert row["sensitivity"] == f"1.000 [exact {low:.3f}-1.000]" and row["auc"] == "1.000"
+    assert row["sensitivity_low"] is None
+    mean = one(found["table_6.tsv"], method="combined", basis="fold_mean")
+    assert mean["balanced_accuracy"] == "1.000 ± 0.000" and "no interval" in mean["note"]
+
+
+def test_rounding_does_not_hide_that_an_interval_is_a_point():
+    """The mean of resamples that are all the same differs from them in the last digit."""
+    values = np.append(np.full(500, 0.5), np.full(500, np.nextafter(0.5, 0)))
+    with pytest.raises(UndefinedError, match="every resample gives the same"):
+        bootstrap.interval(values)
+    ends = {"low": Cell("0.49999999999999994", "t", 1, "low"), "high": Cell("0.5", "t", 1, "high")}
+    assert "no interval" in numbers.interval(Row(ends))
+    assert numbers.interval_words(Row(ends)) == "no interval"
+    assert not intervals.collapsed(math.nan, 1) and not intervals.collapsed(0.5, 0.501)
+
+
+def test_a_difference_that_every_resample_repeats_has_no_test():
+    """Five positives, right by one method alone: McNemar's exact p is 0.06, the bootstrap's 0.002."""
+    row = one(lone_positive(5)["comparisons.tsv"], metric="balanced_accuracy")
+    assert row["p_bootstrap"] is row["low"] is row["p_wilcoxon_bootstrap"] is None
+    assert "every resample gives the same" in row["note"]

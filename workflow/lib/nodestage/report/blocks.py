@@ -7,6 +7,7 @@ from markupsafe import Markup
 from nodestage.figures import style
 from nodestage.report import numbers
 from nodestage.report.sources import Cell
+from nodestage.statistics.intervals import collapsed
 
 MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 
@@ -198,7 +199,7 @@ def _second_lines(row, digits):
     if delong:
         found += Markup('<span class="second">DeLong {}</span>').format(delong)
     # Where the bootstrap says nothing, the exact interval says what the counts allow.
-    if not row["low"].defined or row["low"].number == row["high"].number:
+    if not row["low"].defined or collapsed(row["low"].number, row["high"].number):
         exact = numbers.interval(row, "low_exact", "high_exact", digits)
         if exact:
             found += Markup('<span class="second">exact {}</span>').format(exact)

@@ -11,15 +11,15 @@ import numpy as np
 
 from nodestage.statistics import intervals
 from nodestage.statistics.rates import checked, estimate, groups, split, weighted
-from nodestage.statistics.undefined import UndefinedError
+from nodestage.statistics.undefined import UndefinedError, answer
 
 
 class Paired(NamedTuple):
-    """Difference a minus b on the same patients, its interval and two-sided p."""
+    """Difference a minus b on the same patients, its interval (None without width) and two-sided p."""
 
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
 
 
@@ -49,13 +49,16 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
 
 
 def interval(values, level=0.95):
-    """Percentile interval (low, high) of a bootstrap distribution, undefined resamples left out."""
+    """Percentile interval (low, high) of a bootstrap distribution, undefined resamples left out.
+
+    Raises UndefinedError where all resamples give the same value.
+    """
     values = values[~np.isnan(values)]
     if not len(values):
         raise UndefinedError("no resample defines this metric")
     tail = 50 * (1 - level)
     low, high = np.percentile(values, [tail, 100 - tail])
-    return float(low), float(high)
+    return intervals.wide((float(low), float(high)))
 
 
 def resampled(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
@@ -122,9 +125,16 @@ def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
 
 
 def paired_from(difference, gaps, level=0.95):
-    """`Paired` of a difference and its bootstrap distribution (n,); see `paired_bootstrap`."""
+    """`Paired` of a difference and its bootstrap distribution (n,); see `paired_bootstrap`.
+
+    Raises UndefinedError where every resample repeats a difference that is not 0: then nothing is
+    known of its variance, and p would only count the resamples.
+    """
     gaps = gaps[~np.isnan(gaps)]
-    low, high = interval(gaps, level)
+    ends, reason = answer(interval, gaps, level)
+    if reason and (not len(gaps) or abs(difference) > 1e-12):
+        raise UndefinedError(reason)
+    low, high = ends or (None, None)
     # Rounding must not decide on which side an exact 0 lies.
     below, above = np.sum(gaps <= 1e-12), np.sum(gaps >= -1e-12)
     p_value = min(1.0, 2 * (1 + min(below, above)) / (len(gaps) + 1))

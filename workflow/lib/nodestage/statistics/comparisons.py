@@ -95,12 +95,11 @@ def _row(a, b, metric, n, seed):
         return row | {"note": reason}
     row["difference"] = difference
     notes = []
-    values, reason = answer(bootstrap.resampled, y, [x, z], metric, n, seed)
-    if reason:
-        notes.append(reason)
-    else:
-        row |= _bootstrapped(difference, values[0] - values[1])
-        notes += filter(None, [intervals.caution(intervals.sizes(y, metric))])
+    found, reason = answer(_bootstrapped, difference, y, x, z, metric, n, seed)
+    row |= found or {}
+    if found and found["low"] is None:
+        reason = intervals.SAME
+    notes += filter(None, [reason or intervals.caution(intervals.sizes(y, metric))])
     if stratified:
         value, reason = answer(_difference, y, x, z, metric, a.fold[both])
         row["difference_fold_mean"] = value
@@ -122,8 +121,10 @@ def _row(a, b, metric, n, seed):
     return row | {"note": "; ".join(notes)}
 
 
-def _bootstrapped(difference, gaps):
-    """What the bootstrap distribution (n,) of a difference gives."""
+def _bootstrapped(difference, y, x, z, metric, n, seed):
+    """What the bootstrap distribution of a difference gives."""
+    values = bootstrap.resampled(y, [x, z], metric, n, seed)
+    gaps = values[0] - values[1]
     found = bootstrap.paired_from(difference, gaps)
     return {
         "low": found.low,
@@ -131,7 +132,7 @@ def _bootstrapped(difference, gaps):
         "p_bootstrap": found.p_value,
         "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
         "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
-        if len(gaps) > 1
+        if found.low is not None
         else None,
     }
 

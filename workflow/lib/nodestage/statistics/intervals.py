@@ -13,9 +13,27 @@ so that an interval is the sharper the less is known."""
 FEW = 10
 """Patients of a class below which an interval is given, but called too narrow."""
 
+POINT = 1e-9
+"""Width of an interval up to which it is a point, and would look like certainty."""
+
+SAME = "no interval: every resample gives the same"
+SEPARATED = "no interval: the scores separate the classes"
+
 KINDS = {"positive": "with metastasis", "negative": "without metastasis"}
 
 BY_MOVER = "interval by MOVER, from Wilson’s limits of sensitivity and specificity"
+
+
+def collapsed(low, high):
+    """Whether an interval has no width but for rounding; False where an end is undefined (NaN)."""
+    return high - low < POINT
+
+
+def wide(ends, reason=SAME):
+    """The interval itself; raises UndefinedError with the reason where it has no width."""
+    if collapsed(*ends):
+        raise UndefinedError(reason)
+    return ends
 
 
 def sizes(y, metric, units=None):

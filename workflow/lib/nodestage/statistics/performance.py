@@ -82,17 +82,11 @@ def _pooled(row, notes, y, values, metric, n, seed):
     if reason:
         notes.append(reason)
         return
-    _interval(row, notes, y, values, metric, n, seed)
+    _intervals(row, notes, y, values, metric, n, seed)
     if metric == "balanced_accuracy":
         mover(row, notes, y, values)
-    if metric == "auc":
-        _delong(row, notes, y, values, None)
-        if row["estimate"] in (0.0, 1.0):
-            notes.append("the scores separate the classes, so that the intervals are a point")
-    elif metric in rates.shares(y, values > 0) and metric != "brier":
+    elif metric not in ("auc", "brier"):
         row["low_exact"], row["high_exact"] = rates.exact_interval(*rates.shares(y, values)[metric])
-        if row["low"] == row["high"]:
-            notes.append("the bootstrap collapses to a point: read the exact interval")
 
 
 def _fold_mean(row, notes, y, values, fold, metric, n, seed):
@@ -111,13 +105,20 @@ def _fold_mean(row, notes, y, values, fold, metric, n, seed):
     row["estimate"] = float(np.mean(single))
     row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
     row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
-    strata = fold[kept]
-    _interval(row, notes, y[kept], values[kept], metric, n, seed, strata)
+    _intervals(row, notes, y[kept], values[kept], metric, n, seed, fold[kept])
+
+
+def _intervals(row, notes, y, values, metric, n, seed, strata=None):
+    """The bootstrap's interval and, for the AUC, DeLong's."""
+    if metric == "auc" and row["estimate"] in (0.0, 1.0):
+        notes.append(intervals.SEPARATED)
+        return
+    _bootstrap(row, notes, y, values, metric, n, seed, strata)
     if metric == "auc":
-        _delong(row, notes, y[kept], values[kept], strata)
+        _delong(row, notes, y, values, strata)
 
 
-def _interval(row, notes, y, values, metric, n, seed, strata=None):
+def _bootstrap(row, notes, y, values, metric, n, seed, strata):
     drawn, reason = answer(bootstrap.resampled, y, [values], metric, n, seed, strata)
     ends = None
     if drawn is not None:
@@ -142,6 +143,8 @@ def mover(row, notes, y, call):
 
 def _delong(row, notes, y, values, strata):
     ends, reason = answer(roc.auc_ci, y, values, strata=strata)
+    if ends and intervals.collapsed(*ends):
+        reason = "its variance is 0"
     if reason:
         notes.append(f"no DeLong interval: {reason}")
     else:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import centers, detection, lymph_nodes
+from nodestage.statistics import centers, detection, intervals, lymph_nodes
 from nodestage.statistics.undefined import answer
 
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
@@ -322,14 +322,22 @@ def _block(result, basis):
 
 
 def estimate_words(row):
-    """`0.633 ± 0.021 [0.599-0.669]`, without what is undefined; `undefined` without a value."""
-    value, sd, low, high = (tables.number(row[key]) for key in ("estimate", "sd", "low", "high"))
+    """`0.633 ± 0.021 [0.599-0.669]`, without what is undefined; `undefined` without a value.
+
+    Where the bootstrap gives no interval, a share has its exact one, `1.000 [exact 0.832-1.000]`,
+    and an AUC DeLong's, if there is one.
+    """
+    value, sd = (tables.number(row[key]) for key in ("estimate", "sd"))
     if np.isnan(value):
         return "undefined"
     words = f"{value:.3f}"
     if not np.isnan(sd):
         words += f" ± {sd:.3f}"
-    return words if np.isnan(low) else f"{words} [{low:.3f}-{high:.3f}]"
+    for kind, end in (("", ""), ("exact ", "_exact"), ("DeLong ", "_delong")):
+        low, high = (tables.number(row[f"{key}{end}"]) for key in ("low", "high"))
+        if not (np.isnan(low) or intervals.collapsed(low, high)):
+            return f"{words} [{kind}{low:.3f}-{high:.3f}]"
+    return words
 
 
 def _value(text):
