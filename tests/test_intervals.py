@@ -195,3 +195,40 @@ def test_a_difference_that_every_resample_repeats_has_no_test():
     row = one(lone_positive(5)["comparisons.tsv"], metric="balanced_accuracy")
     assert row["p_bootstrap"] is row["low"] is row["p_wilcoxon_bootstrap"] is None
     assert "every resample gives the same" in row["note"]
+
+
+# ---------------------------------------------------------------- folds
+
+
+def in_folds(per_fold, negatives=40, seed=0):
+    """Five folds with equally many positives each; about two thirds of the calls are right."""
+    random = np.random.default_rng(seed)
+    labels = [1] * (5 * per_fold) + [0] * negatives
+    calls = [int(random.random() < (0.65 if label else 0.35)) for label in labels]
+    calls[:5] = [1, 0, 1, 1, 0]
+    return center(labels, {"radiomics": calls[::-1], "combined": calls}, "discovery")
+
+
+def test_a_fold_with_one_patient_of_a_class_leaves_the_mean_without_an_interval():
+    """The lone positive of each fold is drawn in each resample: 0.60 [0.60-0.60]."""
+    rows = in_folds(1)["performance.tsv"]
+    for metric in ("sensitivity", "balanced_accuracy", "accuracy", "auc"):
+        row = one(rows, method="combined", metric=metric, basis="fold_mean")
+        assert row["estimate"] is not None and row["sd"] > 0
+        assert row["low"] is row["se"] is row["low_delong"] is None
+        assert "a fold has fewer than 2 patients with metastasis" in row["note"]
+    assert one(rows, method="combined", metric="specificity", basis="fold_mean")["low"] is not None
+    pooled = one(rows, method="combined", metric="balanced_accuracy", basis="pooled")
+    assert pooled["low"] < pooled["estimate"] < pooled["high"]
+
+
+def test_a_fold_with_two_has_an_interval_with_a_caution_and_three_need_none():
+    for per_fold, cautious in ((2, True), (3, False)):
+        row = one(
+            in_folds(per_fold)["performance.tsv"],
+            method="combined",
+            metric="balanced_accuracy",
+            basis="fold_mean",
+        )
+        assert row["low"] < row["estimate"] < row["high"]
+        assert ("a fold has fewer than 3 patients with metastasis" in row["note"]) == cautious

@@ -65,9 +65,9 @@ def resampled(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
     """`distributions`, refused where they would look sharp for want of patients.
 
     Raises UndefinedError where a class that the metric looks at has fewer than
-    `intervals.FEWEST` patients.
+    `intervals.FEWEST` patients, or fewer than `intervals.FEWEST_IN_FOLD` in a stratum.
     """
-    reason = intervals.why_none(intervals.sizes(y, metric, clusters))
+    reason = intervals.why_none(y, metric, strata, clusters)
     if reason:
         raise UndefinedError(reason)
     return distributions(y, values, metric, n, seed, strata, clusters)

@@ -99,7 +99,7 @@ def _row(a, b, metric, n, seed):
     row |= found or {}
     if found and found["low"] is None:
         reason = intervals.SAME
-    notes += filter(None, [reason or intervals.caution(intervals.sizes(y, metric))])
+    notes += filter(None, [reason or intervals.caution(y, metric)])
     if stratified:
         value, reason = answer(_difference, y, x, z, metric, a.fold[both])
         row["difference_fold_mean"] = value

@@ -4,13 +4,17 @@ import math
 
 import numpy as np
 
+from nodestage.statistics import rates
 from nodestage.statistics.undefined import UndefinedError
 
 FEWEST = 5
 """Patients of a class below which nothing is bootstrapped: a class of one adds no variance at all,
 so that an interval is the sharper the less is known."""
 
-FEW = 10
+FEWEST_IN_FOLD = 2
+"""The same in a fold, for the mean of the folds: a lone patient is in every resample."""
+
+FEW, FEW_IN_FOLD = 10, 3
 """Patients of a class below which an interval is given, but called too narrow."""
 
 POINT = 1e-9
@@ -36,45 +40,60 @@ def wide(ends, reason=SAME):
     return ends
 
 
-def sizes(y, metric, units=None):
-    """{class: patients} of the classes that a metric looks at.
+def why_none(y, metric, strata=None, clusters=None):
+    """Why nothing can be bootstrapped from these patients, or nothing.
 
     Parameters
     ----------
     y : labels (n,), 0 or 1
     metric : one of `rates.METRICS`
-    units : patient of each label (n,), where one patient has several (nodes)
+    strata : fold of each patient, for a mean of the folds
+    clusters : patient of each label, where one patient has several (nodes)
     """
+    return _told(
+        (y, metric, strata, clusters),
+        f"fewer than {FEWEST} patients {{}}: a bootstrap of so few shows too little variance",
+        f"a fold has fewer than {FEWEST_IN_FOLD} patients {{}}: no interval of the folds’ mean",
+        FEWEST,
+        FEWEST_IN_FOLD,
+    )
+
+
+def caution(y, metric, strata=None):
+    """What to mind about an interval from these patients (see `why_none`), or nothing."""
+    return _told(
+        (y, metric, strata, None),
+        f"fewer than {FEW} patients {{}}: the interval is narrower than it should be",
+        f"a fold has fewer than {FEW_IN_FOLD} patients {{}}: the interval of the folds’ mean is "
+        "narrower than it should be",
+        FEW,
+        FEW_IN_FOLD,
+    )
+
+
+def _told(about, words, words_of_fold, least, least_in_fold):
+    """The words for each class that is too small, in all or in a fold."""
+    y, metric, strata, clusters = about
+    found = [
+        words.format(KINDS[kind]) for kind, count in _sizes(y, metric, clusters) if count < least
+    ]
+    for i in [] if strata is None else rates.groups(strata):
+        found += [
+            words_of_fold.format(KINDS[kind])
+            for kind, count in _sizes(np.asarray(y)[i], metric)
+            if count < least_in_fold
+        ]
+    return "; ".join(dict.fromkeys(found))
+
+
+def _sizes(y, metric, units=None):
+    """(class, patients) of the classes that a metric looks at; an absent class hides no variance."""
     y = np.asarray(y).astype(bool)
     units = np.arange(len(y)) if units is None else np.asarray(units)
     masks = {"positive": y, "negative": ~y}
-    looked_at = {"sensitivity": ("positive",), "specificity": ("negative",)}
-    return {
-        kind: len(np.unique(units[masks[kind]])) for kind in looked_at.get(metric, tuple(masks))
-    }
-
-
-def why_none(counts):
-    """Why nothing can be bootstrapped from these patients, or nothing.
-
-    Parameters
-    ----------
-    counts : {class: patients}, see `sizes`; a class that is absent altogether hides no variance
-    """
-    return "; ".join(
-        f"fewer than {FEWEST} patients {KINDS[kind]}: a bootstrap of so few shows too little variance"
-        for kind, count in counts.items()
-        if 0 < count < FEWEST
-    )
-
-
-def caution(counts):
-    """What to mind about an interval from these patients (see `why_none`), or nothing."""
-    return "; ".join(
-        f"fewer than {FEW} patients {KINDS[kind]}: the interval is narrower than it should be"
-        for kind, count in counts.items()
-        if 0 < count < FEW
-    )
+    looked_at = {"sensitivity": ["positive"], "specificity": ["negative"]}.get(metric, masks)
+    counts = [(kind, len(np.unique(units[masks[kind]]))) for kind in looked_at]
+    return [(kind, count) for kind, count in counts if count]
 
 
 def wilson(successes, n, level=0.95):
@@ -103,8 +122,8 @@ def mover(true_positives, positives, true_negatives, negatives, level=0.95):
         if not count:
             raise UndefinedError(f"no patient {KINDS[kind]}")
     pairs = ((true_positives, positives), (true_negatives, negatives))
-    rates = [successes / n for successes, n in pairs]
+    shares = [successes / n for successes, n in pairs]
     below, above = zip(*(wilson(*pair, level) for pair in pairs), strict=True)
-    center = sum(rates) / 2
-    low, high = (math.dist(rates, limits) / 2 for limits in (below, above))
+    center = sum(shares) / 2
+    low, high = (math.dist(shares, limits) / 2 for limits in (below, above))
     return max(center - low, 0.0), min(center + high, 1.0)

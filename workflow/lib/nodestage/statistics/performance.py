@@ -130,7 +130,7 @@ def _bootstrap(row, notes, y, values, metric, n, seed, strata):
     row["low"], row["high"] = ends
     drawn = drawn[~np.isnan(drawn)]
     row["se"] = float(drawn.std(ddof=1)) if len(drawn) > 1 else None
-    notes += filter(None, [intervals.caution(intervals.sizes(y, metric))])
+    notes += filter(None, [intervals.caution(y, metric, strata)])
 
 
 def mover(row, notes, y, call):

@@ -75,7 +75,7 @@ def _row(part, subgroup, group, metric, n, seed):
         return row
     ends, reason = answer(bootstrap.bootstrap_ci, y, values, metric, n, seed)
     row["low"], row["high"] = ends or (None, None)
-    notes = [reason or intervals.caution(intervals.sizes(y, metric))]
+    notes = [reason or intervals.caution(y, metric)]
     if metric == "balanced_accuracy":
         performance.mover(row, notes, y, values)
     return row | {"note": "; ".join(filter(None, notes))}
