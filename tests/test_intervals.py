@@ -7,8 +7,9 @@ import pytest
 from test_statistics_tables import SETTINGS, one, sheet
 
 from nodestage import statistics
-from nodestage.report import headline, numbers
-from nodestage.report.sources import Cell, Row
+from nodestage import tables as files_of_rows
+from nodestage.report import blocks, headline, numbers
+from nodestage.report.sources import Cell, Row, load
 from nodestage.statistics import UndefinedError, answer, bootstrap, intervals, tables
 
 
@@ -232,3 +233,47 @@ def test_a_fold_with_two_has_an_interval_with_a_caution_and_three_need_none():
         )
         assert row["low"] < row["estimate"] < row["high"]
         assert ("a fold has fewer than 3 patients with metastasis" in row["note"]) == cautious
+
+
+# ---------------------------------------------------------------- what was left out
+
+
+def test_resamples_that_define_nothing_are_told_and_above_a_tenth_leave_no_interval():
+    labels = [1] * 20 + [0] * 20
+    few = [1] + [0] * 39  # called positive: one resample in three has none
+    more = [1] * 3 + [0] * 37  # one in twenty
+    found = center(labels, {"radiomics": few, "combined": more})["performance.tsv"]
+    row = one(found, method="radiomics", metric="ppv")
+    assert row["estimate"] == 1 and row["low"] is None and row["low_exact"] < 0.1
+    assert "% of the resamples leave it undefined" in row["note"]
+    values = np.append(np.arange(95.0), np.full(5, np.nan))
+    assert bootstrap.interval(values)[0] > 0
+    assert intervals.undefined_share(values) == "5 % of the resamples leave it undefined"
+    assert intervals.undefined_share(values[:95]) == ""
+    with pytest.raises(UndefinedError, match="no interval: 11 % of the resamples"):
+        bootstrap.interval(np.append(np.arange(89.0), np.full(11, np.nan)))
+
+
+def test_a_fold_that_a_method_could_not_score_is_told():
+    labels = [1, 0] * 30
+    rows = sheet(labels)
+    given = called({"radiomics": labels, "combined": [0, 1, 1, 0, 1, 0] * 10}, "discovery")
+    for row in given["combined"]["fold3"]:
+        row |= {"score": "", "probability": "", "call": "", "reason": "unfit"}
+    found = tables.center_tables("c", "discovery", rows, rows, given, SETTINGS, 0)[
+        "performance.tsv"
+    ]
+    row = one(found, method="combined", metric="accuracy", basis="fold_mean")
+    assert row["folds"] == 4 and "fold3 left out: no patient has a value" in row["note"]
+    assert "mean of 4 of 5 folds" in row["note"]
+    whole = one(found, method="radiomics", metric="accuracy", basis="fold_mean")
+    assert whole["folds"] == 5 and "folds" not in whole["note"]
+    assert one(found, method="combined", metric="accuracy", basis="pooled")["folds"] is None
+
+
+def test_the_page_shows_how_many_of_a_subgroup_have_no_score(tmp_path):
+    columns = ("method", "subgroup", "group", "metric", "estimate", "n", "positives", "unscored")
+    row = dict(zip(columns, ("combined", "sex", "F", "auc", 0.7, 20, 8, 3), strict=True))
+    files_of_rows.write(tmp_path / "subgroups.tsv", [row])
+    line = blocks.subgroups(load(tmp_path, "subgroups.tsv"))[0]["lines"][0]
+    assert ">3<" in line["unscored"]

@@ -313,7 +313,7 @@ def subgroups(rows):
 
     Returns
     -------
-    list of {method, columns, lines: [{subgroup, group, n, positives, cells}], notes}
+    list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes}
     """
     found = []
     for method in style.ordered("methods", rows.values("method")):
@@ -323,7 +323,8 @@ def subgroups(rows):
         for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
             part = within.where(subgroup=key[0], group=key[1])
             line = _performance_line(method, part, metrics, notes)
-            lines.append({**line, "subgroup": head(key[0]), "group": key[1]})
+            unscored = numbers.show_count(part[0]["unscored"])
+            lines.append({**line, "subgroup": head(key[0]), "group": key[1], "unscored": unscored})
         found.append(
             {
                 "method": style.name("methods", method),

@@ -51,13 +51,16 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
 def interval(values, level=0.95):
     """Percentile interval (low, high) of a bootstrap distribution, undefined resamples left out.
 
-    Raises UndefinedError where all resamples give the same value.
+    Raises UndefinedError where more than `intervals.MOST_UNDEFINED` of the resamples are undefined,
+    and where all give the same value.
     """
-    values = values[~np.isnan(values)]
-    if not len(values):
+    known = values[~np.isnan(values)]
+    if not len(known):
         raise UndefinedError("no resample defines this metric")
+    if len(known) < (1 - intervals.MOST_UNDEFINED) * len(values):
+        raise UndefinedError(f"no interval: {intervals.undefined_share(values)}")
     tail = 50 * (1 - level)
-    low, high = np.percentile(values, [tail, 100 - tail])
+    low, high = np.percentile(known, [tail, 100 - tail])
     return intervals.wide((float(low), float(high)))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nodestage import metrics
 from nodestage.statistics.bootstrap import copies_of, interval
+from nodestage.statistics.intervals import undefined_share
 from nodestage.statistics.undefined import answer
 
 GROUPS = ("short_axis", "class", "station")
@@ -222,4 +223,4 @@ def _intervals(values):
 
 def _ends(drawn):
     ends, reason = answer(interval, drawn)
-    return *(ends or (None, None)), reason
+    return *(ends or (None, None)), reason or undefined_share(drawn)

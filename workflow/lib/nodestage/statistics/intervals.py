@@ -17,6 +17,10 @@ FEWEST_IN_FOLD = 2
 FEW, FEW_IN_FOLD = 10, 3
 """Patients of a class below which an interval is given, but called too narrow."""
 
+MOST_UNDEFINED = 0.1
+"""Share of resamples without a value (nobody called positive, for PPV) above which the others give
+no interval: they are the luckier part."""
+
 POINT = 1e-9
 """Width of an interval up to which it is a point, and would look like certainty."""
 
@@ -38,6 +42,20 @@ def wide(ends, reason=SAME):
     if collapsed(*ends):
         raise UndefinedError(reason)
     return ends
+
+
+def undefined_share(drawn):
+    """`5 % of the resamples leave it undefined`, or nothing where each defines it.
+
+    Parameters
+    ----------
+    drawn : bootstrap values (n,), NaN where undefined
+    """
+    share = float(np.mean(np.isnan(drawn)))
+    if not share:
+        return ""
+    shown = f"{100 * share:.0f}" if share >= 0.01 else "fewer than 1"
+    return f"{shown} % of the resamples leave it undefined"
 
 
 def why_none(y, metric, strata=None, clusters=None):

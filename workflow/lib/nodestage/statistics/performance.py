@@ -20,6 +20,7 @@ COLUMNS = (
     "se",
     "n",
     "positives",
+    "folds",
     "n_all",
     "worst_case",
     "all_patients",
@@ -66,7 +67,8 @@ def _row(scored, basis, metric, n, seed):
     if metric == "brier" and not len(y):
         return row | {"note": "no calibrated probability"}
     if basis == "fold_mean":
-        _fold_mean(row, notes, y, values, scored.fold[keep], metric, n, seed)
+        everything = np.unique(scored.fold[scored.fold != ""])
+        _fold_mean(row, notes, y, values, scored.fold[keep], everything, metric, n, seed)
         _everybody(row, scored, keep, metric, scored.fold)
     else:
         _pooled(row, notes, y, values, metric, n, seed)
@@ -89,19 +91,25 @@ def _pooled(row, notes, y, values, metric, n, seed):
         row["low_exact"], row["high_exact"] = rates.exact_interval(*rates.shares(y, values)[metric])
 
 
-def _fold_mean(row, notes, y, values, fold, metric, n, seed):
+def _fold_mean(row, notes, y, values, fold, folds, metric, n, seed):
+    """The mean over those of all `folds` that define the metric, with SD and intervals."""
     single, kept = [], np.zeros(len(y), bool)
-    for name in np.unique(fold):
+    for name in folds:
         inside = fold == name
-        value, reason = answer(rates.estimate, y[inside], values[inside], metric)
+        value, reason = None, "no patient has a value"
+        if inside.any():
+            value, reason = answer(rates.estimate, y[inside], values[inside], metric)
         if reason:
             notes.append(f"{name} left out: {reason}")
         else:
             single.append(value)
             kept |= inside
+    row["folds"] = len(single)
     if not single:
         notes.append("no fold defines it")
         return
+    if len(single) < len(folds):
+        notes.append(f"mean of {len(single)} of {len(folds)} folds")
     row["estimate"] = float(np.mean(single))
     row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
     row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
@@ -128,9 +136,8 @@ def _bootstrap(row, notes, y, values, metric, n, seed, strata):
         notes.append(reason)
         return
     row["low"], row["high"] = ends
-    drawn = drawn[~np.isnan(drawn)]
-    row["se"] = float(drawn.std(ddof=1)) if len(drawn) > 1 else None
-    notes += filter(None, [intervals.caution(y, metric, strata)])
+    row["se"] = float(np.nanstd(drawn, ddof=1))
+    notes += filter(None, [intervals.undefined_share(drawn), intervals.caution(y, metric, strata)])
 
 
 def mover(row, notes, y, call):
