@@ -277,3 +277,83 @@ def test_the_page_shows_how_many_of_a_subgroup_have_no_score(tmp_path):
     files_of_rows.write(tmp_path / "subgroups.tsv", [row])
     line = blocks.subgroups(load(tmp_path, "subgroups.tsv"))[0]["lines"][0]
     assert ">3<" in line["unscored"]
+
+
+# ---------------------------------------------------------------- AUCs of several folds' models
+
+
+def shifted(n=250, seed=3):
+    """Two equally good methods over five folds; the zero of one's scores moves from fold to fold."""
+    random = np.random.default_rng(seed)
+    labels = [int(i // 5 % 2 == 0) for i in range(n)]
+    rows, parts = sheet(labels), {}
+    scores = {m: random.normal(size=n) + np.array(labels) for m in ("radiomics", "combined")}
+    scores["combined"] += np.array([-2.0, 1.0, 0.0, 2.0, -1.0])[np.arange(n) % 5]
+    for method, values in scores.items():
+        folds = {}
+        for i, value in enumerate(values):
+            row = {"patient": f"P{i:03d}", "subset": "test", "score": repr(float(value))}
+            row |= {"probability": "0.5", "call": str(int(value > 0.5)), "reason": ""}
+            folds.setdefault(f"fold{i % 5}", []).append(row)
+        parts[method] = folds
+    settings = SETTINGS | {"primary": {"metric": "auc"}}
+    found = tables.center_tables("c", "discovery", rows, rows, parts, settings, 0)
+    return np.array(labels), scores, np.arange(n) % 5, found
+
+
+def test_the_difference_of_two_aucs_is_that_of_the_folds():
+    y, scores, fold, found = shifted()
+    ours, theirs = scores["combined"], scores["radiomics"]
+    row = one(found["comparisons.tsv"], metric="auc")
+    test = statistics.delong_test(y, ours, theirs, fold)
+    assert row["difference"] == pytest.approx(test.auc_a - test.auc_b)
+    assert row["difference"] == row["difference_fold_mean"] and row["primary"] == 1
+    expected = statistics.difference_ci(y, ours, theirs, strata=fold)
+    assert (row["low"], row["high"]) == pytest.approx(expected)
+    assert row["low"] < 0 < row["high"] and row["p_bootstrap"] > 0.05
+    assert row["p_delong_stratified"] == pytest.approx(test.p_value) and row["p_delong"] < 0.05
+    width = row["high"] - row["low"]
+    assert row["detectable_difference"] == pytest.approx(width / 2 / 1.959964 * 2.8016, rel=1e-4)
+    # Calls are on one scale: there the folds stay pooled.
+    calls = one(found["comparisons.tsv"], metric="accuracy")
+    pooled = np.mean((ours > 0.5) == y) - np.mean((theirs > 0.5) == y)
+    assert calls["difference"] == pytest.approx(pooled)
+
+
+def test_where_a_fold_lacks_a_class_the_aucs_are_not_compared():
+    found = in_folds(1, negatives=3)["comparisons.tsv"]
+    row = one(found, metric="auc")
+    assert row["difference"] is row["p_bootstrap"] is None
+    assert "no difference by fold: no negative patient" in row["note"]
+
+
+def test_the_headline_prints_the_p_that_holm_adjusts(tmp_path):
+    _, _, _, found = shifted()
+    tables.write(tmp_path, {"comparisons.tsv": found["comparisons.tsv"]})
+    rows = load(tmp_path, "comparisons.tsv")
+    primary = {"method": "combined", "reference": "radiomics"}
+    for metric, words in (
+        ("auc", "DeLong by fold p"),
+        ("sensitivity", "McNemar p"),
+        ("balanced_accuracy", "paired bootstrap p"),
+    ):
+        said = headline.comparison(rows, primary | {"metric": metric}).striptags()
+        row = one(found["comparisons.tsv"], metric=metric)
+        p = numbers.p_value(row[row["holm_test"]])
+        assert f"{words} {'' if p[0] == '<' else '= '}{p}," in said.replace(
+            "\N{NO-BREAK SPACE}", " "
+        )
+
+
+def test_subgroup_aucs_are_means_of_the_folds_where_each_fold_allows_it():
+    y, scores, fold, found = shifted()
+    rows = found["subgroups.tsv"]
+    whole = one(rows, method="combined", group="both present", metric="auc")
+    expected = statistics.estimate(y, scores["combined"], "auc", fold)
+    assert whole["estimate"] == pytest.approx(expected) and whole["note"] == ""
+    assert whole["low"] < whole["estimate"] < whole["high"]
+    # pT is unknown of every fifth patient: all of them were tested by one fold.
+    part = one(rows, method="combined", group="unknown", metric="auc", subgroup="pT stage")
+    assert "folds pooled" not in part["note"]
+    small = one(in_folds(1)["subgroups.tsv"], method="combined", group="both present", metric="auc")
+    assert small["estimate"] is not None and "folds pooled" in small["note"]

@@ -71,7 +71,8 @@ INTERVALS = (
     "92 %, sensitivity 89 %, its difference between two methods 83 %, its fold mean 76 %; the "
     "exact interval of sensitivity held in 98 %. From fewer than five patients of a class nothing is "
     "bootstrapped; balanced accuracy then has MOVER’s interval, from Wilson’s limits of sensitivity "
-    "and specificity."
+    "and specificity. What is by fold takes the folds as independent, though their training sets "
+    "overlap: it describes these models, not the procedure that made them."
 )
 """Where the intervals are off; a test holds the figures against the tables of docs/statistics.md."""
 

@@ -77,6 +77,13 @@ def why_none(y, metric, strata=None, clusters=None):
     )
 
 
+def small_folds(y, metric, strata):
+    """Whether a fold has too few patients of a class (or none of it) for a mean of the folds."""
+    return any(
+        min(np.sum(y[i] == 1), np.sum(y[i] == 0)) < FEWEST_IN_FOLD for i in rates.groups(strata)
+    )
+
+
 def caution(y, metric, strata=None):
     """What to mind about an interval from these patients (see `why_none`), or nothing."""
     return _told(
