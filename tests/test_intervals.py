@@ -357,3 +357,77 @@ def test_subgroup_aucs_are_means_of_the_folds_where_each_fold_allows_it():
     assert "folds pooled" not in part["note"]
     small = one(in_folds(1)["subgroups.tsv"], method="combined", group="both present", metric="auc")
     assert small["estimate"] is not None and "folds pooled" in small["note"]
+
+
+# ---------------------------------------------------------------- several centers
+
+
+def test_hartung_and_knapp_by_hand():
+    from scipy.stats import t
+
+    estimate, variance = np.array([0.55, 0.8, 0.65]), np.array([0.002, 0.003, 0.0025])
+    found = statistics.random_effects(estimate, variance)
+    logit, v = np.log(estimate / (1 - estimate)), variance / (estimate * (1 - estimate)) ** 2
+    w = 1 / (v + found["tau2"])
+    mean = (w * logit).sum() / w.sum()
+    q = max(1, (w * (logit - mean) ** 2).sum() / 2)
+    ends = mean + np.array([-1, 1]) * t.ppf(0.975, 2) * np.sqrt(q / w.sum())
+    assert (found["low"], found["high"]) == pytest.approx(tuple(1 / (1 + np.exp(-ends))))
+    # Alike as they are, centers do not make it narrower than their own variances do.
+    alike = statistics.random_effects([0.6, 0.6, 0.6], variance)
+    reach = t.ppf(0.975, 2) * np.sqrt(1 / (1 / (variance / 0.24**2)).sum())
+    assert alike["high"] == pytest.approx(1 / (1 + np.exp(-(np.log(1.5) + reach))))
+
+
+def external(labels, calls):
+    found = center(labels, {"radiomics": calls, "combined": calls})
+    return {"role": "external"} | {
+        key: found[f"{key}.tsv"] for key in ("performance", "comparisons", "table_1")
+    }
+
+
+def test_a_center_at_exactly_1_stays_in_the_pooled_value_half_a_patient_corrected():
+    labels = [1] * 12 + [0] * 18
+    some = [1, 1, 0] * 4 + [0, 0, 1] * 6
+    perfect = [1] * 12 + [0, 0, 1] * 6
+    results = {
+        "a": external(labels, perfect),
+        "b": external(labels, some),
+        "c": external(labels, some),
+    }
+    rows = tables.study_tables(results, {}, SETTINGS, 0)["heterogeneity.tsv"]
+    row = one(rows, method="combined", metric="sensitivity")
+    value = np.array([12.5 / 13, 8 / 12, 8 / 12])
+    size = np.array([13, 12, 12])
+    expected = statistics.random_effects(value, value * (1 - value) / size)
+    assert (row["k"], row["low"]) == (3, pytest.approx(expected["low"]))
+    assert "1 center at exactly 0 or 1 enters with half a patient" in row["note"]
+    specificity = one(rows, method="combined", metric="specificity")
+    assert specificity["k"] == 3 and specificity["note"] == ""
+    auc = one(rows, method="combined", metric="auc")
+    assert auc["k"] == 3
+
+
+def test_balanced_accuracy_of_a_center_without_a_bootstrap_is_pooled_from_its_counts():
+    few, many = [1] * 3 + [0] * 18, [1] * 12 + [0] * 18
+    results = {
+        "few": external(few, [1, 0, 1] + [0, 0, 1] * 6),
+        "many": external(many, [1, 1, 0] * 4 + [0, 0, 1] * 6),
+        "whole": external(many, many),
+    }
+    rows = tables.study_tables(results, {}, SETTINGS, 0)["heterogeneity.tsv"]
+    row = one(rows, method="combined", metric="balanced_accuracy")
+    assert row["k"] == 3 and row["low"] < row["estimate"] < row["high"]
+    assert "1 center at exactly 0 or 1" in row["note"]
+    auc = one(rows, method="combined", metric="auc")
+    assert auc["k"] == 1 and "2 centers left out: no standard error" in auc["note"]
+
+
+def test_two_centers_have_an_interval_and_a_warning():
+    labels = [1] * 12 + [0] * 18
+    some, other = [1, 1, 0] * 4 + [0, 0, 1] * 6, [1, 0, 0] * 4 + [0, 1, 1] * 6
+    results = {"a": external(labels, some), "b": external(labels, other)}
+    rows = tables.study_tables(results, {}, SETTINGS, 0)["heterogeneity.tsv"]
+    row = one(rows, method="combined", metric="sensitivity")
+    assert row["low"] < row["estimate"] < row["high"]
+    assert "two centers tell little of how centers differ" in row["note"]
