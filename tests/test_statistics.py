@@ -413,6 +413,21 @@ def test_signed_rank_share_equals_scipy_on_each_resample():
     assert statistics.signed_rank([1, np.nan], [1, 0]) == 1
 
 
+def test_signed_rank_of_few_pairs_with_ties_counts_every_pattern_of_signs():
+    from scipy.stats import rankdata
+
+    assert statistics.signed_rank([0.1] * 5, [0] * 5) == 0.0625  # 2 of 2^5, the least there is
+    random = np.random.default_rng(2)
+    for size in (3, 6, 9):
+        gaps = np.round(random.normal(0.3, 1, size), 0)
+        known = gaps[gaps != 0]
+        ranks = rankdata(np.abs(known))
+        sums = [np.dot(ranks, signs) for signs in itertools.product((0, 1), repeat=len(known))]
+        mine = ranks[known > 0].sum()
+        expected = min(1, 2 * min(np.mean(sums <= mine), np.mean(sums >= mine)))
+        assert statistics.signed_rank(gaps, np.zeros(size)) == pytest.approx(expected)
+
+
 def test_smallest_difference_is_2_8_standard_errors():
     assert statistics.smallest_difference(0.05) == pytest.approx(0.05 * 2.8016, abs=1e-4)
 
@@ -447,6 +462,16 @@ def test_calibration_curve_holds_every_patient_once():
     assert sum(row["n"] for row in rows) == 100 and sum(row["positives"] for row in rows) == 40
     assert all(row["low"] <= row["observed"] <= row["high"] for row in rows)
     assert len(statistics.calibration_curve(y[:3], np.full(3, 0.5))) == 1
+    # Equal probabilities stay together, and what they leave over joins its neighbour.
+    many = np.array([0.1] * 11 + [0.9])
+    assert [row["n"] for row in statistics.calibration_curve(np.arange(12) % 2, many)] == [12]
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        some = np.round(random.random(47), 1)
+        groups = statistics.calibration_curve(random.integers(0, 2, 47), some)
+        assert sum(row["n"] for row in groups) == 47 and all(row["n"] >= 5 for row in groups)
+        means = [row["predicted"] for row in groups]
+        assert means == sorted(means)
 
 
 def test_decision_curve_by_hand():

@@ -46,7 +46,9 @@ def why_no_slope(y, probability):
 def calibration_curve(y, probability, bins=10, least=5):
     """Observed share of positives in groups of rising probability (Van Calster and others 2016).
 
-    Groups hold about equally many patients, at least `least`; equal probabilities stay together.
+    Groups hold about equally many patients, at least `least` (all of them in one group if there
+    are fewer); equal probabilities stay together, and a group that they leave too small joins the
+    one below it, the lowest the one above.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def calibration_curve(y, probability, bins=10, least=5):
         raise UndefinedError("no patient")
     bins = max(1, min(bins, len(y) // least))
     edges = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
-    group = np.searchsorted(edges, probability, side="left")
+    group = _joined(np.searchsorted(edges, probability, side="left"), least)
     rows = []
     for value in np.unique(group):
         inside = group == value
@@ -73,6 +75,19 @@ def calibration_curve(y, probability, bins=10, least=5):
             }
         )
     return rows
+
+
+def _joined(group, least):
+    """Numbers of groups (n,) in which those of fewer than `least` have joined a neighbour."""
+    group = group.copy()
+    for value in np.unique(group)[::-1]:
+        below = group[group < value]
+        if np.sum(group == value) < least and len(below):
+            group[group == value] = below.max()
+    lowest, *others = np.unique(group)
+    if np.sum(group == lowest) < least and others:
+        group[group == lowest] = others[0]
+    return group
 
 
 def decision_curve(y, probability, thresholds=None):

@@ -1,8 +1,8 @@
 """What attention claims to change: recall by size and station, false positives by place, FROC.
 
-Nodes of one patient are not independent, so every interval resamples whole patients, and all
-variants share the resamples. A difference is attention minus the row's variant, on the same
-patients; its interval is a paired one.
+Nodes of one patient are not independent, so every interval resamples whole patients, a variant's
+own; variants of the same patients share the resamples. A difference is attention minus the row's
+variant, on the same patients; its interval is a paired one.
 """
 
 import numpy as np
@@ -65,18 +65,16 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
     found = {"node_recall.tsv": [], "false_positives.tsv": [], "froc.tsv": [], "froc_at.tsv": []}
     if not patients:
         return found
-    # One list of patients for all variants: only then are their resamples the same.
-    codes = sorted(set().union(*patients.values()))
-    copies = copies_of(np.random.default_rng(seed), n, len(codes))
-    parts = {
-        variant: _Part(
+    parts = {}
+    for variant, mine in patients.items():
+        codes = sorted(set(mine))
+        parts[variant] = _Part(
             {code: i for i, code in enumerate(codes)},
             [row for row in nodes if row["variant"] == variant],
             [row for row in candidates if row["variant"] == variant],
-            copies,
+            # The same patients and the same seed give the same resamples.
+            copies_of(np.random.default_rng(seed), n, len(codes)),
         )
-        for variant in patients
-    }
     same = {v for v, mine in patients.items() if set(mine) == set(patients.get(reference, ()))}
     for variant, part in parts.items():
         other = parts[reference] if variant != reference and variant in same else None
@@ -84,7 +82,8 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
         found["node_recall.tsv"] += [about | row | size for row in _recall(part, other)]
         found["false_positives.tsv"] += [about | row | size for row in _places(part, other)]
         found["froc.tsv"] += [
-            about | point for point in metrics.froc(part.candidates, len(part.nodes), len(codes))
+            about | point
+            for point in metrics.froc(part.candidates, len(part.nodes), part.copies.shape[1])
         ]
         found["froc_at.tsv"] += [about | row | size for row in _recall_at(part, other)]
     return found
