@@ -56,7 +56,7 @@ def random_effects(estimates, variances, level=0.95):
         raise UndefinedError("a center's variance is 0")
     logit = np.log(value / (1 - value))
     # statsmodels keeps a negative tau2, whose weights have no root; it is cut at 0 below.
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         found = combine_effects(logit, variance / (value * (1 - value)) ** 2, method_re="chi2")
     tau2, q = float(found.tau2), float(found.q)
     tau2 = max(tau2, 0.0)
