@@ -431,3 +431,22 @@ def test_two_centers_have_an_interval_and_a_warning():
     row = one(rows, method="combined", metric="sensitivity")
     assert row["low"] < row["estimate"] < row["high"]
     assert "two centers tell little of how centers differ" in row["note"]
+
+
+def test_what_a_small_center_reports_bears_the_words_of_its_tables():
+    """A center that sent summaries alone: what its numbers rest on follows from its counts."""
+    labels = [1] * 3 + [0] * 20
+    there = center(labels, {"radiomics": [0] * 23, "combined": [1, 0, 1] + [0, 1] * 10})
+    told = [
+        {k: "" if v is None else str(v) for k, v in row.items()}
+        | {"note": "reported by the center"}
+        for row in there["performance.tsv"]
+    ]
+    rows = tables.reported_tables(told, 23, 3, [])["performance.tsv"]
+    for metric in ("balanced_accuracy", "sensitivity", "specificity", "auc"):
+        mine, theirs = (
+            one(found, method="combined", metric=metric)
+            for found in (rows, there["performance.tsv"])
+        )
+        words = [note for note in theirs["note"].split("; ") if "DeLong" not in note]
+        assert mine["note"].split("; ") == ["reported by the center", *filter(None, words)]

@@ -96,6 +96,21 @@ def caution(y, metric, strata=None):
     )
 
 
+def reported(metric, positives, negatives, given):
+    """The notes that counts alone tell of a bootstrap interval, as a center reports it.
+
+    Parameters
+    ----------
+    positives, negatives : patients
+    given : whether the row has an interval in `low` and `high`
+    """
+    y = np.repeat([1, 0], [positives, negatives])
+    none = why_none(y, metric)
+    if none:
+        return [none, *([BY_MOVER] if given and metric == "balanced_accuracy" else [])]
+    return [caution(y, metric)] if given else []
+
+
 def _told(about, words, words_of_fold, least, least_in_fold):
     """The words for each class that is too small, in all or in a fold."""
     y, metric, strata, clusters = about
