@@ -123,6 +123,28 @@ def test_false_positives_of_a_place_equal_counting_over_all_patients(tables):
     assert total["difference"] < 0 and total["difference_high"] < 0  # attention makes fewer
 
 
+def test_a_variant_is_counted_over_its_own_patients():
+    """Plain was evaluated in two of four patients: four false positives there are two a patient."""
+    nodes = [
+        {"variant": v, "patient": p, "node": 1, "class": "positive", "short_axis_mm": 6.0}
+        | {"station": "8", "found": int(i % 2)}
+        for v, patients in (("plain", "AB"), ("attention", "ABCD"))
+        for i, p in enumerate(patients)
+    ]
+    candidates = [
+        {"variant": "plain", "patient": p, "node": None, "place": "in range", "confidence": 0.9}
+        for p in "AABB"
+    ]
+    patients = {"plain": ["A", "B"], "attention": list("ABCD")}
+    found = detection.detection_tables(nodes, candidates, patients, n=100)
+    row = one(found["false_positives.tsv"], variant="plain", place=detection.ANYWHERE)
+    assert (row["per_patient"], row["patients"], row["difference"]) == (2, 2, None)
+    assert [p["false_positives_per_patient"] for p in found["froc.tsv"]] == [2]
+    assert {r["recall"] for r in found["froc_at.tsv"] if r["allowed"] < 2} == {0}
+    recall = one(found["node_recall.tsv"], variant="attention", by="class", group="positive")
+    assert (recall["n"], recall["recall"], recall["patients"]) == (4, 0.5, 4)
+
+
 def test_recall_within_allowed_false_positives_is_read_from_the_curve(tables):
     nodes, candidates = made()
     mine = [c for c in candidates if c["variant"] == "plain"]

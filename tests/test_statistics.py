@@ -271,10 +271,10 @@ def test_bootstrap_of_one_class_gives_what_is_defined():
 
 
 def test_one_patient_one_positive_and_separation():
-    assert statistics.bootstrap_ci([1], [1], "sensitivity") == (1.0, 1.0)
-    y = np.array([0] * 9 + [1])
-    low, high = statistics.bootstrap_ci(y, np.arange(10.0)[::-1], "auc")
-    assert low == high == 0
+    with pytest.raises(UndefinedError, match="fewer than 5 patients with metastasis"):
+        statistics.bootstrap_ci([1], [1], "sensitivity")
+    with pytest.raises(UndefinedError, match="fewer than 5 patients with metastasis"):
+        statistics.bootstrap_ci(np.array([0] * 9 + [1]), np.arange(10.0)[::-1], "auc")
     from scipy.stats import binomtest
 
     for k, n in ((0, 7), (3, 9), (7, 7)):
@@ -292,7 +292,7 @@ def test_paired_difference_shares_resamples():
     swapped = statistics.paired_bootstrap(y, b, a, "auc")
     assert swapped.difference == pytest.approx(-found.difference)
     assert swapped.p_value == found.p_value
-    assert statistics.paired_bootstrap(y, a, a, "auc") == (0, 0, 0, 1)
+    assert statistics.paired_bootstrap(y, a, a, "auc") == (0, None, None, 1)
 
 
 # ---------------------------------------------------------------- the paper's Table VII
@@ -481,6 +481,16 @@ def test_calibration_curve_holds_every_patient_once():
     assert sum(row["n"] for row in rows) == 100 and sum(row["positives"] for row in rows) == 40
     assert all(row["low"] <= row["observed"] <= row["high"] for row in rows)
     assert len(statistics.calibration_curve(y[:3], np.full(3, 0.5))) == 1
+    # Equal probabilities stay together, and what they leave over joins its neighbour.
+    many = np.array([0.1] * 11 + [0.9])
+    assert [row["n"] for row in statistics.calibration_curve(np.arange(12) % 2, many)] == [12]
+    random = np.random.default_rng(1)
+    for _ in range(20):
+        some = np.round(random.random(47), 1)
+        groups = statistics.calibration_curve(random.integers(0, 2, 47), some)
+        assert sum(row["n"] for row in groups) == 47 and all(row["n"] >= 5 for row in groups)
+        means = [row["predicted"] for row in groups]
+        assert means == sorted(means)
 
 
 def test_decision_curve_by_hand():

@@ -1,6 +1,7 @@
 """Forest plot: estimates with intervals, by method and center."""
 
 from nodestage.figures import style
+from nodestage.statistics.intervals import collapsed
 from nodestage.tables import number
 
 WIDTH, LEFT, RIGHT, LINE, TOP, BOTTOM = 8.2, 2.15, 2.45, 0.25, 0.45, 0.55
@@ -61,7 +62,7 @@ def _line(axes, at, row, tint):
     words = "undefined"
     if estimate == estimate:
         words = f"{estimate:.2f} [no interval]"
-        if low < high:  # neither undefined nor a mere point
+        if low < high and not collapsed(low, high):  # neither undefined nor a mere point
             axes.hlines(at, low, high, color=tint, lw=1.7)
             words = f"{estimate:.2f} [{low:.2f}–{high:.2f}]"
         axes.plot(estimate, at, "D" if row.get("pooled") else "s", color=tint, ms=5.5)

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from nodestage.figures import style
 from nodestage.report import numbers
 from nodestage.report.sources import Cell
+from nodestage.statistics.intervals import collapsed
 
 MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 
@@ -197,8 +198,8 @@ def _second_lines(row, digits):
     delong = numbers.interval(row, "low_delong", "high_delong", digits)
     if delong:
         found += Markup('<span class="second">DeLong {}</span>').format(delong)
-    # An interval without width is no interval: the exact one says what the counts allow.
-    if row["low"].defined and row["low"].number == row["high"].number:
+    # Where the bootstrap says nothing, the exact interval says what the counts allow.
+    if not row["low"].defined or collapsed(row["low"].number, row["high"].number):
         exact = numbers.interval(row, "low_exact", "high_exact", digits)
         if exact:
             found += Markup('<span class="second">exact {}</span>').format(exact)
@@ -312,7 +313,7 @@ def subgroups(rows):
 
     Returns
     -------
-    list of {method, columns, lines: [{subgroup, group, n, positives, cells}], notes}
+    list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes}
     """
     found = []
     for method in style.ordered("methods", rows.values("method")):
@@ -322,7 +323,8 @@ def subgroups(rows):
         for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
             part = within.where(subgroup=key[0], group=key[1])
             line = _performance_line(method, part, metrics, notes)
-            lines.append({**line, "subgroup": head(key[0]), "group": key[1]})
+            unscored = numbers.show_count(part[0]["unscored"])
+            lines.append({**line, "subgroup": head(key[0]), "group": key[1], "unscored": unscored})
         found.append(
             {
                 "method": style.name("methods", method),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodestage.figures import style
-from nodestage.report import fields, numbers
+from nodestage.report import blocks, fields, numbers
 from nodestage.statistics import answer, independent
 
 FEW = 10
@@ -261,15 +261,17 @@ def comparison(comparisons, primary):
             ours, other, row["note"].text or "no reason was given."
         )
     digits = numbers.digits_for(row["n"].number)
+    test = row.text("holm_test") or "p_bootstrap"
     return Markup(
-        "Declared comparison, {} minus {}: difference {} ({}), paired bootstrap p\N{NO-BREAK SPACE}{}, on the {} "
+        "Declared comparison, {} minus {}: difference {} ({}), {} p\N{NO-BREAK SPACE}{}, on the {} "
         "patients that both could score."
     ).format(
         style.name("methods", row.text("method")),
         style.name("methods", row.text("reference")),
         numbers.show(row["difference"], digits),
         numbers.interval_words(row, digits=digits),
-        _equals(numbers.show_p(row["p_bootstrap"]), row["p_bootstrap"]),
+        blocks.HEADS[test].removeprefix("p, "),
+        _equals(numbers.show_p(row[test]), row[test]),
         numbers.show_count(row["n"]),
     )
 

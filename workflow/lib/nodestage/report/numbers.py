@@ -5,6 +5,7 @@ import math
 from markupsafe import Markup, escape
 
 from nodestage.report.sources import Cell
+from nodestage.statistics.intervals import collapsed
 
 UNDEFINED = "undefined"
 
@@ -87,7 +88,7 @@ def interval(row, low="low", high="high", digits=2):
     a, b = row[low], row[high]
     if not (a.defined and b.defined):
         return Markup("")
-    if a.number == b.number:
+    if collapsed(a.number, b.number):
         return Markup('<span class="ci">[no interval]</span>')
     joint = "–" if a.number >= 0 else " to "
     return Markup('<span class="ci">[{}{}{}]</span>').format(
@@ -98,7 +99,7 @@ def interval(row, low="low", high="high", digits=2):
 def interval_words(row, low="low", high="high", digits=2):
     """`95 % CI 0.50–0.73`, each end tagged; or that there is none."""
     a, b = row[low], row[high]
-    if not (a.defined and b.defined) or a.number == b.number:
+    if not (a.defined and b.defined) or collapsed(a.number, b.number):
         return Markup("no interval")
     joint = "–" if a.number >= 0 else " to "
     return Markup("95\N{NO-BREAK SPACE}%\N{NO-BREAK SPACE}CI\N{NO-BREAK SPACE}{}{}{}").format(

@@ -9,16 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nodestage.statistics import intervals
 from nodestage.statistics.rates import checked, estimate, groups, split, weighted
-from nodestage.statistics.undefined import UndefinedError
+from nodestage.statistics.undefined import UndefinedError, answer
 
 
 class Paired(NamedTuple):
-    """Difference a minus b on the same patients, its interval and two-sided p."""
+    """Difference a minus b on the same patients, its interval (None without width) and two-sided p."""
 
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_value: float
 
 
@@ -41,20 +42,38 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
     Returns
     -------
     (low, high). Resamples that do not define the metric (nobody called positive, for PPV) are
-    left out.
+    left out. Raises UndefinedError where a class is too small, see `resampled`.
     """
-    values = distributions(y, [call_or_score], metric, n, seed, strata, clusters)[0]
+    values = resampled(y, [call_or_score], metric, n, seed, strata, clusters)[0]
     return interval(values, level)
 
 
 def interval(values, level=0.95):
-    """Percentile interval (low, high) of a bootstrap distribution, undefined resamples left out."""
-    values = values[~np.isnan(values)]
-    if not len(values):
+    """Percentile interval (low, high) of a bootstrap distribution, undefined resamples left out.
+
+    Raises UndefinedError where more than `intervals.MOST_UNDEFINED` of the resamples are undefined,
+    and where all give the same value.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
         raise UndefinedError("no resample defines this metric")
+    if len(known) < (1 - intervals.MOST_UNDEFINED) * len(values):
+        raise UndefinedError(f"no interval: {intervals.undefined_share(values)}")
     tail = 50 * (1 - level)
-    low, high = np.percentile(values, [tail, 100 - tail])
-    return float(low), float(high)
+    low, high = np.percentile(known, [tail, 100 - tail])
+    return intervals.wide((float(low), float(high)))
+
+
+def resampled(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
+    """`distributions`, refused where they would look sharp for want of patients.
+
+    Raises UndefinedError where a class that the metric looks at has fewer than
+    `intervals.FEWEST` patients, or fewer than `intervals.FEWEST_IN_FOLD` in a stratum.
+    """
+    reason = intervals.why_none(y, metric, strata, clusters)
+    if reason:
+        raise UndefinedError(reason)
+    return distributions(y, values, metric, n, seed, strata, clusters)
 
 
 def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
@@ -103,15 +122,22 @@ def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
     either side of 0, those at 0 on both, with one added above and below the line (Davison and
     Hinkley 1997, 4.2), at most 1.
     """
-    values = distributions(y, [a, b], metric, n, seed, strata)
+    values = resampled(y, [a, b], metric, n, seed, strata)
     difference = estimate(y, a, metric, strata) - estimate(y, b, metric, strata)
     return paired_from(difference, values[0] - values[1], level)
 
 
 def paired_from(difference, gaps, level=0.95):
-    """`Paired` of a difference and its bootstrap distribution (n,); see `paired_bootstrap`."""
+    """`Paired` of a difference and its bootstrap distribution (n,); see `paired_bootstrap`.
+
+    Raises UndefinedError where every resample repeats a difference that is not 0: then nothing is
+    known of its variance, and p would only count the resamples.
+    """
     gaps = gaps[~np.isnan(gaps)]
-    low, high = interval(gaps, level)
+    ends, reason = answer(interval, gaps, level)
+    if reason and (not len(gaps) or abs(difference) > 1e-12):
+        raise UndefinedError(reason)
+    low, high = ends or (None, None)
     # Rounding must not decide on which side an exact 0 lies.
     below, above = np.sum(gaps <= 1e-12), np.sum(gaps >= -1e-12)
     p_value = min(1.0, 2 * (1 + min(below, above)) / (len(gaps) + 1))
@@ -129,7 +155,7 @@ def wilcoxon_on_bootstrap(y, a, b, metric="balanced_accuracy", n=1000, seed=0):
     -------
     p, two-sided; 1 when all pairs are equal
     """
-    values = distributions(y, [a, b], metric, n, seed)
+    values = resampled(y, [a, b], metric, n, seed)
     return wilcoxon_from(values[0] - values[1])
 
 

@@ -9,12 +9,29 @@ from nodestage.statistics.undefined import UndefinedError
 # Below this a variance is 0 but for rounding, as where every resample gives the same value.
 NONE = 1e-12
 
+TWO = "two centers tell little of how centers differ"
+PREDICTION = "a prediction interval needs three centers"
+
+
+def share_of(successes, n):
+    """(share, its variance) of one center; half a patient is added on either side at 0 and at 1.
+
+    A share of exactly 0 or 1 has no logit, and its binomial variance is 0.
+    """
+    if successes in (0, n):
+        successes, n = successes + 0.5, n + 1
+    share = successes / n
+    return share, share * (1 - share) / n
+
 
 def random_effects(estimates, variances, level=0.95):
     """Random-effects mean of several centers and the interval for a new one.
 
-    DerSimonian and Laird (1986) by statsmodels' `combine_effects`; the prediction interval
-    is that of Higgins, Thompson and Spiegelhalter (2009), with Student's t on k - 2 degrees.
+    DerSimonian and Laird (1986) by statsmodels' `combine_effects`. The interval is Hartung and
+    Knapp's (2001), with Student's t on k - 1 degrees, and never narrower than the centers' own
+    variances make it (Röver, Knapp and Friede 2015: their q is at least 1); normal quantiles would
+    take the variance between a handful of centers as known. The prediction interval is that of
+    Higgins, Thompson and Spiegelhalter (2009), with t on k - 2 degrees, around the same error.
 
     Parameters
     ----------
@@ -26,7 +43,7 @@ def random_effects(estimates, variances, level=0.95):
     dict with k, estimate, low, high, tau2 (logit scale), i2, q, p_q, prediction_low and
     prediction_high (None with fewer than three centers)
     """
-    from scipy.stats import chi2, norm, t
+    from scipy.stats import chi2, t
     from statsmodels.stats.meta_analysis import combine_effects
 
     value, variance = np.asarray(estimates, float), np.asarray(variances, float)
@@ -38,15 +55,16 @@ def random_effects(estimates, variances, level=0.95):
     if np.any(variance < NONE):
         raise UndefinedError("a center's variance is 0")
     logit = np.log(value / (1 - value))
-    # statsmodels keeps a negative tau2, whose weights have no root; cut at 0 it is fixed effects.
-    with np.errstate(invalid="ignore"):
+    # statsmodels keeps a negative tau2, whose weights have no root; it is cut at 0 below.
+    with np.errstate(invalid="ignore", divide="ignore"):
         found = combine_effects(logit, variance / (value * (1 - value)) ** 2, method_re="chi2")
     tau2, q = float(found.tau2), float(found.q)
-    if tau2 > 0:
-        center, error = float(found.mean_effect_re), float(found.sd_eff_w_re)
-    else:
-        tau2, center, error = 0.0, float(found.mean_effect_fe), float(found.sd_eff_w_fe)
-    reach = norm.ppf(0.5 + level / 2) * error
+    tau2 = max(tau2, 0.0)
+    weights = 1 / (variance / (value * (1 - value)) ** 2 + tau2)
+    center = float((weights * logit).sum() / weights.sum())
+    spread = float((weights * (logit - center) ** 2).sum()) / (k - 1)
+    error = math.sqrt(max(spread, 1.0) / weights.sum())
+    reach = t.ppf(0.5 + level / 2, k - 1) * error
     result = {
         "k": k,
         "estimate": _share(center),

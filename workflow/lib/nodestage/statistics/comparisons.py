@@ -1,9 +1,10 @@
 """Rows of comparisons.tsv: the declared method against every other, on shared patients.
 
-A difference is `method` minus `reference`.
+A difference is `method` minus `reference`. Scores of the folds' models are not on one scale, so
+that AUCs of a center with folds are compared fold by fold.
 """
 
-from nodestage.statistics import bootstrap, paired, rates, roc
+from nodestage.statistics import bootstrap, intervals, paired, rates, roc
 from nodestage.statistics.performance import NOT_RANKED
 from nodestage.statistics.undefined import answer
 
@@ -98,25 +99,22 @@ def _row(a, b, metric, n, seed):
     row["n"], row["positives"] = len(y), int(y.sum())
     if metric == "auc" and not (a.ranked and b.ranked):
         return row | {"note": NOT_RANKED}
-    values, reason = answer(bootstrap.distributions, y, [x, z], metric, n, seed)
+    fold = a.fold[both] if stratified else None
+    # Calls of the folds' models are on one scale, their scores are not.
+    strata = fold if metric == "auc" else None
+    difference, reason = answer(_difference, y, x, z, metric, strata)
     if reason:
-        return row | {"note": reason}
-    gaps = values[0] - values[1]
-    difference = rates.estimate(y, x, metric) - rates.estimate(y, z, metric)
-    found = bootstrap.paired_from(difference, gaps)
-    row |= {
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "p_bootstrap": found.p_value,
-        "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
-        "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
-        if len(gaps) > 1
-        else None,
-    }
-    notes = []
+        return row | {"note": f"no difference by fold: {reason}" if strata is not None else reason}
+    row["difference"] = difference
+    found, reason = answer(_bootstrapped, difference, y, x, z, metric, n, seed, strata)
+    row |= found or {}
+    if found and found["low"] is None:
+        reason = intervals.SAME
+    notes = list(filter(None, [reason or intervals.caution(y, metric, strata)]))
+    if strata is not None:
+        row |= _by_fold(y, x, z, strata)
     if stratified:
-        value, reason = answer(_fold_difference, y, x, z, a.fold[both], metric)
+        value, reason = answer(_difference, y, x, z, metric, fold)
         row["difference_fold_mean"] = value
         notes += [f"no fold mean: {reason}"] if reason else []
     if metric == "auc":
@@ -126,7 +124,7 @@ def _row(a, b, metric, n, seed):
         else:
             row["z_delong"], row["p_delong"] = test.z, test.p_value
         if stratified:
-            test, reason = answer(roc.delong_test, y, x, z, a.fold[both])
+            test, reason = answer(roc.delong_test, y, x, z, fold)
             row["p_delong_stratified"] = test.p_value if test else None
             notes += [f"no DeLong test by fold: {reason}"] if reason else []
     elif metric != "balanced_accuracy":
@@ -136,8 +134,34 @@ def _row(a, b, metric, n, seed):
     return row | {"note": "; ".join(notes)}
 
 
-def _fold_difference(y, x, z, fold, metric):
-    return rates.estimate(y, x, metric, fold) - rates.estimate(y, z, metric, fold)
+def _bootstrapped(difference, y, x, z, metric, n, seed, strata):
+    """What the bootstrap distribution of a difference gives."""
+    values = bootstrap.resampled(y, [x, z], metric, n, seed, strata)
+    gaps = values[0] - values[1]
+    found = bootstrap.paired_from(difference, gaps)
+    return {
+        "low": found.low,
+        "high": found.high,
+        "p_bootstrap": found.p_value,
+        "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
+        "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
+        if found.low is not None
+        else None,
+    }
+
+
+def _by_fold(y, x, z, strata):
+    """DeLong's interval of the mean difference of the folds' AUCs, where it has one."""
+    error, _ = answer(roc.difference_error, y, x, z, strata)
+    found = dict.fromkeys(("low", "high", "detectable_difference"))
+    if error and not intervals.collapsed(0, error):
+        found["low"], found["high"] = roc.difference_ci(y, x, z, strata=strata)
+        found["detectable_difference"] = paired.smallest_difference(error)
+    return found
+
+
+def _difference(y, x, z, metric, strata=None):
+    return rates.estimate(y, x, metric, strata) - rates.estimate(y, z, metric, strata)
 
 
 def _holm_test(metric, stratified):

@@ -8,7 +8,9 @@ variant, on the same patients; its interval is a paired one.
 import numpy as np
 
 from nodestage.metrics import detection
-from nodestage.statistics.bootstrap import copies_of
+from nodestage.statistics.bootstrap import copies_of, interval
+from nodestage.statistics.intervals import undefined_share
+from nodestage.statistics.undefined import answer
 
 GROUPS = ("short_axis", "class", "station")
 ANYWHERE = "anywhere"
@@ -219,8 +221,5 @@ def _intervals(values):
 
 
 def _ends(drawn):
-    drawn = drawn[~np.isnan(drawn)]
-    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (0.0, 0.0)
-    if high - low < 1e-12:  # an interval without width would look like certainty
-        return None, None, "no interval: every resample gives the same"
-    return float(low), float(high), ""
+    ends, reason = answer(interval, drawn)
+    return *(ends or (None, None)), reason or undefined_share(drawn)

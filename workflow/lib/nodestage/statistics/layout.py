@@ -89,7 +89,8 @@ FAMILY = (
 
 FOOT = {
     name: (
-        "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]. * p < 0.05, "
+        "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]; where that "
+        "gives none, [exact] limits of a share, [DeLong] of an AUC, or what a note names. * p < 0.05, "
         "NS not significant, ref the method compared with. Wilcoxon on bootstrap values is the "
         "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap. "
         f"{FAMILY}"

@@ -93,9 +93,10 @@ def table_4(rows, n=1000, seed=0):
             if reason:
                 notes.append(reason)
             else:
-                ends, _ = answer(
+                ends, reason = answer(
                     bootstrap.bootstrap_ci, y, values, metric, n, seed, clusters=patient
                 )
+                notes += filter(None, [reason])
             found.append(
                 {
                     "variant": variant,

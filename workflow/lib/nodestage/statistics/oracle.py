@@ -1,6 +1,6 @@
 """Methods beside an oracle that knows the laws and the cues behind a simulated patient."""
 
-from nodestage.statistics import cohort, roc
+from nodestage.statistics import cohort, intervals, roc
 from nodestage.statistics.undefined import answer
 
 CUES = ("tumor", "nodes", "both")
@@ -54,7 +54,7 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None):
         one = one.only(one.known("auc"))
         both = [knowledge[patient]["both"] for patient in one.patients]
         row = _row(one.method, one.y, one.score, one.fold)
-        found.append(row if row["note"] else row | _behind(one.y, one.score, both, one.fold))
+        found.append(row if row["auc"] is None else row | _behind(one.y, one.score, both, one.fold))
     return found
 
 
@@ -64,7 +64,8 @@ def _row(method, y, score, fold):
     if reason:
         return row | {"note": reason}
     area = roc.delong_test(y, score, score, fold).auc_a
-    return row | {"auc": area, "low": interval[0], "high": interval[1], "note": ""}
+    low, high, note = _ends(interval)
+    return row | {"auc": area, "low": low, "high": high, "note": note}
 
 
 def _behind(y, score, oracle, fold):
@@ -72,10 +73,17 @@ def _behind(y, score, oracle, fold):
     test, reason = answer(roc.delong_test, y, score, oracle, fold)
     if reason:
         return {"note": reason}
-    low, high = roc.difference_ci(y, score, oracle, strata=fold)
+    low, high, note = _ends(roc.difference_ci(y, score, oracle, strata=fold))
     return {
         "difference": test.auc_a - test.auc_b,
         "difference_low": low,
         "difference_high": high,
         "p_delong": test.p_value,
+        "note": note,
     }
+
+
+def _ends(interval):
+    """(low, high, ""), or why an interval without width is none."""
+    ends, reason = answer(intervals.wide, interval, "no interval: DeLong’s variance is 0")
+    return *(ends or (None, None)), reason

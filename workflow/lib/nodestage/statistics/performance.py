@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage.statistics import bootstrap, rates, roc
+from nodestage.statistics import bootstrap, intervals, rates, roc
 from nodestage.statistics.undefined import UndefinedError, answer
 
 COLUMNS = (
@@ -20,6 +20,7 @@ COLUMNS = (
     "se",
     "n",
     "positives",
+    "folds",
     "n_all",
     "worst_case",
     "all_patients",
@@ -66,7 +67,8 @@ def _row(scored, basis, metric, n, seed):
     if metric == "brier" and not len(y):
         return row | {"note": "no calibrated probability"}
     if basis == "fold_mean":
-        _fold_mean(row, notes, y, values, scored.fold[keep], metric, n, seed)
+        everything = np.unique(scored.fold[scored.fold != ""])
+        _fold_mean(row, notes, y, values, scored.fold[keep], everything, metric, n, seed)
         _everybody(row, scored, keep, metric, scored.fold)
     else:
         _pooled(row, notes, y, values, metric, n, seed)
@@ -82,53 +84,74 @@ def _pooled(row, notes, y, values, metric, n, seed):
     if reason:
         notes.append(reason)
         return
-    _interval(row, notes, bootstrap.distributions(y, [values], metric, n, seed)[0])
-    if metric == "auc":
-        _delong(row, notes, y, values, None)
-        if row["estimate"] in (0.0, 1.0):
-            notes.append("the scores separate the classes, so that the intervals are a point")
-    elif metric in rates.shares(y, values > 0) and metric != "brier":
+    _intervals(row, notes, y, values, metric, n, seed)
+    if metric == "balanced_accuracy":
+        mover(row, notes, y, values)
+    elif metric not in ("auc", "brier"):
         row["low_exact"], row["high_exact"] = rates.exact_interval(*rates.shares(y, values)[metric])
-        if row["low"] == row["high"]:
-            notes.append("the bootstrap collapses to a point: read the exact interval")
 
 
-def _fold_mean(row, notes, y, values, fold, metric, n, seed):
+def _fold_mean(row, notes, y, values, fold, folds, metric, n, seed):
+    """The mean over those of all `folds` that define the metric, with SD and intervals."""
     single, kept = [], np.zeros(len(y), bool)
-    for name in np.unique(fold):
+    for name in folds:
         inside = fold == name
-        value, reason = answer(rates.estimate, y[inside], values[inside], metric)
+        value, reason = None, "no patient has a value"
+        if inside.any():
+            value, reason = answer(rates.estimate, y[inside], values[inside], metric)
         if reason:
             notes.append(f"{name} left out: {reason}")
         else:
             single.append(value)
             kept |= inside
+    row["folds"] = len(single)
     if not single:
         notes.append("no fold defines it")
         return
+    if len(single) < len(folds):
+        notes.append(f"mean of {len(single)} of {len(folds)} folds")
     row["estimate"] = float(np.mean(single))
     row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
     row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
-    strata = fold[kept]
-    _interval(
-        row, notes, bootstrap.distributions(y[kept], [values[kept]], metric, n, seed, strata)[0]
-    )
+    _intervals(row, notes, y[kept], values[kept], metric, n, seed, fold[kept])
+
+
+def _intervals(row, notes, y, values, metric, n, seed, strata=None):
+    """The bootstrap's interval and, for the AUC, DeLong's."""
+    if metric == "auc" and row["estimate"] in (0.0, 1.0):
+        notes.append(intervals.SEPARATED)
+        return
+    _bootstrap(row, notes, y, values, metric, n, seed, strata)
     if metric == "auc":
-        _delong(row, notes, y[kept], values[kept], strata)
+        _delong(row, notes, y, values, strata)
 
 
-def _interval(row, notes, drawn):
-    ends, reason = answer(bootstrap.interval, drawn)
+def _bootstrap(row, notes, y, values, metric, n, seed, strata):
+    drawn, reason = answer(bootstrap.resampled, y, [values], metric, n, seed, strata)
+    ends = None
+    if drawn is not None:
+        drawn = drawn[0]
+        ends, reason = answer(bootstrap.interval, drawn)
     if reason:
         notes.append(reason)
         return
     row["low"], row["high"] = ends
-    drawn = drawn[~np.isnan(drawn)]
-    row["se"] = float(drawn.std(ddof=1)) if len(drawn) > 1 else None
+    row["se"] = float(np.nanstd(drawn, ddof=1))
+    notes += filter(None, [intervals.undefined_share(drawn), intervals.caution(y, metric, strata)])
+
+
+def mover(row, notes, y, call):
+    """Give a row of balanced accuracy that has no bootstrap interval the closed one."""
+    if row["low"] is None:
+        shares = rates.shares(y, call)
+        row["low"], row["high"] = intervals.mover(*shares["sensitivity"], *shares["specificity"])
+        notes.append(intervals.BY_MOVER)
 
 
 def _delong(row, notes, y, values, strata):
     ends, reason = answer(roc.auc_ci, y, values, strata=strata)
+    if ends and intervals.collapsed(*ends):
+        reason = "its variance is 0"
     if reason:
         notes.append(f"no DeLong interval: {reason}")
     else:

@@ -36,7 +36,7 @@ def estimate(y, values, metric, strata=None):
     float; raises UndefinedError in words where the data do not define it
     """
     y, values = checked(y, values, metric)
-    if strata is not None:
+    if strata is not None and len(y):
         return float(np.mean([estimate(y[i], values[i], metric) for i in groups(strata)]))
     positive, negative = split(y, metric)
     value = weighted(

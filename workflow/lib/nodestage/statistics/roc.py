@@ -118,6 +118,11 @@ def difference_ci(y, a, b, level=0.95, strata=None):
     return float(auc_a - auc_b - reach), float(auc_a - auc_b + reach)
 
 
+def difference_error(y, a, b, strata=None):
+    """DeLong's standard error of the difference of two AUCs, see `delong_test`."""
+    return float(_pair(y, a, b, strata)[2])
+
+
 def roc_curve(y, score):
     """Points of the empirical ROC curve from (0, 0) to (1, 1).
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import centers, detection, lymph_nodes
+from nodestage.statistics import centers, detection, intervals, lymph_nodes
 from nodestage.statistics.undefined import answer
 
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
@@ -142,20 +142,64 @@ def heterogeneity(external):
     """
     by_key = {}
     for result in external.values():
-        for row in result["performance"]:
-            if row["metric"] in METRICS:
-                by_key.setdefault((row["method"], row["metric"]), []).append(row)
-    found = []
-    for (method, metric), rows in by_key.items():
-        estimate = np.array([tables.number(row["estimate"]) for row in rows])
-        error = np.array([tables.number(row["se"]) for row in rows])
-        known = ~np.isnan(estimate) & ~np.isnan(error)
-        pooled, reason = answer(centers.random_effects, estimate[known], error[known] ** 2)
-        if pooled and pooled["prediction_low"] is None:
-            reason = "a prediction interval needs three centers"
-        row = dict.fromkeys(HETEROGENEITY_COLUMNS) | (pooled or {"k": int(known.sum())})
-        found.append(row | {"method": method, "metric": metric, "note": reason})
-    return found
+        rows = {(row["method"], row["metric"]): row for row in result["performance"]}
+        for method, metric in rows:
+            if metric in METRICS:
+                by_key.setdefault((method, metric), []).append(_of_center(rows, method, metric))
+    return [_pooled(*key, found) for key, found in by_key.items()]
+
+
+def _pooled(method, metric, found):
+    """A row of heterogeneity.tsv from what `_of_center` gives of each center."""
+    known = [(value, variance) for value, variance, _ in found if not np.isnan(variance)]
+    value, variance = np.array(known, float).reshape(-1, 2).T
+    pooled, reason = answer(centers.random_effects, value, variance)
+    notes = [reason]
+    if pooled and pooled["k"] == 2:
+        notes += [centers.TWO, centers.PREDICTION]
+    corrected, absent = sum(c for *_, c in found), len(found) - len(known)
+    if corrected:
+        enter = (
+            "center at exactly 0 or 1 enters"
+            if corrected == 1
+            else "centers at exactly 0 or 1 enter"
+        )
+        notes.append(f"{corrected} {enter} with half a patient added on either side")
+    if absent:
+        notes.append(f"{absent} center{'s' * (absent > 1)} left out: no standard error")
+    row = dict.fromkeys(HETEROGENEITY_COLUMNS) | (pooled or {"k": len(known)})
+    return row | {"method": method, "metric": metric, "note": "; ".join(filter(None, notes))}
+
+
+def _of_center(rows, method, metric):
+    """(value, variance, whether it was moved off 0 or 1) of one center; NaN where undefined.
+
+    Shares have it from their counts, so that a center whose calls are all right, or one too small
+    for a bootstrap, stays in.
+    """
+    row = rows[method, metric]
+    estimate, error = (tables.number(row[key]) for key in ("estimate", "se"))
+    if metric == "auc" or np.isnan(estimate):
+        edge = estimate in (0.0, 1.0)
+        return estimate, np.nan if edge else error**2, False
+    if metric != "balanced_accuracy":
+        return *centers.share_of(*_counts(row, metric)), estimate in (0.0, 1.0)
+    if error > 0:
+        return estimate, error**2, False
+    parts = [
+        centers.share_of(*_counts(rows[method, part], part))
+        for part in ("sensitivity", "specificity")
+    ]
+    edge = estimate in (0.0, 1.0)
+    value = sum(share for share, _ in parts) / 2 if edge else estimate
+    return value, sum(variance for _, variance in parts) / 4, edge
+
+
+def _counts(row, metric):
+    """(successes, patients) behind a share of performance.tsv."""
+    n, positives = (int(tables.number(row[key])) for key in ("n", "positives"))
+    size = {"sensitivity": positives, "specificity": n - positives}.get(metric, n)
+    return round(tables.number(row["estimate"]) * size), size
 
 
 def table_1(center_results):
@@ -322,14 +366,22 @@ def _block(result, basis):
 
 
 def estimate_words(row):
-    """`0.633 ± 0.021 [0.599-0.669]`, without what is undefined; `undefined` without a value."""
-    value, sd, low, high = (tables.number(row[key]) for key in ("estimate", "sd", "low", "high"))
+    """`0.633 ± 0.021 [0.599-0.669]`, without what is undefined; `undefined` without a value.
+
+    Where the bootstrap gives no interval, a share has its exact one, `1.000 [exact 0.832-1.000]`,
+    and an AUC DeLong's, if there is one.
+    """
+    value, sd = (tables.number(row[key]) for key in ("estimate", "sd"))
     if np.isnan(value):
         return "undefined"
     words = f"{value:.3f}"
     if not np.isnan(sd):
         words += f" ± {sd:.3f}"
-    return words if np.isnan(low) else f"{words} [{low:.3f}-{high:.3f}]"
+    for kind, end in (("", ""), ("exact ", "_exact"), ("DeLong ", "_delong")):
+        low, high = (tables.number(row[f"{key}{end}"]) for key in ("low", "high"))
+        if not (np.isnan(low) or intervals.collapsed(low, high)):
+            return f"{words} [{kind}{low:.3f}-{high:.3f}]"
+    return words
 
 
 def _value(text):

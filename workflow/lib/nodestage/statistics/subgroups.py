@@ -3,8 +3,7 @@
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import bootstrap, rates
-from nodestage.statistics.performance import NOT_RANKED
+from nodestage.statistics import bootstrap, intervals, performance, rates
 from nodestage.statistics.undefined import answer
 
 COLUMNS = (
@@ -21,6 +20,7 @@ COLUMNS = (
     "note",
 )
 METRICS = ("balanced_accuracy", "auc", "sensitivity", "specificity")
+POOLED = "folds pooled: scores of several models are compared"
 SIZE_CM = (2.0, 4.0)  # the borders of pT1, pT2 and pT3 by size (UICC, 8th edition)
 
 
@@ -31,7 +31,8 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
 
     Parameters
     ----------
-    all_scored : list of cohort.Scored of one center (for discovery the folds are pooled)
+    all_scored : list of cohort.Scored of one center; of discovery the AUC is the mean of the
+        folds' own where each has two patients of each class in the group, all else has them pooled
     sheet_rows : rows of the center's patients
     methods : names of the methods to show
 
@@ -70,11 +71,22 @@ def _row(part, subgroup, group, metric, n, seed):
         "unscored": int((~keep).sum()),
     }
     if metric == "auc" and not part.ranked:
-        return row | {"note": NOT_RANKED}
-    row["estimate"], row["note"] = answer(rates.estimate, y, values, metric)
-    if row["estimate"] is not None:
-        row["low"], row["high"] = bootstrap.bootstrap_ci(y, values, metric, n, seed)
-    return row
+        return row | {"note": performance.NOT_RANKED}
+    strata, pooled = None, []
+    if metric == "auc" and part.fold is not None:
+        strata = part.fold[keep]
+        # Where a fold can't bear an interval of its own, the models' scores are mixed after all.
+        if intervals.small_folds(y, metric, strata):
+            strata, pooled = None, [POOLED]
+    row["estimate"], row["note"] = answer(rates.estimate, y, values, metric, strata)
+    if row["estimate"] is None:
+        return row
+    ends, reason = answer(bootstrap.bootstrap_ci, y, values, metric, n, seed, strata)
+    row["low"], row["high"] = ends or (None, None)
+    notes = [*pooled, reason or intervals.caution(y, metric, strata)]
+    if metric == "balanced_accuracy":
+        performance.mover(row, notes, y, values)
+    return row | {"note": "; ".join(filter(None, notes))}
 
 
 def _column(key):

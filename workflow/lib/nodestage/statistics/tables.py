@@ -8,6 +8,7 @@ from nodestage.statistics import (
     cohort,
     comparisons,
     curves,
+    intervals,
     layout,
     performance,
     subgroups,
@@ -90,9 +91,20 @@ def reported_tables(performance, patients, positives, discovery_rows):
     known = [{"metastasis": "1"}] * positives + [{"metastasis": "0"}] * (patients - positives)
     found = {name: [] for name in COLUMNS if name not in STUDY_COLUMNS}
     return found | {
-        "performance.tsv": [dict.fromkeys(COLUMNS["performance.tsv"]) | row for row in performance],
+        "performance.tsv": [_reported(row) for row in performance],
         "table_1.tsv": characteristics.rows(known, discovery_rows),
     }
+
+
+def _reported(row):
+    """A row of performance.tsv with what its counts tell of its interval; the file has no notes."""
+    row = dict.fromkeys(COLUMNS["performance.tsv"]) | row
+    n, positives = (int(row[key]) for key in ("n", "positives"))
+    notes = []
+    if row["estimate"] not in (None, ""):
+        given = row["low"] not in (None, "")
+        notes = intervals.reported(row["metric"], positives, n - positives, given)
+    return row | {"note": "; ".join(filter(None, [row["note"], *notes]))}
 
 
 def write(folder, found, sources=()):

@@ -1,0 +1,169 @@
+"""Where a bootstrap interval may be given, what stands in its place, and the words for both."""
+
+import math
+
+import numpy as np
+
+from nodestage.statistics import rates
+from nodestage.statistics.undefined import UndefinedError
+
+FEWEST = 5
+"""Patients of a class below which nothing is bootstrapped: a class of one adds no variance at all,
+so that an interval is the sharper the less is known."""
+
+FEWEST_IN_FOLD = 2
+"""The same in a fold, for the mean of the folds: a lone patient is in every resample."""
+
+FEW, FEW_IN_FOLD = 10, 3
+"""Patients of a class below which an interval is given, but called too narrow."""
+
+MOST_UNDEFINED = 0.1
+"""Share of resamples without a value (nobody called positive, for PPV) above which the others give
+no interval: they are the luckier part."""
+
+POINT = 1e-9
+"""Width of an interval up to which it is a point, and would look like certainty."""
+
+SAME = "no interval: every resample gives the same"
+SEPARATED = "no interval: the scores separate the classes"
+
+KINDS = {"positive": "with metastasis", "negative": "without metastasis"}
+
+BY_MOVER = "interval by MOVER, from Wilson’s limits of sensitivity and specificity"
+
+
+def collapsed(low, high):
+    """Whether an interval has no width but for rounding; False where an end is undefined (NaN)."""
+    return high - low < POINT
+
+
+def wide(ends, reason=SAME):
+    """The interval itself; raises UndefinedError with the reason where it has no width."""
+    if collapsed(*ends):
+        raise UndefinedError(reason)
+    return ends
+
+
+def undefined_share(drawn):
+    """`5 % of the resamples leave it undefined`, or nothing where each defines it.
+
+    Parameters
+    ----------
+    drawn : bootstrap values (n,), NaN where undefined
+    """
+    share = float(np.mean(np.isnan(drawn)))
+    if not share:
+        return ""
+    shown = f"{100 * share:.0f}" if share >= 0.01 else "fewer than 1"
+    return f"{shown} % of the resamples leave it undefined"
+
+
+def why_none(y, metric, strata=None, clusters=None):
+    """Why nothing can be bootstrapped from these patients, or nothing.
+
+    Parameters
+    ----------
+    y : labels (n,), 0 or 1
+    metric : one of `rates.METRICS`
+    strata : fold of each patient, for a mean of the folds
+    clusters : patient of each label, where one patient has several (nodes)
+    """
+    return _told(
+        (y, metric, strata, clusters),
+        f"fewer than {FEWEST} patients {{}}: a bootstrap of so few shows too little variance",
+        f"a fold has fewer than {FEWEST_IN_FOLD} patients {{}}: no interval of the folds’ mean",
+        FEWEST,
+        FEWEST_IN_FOLD,
+    )
+
+
+def small_folds(y, metric, strata):
+    """Whether a fold has too few patients of a class (or none of it) for a mean of the folds."""
+    return any(
+        min(np.sum(y[i] == 1), np.sum(y[i] == 0)) < FEWEST_IN_FOLD for i in rates.groups(strata)
+    )
+
+
+def caution(y, metric, strata=None):
+    """What to mind about an interval from these patients (see `why_none`), or nothing."""
+    return _told(
+        (y, metric, strata, None),
+        f"fewer than {FEW} patients {{}}: the interval is narrower than it should be",
+        f"a fold has fewer than {FEW_IN_FOLD} patients {{}}: the interval of the folds’ mean is "
+        "narrower than it should be",
+        FEW,
+        FEW_IN_FOLD,
+    )
+
+
+def reported(metric, positives, negatives, given):
+    """The notes that counts alone tell of a bootstrap interval, as a center reports it.
+
+    Parameters
+    ----------
+    positives, negatives : patients
+    given : whether the row has an interval in `low` and `high`
+    """
+    y = np.repeat([1, 0], [positives, negatives])
+    none = why_none(y, metric)
+    if none:
+        return [none, *([BY_MOVER] if given and metric == "balanced_accuracy" else [])]
+    return [caution(y, metric)] if given else []
+
+
+def _told(about, words, words_of_fold, least, least_in_fold):
+    """The words for each class that is too small, in all or in a fold."""
+    y, metric, strata, clusters = about
+    found = [
+        words.format(KINDS[kind]) for kind, count in _sizes(y, metric, clusters) if count < least
+    ]
+    for i in [] if strata is None else rates.groups(strata):
+        found += [
+            words_of_fold.format(KINDS[kind])
+            for kind, count in _sizes(np.asarray(y)[i], metric)
+            if count < least_in_fold
+        ]
+    return "; ".join(dict.fromkeys(found))
+
+
+def _sizes(y, metric, units=None):
+    """(class, patients) of the classes that a metric looks at; an absent class hides no variance."""
+    y = np.asarray(y).astype(bool)
+    units = np.arange(len(y)) if units is None else np.asarray(units)
+    masks = {"positive": y, "negative": ~y}
+    looked_at = {"sensitivity": ["positive"], "specificity": ["negative"]}.get(metric, masks)
+    counts = [(kind, len(np.unique(units[masks[kind]]))) for kind in looked_at]
+    return [(kind, count) for kind, count in counts if count]
+
+
+def wilson(successes, n, level=0.95):
+    """Wilson's (1927) score interval of a share: (low, high)."""
+    from scipy.special import ndtri
+
+    z = float(ndtri(0.5 + level / 2))
+    middle = (successes + z**2 / 2) / (n + z**2)
+    reach = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
+    # Rounding must not carry an end that is exactly 0 or 1 beyond it.
+    low = max(middle - reach, 0.0) if successes else 0.0
+    return low, min(middle + reach, 1.0) if successes < n else 1.0
+
+
+def mover(true_positives, positives, true_negatives, negatives, level=0.95):
+    """Interval of balanced accuracy without a bootstrap (Zou and Donner 2008, MOVER).
+
+    The limits of sensitivity and specificity, Wilson's, are joined as those of two independent
+    shares: each end lies as far from the estimate as the root of the squared distances of theirs.
+
+    Returns
+    -------
+    (low, high)
+    """
+    for kind, count in (("positive", positives), ("negative", negatives)):
+        if not count:
+            raise UndefinedError(f"no patient {KINDS[kind]}")
+    pairs = ((true_positives, positives), (true_negatives, negatives))
+    shares = [successes / n for successes, n in pairs]
+    below, above = zip(*(wilson(*pair, level) for pair in pairs), strict=True)
+    center = sum(shares) / 2
+    low, high = (math.dist(shares, limits) / 2 for limits in (below, above))
+    return max(center - low, 0.0), min(center + high, 1.0)
