@@ -50,7 +50,7 @@ study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
-	$(BIN)/python -m nodestage.cohort.check "$(STUDY)/config.yaml"
+	$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" --preset "$(CURDIR)/$(PRESET)"
 
 packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
 	@test -n "$(OUT)" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }

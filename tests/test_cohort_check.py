@@ -6,8 +6,8 @@ from cohort_phantom import SHAPE, affine_ras, dicom_series, nifti, phantom
 from test_cohort_sheet import CENTERS, row
 
 from nodestage import cohort, tables
-from nodestage.cohort import check
 from nodestage.errors import InputError
+from nodestage.study import check
 
 
 @pytest.fixture
@@ -98,15 +98,27 @@ def test_fifty_faults_among_a_thousand_rows_are_all_named_at_once(tmp_path, caps
     assert "has 30 faults" in printed and "20 faults in image headers" in printed
 
 
-def test_from_the_terminal(tmp_path, study, capsys):
-    tables.write(tmp_path / "s.tsv", study)
+def test_from_the_terminal(tmp_path, capsys):
+    rows = [row(f"P{k}", metastasis=str(k % 2)) for k in range(8)] + [row("c", "beta")]
+    for k, made in enumerate(rows):
+        nifti(tmp_path / made["venous"], phantom() + k)
+        if made["lymph_nodes"]:
+            nifti(tmp_path / made["lymph_nodes"], np.full(SHAPE, k, "u1"))
+        made["organs"] = made["lymph_nodes"] and f"{made['patient']}_o.nii.gz"
+        if made["organs"]:
+            made["organ_set"] = "test"
+            nifti(tmp_path / made["organs"], np.full(SHAPE, 10 + k, "u1"))
+    tables.write(tmp_path / "s.tsv", rows)
     (tmp_path / "c.yaml").write_text(
-        "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n", encoding="utf-8"
+        "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n"
+        "substitute_phase: true\nfolds: {n: 4, inner: 0}\n"
+        "organs: {source: given}\ntumor: {source: given}\n",
+        encoding="utf-8",
     )
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 0
     printed = capsys.readouterr().out
-    assert "3 patients, 3 images: no fault" in printed
+    assert "9 patients, 9 images: no fault" in printed
     assert "median spacing 2.5 × 1.5 × 1.5 mm" in printed
-    (tmp_path / "a_n.nii.gz").unlink()
+    (tmp_path / "P1_n.nii.gz").unlink()
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 1
-    assert "a_n.nii.gz" in capsys.readouterr().err
+    assert "P1_n.nii.gz" in capsys.readouterr().err

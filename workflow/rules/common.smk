@@ -17,7 +17,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
 from nodestage.errors import InputError
-from nodestage.study import Study
+from nodestage.study import Study, lacking
 
 try:
     if workflow.is_main_process:
@@ -26,6 +26,8 @@ try:
     if frozen:
         config.update(frozen.settings)
     study = Study.from_config(config, REPOSITORY / "config/anatomy.yaml", frozen)
+    if workflow.is_main_process:
+        lacking.check(study)
 except InputError as error:
     raise WorkflowError(str(error))
 
