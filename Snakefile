@@ -35,6 +35,7 @@ rule all:
     """A report for each center and, where the study is at hand, one for all of it."""
     default_target: True
     input:
+        complete,
         expand("results/report/{center}.html", center=study.reported),
         expand("results/report/qc/{center}.html", center=study.at_hand),
         WHOLE_STUDY,

@@ -26,8 +26,6 @@ try:
     if frozen:
         config.update(frozen.settings)
     study = Study.from_config(config, REPOSITORY / "config/anatomy.yaml", frozen)
-    if workflow.is_main_process:
-        lacking.check(study)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -82,6 +80,18 @@ WHOLE_STUDY = (
     else expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds)
     + ["results/report/study.html"]
 )
+
+
+def complete(wildcards):
+    """Nothing to wait for, or an error that says what the study lacks; asked by `all` alone.
+
+    A page or an image that is asked for by name may be had without.
+    """
+    try:
+        lacking.check(study)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return []
 
 
 def one_of(names):

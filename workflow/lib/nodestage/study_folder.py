@@ -26,14 +26,12 @@ def read(path):
     """
     path = Path(path)
     if not path.is_file():
-        where = (
-            f"the folder {path.parent}"
-            if path.parent.is_dir()
-            else f"{path.parent}: no such folder"
+        folder = path.parent
+        what = (
+            f"no {path.name} in the folder {folder}" if folder.is_dir() else f"no folder {folder}"
         )
         raise InputError(
-            f"There is no {path.name} ({where}). Correct the path, or begin a study: "
-            f"make study DIR={path.parent}"
+            f"There is {what}. Correct STUDY, or begin a study: make study DIR={folder}"
         )
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -85,6 +83,8 @@ def whole(own, preset=None, base=None):
     preset : file that is laid under it, or None
     base : folder from which the paths in it start
     """
+    if preset and not Path(preset).is_file():
+        raise InputError(f"There is no file {preset}. Correct PRESET.")
     layers = [read(REPOSITORY / "config" / name) for name in DEFAULTS]
     layers += [read(preset)] if preset else []
     found = {}

@@ -30,6 +30,8 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
     faults = _Faults()
+    if not rows:
+        faults.add(0, "", "patient", "no patient in the sheet", "Write a row for each")
     _check_columns(rows, faults)
     # Rows made in memory may hold numbers and None.
     rows = [
@@ -103,6 +105,15 @@ def _check_columns(rows, faults):
 
 def _check_centers(rows, centers, faults, frozen):
     if frozen:
+        for name in centers if rows else ():
+            if not any(row["center"] == name for row in rows):
+                faults.add(
+                    0,
+                    "",
+                    "center",
+                    f"no patient belongs to the center {name!r} of the config",
+                    "Add its patients, correct the column, or take the center out of the config",
+                )
         for name, settings in centers.items():
             role = (settings or {}).get("role")
             if role != "external":

@@ -34,48 +34,70 @@ def main(arguments=None):
         "--base", help="folder that relative paths start from (default: the config's)"
     )
     parser.add_argument("--preset", help="settings laid under the study's own, as `make run` does")
+    parser.add_argument("--bundle", help="another bundle than the one that the config names")
     parser.add_argument("--jobs", type=int, help="images read at a time")
+    parser.add_argument(
+        "--no-images", action="store_true", help="open no image, and say nothing if all is well"
+    )
     given = parser.parse_args(arguments)
     base = Path(given.base or Path(given.config).parent)
-    errors = []
     try:
-        own = study_folder.read(given.config)
-        settings.check(own)  # who the centers are must be right before their rows can be
-        if not given.sheet:
-            study_folder.check_samples(own)
-        config = study_folder.whole(own, given.preset, base)
-        if not (given.sheet or config["samples"]):
-            print("`samples` is null: the simulated study, which needs no check")
+        config, frozen = _configured(given, base)
+        if not config["samples"]:
+            if not given.no_images:
+                print("`samples` is null: the simulated study, which needs no check")
             return 0
-        rows = read_sheet(given.sheet or base / config["samples"])
-        frozen = bundle.opened(config["bundle"] and base / config["bundle"])
+        rows = read_sheet(base / config["samples"])
     except InputError as error:
         return _tell([error])
+    errors, found = [], {}
+    study = _study(config, rows, frozen, base, errors)
+    if not given.no_images:
+        found = _kept(
+            errors, check_headers, _there(rows, base), config["centers"], given.jobs, base=base
+        )
+    if errors:
+        return _tell(errors)
+    if not given.no_images:
+        print(f"{len(rows)} patients, {len(found)} images: no fault found")
+        print("\n".join(outline.lines(study)))
+        spacings = [grid.spacing for (p, _), grid in found.items() if _is_ours(study, p)]
+        if spacings:
+            median = median_spacing(spacings)
+            print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+    return 0
+
+
+def _configured(given, base):
+    """The whole config that the arguments ask for, and the bundle that it names, or None."""
+    own = study_folder.read(given.config)
+    settings.check(own)  # who the centers are must be right before their rows can be
+    if given.sheet:
+        own["samples"] = str(Path(given.sheet).absolute())
+    study_folder.check_samples(own)
+    config = study_folder.whole(own, given.preset, base)
+    named = config["bundle"] and base / config["bundle"]
+    return config, bundle.opened(given.bundle or named)
+
+
+def _study(config, rows, frozen, base, errors):
+    """The study of a sheet, None where the sheet is wrong; what is wrong is added to `errors`."""
     centers = config["centers"]
-    with_sheet = _kept(errors, check_sheet, rows, centers, base=base, frozen=bool(frozen))
+    _kept(errors, check_sheet, rows, centers, base=base, frozen=bool(frozen))
     returned = {
         center: _kept(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()
         if "returned" in entry
     }
-    found = _kept(errors, check_headers, _there(rows, base), centers, given.jobs, base=base)
-    if with_sheet is not _FAILED and _FAILED not in returned.values():
-        study = _study(config, rows, frozen, returned)
-        _kept(errors, lacking.check, study)
-    else:
-        print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
     if errors:
-        return _tell(errors)
-    print(f"{len(rows)} patients, {len(found)} images: no fault found")
-    print("\n".join(outline.lines(study)))
-    spacings = [grid.spacing for (p, _), grid in found.items() if _is_ours(study, p)]
-    if spacings:
-        median = median_spacing(spacings)
-        print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
-    return 0
-
-
-_FAILED = object()
+        print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
+        return None
+    anatomy = yaml.safe_load(ANATOMY.read_text(encoding="utf-8"))
+    if frozen:
+        config, anatomy = config | frozen.settings, frozen.anatomy
+    study = Study(config, anatomy, rows, centers, frozen, returned)
+    _kept(errors, lacking.check, study)
+    return study
 
 
 def _kept(errors, what, *arguments, **named):
@@ -84,14 +106,7 @@ def _kept(errors, what, *arguments, **named):
         return what(*arguments, **named)
     except InputError as error:
         errors.append(error)
-        return _FAILED
-
-
-def _study(config, rows, frozen, returned):
-    anatomy = yaml.safe_load(ANATOMY.read_text(encoding="utf-8"))
-    if frozen:
-        config, anatomy = config | frozen.settings, frozen.anatomy
-    return Study(config, anatomy, rows, config["centers"], frozen, returned)
+        return None
 
 
 def _is_ours(study, patient):

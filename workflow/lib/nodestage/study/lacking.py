@@ -27,6 +27,10 @@ def check(study):
 def faults(study):
     """A sentence for everything that is lacking; none where a bundle scores and nothing is learned."""
     if study.frozen:
+        try:
+            study.check_bundle()
+        except InputError as error:
+            return [str(error)]
         return []
     try:
         found = _nodes(study) if study.folds else []
