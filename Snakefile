@@ -40,6 +40,7 @@ rule all:
         expand("results/report/qc/{center}.html", center=study.at_hand),
         WHOLE_STUDY,
         "results/bundle/manifest.json",
+        CHECKED,
         expand("results/returned/{center}.tsv", center=study.at_hand)
         if study.frozen
         else [],
@@ -49,3 +50,4 @@ localrules:
     all,
     spacing,
     folds,
+    drawn_nodes,

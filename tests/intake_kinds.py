@@ -461,6 +461,8 @@ KINDS = [
     mask("C10", "tumor mask 1/255 by its slope", drawn(slope=1 / 255), "mended", "foreground_value"),
     mask("C10", "mask with NaN", drawn(with_value(np.nan, 9)), "refused", "NaN"),
     mask("C10", "an id too many", drawn(cube("u1", 25)), "refused", "id 25", role="organs"),
+    mask("C10", "nodes numbered one by one: 1, 2, 3", drawn(cube() + 2 * at_the_top()), "refused",
+         "1 = negative, 2 = positive", "not a number of its own", role="lymph_nodes"),
     mask("C10", "node mask {0, 255}", drawn(cube("u1", 255)), "refused", "255", role="lymph_nodes"),
     mask("C10", "a value between two ids", drawn(cube("f4", 1.5)), "refused", "1.5", role="organs"),
     mask("C10", "a negative value", drawn(cube("i2", -1)), "refused", "-1"),
