@@ -478,6 +478,8 @@ KINDS = [
     sheet("C6", "code `A+B`", {"patient": "A+B"}, "patient"),
     sheet("C6", "code `../p`", {"patient": "../p"}, "patient"),
     sheet("C6", "code of 65 letters", {"patient": "a" * 65}, "patient"),
+    sheet("C6", "a date of birth in the code", {"patient": "Mueller_03.05.1961"},
+          "'03.05.1961' reads as a date"),
     sheet("C6", "one code at two centers", lambda: [row("001"), row("001", "beta", venous="o.nii.gz")], "row 2 too"),
     sheet("C6", "`p1` beside `P1`", lambda: [row("p1"), row("P1")], "as 'p1'"),
     sheet("", "a center that the config lacks", {"center": "alfa"}, "did you mean 'alpha'"),

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from nodestage.cohort.centers import mask_phase
+from nodestage.cohort.codes import date_in
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import COLUMNS, IMAGES, MASKS
 from nodestage.cohort.sheet_files import check_files
@@ -195,6 +196,15 @@ def _check_codes(rows, numbers, faults):
         code = row["patient"]
         if not code:
             continue
+        date = date_in(code)
+        if date:
+            faults.add(
+                number,
+                code,
+                "patient",
+                f"{date!r} reads as a date",
+                "Codes stand in every file, log and report: give one that tells nothing of the patient",
+            )
         # On a disk that knows no case, P1 and p1 would be one file.
         before = first.setdefault(code.lower(), (number, row))
         if before[0] == number:

@@ -1,5 +1,7 @@
 """A study in a line a center, for the eye that knows how many there should be."""
 
+from nodestage.cohort.codes import names_in
+from nodestage.cohort.faults import some
 from nodestage.study.roster import PHASES
 
 MASKS = {"organs": "organs", "tumor": "tumor", "lymph_nodes": "lymph nodes"}
@@ -11,6 +13,12 @@ def lines(study):
     for center in study.centers:
         found.append(_line(study, center))
         found += [f"    {note}" for note in notes(study, center)]
+    named = names_in([p for c in study.at_hand for p in study.of(c)])
+    if named:
+        found.append(
+            f"{len(named)} patient codes hold a word that may be a name ({some(named, 5)}). Codes stand in every "
+            "file, log and report: use ones that tell nothing"
+        )
     return found
 
 
