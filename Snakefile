@@ -48,6 +48,7 @@ rule all:
 
 localrules:
     all,
+    same_images,
     spacing,
     folds,
     drawn_nodes,

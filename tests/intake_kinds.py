@@ -29,6 +29,7 @@ from test_cohort_nifti import quaternion, sheared, turned, with_value
 from test_cohort_sheet import CENTERS, row
 
 from nodestage import cohort
+from nodestage.cohort import same
 from nodestage.errors import InputError
 
 PAGE = Path(__file__).parents[1] / "docs" / "intake.md"
@@ -47,7 +48,7 @@ class Kind:
 
     case : number in CASES.md, or ""
     words : what it is
-    door : `ct`, `mask`, `sheet`, `folds` or `overlap`
+    door : `ct`, `mask`, `sheet`, `folds`, `overlap` or `same`
     make : what builds it: f(folder) gives the path of a file or folder, or the door's own input
     result : `read`, `mended` or `refused`
     says : what its message, or the keys of its record, must hold
@@ -442,6 +443,10 @@ KINDS = [
     ct("", "an NRRD file", written("a.nrrd", b"NRRD0004" * 50), "refused", "neither NIfTI nor DICOM"),
     ct("", "a path to nothing", lambda folder: folder / "absent.nii.gz", "refused", "not there"),
     Kind("", "two phases far apart in space", "overlap", lambda _: 430.0, "refused", ("does not overlap",)),
+    Kind("", "one image in both phases, once as DICOM and once as NIfTI", "same",
+         lambda _: [("P1", "arterial"), ("P1", "venous")], "refused", ("the same image as arterial",)),
+    Kind("", "one image with two patients", "same", lambda _: [("P1", "venous"), ("P2", "venous")],
+         "refused", ("the same image as venous of P1",)),
     # ---- masks
     mask("C9", "mask 1e-5 mm off the image", drawn(affine=shifted(1e-5)), "mended", "snapped_voxels"),
     mask("C9", "mask half a voxel off", drawn(affine=shifted(0.75)), "refused", "not on the grid"),
@@ -552,7 +557,16 @@ def _overlap(kind, away, folder):
     return None, {}
 
 
-DOORS = {"ct": _ct, "mask": _mask, "sheet": _sheet, "folds": _folds, "overlap": _overlap}
+def _same(kind, places, folder):
+    paths = (nifti(folder / "a.nii", phantom()), dicom_series(folder / "b"))
+    arrays = [cohort.read_ct(path).array for path in paths]
+    same.check({p: same.digest(a) for p, a in zip(places, arrays, strict=True)})
+    return None, {}
+
+
+DOORS = {
+    "ct": _ct, "mask": _mask, "sheet": _sheet, "folds": _folds, "overlap": _overlap, "same": _same,
+}  # fmt: skip
 
 
 def as_it_should_be(kind, volume):

@@ -96,7 +96,9 @@ def complete(wildcards):
 
 # Jobs that hold patients against each other. No other job waits for them, so that a new patient
 # makes no network again; `all` asks for them, and they come first.
-CHECKED = [] if study.frozen else ["results/registration/drawn_nodes.json"]
+CHECKED = ["results/cohort/same_images.json"] + (
+    [] if study.frozen else ["results/registration/drawn_nodes.json"]
+)
 
 
 def one_of(names):

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodestage import logs
+from nodestage.cohort import same
 from nodestage.cohort.centers import mask_phase
-from nodestage.cohort.ct import check_overlap, ct_grid
+from nodestage.cohort.ct import check_overlap, ct_grid_with_mark
 from nodestage.cohort.faults import IntakeError, about
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
@@ -17,7 +18,8 @@ from nodestage.errors import InputError
 def check_headers(rows, centers, jobs=None, *, base=None):
     """Open every image header; raise one `IntakeError` with every fault.
 
-    Reads no voxels, except of slices that lie twice in a DICOM folder. Images are read
+    Reads no voxels, except of slices that lie twice in a DICOM folder, and of three slices of each
+    series, by which an image that stands in two places is known. Images are read
     in parallel (a share's latency is what takes the time), with progress.
 
     Returns
@@ -25,12 +27,21 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     {(patient, phase): Grid} of the images
     """
     base = Path(base) if base is not None else Path()
-    faults, found = [], {}
+    faults, found, marks, paths = [], {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
         results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
-        for grids, errors in logs.progress(results, "image headers", total=len(rows)):
+        for grids, own, errors in logs.progress(results, "image headers", total=len(rows)):
             found |= grids
+            marks |= own
             faults += errors
+    for row in rows:
+        for phase in IMAGES:
+            if (row["patient"], phase) in marks:
+                # Of one path in two cells the sheet's own check tells.
+                path = os.path.normpath(base / row[phase])
+                paths.setdefault(path, (row["patient"], phase))
+    paths = {place: path for path, place in paths.items()}
+    faults += same.errors({place: marks[place] for place in paths}, paths)
     if faults:
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
@@ -40,12 +51,12 @@ def check_headers(rows, centers, jobs=None, *, base=None):
 
 
 def _patient(row, settings, base):
-    """The grids of one patient's images, and the errors met."""
-    patient, grids, errors = row["patient"], {}, []
+    """The grids of one patient's images, what marks each, and the errors met."""
+    patient, grids, marks, errors = row["patient"], {}, {}, []
     for phase in IMAGES:
         if row.get(phase):
             try:
-                grids[patient, phase] = ct_grid(
+                grids[patient, phase], marks[patient, phase] = ct_grid_with_mark(
                     base / row[phase], patient=patient, column=phase, series=series_of(row, phase)
                 )
             except InputError as error:
@@ -65,7 +76,7 @@ def _patient(row, settings, base):
                 _compare(own, drawn_on, settings, patient, role, mask_phase(settings, role))
         except InputError as error:
             errors.append(error)
-    return grids, errors
+    return grids, marks, errors
 
 
 def _compare(own, image, settings, patient, role, phase):
