@@ -15,6 +15,9 @@ PRESET ?= config/paper.yaml
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/workflow/Snakefile" --cores $(CORES) --resources gpu=$(GPUS) $(MEM_MB:%=mem_mb=%) \
 	--workflow-profile "$(CURDIR)/profiles/default" $(ARGS)
 ifdef STUDY
+# A slip in the study's own files is told in a sentence, before Snakemake reads them.
+OWN = @$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" --preset "$(CURDIR)/$(PRESET)" --no-images
+THERE = @$(BIN)/python -m nodestage.study_folder "$(STUDY)"
 TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --
 endif
 
@@ -36,6 +39,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder
+	$(OWN)
 	$(SNAKEMAKE) $(TARGET)
 	@$(BIN)/python -m nodestage.report.summary "$(or $(STUDY),.)/results"
 
@@ -54,24 +58,26 @@ study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
-	$(BIN)/python -m nodestage.cohort.check "$(STUDY)/config.yaml"
+	@$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" --preset "$(CURDIR)/$(PRESET)"
 
 packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
 	@test -n "$(OUT)" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
-	$(BIN)/python -m nodestage.packet "$(or $(STUDY),.)/results/bundle" "$(OUT)"
+	@$(BIN)/python -m nodestage.packet "$(or $(STUDY),.)/results/bundle" "$(OUT)"
 
 bundle: $(VENV)/ready ## Is a bundle whole? BUNDLE=folder
 	@test -n "$(BUNDLE)" || { echo "Say which: make bundle BUNDLE=../bundle"; exit 1; }
-	$(BIN)/python -m nodestage.bundle "$(BUNDLE)"
+	@$(BIN)/python -m nodestage.bundle "$(BUNDLE)"
 
 score: $(VENV)/ready ## At such a hospital: score the patients of STUDY=folder by the bundle that its config names
 	@test -n "$(STUDY)" || { echo "Say which: make score STUDY=../study"; exit 1; }
-	$(BIN)/python -m nodestage.bundle --study "$(STUDY)" $(if $(BUNDLE),"$(BUNDLE)")
+	@$(BIN)/python -m nodestage.bundle --study "$(STUDY)" $(if $(BUNDLE),"$(BUNDLE)")
+	@$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" $(if $(BUNDLE),--bundle "$(BUNDLE)") --no-images
 	$(SNAKEMAKE) --directory "$(STUDY)" --configfile "$(STUDY)/config.yaml" \
 		$(if $(BUNDLE),--config bundle="$(abspath $(BUNDLE))") --
 	@$(BIN)/python -m nodestage.report.summary "$(STUDY)/results"
 
 unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfinished jobs alone
+	$(THERE)
 	$(SNAKEMAKE) --unlock $(TARGET)
 
 clean: ## Remove caches; never results

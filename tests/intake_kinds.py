@@ -29,6 +29,7 @@ from test_cohort_nifti import quaternion, sheared, turned, with_value
 from test_cohort_sheet import CENTERS, row
 
 from nodestage import cohort
+from nodestage.cohort import same
 from nodestage.errors import InputError
 
 PAGE = Path(__file__).parents[1] / "docs" / "intake.md"
@@ -47,7 +48,7 @@ class Kind:
 
     case : number in CASES.md, or ""
     words : what it is
-    door : `ct`, `mask`, `sheet`, `folds` or `overlap`
+    door : `ct`, `mask`, `sheet`, `folds`, `overlap` or `same`
     make : what builds it: f(folder) gives the path of a file or folder, or the door's own input
     result : `read`, `mended` or `refused`
     says : what its message, or the keys of its record, must hold
@@ -442,6 +443,10 @@ KINDS = [
     ct("", "an NRRD file", written("a.nrrd", b"NRRD0004" * 50), "refused", "neither NIfTI nor DICOM"),
     ct("", "a path to nothing", lambda folder: folder / "absent.nii.gz", "refused", "not there"),
     Kind("", "two phases far apart in space", "overlap", lambda _: 430.0, "refused", ("does not overlap",)),
+    Kind("", "one image in both phases, once as DICOM and once as NIfTI", "same",
+         lambda _: [("P1", "arterial"), ("P1", "venous")], "refused", ("the same image as arterial",)),
+    Kind("", "one image with two patients", "same", lambda _: [("P1", "venous"), ("P2", "venous")],
+         "refused", ("the same image as venous of P1",)),
     # ---- masks
     mask("C9", "mask 1e-5 mm off the image", drawn(affine=shifted(1e-5)), "mended", "snapped_voxels"),
     mask("C9", "mask half a voxel off", drawn(affine=shifted(0.75)), "refused", "not on the grid"),
@@ -461,6 +466,8 @@ KINDS = [
     mask("C10", "tumor mask 1/255 by its slope", drawn(slope=1 / 255), "mended", "foreground_value"),
     mask("C10", "mask with NaN", drawn(with_value(np.nan, 9)), "refused", "NaN"),
     mask("C10", "an id too many", drawn(cube("u1", 25)), "refused", "id 25", role="organs"),
+    mask("C10", "nodes numbered one by one: 1, 2, 3", drawn(cube() + 2 * at_the_top()), "refused",
+         "1 = negative, 2 = positive", "not a number of its own", role="lymph_nodes"),
     mask("C10", "node mask {0, 255}", drawn(cube("u1", 255)), "refused", "255", role="lymph_nodes"),
     mask("C10", "a value between two ids", drawn(cube("f4", 1.5)), "refused", "1.5", role="organs"),
     mask("C10", "a negative value", drawn(cube("i2", -1)), "refused", "-1"),
@@ -476,6 +483,8 @@ KINDS = [
     sheet("C6", "code `A+B`", {"patient": "A+B"}, "patient"),
     sheet("C6", "code `../p`", {"patient": "../p"}, "patient"),
     sheet("C6", "code of 65 letters", {"patient": "a" * 65}, "patient"),
+    sheet("C6", "a date of birth in the code", {"patient": "Mueller_03.05.1961"},
+          "'03.05.1961' reads as a date"),
     sheet("C6", "one code at two centers", lambda: [row("001"), row("001", "beta", venous="o.nii.gz")], "row 2 too"),
     sheet("C6", "`p1` beside `P1`", lambda: [row("p1"), row("P1")], "as 'p1'"),
     sheet("", "a center that the config lacks", {"center": "alfa"}, "did you mean 'alpha'"),
@@ -548,7 +557,16 @@ def _overlap(kind, away, folder):
     return None, {}
 
 
-DOORS = {"ct": _ct, "mask": _mask, "sheet": _sheet, "folds": _folds, "overlap": _overlap}
+def _same(kind, places, folder):
+    paths = (nifti(folder / "a.nii", phantom()), dicom_series(folder / "b"))
+    arrays = [cohort.read_ct(path).array for path in paths]
+    same.check({p: same.digest(a) for p, a in zip(places, arrays, strict=True)})
+    return None, {}
+
+
+DOORS = {
+    "ct": _ct, "mask": _mask, "sheet": _sheet, "folds": _folds, "overlap": _overlap, "same": _same,
+}  # fmt: skip
 
 
 def as_it_should_be(kind, volume):

@@ -1,13 +1,17 @@
 """Every image header of a study, opened before anything runs (C9 among them)."""
 
+import shutil
+
 import numpy as np
 import pytest
+import workflow_study as workflow
 from cohort_phantom import SHAPE, affine_ras, dicom_series, nifti, phantom
 from test_cohort_sheet import CENTERS, row
 
 from nodestage import cohort, tables
-from nodestage.cohort import check
+from nodestage.cohort import same
 from nodestage.errors import InputError
+from nodestage.study import check
 
 
 @pytest.fixture
@@ -16,9 +20,9 @@ def study(tmp_path):
     mask = np.zeros(SHAPE, "u1")
     nifti(tmp_path / "a_v.nii.gz", phantom())
     nifti(tmp_path / "a_n.nii.gz", mask)
-    dicom_series(tmp_path / "b" / "CANARY")
+    dicom_series(tmp_path / "b" / "CANARY", array=phantom() + 1)
     nifti(tmp_path / "b_n.nii.gz", mask)
-    nifti(tmp_path / "c_v.nii.gz", phantom())
+    nifti(tmp_path / "c_v.nii.gz", phantom() + 2)
     return [row("a"), row("b", venous="b/CANARY"), row("c", "beta")]
 
 
@@ -69,7 +73,8 @@ def test_fifty_faults_among_a_thousand_rows_are_all_named_at_once(tmp_path, caps
         made |= {"venous": f"v{k}.nii", "lymph_nodes": f"n{k}.nii"}
         rows.append(made)
         for column in ("venous", "lymph_nodes"):
-            (tmp_path / made[column]).write_bytes(image)
+            # The last voxels tell one patient's image from another's.
+            (tmp_path / made[column]).write_bytes(image[:-2] + k.to_bytes(2, "little"))
     in_sheet = [
         {"age": "x"}, {"sex": "X"}, {"pn_stage": "N0"}, {"center": "alfa"}, {"venous": "gone.nii"},
         {"ct_reported": "maybe"}, {"tumor_size_cm": "29mm"}, {"pt_stage": "T9"},
@@ -98,15 +103,95 @@ def test_fifty_faults_among_a_thousand_rows_are_all_named_at_once(tmp_path, caps
     assert "has 30 faults" in printed and "20 faults in image headers" in printed
 
 
-def test_from_the_terminal(tmp_path, study, capsys):
-    tables.write(tmp_path / "s.tsv", study)
+def test_from_the_terminal(tmp_path, capsys):
+    rows = [row(f"P{k}", metastasis=str(k % 2)) for k in range(8)] + [row("c", "beta")]
+    for k, made in enumerate(rows):
+        nifti(tmp_path / made["venous"], phantom() + k)
+        if made["lymph_nodes"]:
+            nifti(tmp_path / made["lymph_nodes"], np.full(SHAPE, k, "u1"))
+        made["organs"] = made["lymph_nodes"] and f"{made['patient']}_o.nii.gz"
+        if made["organs"]:
+            made["organ_set"] = "test"
+            nifti(tmp_path / made["organs"], np.full(SHAPE, 10 + k, "u1"))
+    tables.write(tmp_path / "s.tsv", rows)
     (tmp_path / "c.yaml").write_text(
-        "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n", encoding="utf-8"
+        "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n"
+        "substitute_phase: true\nfolds: {n: 4, inner: 0}\n"
+        "organs: {source: given}\ntumor: {source: given}\n",
+        encoding="utf-8",
     )
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 0
     printed = capsys.readouterr().out
-    assert "3 patients, 3 images: no fault" in printed
+    assert "9 patients, 9 images: no fault" in printed
     assert "median spacing 2.5 × 1.5 × 1.5 mm" in printed
-    (tmp_path / "a_n.nii.gz").unlink()
+    (tmp_path / "P1_n.nii.gz").unlink()
     assert check.main([str(tmp_path / "c.yaml"), "--sheet", str(tmp_path / "s.tsv")]) == 1
-    assert "a_n.nii.gz" in capsys.readouterr().err
+    assert "P1_n.nii.gz" in capsys.readouterr().err
+
+
+SAME = "the same image as"
+
+
+def checked(folder, *rows):
+    with pytest.raises(InputError) as error:
+        cohort.check_headers(list(rows), CENTERS, 1, base=folder)
+    return str(error.value)
+
+
+def test_one_image_in_both_phases_is_seen_under_another_name(tmp_path, study):
+    shutil.copy(tmp_path / "a_v.nii.gz", tmp_path / "copy.nii.gz")
+    told = checked(tmp_path, study[0] | {"arterial": "copy.nii.gz"})
+    assert f"a: venous: {SAME} arterial, voxel by voxel" in told
+    (tmp_path / "b" / "more").mkdir()
+    dicom_series(tmp_path / "b" / "CANARY", array=phantom() + 1, uid="1.2.826.0.77")
+    told = checked(tmp_path, study[1] | {"arterial": "b"})
+    assert f"b: venous: {SAME} arterial" in told
+
+
+def test_one_image_with_two_patients_is_seen_and_a_mask_may_be_equal(tmp_path, study):
+    shutil.copy(tmp_path / "a_v.nii.gz", tmp_path / "c_v.nii.gz")
+    shutil.copy(tmp_path / "a_n.nii.gz", tmp_path / "b_n.nii.gz")
+    told = checked(tmp_path, *study)
+    assert "1 fault in image headers" in told
+    assert f"c: venous: {SAME} venous of a, voxel by voxel" in told
+
+
+def test_equal_ends_of_different_files_are_not_believed(tmp_path, study):
+    image = np.zeros((40, 64, 64), "i2")
+    for code, place in (("a", 9), ("c", 10)):
+        image[place] = 7
+        nifti(tmp_path / f"{code}_v.nii", image)
+        image[place] = 0
+    rows = [study[0] | {"venous": "a_v.nii", "lymph_nodes": ""}, study[2] | {"venous": "c_v.nii"}]
+    marks = [same.mark_of_file(tmp_path / row["venous"]) for row in rows]
+    assert marks[0] == marks[1]
+    assert len(cohort.check_headers(rows, CENTERS, 1, base=tmp_path)) == 2
+
+
+def test_copies_are_known_by_their_voxels_whatever_file_they_came_in(tmp_path):
+    nifti(tmp_path / "a.nii.gz", phantom())
+    dicom_series(tmp_path / "b")
+    arrays = [cohort.read_ct(tmp_path / name).array for name in ("a.nii.gz", "b")]
+    marks = {("P1", "venous"): same.digest(arrays[0]), ("P2", "arterial"): same.digest(arrays[1])}
+    with pytest.raises(InputError, match="P2: arterial: the same image as venous of P1"):
+        same.check(marks)
+    same.check(marks | {("P2", "arterial"): same.digest(arrays[1] + 1)})
+
+
+def test_the_jobs_refuse_copies_that_differ_as_files(tmp_path):
+    rows = []
+    for k in range(8):
+        made = row(f"P{k}", metastasis=str(k % 2), lymph_nodes="n.nii" if k == 0 else "")
+        nifti(tmp_path / made["venous"], phantom()[:12, ::2, ::2] + max(k, 1))
+        rows.append(made)
+    nifti(tmp_path / "n.nii", np.zeros((12, 32, 32), "u1"))
+    nifti(tmp_path / "P7_a.nii", phantom()[:12, ::2, ::2] + 7)  # as P7_v.nii.gz, not compressed
+    rows[7]["arterial"] = "P7_a.nii"
+    workflow.write_sheet(tmp_path, rows)
+    centers = {"alpha": {"role": "discovery"}}
+    more = {"spacing_mm": [2.5, 3, 3], "folds": {"n": 4, "inner": 0}}
+    workflow.write_config(tmp_path, samples="samples.tsv", centers=centers, **more)
+    targets = ("results/cohort/same_images.json", "results/registration/P7/record.json")
+    printed = workflow.snakemake(tmp_path, "--keep-going", *targets, check=False)
+    assert "P1: venous: the same image as venous of P0" in printed
+    assert printed.count("P7: venous: the same image as arterial, voxel by voxel") == 2

@@ -145,3 +145,14 @@ def test_chunks_are_fixed_and_even():
     assert min(chunks.count(c) for c in range(4)) > 70
     assert cohort.chunk_of("anyone", 1) == 0
     assert [cohort.chunk_of(p, 8) for p in ("P1", "P11", "001-K")] == [0, 4, 2]
+
+
+def test_fewer_folds_are_advised_only_where_they_would_do():
+    def told(each):
+        rows = [{"patient": f"P{k}", "metastasis": str(k % 2)} for k in range(2 * each)]
+        with pytest.raises(InputError) as error:
+            cohort.make_folds(rows, 5, 3)
+        return str(error.value)
+
+    assert told(4).endswith("Add patients, or set `folds.n: 4`.")
+    assert told(3).endswith("Add patients.")

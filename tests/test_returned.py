@@ -477,15 +477,21 @@ def team(tmp_path_factory):
     """A study whose models are stand-ins; its center beta was scored, and has its tables."""
     folder = tmp_path_factory.mktemp("team")
     rows = write_patients(folder, "alpha", sheet([k % 2 for k in range(12)], "A"))
-    files.write_text(folder / "nodes.nii", "x")
-    rows[0]["lymph_nodes"] = "nodes.nii"
+    for made in rows:
+        made |= {c: f"scans/{made['patient']}.{c}.nii" for c in ("organs", "lymph_nodes")}
+        made["organ_set"] = "test"
+        for column in ("organs", "lymph_nodes"):
+            files.write_text(folder / made[column], "x")
     people = sheet(LABELS, "B")
     workflow.write_sheet(folder, rows + write_patients(folder, "beta", people))
     primary = {"metric": "auc", "method": "combined", "reference": "ct_report"}
     workflow.write_config(
         folder,
         samples="samples.tsv",
-        centers={"alpha": {"role": "discovery"}, "beta": {"role": "external"}},
+        centers={
+            "alpha": {"role": "discovery", "substitute_phase": True},
+            "beta": {"role": "external"},
+        },
         organs={"source": "given"},
         tumor={"source": "given"},
         folds={"n": 2, "inner": 0},

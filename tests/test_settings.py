@@ -9,7 +9,6 @@ import yaml
 
 from nodestage import new_study, settings
 from nodestage.baselines import family as baselines
-from nodestage.cohort import check
 from nodestage.errors import InputError
 from nodestage.fusion import family as fusion
 from nodestage.fusion import settings as fusion_settings
@@ -17,6 +16,7 @@ from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
 from nodestage.statistics.comparisons import METRICS
+from nodestage.study import check
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")
@@ -240,7 +240,7 @@ def test_make_check_tells_of_the_config_before_it_looks_at_the_sheet(tmp_path, c
 def test_an_empty_config_is_told_as_such(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text("# nothing yet\n", encoding="utf-8")
     assert check.main([str(tmp_path / "config.yaml")]) == 1
-    assert "top level: null is not allowed" in capsys.readouterr().err
+    assert "config.yaml is empty" in capsys.readouterr().err
 
 
 def test_a_fault_of_the_config_stops_the_run_before_any_job(tmp_path):

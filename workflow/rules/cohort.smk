@@ -64,6 +64,24 @@ rule intake:
         "../scripts/intake.py"
 
 
+rule same_images:
+    """Whether an image stands in two places; no job waits for it, `all` asks for it."""
+    input:
+        [f"results/cohort/{patient}/{phase}.json" for patient, phase in study.images],
+    output:
+        "results/cohort/same_images.json",
+    log:
+        "logs/cohort/same_images.log",
+    priority: 30
+    conda:
+        "../../envs/imaging.yaml"
+    params:
+        code=code("same_images.py"),
+        places=study.images,
+    script:
+        "../scripts/same_images.py"
+
+
 rule spacing:
     """The voxel of the study grid, where the config says `median`; geometry holds no label."""
     input:

@@ -18,7 +18,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage import bundle, settings
 from nodestage.digest import code_digest
 from nodestage.errors import InputError
-from nodestage.study import Study
+from nodestage.study import Study, lacking
 
 try:
     if workflow.is_main_process:
@@ -91,6 +91,25 @@ WHOLE_STUDY = (
     if study.frozen
     else expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds)
     + ["results/report/study.html"]
+)
+
+
+def complete(wildcards):
+    """Nothing to wait for, or an error that says what the study lacks; asked by `all` alone.
+
+    A page or an image that is asked for by name may be had without.
+    """
+    try:
+        lacking.check(study)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    return []
+
+
+# Jobs that hold patients against each other. No other job waits for them, so that a new patient
+# makes no network again; `all` asks for them, and they come first.
+CHECKED = ["results/cohort/same_images.json"] + (
+    [] if study.frozen else ["results/registration/drawn_nodes.json"]
 )
 
 

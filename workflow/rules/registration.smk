@@ -79,3 +79,26 @@ rule annotation:
         ),
     script:
         "../scripts/annotation.py"
+
+
+rule drawn_nodes:
+    """Whether the discovery center's node masks show positive nodes: stops before networks learn."""
+    input:
+        [
+            f"results/registration/{patient}/lymph_nodes.json"
+            for patient in study.annotated("lymph_nodes", study.discovery)
+        ],
+    output:
+        "results/registration/drawn_nodes.json",
+    log:
+        "logs/registration/drawn_nodes.log",
+    priority: 30
+    conda:
+        "../../envs/imaging.yaml"
+    params:
+        code=code("drawn_nodes.py"),
+        patients=study.annotated("lymph_nodes", study.discovery),
+        metastasis=study.metastasis(study.annotated("lymph_nodes", study.discovery)),
+        center=study.discovery,
+    script:
+        "../scripts/drawn_nodes.py"

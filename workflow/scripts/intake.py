@@ -1,6 +1,7 @@
 """One CT, checked and in canonical orientation."""
 
 from nodestage import files, logs, volumes
+from nodestage.cohort import same
 from nodestage.cohort.ct import read_ct_with_record
 from nodestage.cohort.facts import quality
 
@@ -14,4 +15,5 @@ with logs.to(snakemake.log[0]):
         hu_offset=snakemake.params.hu_offset,
     )
     volumes.write_volume(snakemake.output.ct, volume)
-    files.write_json(snakemake.output.record, {**record, "quality": quality(volume)})
+    found = {"quality": quality(volume), "voxels": same.digest(volume.array)}
+    files.write_json(snakemake.output.record, {**record, **found})

@@ -1,14 +1,17 @@
 """The arterial CT of one patient on the venous one, both on the study grid."""
 
 from nodestage import files, logs, registration, volumes
+from nodestage.cohort import same
 
 with logs.to(snakemake.log[0]):
     given, out, params = snakemake.input, snakemake.output, snakemake.params
     spacing = params.spacing
     if given.spacing:  # `spacing_mm: median`
         spacing = files.read_json(given.spacing)["spacing_mm"]
+    images = dict(zip(params.phases, map(volumes.read, given.ct), strict=True))
+    same.check({(snakemake.wildcards.patient, p): same.digest(v.array) for p, v in images.items()})
     venous, arterial, field, record = registration.study_pair(
-        dict(zip(params.phases, map(volumes.read, given.ct), strict=True)),
+        images,
         spacing,
         params.settings,
         params.substitute,

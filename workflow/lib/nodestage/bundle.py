@@ -11,10 +11,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 import nodestage
-from nodestage import files
+from nodestage import files, study_folder
 from nodestage.errors import InputError
 
 MANIFEST = "manifest.json"
@@ -124,8 +122,8 @@ def _manifest(folder):
     path = Path(folder, MANIFEST)
     if not path.is_file():
         raise InputError(
-            f"bundle: there is no {MANIFEST} in the folder that `bundle` names. Give the folder "
-            "that holds it; relative paths start from the study's folder."
+            f"bundle: there is no {MANIFEST} in the folder given. Give the one that holds it "
+            "(`bundle` in config.yaml starts from the study's folder)."
         )
     try:
         found = files.read_json(path)
@@ -144,11 +142,12 @@ def _manifest(folder):
 
 def _named(study):
     """The bundle that a study's config names."""
-    path = Path(study or ".", "config.yaml")
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not study:
+        raise InputError("Say which bundle: its folder, or --study and a study's folder.")
+    config = study_folder.read(Path(study, study_folder.CONFIG))
     if not config.get("bundle"):
         raise InputError("config.yaml of the study names no `bundle`: give its folder there.")
-    return path.parent / config["bundle"]
+    return Path(study, config["bundle"])
 
 
 def main(arguments=None):

@@ -112,6 +112,11 @@ def write(folder, out):
     ------
     InputError where the bundle isn't whole, or where `out` is there already
     """
+    if not Path(folder, bundle.MANIFEST).is_file():
+        raise InputError(
+            f"There is no frozen model in {folder} yet: it is made at the end of `make run` "
+            "(STUDY=folder for a study of yours). Run that first, or correct STUDY."
+        )
     out = Path(out)
     if out.exists():
         raise InputError(f"{out.name} is there already. Give another place, or delete it.")

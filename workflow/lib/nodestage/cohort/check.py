@@ -1,34 +1,25 @@
-"""Config, sample sheet, returned files and all image headers of a study, before anything is run.
+"""All image headers of a study, before anything is run."""
 
-`python -m nodestage.cohort.check config.yaml` does it from a terminal,
-and shows there what no log may hold: paths, and series descriptions.
-"""
-
-import argparse
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodestage import logs
+from nodestage.cohort import same
 from nodestage.cohort.centers import mask_phase
-from nodestage.cohort.ct import check_overlap, ct_grid
-from nodestage.cohort.facts import median_spacing
-from nodestage.cohort.faults import IntakeError, about, millimeters
+from nodestage.cohort.ct import check_overlap, ct_grid_with_mark
+from nodestage.cohort.faults import IntakeError, about
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
-from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet, series_of
-from nodestage.cohort.sheet_check import check_sheet
-from nodestage.cohort.sheet_files import look_at
+from nodestage.cohort.sheet import IMAGES, MASKS, series_of
 from nodestage.errors import InputError
-from nodestage.returned import reading
-from nodestage.settings import check as check_config
 
 
 def check_headers(rows, centers, jobs=None, *, base=None):
     """Open every image header; raise one `IntakeError` with every fault.
 
-    Reads no voxels, except of slices that lie twice in a DICOM folder. Images are read
+    Reads no voxels, except of slices that lie twice in a DICOM folder, and of three slices of each
+    series, by which an image that stands in two places is known. Images are read
     in parallel (a share's latency is what takes the time), with progress.
 
     Returns
@@ -36,12 +27,21 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     {(patient, phase): Grid} of the images
     """
     base = Path(base) if base is not None else Path()
-    faults, found = [], {}
+    faults, found, marks, paths = [], {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
         results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
-        for grids, errors in logs.progress(results, "image headers", total=len(rows)):
+        for grids, own, errors in logs.progress(results, "image headers", total=len(rows)):
             found |= grids
+            marks |= own
             faults += errors
+    for row in rows:
+        for phase in IMAGES:
+            if (row["patient"], phase) in marks:
+                # Of one path in two cells the sheet's own check tells.
+                path = os.path.normpath(base / row[phase])
+                paths.setdefault(path, (row["patient"], phase))
+    paths = {place: path for path, place in paths.items()}
+    faults += same.errors({place: marks[place] for place in paths}, paths)
     if faults:
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
@@ -51,12 +51,12 @@ def check_headers(rows, centers, jobs=None, *, base=None):
 
 
 def _patient(row, settings, base):
-    """The grids of one patient's images, and the errors met."""
-    patient, grids, errors = row["patient"], {}, []
+    """The grids of one patient's images, what marks each, and the errors met."""
+    patient, grids, marks, errors = row["patient"], {}, {}, []
     for phase in IMAGES:
         if row.get(phase):
             try:
-                grids[patient, phase] = ct_grid(
+                grids[patient, phase], marks[patient, phase] = ct_grid_with_mark(
                     base / row[phase], patient=patient, column=phase, series=series_of(row, phase)
                 )
             except InputError as error:
@@ -76,7 +76,7 @@ def _patient(row, settings, base):
                 _compare(own, drawn_on, settings, patient, role, mask_phase(settings, role))
         except InputError as error:
             errors.append(error)
-    return grids, errors
+    return grids, marks, errors
 
 
 def _compare(own, image, settings, patient, role, phase):
@@ -89,71 +89,3 @@ def _compare(own, image, settings, patient, role, phase):
             f"{what} the {phase} image: mask {own}, image {image}. Export it on the image's grid, correct "
             "`mask_phase` of its center, or set `resample_masks: true` there"
         )
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description="Check config and sample sheet, and open every image header."
-    )
-    parser.add_argument("config", help="the study's YAML file, with `centers` and `samples`")
-    parser.add_argument("--sheet", help="another sample sheet (.tsv, .csv or .xlsx)")
-    parser.add_argument(
-        "--base", help="folder that relative paths start from (default: the config's)"
-    )
-    parser.add_argument("--jobs", type=int, help="images read at a time")
-    given = parser.parse_args(arguments)
-    import yaml
-
-    config = yaml.safe_load(Path(given.config).read_text(encoding="utf-8"))
-    try:
-        check_config(config)
-    except InputError as error:
-        return _tell([error])  # who the centers are must be right before their rows can be
-    centers = config.get("centers") or {}
-    base = Path(given.base or Path(given.config).parent)
-    try:
-        rows = read_sheet(given.sheet or base / config["samples"])
-    except InputError as error:
-        return _tell([error])
-    errors, found = [], {}
-    try:
-        check_sheet(rows, centers, base=base, frozen=bool(config.get("bundle")))
-    except InputError as error:
-        errors.append(error)
-    for center, settings in centers.items():
-        if "returned" in settings:
-            try:
-                reading.read(base / settings["returned"], center)
-            except InputError as error:
-                errors.append(error)
-    try:
-        found = check_headers(_there(rows, base), centers, given.jobs, base=base)
-    except InputError as error:
-        errors.append(error)
-    if errors:
-        return _tell(errors)
-    print(f"{len(rows)} patients, {len(found)} images: no fault found")
-    ours = {row["patient"] for row in rows if centers[row["center"]]["role"] == "discovery"}
-    spacings = [grid.spacing for (p, _), grid in found.items() if p in ours]
-    if spacings:
-        median = median_spacing(spacings)
-        print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
-    return 0
-
-
-def _there(rows, base):
-    """The rows without the cells whose file the sheet's own check has named already."""
-    return [
-        row | {c: "" for c in (*IMAGES, *MASKS) if row[c] and look_at(str(base / row[c]), c)[0]}
-        for row in rows
-    ]
-
-
-def _tell(errors):
-    for error in errors:
-        print(getattr(error, "full", error), file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from nodestage.cohort import grids, nifti, values
+from nodestage.cohort import grids, nifti, same, values
 from nodestage.cohort.faults import IntakeError, about
 
 
@@ -60,16 +60,23 @@ def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
 
 def ct_grid(path, *, patient="", column="", series=""):
     """The canonical grid that `read_ct` would give, from headers alone."""
+    return ct_grid_with_mark(path, patient=patient, column=column, series=series)[0]
+
+
+def ct_grid_with_mark(path, *, patient="", column="", series=""):
+    """As `ct_grid`, and what an equal image would have too (see `same`), from a few bytes."""
     with about(patient, column):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, slices
 
             found = choosing.find(path, series)
             shape, affine = (len(found.frames), *found.frames[0].shape), slices.affine(found, {})
+            mark = same.mark_of_series(found.frames)
         else:
             header = nifti.read_header(path)
             shape, affine = header.shape, header.affine
-        return grids.plan(shape, affine).grid
+            mark = same.mark_of_file(path)
+        return grids.plan(shape, affine).grid, mark
 
 
 def _is_dicom(path):

@@ -71,10 +71,12 @@ def make_folds(rows, n_folds, seed):
     least = _least(n_folds)
     counts = {label: list(labels.values()).count(label) for label in ("0", "1")}
     if min(counts.values()) < least:
+        fewer = [n for n in range(n_folds - 1, 1, -1) if _least(n) <= min(counts.values())]
+        mend = f"Add patients, or set `folds.n: {fewer[0]}`" if fewer else "Add patients"
         raise IntakeError(
             f"The discovery center has {counts['1']} patients with metastasis and {counts['0']} "
             f"without; {n_folds} folds need at least {least} of each (one to test, one to "
-            "validate and two to train in every fold). Add patients, or lower `folds.n`."
+            f"validate and two to train in every fold). {mend}."
         )
     folds = []
     for fold, tested in enumerate(_deal(sorted(labels), labels, n_folds, seed, "test")):

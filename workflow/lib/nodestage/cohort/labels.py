@@ -31,12 +31,9 @@ def map_labels(mask, label_system, known):
     ignore = (label_system or {}).get("ignore") or []
     unknown = [] if ignore == "others" else [v for v in found if v not in table and v not in ignore]
     if unknown:
-        where = "label_system" if label_system else "config/anatomy.yaml"
         ids = ", ".join(f"{v} ({int(number[v])} voxels)" for v in unknown[:10])
         raise InputError(
-            f"id {ids}{' …' if len(unknown) > 10 else ''} not among those of {where} "
-            f"({some(sorted(v for v in table if v), 25)}). Add it to the center's `label_system`, or list it "
-            "under `ignore` there (`ignore: others` for all that are not named)."
+            f"id {ids}{' …' if len(unknown) > 10 else ''} not among {_ours(table, label_system, known)}"
         )
     lookup = np.zeros(max(found, default=0) + 1, np.uint8)
     for value in found:
@@ -47,6 +44,24 @@ def map_labels(mask, label_system, known):
     for k, plane in enumerate(mask):  # a plane at a time: an index array is eight times its size
         out[k] = lookup[plane]
     return out
+
+
+def _ours(table, label_system, known):
+    """Which ids there may be, by name where they are few, and how to mend another one."""
+    if label_system or len(known) > 2:
+        where = "label_system" if label_system else "config/anatomy.yaml"
+        return (
+            f"those of {where} ({some(sorted(v for v in table if v), 25)}). Add it to the center's "
+            "`label_system`, or list it under `ignore` there (`ignore: others` for all that are not named)."
+        )
+    values = ", ".join(f"{number} = {name}" for name, number in known.items())
+    kind = (
+        "Give each node its kind, not a number of its own; translate"
+        if len(known) == 2
+        else "Translate"
+    )
+    system = ", ".join(f"{name}: …" for name in known)
+    return f"{values}. {kind} another tool's values by the center's `label_system` (`{{{system}}}` for this mask)."
 
 
 def counts(labels):

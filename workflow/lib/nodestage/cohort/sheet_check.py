@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from nodestage.cohort.centers import mask_phase
+from nodestage.cohort.codes import date_in
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import COLUMNS, IMAGES, MASKS
 from nodestage.cohort.sheet_files import check_files
@@ -30,6 +31,8 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
     faults = _Faults()
+    if not rows:
+        faults.add(0, "", "patient", "no patient in the sheet", "Write a row for each")
     _check_columns(rows, faults)
     # Rows made in memory may hold numbers and None.
     rows = [
@@ -103,6 +106,15 @@ def _check_columns(rows, faults):
 
 def _check_centers(rows, centers, faults, frozen):
     if frozen:
+        for name in centers if rows else ():
+            if not any(row["center"] == name for row in rows):
+                faults.add(
+                    0,
+                    "",
+                    "center",
+                    f"no patient belongs to the center {name!r} of the config",
+                    "Add its patients, correct the column, or take the center out of the config",
+                )
         for name, settings in centers.items():
             role = (settings or {}).get("role")
             if role != "external":
@@ -184,6 +196,15 @@ def _check_codes(rows, numbers, faults):
         code = row["patient"]
         if not code:
             continue
+        date = date_in(code)
+        if date:
+            faults.add(
+                number,
+                code,
+                "patient",
+                f"{date!r} reads as a date",
+                "Codes stand in every file, log and report: give one that tells nothing of the patient",
+            )
         # On a disk that knows no case, P1 and p1 would be one file.
         before = first.setdefault(code.lower(), (number, row))
         if before[0] == number:

@@ -100,8 +100,8 @@ def _learners(variants, train, validation, inner, annotated):
     known = [p for p in train if p in annotated]
     if not known:
         raise InputError(
-            "None of the fold's training patients has a `lymph_nodes` mask. Give masks in the "
-            "sample sheet, or leave the fold out."
+            "None of the fold's training patients has a `lymph_nodes` mask and images to go with it. Give "
+            "masks in the sample sheet; where a phase is missing, give it or set `substitute_phase: true`."
         )
     judges = [p for p in validation if p in annotated]
     found = crossfitting.learners(variants, known, judges, inner)

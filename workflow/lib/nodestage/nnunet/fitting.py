@@ -49,7 +49,9 @@ def fit(
     samples = [*samples_train, *samples_validation]
     if not samples_train:
         raise InputError(
-            f"{label}: no patient to learn from. The sample sheet needs patients with this mask."
+            f"{label}: no patient to learn from. Teacher and arterial network learn from masks of an auxiliary "
+            "center, the student from the discovery center's with the `organ_set` train; each mask needs its "
+            "patient's images (`substitute_phase: true` where a phase is missing)."
         )
     codes = [code for code, _, _ in samples]
     if len(set(codes)) < len(codes):

@@ -62,5 +62,11 @@ class Study(Told):
                     "numbers its returned patients. Rename that center."
                 )
         if frozen:
-            frozen.check_sources({c: {w: study.source(w, c) for w in SOURCES} for c in centers})
+            study.check_bundle()
         return study
+
+    def check_bundle(self):
+        """Raise `InputError` where a center wants masks predicted that the bundle has no network for."""
+        self.frozen.check_sources(
+            {c: {w: self.source(w, c) for w in SOURCES} for c in self.config["centers"]}
+        )

@@ -108,6 +108,11 @@ class Roster:
         """The phases that the sheet gives, arterial first."""
         return [phase for phase in PHASES if self.rows[patient][phase]]
 
+    @property
+    def images(self):
+        """(patient, phase) of every image at hand, whether it is used or not."""
+        return [(p, phase) for c in self.at_hand for p in self.of(c) for phase in self.phases(p)]
+
     def imaged(self, center):
         """Patients whose images go through the workflow: both phases, or a stand-in allowed."""
         return [p for p in self.of(center) if self.is_imaged(p)]

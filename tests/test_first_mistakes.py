@@ -1,0 +1,131 @@
+"""What a first-time user mistypes: each `make` answers with a sentence and the mend, never a traceback."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_bundle import config, frozen  # noqa: F401
+
+from nodestage import study_folder, tables
+from nodestage.cohort import COLUMNS
+from nodestage.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The Makefile with this Python in the place of its virtual environment."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("config", "workflow", "profiles"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    stand_ins = {"python": f'exec {sys.executable} "$@"', "snakemake": "echo snakemake was called"}
+    for name, line in stand_ins.items():
+        (folder / ".venv" / "bin" / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        (folder / ".venv" / "bin" / name).chmod(0o755)
+    (folder / ".venv" / "ready").touch()
+    return folder
+
+
+def make(repository, *words):
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
+    done = subprocess.run(
+        ["make", *map(str, words)], cwd=repository, capture_output=True, text=True, env=environment
+    )
+    printed = done.stdout + done.stderr
+    assert "Traceback" not in printed, printed
+    return done.returncode, printed
+
+
+def begun(folder, text, rows=()):
+    folder.mkdir()
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    tables.write(folder / "samples.tsv", list(rows), COLUMNS)
+    return folder
+
+
+@pytest.mark.parametrize("target", ["check", "run", "unlock", "score"])
+def test_a_study_that_isnt_there(repository, target):
+    code, printed = make(repository, target, "STUDY=typo")
+    assert code and "There is no folder typo" in printed and "make study DIR=typo" in printed
+    assert "snakemake was called" not in printed
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("title: a\n\tsamples: samples.tsv\n", "line 2"),
+        ("centers:\n\tours: {role: discovery}\n", "line 2: 'ours: {role: discovery}' can't be read. It begins with a tab"),
+        ("title: Nodes: a study\n", "line 1: 'title: Nodes: a study' can't be read. A text that holds a colon"),
+        ("centers: {a: {role: discovery}\n", "quotes, brackets"),
+        ("just words\n", "holds no settings"),
+        ("# nothing\n", "is empty"),
+    ],
+)  # fmt: skip
+def test_a_config_that_yaml_cant_read_names_line_and_mend(tmp_path, text, words):
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        study_folder.read(tmp_path / "config.yaml")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("target", ["check", "run"])
+def test_slips_of_the_config_stop_check_and_run_alike(repository, tmp_path, target):
+    study = begun(tmp_path / "study", "title: Nodes: a study\n")
+    code, printed = make(repository, target, f"STUDY={study}")
+    assert code and "config.yaml, line 1" in printed and "snakemake was called" not in printed
+
+
+@pytest.mark.parametrize("target", ["check", "run"])
+def test_a_config_without_a_sheet_is_never_the_simulated_study(repository, tmp_path, target):
+    study = begun(tmp_path / "study", "title: My study\ncenters: {ours: {role: discovery}}\n")
+    code, printed = make(repository, target, f"STUDY={study}")
+    assert code and "names no sample sheet. Add `samples: samples.tsv`" in printed
+    assert "snakemake was called" not in printed
+
+
+def test_a_simulated_study_in_a_folder_of_its_own_still_runs(repository, tmp_path):
+    study = begun(tmp_path / "study", "{}\n")
+    code, printed = make(repository, "run", f"STUDY={study}", "PRESET=config/larger.yaml")
+    assert "snakemake was called" in printed
+    code, printed = make(repository, "run", f"STUDY={study}", "PRESET=config/smaller.yaml")
+    assert code and "smaller.yaml. Correct PRESET" in printed
+
+
+def test_an_empty_sheet_is_no_study(repository, tmp_path):
+    study = begun(tmp_path / "study", "samples: samples.tsv\ncenters: {ours: {role: discovery}}\n")
+    code, printed = make(repository, "check", f"STUDY={study}")
+    assert code and "no patient in the sheet. Write a row for each" in printed
+
+
+def test_a_packet_of_an_unfinished_study(repository, tmp_path):
+    study = begun(tmp_path / "study", "samples: samples.tsv\n")
+    code, printed = make(repository, "packet", f"STUDY={study}", f"OUT={tmp_path / 'p.zip'}")
+    assert code and "There is no frozen model in" in printed and "`make run`" in printed
+
+
+@pytest.mark.parametrize("target", ["check", "score"])
+def test_a_hospital_with_an_empty_sheet(repository, tmp_path, frozen, target):  # noqa: F811
+    text = f"bundle: {frozen}\nsamples: samples.tsv\ncenters: {{here: {{role: external}}}}\n"
+    study = begun(tmp_path / "study", text)
+    code, printed = make(repository, target, f"STUDY={study}")
+    assert code and "no patient in the sheet" in printed and "snakemake was called" not in printed
+    tables.write(
+        study / "samples.tsv",
+        [dict.fromkeys(COLUMNS, "") | {"patient": "a", "center": "there", "venous": "a.nii.gz"}],
+        COLUMNS,
+    )
+    code, printed = make(repository, target, f"STUDY={study}")
+    assert code and "no patient belongs to the center 'here'" in printed
+
+
+def test_a_hospital_whose_config_names_no_bundle(repository, tmp_path):
+    study = begun(tmp_path / "study", "samples: samples.tsv\n")
+    code, printed = make(repository, "score", f"STUDY={study}")
+    assert code and "names no `bundle`" in printed

@@ -1,0 +1,145 @@
+"""What keeps a study from being run is told by `make check`, and before any job."""
+
+import copy
+
+import pytest
+import workflow_study as workflow
+import yaml
+from cohort_phantom import nifti, phantom
+from test_study import config, study  # noqa: F401
+
+from nodestage import tables
+from nodestage.cohort import COLUMNS
+from nodestage.study import check, lacking, outline
+
+CENTERS = {"ours": {"role": "discovery"}, "elsewhere": {"role": "external"}}
+GIVEN = {"organs": {"source": "given"}, "tumor": {"source": "given"}}
+
+
+def changed(config, change):  # noqa: F811
+    """The default study whose rows `change(row)` has changed."""
+    found = study(copy.deepcopy(config))
+    for row in found.rows.values():
+        row |= change(row) or {}
+    return found
+
+
+def without(column, role):
+    return lambda row: {column: ""} if row["patient"].startswith(role) else None
+
+
+def test_nothing_lacks_in_the_default_study(config):  # noqa: F811
+    assert lacking.faults(study(config)) == []
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (without("organs", "TE"), "organ masks of teaching, where no patient has one"),
+        (without("organs", "CH"), "organ masks of changhai, where no patient has one"),
+        (without("organ_set", "CH"), "has the `organ_set` train"),
+        (without("tumor", "TE"), "tumor masks of teaching, where no patient has one"),
+        (without("arterial", "TE"), "none can be used (arterial phase missing: 8)"),
+        (without("lymph_nodes", "CH"), "lymph-node masks of changhai, where no patient has one"),
+        (without("arterial", "CH"), "but none can be used (arterial phase missing: 24)"),
+        (lambda row: {"tumor": "x"}, "every patient of changhai has a drawn one"),
+    ],
+)
+def test_who_is_missing_is_named_with_the_mend(config, change, words):  # noqa: F811
+    found = lacking.faults(changed(config, change))
+    assert any(words in sentence for sentence in found), found
+
+
+def test_a_missing_phase_names_the_switch_that_mends_it(config):  # noqa: F811
+    found = changed(config, without("arterial", "CH"))
+    assert any("`substitute_phase: true`" in sentence for sentence in lacking.faults(found))
+    config["substitute_phase"] = True
+    assert lacking.faults(changed(config, without("arterial", "CH"))) == []
+
+
+def test_masks_of_the_discovery_center_are_no_auxiliary_centers(config):  # noqa: F811
+    del config["simulator"]["centers"]["teaching"]
+    found = lacking.faults(study(config))
+    assert len(found) == 2 and all("no center has the role auxiliary" in text for text in found)
+    config |= {what: config[what] | source for what, source in GIVEN.items()}
+    assert lacking.faults(study(config)) == []
+
+
+def test_folds_without_annotated_training_patients_are_named(config):  # noqa: F811
+    kept = study(config).subset(0, "train")[0]
+    found = changed(config, lambda r: {} if r["patient"] == kept else {"lymph_nodes": ""})
+    own = [k for k in found.folds if kept not in found.subset(k, "train")]
+    text = "\n".join(lacking.faults(found))
+    assert f"fold {own[0]}: none of the training patients" in text
+    assert "with `folds.inner: 2` a network has no patient" in text
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small study of one's own, as `make check` finds it."""
+    rows = []
+    for k in range(10):
+        made = dict.fromkeys(COLUMNS, "")
+        made |= {"patient": f"P{k}", "center": "ours" if k < 8 else "elsewhere"}
+        made |= {"metastasis": str(k % 2) if k < 8 else ""}
+        columns = ("arterial", "venous") if k < 9 else ("venous",)
+        if k < 8:
+            columns += ("lymph_nodes",)
+        for place, column in enumerate(columns):
+            made[column] = f"{column}{k}.nii.gz"
+            nifti(tmp_path / made[column], phantom()[:3, :8, :8] + 3 * k + place)
+        rows.append(made | {"organs": made["lymph_nodes"] and ""})
+    tables.write(tmp_path / "samples.tsv", rows, COLUMNS)
+    write(tmp_path)
+    return tmp_path
+
+
+def write(folder, **more):
+    text = {"samples": "samples.tsv", "centers": CENTERS, **more}
+    (folder / "config.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+
+
+def checked(folder, capsys):
+    code = check.main([str(folder / "config.yaml")])
+    return code, "".join(capsys.readouterr())
+
+
+def test_make_check_tells_of_folds_and_of_networks_without_a_teacher(folder, capsys):
+    code, told = checked(folder, capsys)
+    assert code == 1 and "no fault" not in told
+    assert "4 patients with metastasis and 4 without; 5 folds need at least" in told
+    assert "no center has the role auxiliary" in told
+
+
+def test_make_check_and_the_workflow_say_the_same(folder):
+    printed = workflow.snakemake(folder, "--dry-run", "--nolock", check=False, preset=False)
+    assert "4 patients with metastasis and 4 without" in printed and "Traceback" not in printed
+
+
+def test_a_good_study_is_told_a_line_a_center(folder, capsys):
+    rows = tables.read(folder / "samples.tsv")
+    for row in rows:
+        row["organs"] = row["venous"] if row["patient"] != "P5" else ""
+    for row in rows:  # the masks' values are not read here, their grid is
+        if row["organs"]:
+            row["organs"] = f"organs_{row['patient']}.nii.gz"
+            row["organ_set"] = "test"
+            nifti(folder / row["organs"], phantom()[:3, :8, :8])
+    tables.write(folder / "samples.tsv", rows, COLUMNS)
+    write(folder, folds={"n": 4, "inner": 0}, **GIVEN)
+    code, told = checked(folder, capsys)
+    assert code == 0, told
+    assert (
+        "ours (discovery): 8 patients; metastasis: 4 positive, 4 negative, 0 unknown; both phases: 8; "
+        "masks: organs 7, tumor 0, lymph nodes 8; unscored: 1 (no organ mask was given: 1)"
+    ) in told
+    assert "elsewhere (external): 2 patients; metastasis: 0 positive, 0 negative, 2 unknown" in told
+    assert "unscored: 1 (arterial phase missing: 1)" in told
+    assert "`metastasis` is empty for all" in told
+
+
+def test_the_default_study_in_lines(config):  # noqa: F811
+    text = "\n".join(outline.lines(study(config)))
+    assert "changhai (discovery): 24 patients; metastasis: 11 positive, 13 negative" in text
+    assert "unscored: 1 (arterial phase missing: 1)" in text
+    assert "teaching (auxiliary): 8 patients; both phases: 8; masks: organs 8, tumor 8" in text

@@ -1,0 +1,50 @@
+"""What the discovery center's node masks tell of positive nodes: networks learn from nothing else."""
+
+from nodestage.cohort.faults import IntakeError, some
+
+NEGATIVE, POSITIVE = "1", "2"
+
+
+def summary(records, metastasis, center=""):
+    """What was drawn, counted; an error where no patient has a positive node.
+
+    Parameters
+    ----------
+    records : {patient: record of the patient's node mask, see `masks.read_mask_with_record`}
+    metastasis : {patient: 0 or 1}
+    center : for the message
+
+    Returns
+    -------
+    dict: `masks`, `empty`, `with_negative`, `with_positive` (patients), `positive_patients_without`
+    (codes of patients with metastasis whose nodes are all drawn as negative; sorted)
+    """
+    drawn = {p: set(record["volume_mm3_as_drawn"]) for p, record in records.items()}
+    found = {
+        "masks": len(drawn),
+        "empty": sum(not labels for labels in drawn.values()),
+        "with_negative": sum(NEGATIVE in labels for labels in drawn.values()),
+        "with_positive": sum(POSITIVE in labels for labels in drawn.values()),
+        "positive_patients_without": sorted(
+            p for p, labels in drawn.items() if metastasis.get(p) == 1 and labels == {NEGATIVE}
+        ),
+    }
+    if drawn and not found["with_positive"]:
+        raise IntakeError(
+            f"{center}: none of {len(drawn)} node masks holds a positive node: "
+            f"{found['with_negative']} hold the value 1 (negative) alone, {found['empty']} are empty. "
+            "What a positive node looks like can't be learned. Draw negative nodes as 1 and positive nodes as 2, or "
+            "translate another tool's values by `label_system: {lymph_nodes: {negative: …, positive: …}}`."
+        )
+    return found
+
+
+def warnings(found):
+    """Sentences on a summary for the log."""
+    codes = found["positive_patients_without"]
+    if not codes:
+        return []
+    return [
+        f"{len(codes)} patients have metastasis and drawn nodes, but none drawn as positive (2): "
+        f"{some(codes)}. Right where the positive ones can't be seen; else correct the masks."
+    ]

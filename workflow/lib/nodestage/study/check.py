@@ -1,0 +1,131 @@
+"""A study checked before anything is run: config, sheet, returned files, image headers, who learns.
+
+`python -m nodestage.study.check my_study/config.yaml` does it from a terminal,
+and shows there what no log may hold: paths, and series descriptions.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from nodestage import bundle, settings, study_folder
+from nodestage.cohort.check import check_headers
+from nodestage.cohort.facts import median_spacing
+from nodestage.cohort.faults import millimeters
+from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
+from nodestage.cohort.sheet_check import check_sheet
+from nodestage.cohort.sheet_files import look_at
+from nodestage.errors import InputError
+from nodestage.returned import reading
+from nodestage.study import Study, lacking, outline
+
+ANATOMY = study_folder.REPOSITORY / "config" / "anatomy.yaml"
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        description="Check config and sample sheet, and open every image header."
+    )
+    parser.add_argument("config", help="the study's YAML file, with `centers` and `samples`")
+    parser.add_argument("--sheet", help="another sample sheet (.tsv, .csv or .xlsx)")
+    parser.add_argument(
+        "--base", help="folder that relative paths start from (default: the config's)"
+    )
+    parser.add_argument("--preset", help="settings laid under the study's own, as `make run` does")
+    parser.add_argument("--bundle", help="another bundle than the one that the config names")
+    parser.add_argument("--jobs", type=int, help="images read at a time")
+    parser.add_argument(
+        "--no-images", action="store_true", help="open no image, and say nothing if all is well"
+    )
+    given = parser.parse_args(arguments)
+    base = Path(given.base or Path(given.config).parent)
+    try:
+        config, frozen = _configured(given, base)
+        if not config["samples"]:
+            if not given.no_images:
+                print("`samples` is null: the simulated study, which needs no check")
+            return 0
+        rows = read_sheet(base / config["samples"])
+    except InputError as error:
+        return _tell([error])
+    errors, found = [], {}
+    study = _study(config, rows, frozen, base, errors)
+    if not given.no_images:
+        found = _kept(
+            errors, check_headers, _there(rows, base), config["centers"], given.jobs, base=base
+        )
+    if errors:
+        return _tell(errors)
+    if not given.no_images:
+        print(f"{len(rows)} patients, {len(found)} images: no fault found")
+        print("\n".join(outline.lines(study)))
+        spacings = [grid.spacing for (p, _), grid in found.items() if _is_ours(study, p)]
+        if spacings:
+            median = median_spacing(spacings)
+            print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+    return 0
+
+
+def _configured(given, base):
+    """The whole config that the arguments ask for, and the bundle that it names, or None."""
+    own = study_folder.read(given.config)
+    settings.check(own)  # who the centers are must be right before their rows can be
+    if given.sheet:
+        own["samples"] = str(Path(given.sheet).absolute())
+    study_folder.check_samples(own)
+    config = study_folder.whole(own, given.preset, base)
+    named = config["bundle"] and base / config["bundle"]
+    return config, bundle.opened(given.bundle or named)
+
+
+def _study(config, rows, frozen, base, errors):
+    """The study of a sheet, None where the sheet is wrong; what is wrong is added to `errors`."""
+    centers = config["centers"]
+    _kept(errors, check_sheet, rows, centers, base=base, frozen=bool(frozen))
+    returned = {
+        center: _kept(errors, reading.read, base / entry["returned"], center)
+        for center, entry in centers.items()
+        if "returned" in entry
+    }
+    if errors:
+        print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
+        return None
+    anatomy = yaml.safe_load(ANATOMY.read_text(encoding="utf-8"))
+    if frozen:
+        config, anatomy = config | frozen.settings, frozen.anatomy
+    study = Study(config, anatomy, rows, centers, frozen, returned)
+    _kept(errors, lacking.check, study)
+    return study
+
+
+def _kept(errors, what, *arguments, **named):
+    """What a check gives; its error goes to the others, so that all are told at once."""
+    try:
+        return what(*arguments, **named)
+    except InputError as error:
+        errors.append(error)
+        return None
+
+
+def _is_ours(study, patient):
+    return study.center_of(patient) == study.discovery
+
+
+def _there(rows, base):
+    """The rows without the cells whose file the sheet's own check has named already."""
+    return [
+        row | {c: "" for c in (*IMAGES, *MASKS) if row[c] and look_at(str(base / row[c]), c)[0]}
+        for row in rows
+    ]
+
+
+def _tell(errors):
+    for error in errors:
+        print(getattr(error, "full", error), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""A study's own folder: its config, read with a sentence for every usual slip.
+
+`python -m nodestage.study_folder my_study` says before Snakemake does whether the folder
+holds a config that can be read and names its patients.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from nodestage.errors import InputError
+
+REPOSITORY = Path(__file__).parents[3]
+CONFIG = "config.yaml"
+DEFAULTS = ("config.yaml", "simulator.yaml")
+
+
+def read(path):
+    """A config file as a dict.
+
+    Raises
+    ------
+    InputError where the file isn't there, isn't text or YAML, or holds no settings
+    """
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent
+        what = (
+            f"no {path.name} in the folder {folder}" if folder.is_dir() else f"no folder {folder}"
+        )
+        raise InputError(
+            f"There is {what}. Correct STUDY, or begin a study: make study DIR={folder}"
+        )
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise InputError(_unreadable(path, error)) from error
+    if found is None:
+        raise InputError(
+            f"{path.name} is empty. It must name `samples` and `centers`: config/README.md."
+        )
+    if not isinstance(found, dict):
+        raise InputError(f"{path.name} holds no settings. Write lines of the form `key: value`.")
+    return found
+
+
+def _unreadable(path, error):
+    """Which line of a YAML file is wrong, and how to mend it."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{path.name} can't be read ({error}). Mend it in a text editor."
+    lines = path.read_text(encoding="utf-8").splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    problem = getattr(error, "problem", "") or "not YAML"
+    if "\t" in line[: mark.column + 1]:
+        mend = "It begins with a tab: indent with blanks"
+    elif "mapping values" in problem:
+        mend = 'A text that holds a colon needs quotes: title: "Nodes: a study"'
+    else:
+        mend = f"{problem.capitalize()}: are quotes, brackets and indents closed and even, here and above?"
+    return f"{path.name}, line {mark.line + 1}: {line.strip()!r} can't be read. {mend}."
+
+
+def check_samples(config):
+    """Raise `InputError` where a study's own config names no sheet: the simulated one would be run."""
+    if config and "samples" not in config:
+        raise InputError(
+            f"{CONFIG} names no sample sheet. Add `samples: samples.tsv` "
+            "(`samples: null` is the simulated study, without patients of yours)."
+        )
+
+
+def whole(own, preset=None, base=None):
+    """A study's config with all that it leaves out: the defaults, the preset, then its own.
+
+    Parameters
+    ----------
+    own : dict, the study's own config
+    preset : file that is laid under it, or None
+    base : folder from which the paths in it start
+    """
+    if preset and not Path(preset).is_file():
+        raise InputError(f"There is no file {preset}. Correct PRESET.")
+    layers = [read(REPOSITORY / "config" / name) for name in DEFAULTS]
+    layers += [read(preset)] if preset else []
+    found = {}
+    for layer in [*layers, own]:
+        found = _laid_over(found, layer)
+    if base is not None and found["folds"]["folder"]:
+        found["folds"]["folder"] = str(Path(base, found["folds"]["folder"]))
+    return found
+
+
+def _laid_over(below, above):
+    """Branches joined, anything else replaced, as Snakemake does it."""
+    found = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(found.get(key), dict)
+        found[key] = _laid_over(found[key], value) if both else value
+    return found
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m nodestage.study_folder", description=__doc__)
+    parser.add_argument("folder", help="the study's folder")
+    given = parser.parse_args(arguments)
+    try:
+        check_samples(read(Path(given.folder, CONFIG)))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
