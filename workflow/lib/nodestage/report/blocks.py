@@ -326,7 +326,9 @@ def subgroups(rows):
         for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
             part = within.where(subgroup=key[0], group=key[1])
             line = _performance_line(method, part, metrics, notes)
-            lines.append({**line, "subgroup": head(key[0]), "group": style.name("locations", key[1])})
+            lines.append(
+                {**line, "subgroup": head(key[0]), "group": style.name("locations", key[1])}
+            )
         found.append(
             {
                 "method": style.name("methods", method),

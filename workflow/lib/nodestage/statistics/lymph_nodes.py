@@ -80,9 +80,7 @@ def table_4(rows, n=1000, seed=0):
             single, notes = [], [f"{unscored} instances without a probability"] * bool(unscored)
             for name in np.unique(fold):
                 inside = fold == name
-                value, reason = answer(
-                    rates.estimate, y[inside], values[inside], metric, of="node"
-                )
+                value, reason = answer(rates.estimate, y[inside], values[inside], metric, of="node")
                 if reason:
                     notes.append(f"fold {name} left out: {reason}")
                 else:
