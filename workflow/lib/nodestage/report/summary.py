@@ -37,17 +37,14 @@ def rows(results):
 
 def show(results):
     """Print the table of a study's results folder on the terminal."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    console.print("Lymph-node metastasis, with 95 % intervals")
+    console.print("Lymph-node metastasis, with 95 % intervals\n")
     found = rows(results)
     for center, basis in dict.fromkeys((row["center"], row[BASIS]) for row in found):
-        table = Table(
-            title=f"{center}: {basis}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False
-        )
+        table = Table(title=f"{center}: {basis}", title_justify="left", box=None, pad_edge=False)
         for column in ("method", "n", "positive", "AUC", "balanced accuracy"):
             table.add_column(column, no_wrap=True)
         for row in found:
@@ -55,6 +52,7 @@ def show(results):
                 keys = ("method", "n", "positives", *METRICS)
                 table.add_row(*(row.get(key, "") for key in keys))
         console.print(table)
+        console.print()
     study = Path(results, "report", "study.html")
     console.print(
         f"Reports: {study} and one for each center beside it."
