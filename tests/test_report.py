@@ -557,7 +557,7 @@ def test_an_overlay_covers_its_mask_and_is_clear_elsewhere():
 def test_windows_recover_the_gray_values_of_their_hu():
     for window in pages._windows():
         middle = (window["low"] + window["high"]) / 2
-        stored = gallery._gray(np.array([[middle]]))[0, 0] / 255
+        stored = gallery.gray(np.array([[middle]]))[0, 0] / 255
         assert stored * window["slope"] + window["intercept"] == pytest.approx(0.5, abs=0.01)
 
 

@@ -80,6 +80,7 @@ class Told(Folds, Methods):
             "effects": self.config["simulator"]["note"] if self.simulated else "",
             "role": self.role(center),
             "organs": "given organ masks" if given else "predicted organ labels",
+            "organs_given": given,
             "reasons": self.reasons(self.of(center)),
         }
 
