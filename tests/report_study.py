@@ -346,6 +346,7 @@ def explained(seed, arterial, venous, overlays, spacing):
         "mask": masks[view],
         "map": (1 - heat).astype(np.float32),
         "facts": {"view": view, "plane": int(planes[view]), "positive": seed > 0, "fold": 2}
+        | {"own_call": seed == 1}
         | {"score": 0.6543, "view_score": 0.8, "without_nodes": 0.3219, "share_inside": 0.417}
         | {"source": "tumor", "method": "combined"},
     }
@@ -392,7 +393,10 @@ def facts(codes, **more):
                         "reason": "" if scored else "no venous phase",
                     }
                 },
-                "flags": ["registration: 3.1 % of the voxels fold"] if place == 1 else [],
+                "flags": {
+                    1: ["registration: 3.1 % of the voxels fold"],
+                    8: ["no venous phase"],
+                }.get(place, []),
                 "registration": {"before": 0.55, "after": 0.7 + 0.1 * float(rng.random())},
                 "deciding_node": {
                     "volume_mm3": "612.4",
@@ -421,7 +425,7 @@ def facts(codes, **more):
         "patients": people,
         "primary": {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"},
         "versions": {"torch": "2.13.0", "nnunetv2": "2.8.1"},
-        "threshold": {"combined": 0.52},
+        "threshold": {"combined": 0.52, "nodes_attention": 42.8123},
         "truth": [{"structure": "pancreas", "dice": 0.81234567, "n": 8}],
         "timings": [{"stage": "organs", "jobs": 3, "seconds": 120}],
         **more,

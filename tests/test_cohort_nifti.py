@@ -8,6 +8,7 @@ import pytest
 from cohort_phantom import ORIGIN, SHAPE, SPACING, affine_ras, cube_mm, nifti, phantom
 
 from nodestage import cohort
+from nodestage.cohort import plausible
 from nodestage.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
@@ -359,6 +360,31 @@ def test_one_vessel_is_enough_to_name_swapped_phases(only):
     venous = np.where(labels == 8, 150, 170)
     assert cohort.phase_contrast(arterial, venous, labels, known)["warnings"] == []
     assert "swapped" in cohort.phase_contrast(venous, arterial, labels, known)["warnings"][0]
+
+
+def test_a_vessel_with_absurd_hu_is_named_and_decides_nothing():
+    """The portal vein's label lies in air, and would pass for one phase as for the other."""
+    labels = np.zeros((4, 4, 4), np.uint8)
+    labels[:2], labels[2:] = 8, 10
+    known = {"aorta": 8, "portal_splenic_vein": 10}
+    arterial = np.where(labels == 8, 150, -991)
+    venous = np.where(labels == 8, 320, -984)
+    found = cohort.phase_contrast(arterial, venous, labels, known)
+    assert "portal vein has -991 HU" in found["warnings"][0] and not found["unchecked"]
+    assert "the aorta is 150 HU in the arterial and 320 HU" in found["warnings"][1]
+    lost = cohort.phase_contrast(arterial, venous, np.where(labels == 8, 0, labels), known)
+    assert "neither aorta nor portal vein" in lost["unchecked"]
+    assert "swapped" not in " ".join(lost["warnings"])
+    assert cohort.phase_contrast(arterial, venous, labels * 0, known)["unchecked"]
+
+
+def test_an_organ_of_a_volume_that_nobody_has_is_told():
+    labels = np.zeros((10, 20, 30), np.uint8)
+    labels[:5] = 1  # 3,000 voxels of 400 mm3: 1,200 ml
+    volumes = plausible.organ_volumes(labels, {"esophagus": 1, "liver": 2}, (4.0, 10.0, 10.0))
+    assert volumes == {"esophagus": 1200.0}
+    assert plausible.implausible(volumes) == [("esophagus", 1200.0, 1, 150)]
+    assert plausible.implausible({"liver": 1500.0, "sma": 900.0}) == []
 
 
 def test_median_spacing():

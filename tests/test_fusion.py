@@ -528,6 +528,22 @@ def test_the_slice_that_is_shown_spoke_most_for_the_call(study, fitted, explaine
             np.testing.assert_array_equal(one["image"], view.images[0, facts["view"]])
 
 
+def test_the_slice_follows_the_call_that_the_page_shows(study, fitted, explained):
+    """An external patient's call is the ensemble's, whatever the one network says."""
+    (data, _), (model, classes) = study, fitted
+    one = model["methods"]["combined"]
+    method = classes["combined"](one["settings"], one["seed"])
+    method.state = one["state"]
+    patient, own = next(iter(explained["combined"].items()))
+    called = not own["facts"]["positive"]
+    found = saliency.explain(method, methods.Patients(data, [patient]), calls={patient: called})
+    facts = found[patient]["facts"]
+    assert facts["positive"] == called and facts["own_call"] != called
+    assert own["facts"]["own_call"] == own["facts"]["positive"]
+    assert facts["score"] == own["facts"]["score"]
+    assert (facts["view_score"] > own["facts"]["view_score"]) == called
+
+
 def test_the_score_without_nodes_is_that_of_volume_zero(study, fitted, explained):
     (data, labels), (model, classes) = study, fitted
     none = methods.Data(data.slices, {}, {"attention": dict.fromkeys(labels, ())}, {})

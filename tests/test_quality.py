@@ -1,16 +1,19 @@
 """The page about a center's images: what is wrong is named, on top, escaped, with the records' numbers."""
 
+import base64
 import copy
+import io
 import re
 
 import numpy as np
 import pytest
 import report_study as made
 from cohort_phantom import phantom
+from PIL import Image
 from test_report import Page
 
 from nodestage import cohort, files
-from nodestage.report import facts, pages, plots, quality
+from nodestage.report import facts, organ_pictures, pages, plots, quality
 from nodestage.volumes import Volume
 
 KNOWN = {"aorta": 8, "portal_splenic_vein": 10}
@@ -160,6 +163,58 @@ def test_where_one_phase_stands_in_for_both_nothing_is_compared(records):
     found = quality.patients(CODES, **changed)
     assert "swapped" not in flags_of(found, "P2")
     assert "stands in for the other, since the registration failed: noise" in flags_of(found, "P2")
+
+
+WHOLE = {"aorta": 40.0, "portal_splenic_vein": 12.0, "pancreas": 60.0, "liver": 1500.0}
+
+
+@pytest.mark.parametrize(
+    "volumes, given, words",
+    [
+        (WHOLE, False, ""),
+        ({n: ml for n, ml in WHOLE.items() if n != "pancreas"}, False, "organs: no pancreas labelled"),
+        ({"liver": 1500.0}, False, "no aorta and no portal and splenic vein and no pancreas"),
+        (WHOLE | {"esophagus": 1126.0}, True, "esophagus of 1126.0 ml, an adult's has 1 to 150"),
+        ({"aorta": 40.0, "pancreas": 60.0}, True, ""),  # a center that draws no vein
+    ],
+)  # fmt: skip
+def test_labels_that_cannot_be_right_are_flagged(records, volumes, given, words):
+    others = {} if given else {"P2": WHOLE}
+    found = quality.patients(CODES, **records, volumes={"P1": volumes} | others, given=given)
+    said = flags_of(found, "P1")
+    assert words in said and ("organs: " in said) == bool(words)
+    assert "organs: " not in flags_of(found, "P2")
+
+
+def test_a_check_that_says_nothing_says_that(records):
+    """All phases swapped and the vessels lost: the page must not read `none with a flag`."""
+    changed = copy.deepcopy(records)
+    lost = np.zeros((4, 4, 4), np.uint8)
+    changed["contrast"]["P1"] = cohort.phase_contrast(lost, lost, lost, KNOWN)
+    found = quality.patients(CODES, **changed, volumes={"P1": {"liver": 1500.0}})
+    assert "phases: could not be checked, neither aorta nor portal vein" in flags_of(found, "P1")
+
+
+def test_the_page_shows_the_labels_on_both_phases(found, tmp_path):
+    labels = np.zeros((10, 30, 40), np.uint8)
+    labels[3:8, 10:20, 15:30] = 11
+    known = KNOWN | {"pancreas": 11}
+    ct = np.full(labels.shape, 40.0)  # a pancreas of 15 ml
+    drawn = organ_pictures.pictures(ct, ct + 60, labels, known, (5.0, 2.0, 2.0))
+    sizes = {}
+    for plane, data in drawn.items():
+        picture = Image.open(io.BytesIO(base64.b64decode(data)))
+        sizes[plane] = picture.size
+        seen = np.asarray(picture).astype(int)
+        assert (abs(seen - np.array([255, 176, 0])).sum(2) < 150).any()  # the pancreas's line
+    assert sizes == {"coronal": (260, 162), "axial": (260, 195)}
+    quality.page(
+        "c", "external", found, {}, tmp_path / "p.html", {made.HOSTILE: drawn, "P2": drawn}
+    )
+    read = Page((tmp_path / "p.html").read_text(encoding="utf-8"))
+    shown = [a for tag, a in read.elements if tag == "img"]
+    assert len(shown) == 4 and all(a["src"].startswith("data:image/jpeg;base64,") for a in shown)
+    assert shown[-1]["alt"].startswith(made.HOSTILE) and not any("onerror" in a for a in shown)
 
 
 def test_a_center_without_any_image_has_a_page(tmp_path):

@@ -11,12 +11,14 @@ import browser
 import numpy as np
 import pytest
 import report_study as made
+from markupsafe import Markup
 from PIL import Image
 
 from nodestage import figures, tables
 from nodestage.figures import style
 from nodestage.report import (
     answers,
+    blocks,
     checklists,
     explaining,
     fields,
@@ -155,6 +157,53 @@ def test_every_figure_beside_the_papers_tables_stands_on_the_studys_page(study, 
     for place, row in enumerate(rows, start=1):
         for column in columns:
             assert not row[column] or (f"study/{name}.tsv", str(place), column) in shown
+
+
+def rows_of(name, *rows):
+    columns = list(rows[0])
+    made = [Row({c: Cell(v, name, i, c) for c, v in row.items()}) for i, row in enumerate(rows, 1)]
+    return Rows(made, name, columns)
+
+
+def test_a_table_takes_spread_and_interval_into_one_cell_and_notes_below_it():
+    rows = rows_of(
+        "study/table_3.tsv",
+        {"organ": "sma", "dice": "0.8123", "dice_sd": "0.05", "asd_mm": "", "asd_mm_sd": ""}
+        | {"f_low": "0.1", "f_high": "0.3", "n_dice": "4", "note": "truth empty; far"},
+        {"organ": "aorta", "dice": "0.9", "dice_sd": "", "asd_mm": "1.5", "asd_mm_sd": "0.1"}
+        | {"f_low": "", "f_high": "", "n_dice": "4", "note": ""},
+        {"organ": "liver", "dice": "0.9", "dice_sd": "", "asd_mm": "1.5", "asd_mm_sd": "0.1"}
+        | {"f_low": "", "f_high": "", "n_dice": "4", "note": "far"},
+    )
+    found = blocks.table(rows)
+    assert found["columns"] == [
+        "Organ", "Dice ± SD", "ASD, mm ± SD", "F, 95 % CI", "n, Dice", "Note",
+    ]  # fmt: skip
+    lines = [[Markup(cell).striptags() for cell in line] for line in found["lines"]]
+    assert lines[0] == ["SMA", "0.812 ± 0.050", "undefined", "[0.100–0.300]", "4", "a,b"]
+    assert lines[1] == ["Aorta", "0.900", "1.500 ± 0.100", "–", "4", "–"]
+    assert lines[2][3:] == ["undefined", "4", "b"]
+    assert found["notes"] == [("a", "truth empty"), ("b", "far")]
+
+
+@pytest.mark.parametrize(
+    "text, shown", [("4.44e-16", "0.000"), ("-1e-17", "0.000"), ("6.88e-05", "6.88e−05")]
+)
+def test_a_rounding_error_is_shown_as_zero(text, shown):
+    assert numbers.general(text) == shown
+
+
+def test_no_raw_key_stands_where_a_reader_looks(study):
+    words = " ".join(Page(study["center"].read_text(encoding="utf-8")).words)
+    assert "mm³ (Nodes, attention)" in words and "nodes_attention" not in words
+    rows = rows_of("table_1.tsv", {"characteristic": "Tumor location, n (%)", "level": "body_tail"})
+    assert blocks.table(rows)["lines"][0][1] == "body or tail"
+    assert blocks.head("pT stage") == "pT stage"
+
+
+def test_a_reason_that_is_also_a_flag_is_said_once(study):
+    page = study["center"].read_text(encoding="utf-8")
+    assert page.count("no venous phase") and "no venous phase; no venous phase" not in page
 
 
 def test_figures_3_and_4_stand_on_the_studys_page_with_words(study):
@@ -621,7 +670,7 @@ def test_an_overlay_covers_its_mask_and_is_clear_elsewhere():
 def test_windows_recover_the_gray_values_of_their_hu():
     for window in pages._windows():
         middle = (window["low"] + window["high"]) / 2
-        stored = gallery._gray(np.array([[middle]]))[0, 0] / 255
+        stored = gallery.gray(np.array([[middle]]))[0, 0] / 255
         assert stored * window["slope"] + window["intercept"] == pytest.approx(0.5, abs=0.01)
 
 
@@ -704,6 +753,7 @@ def test_the_page_says_which_slice_spoke_and_what_the_nodes_added(study):
         "slice that speaks most against metastasis, coronal slice",
         "slice that speaks most for metastasis, sagittal slice",
         "Score by Combined (tumor + nodes), fold 2",
+        "Its own call</dt><dd>negative, unlike the patient",
         "The same without nodes",
         "What moved it, inside the tumor",
         "42 %",

@@ -464,7 +464,17 @@ def test_nodes_without_a_probability_are_counted_and_nothing_breaks():
     for row in rows["identification"]:
         row["p_positive"] = ""
     four = tables.lymph_node_tables(rows, 100, 0)["table_4.tsv"]
-    assert all(row["mean"] is None and "no patient" in row["note"] for row in four)
+    assert all(row["mean"] is None and "no node" in row["note"] for row in four)
+
+
+def test_table_4_speaks_of_nodes_where_a_class_is_missing():
+    rows = evaluation()
+    for row in rows["identification"]:
+        row["positive"] = 0
+    for row in tables.lymph_node_tables(rows, 100, 0)["table_4.tsv"]:
+        assert "patient" not in row["note"]
+        if row["metric"] == "auc":
+            assert "no positive node among 48" in row["note"]
 
 
 def test_tables_without_ground_truth_are_empty_and_say_so():

@@ -2,6 +2,7 @@
 
 PICTURED_FOLD, PICTURED = study.pictured
 FIGURES = "results/report/figures"
+DECLARED = config["statistics"]["primary"]["method"]
 
 
 rule saliency:
@@ -23,6 +24,10 @@ rule saliency:
         thresholds=lambda w: [
             f"results/bundle/fold{fold}/thresholds.json"
             for fold in study.speaking(w.center)
+        ],
+        calls=lambda w: [
+            f"results/predictions/{DECLARED}/{part}/{w.center}.tsv"
+            for part in study.judged(w.center)
         ],
     output:
         saliency="results/report/saliency/{center}.npz",

@@ -3,9 +3,24 @@
 # look: as many threads as jobs were run, for as long as others wait. In a study of hundreds of
 # patients they take a core, then all threads that the machine allows (compare snakemake's issue 3804).
 # Nothing here needs that limit. A lower one, asked for by --max-jobs-per-timespan, stays.
+#
+# A run on this machine whose jobs ask for a card that isn't there is refused before its first job;
+# a cluster's jobs find theirs elsewhere.
 
 
 onstart:
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit and limit.max_jobs / limit.timespan >= 100:
         workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec:
+        from nodestage import cards
+        from nodestage.errors import InputError
+
+        waiting = workflow.dag.needrun_jobs()
+        asking = sorted(
+            {job.rule.name for job in waiting if job.resources.get("gpu")}
+        )
+        try:
+            cards.check(asking, config.get("jobs", {}))
+        except InputError as error:
+            raise WorkflowError(str(error))

@@ -2,20 +2,21 @@
 
 from nodestage import files, logs, volumes
 from nodestage.cohort.facts import phase_contrast
-from nodestage.report import facts, quality
+from nodestage.cohort.plausible import organ_volumes
+from nodestage.report import facts, organ_pictures, quality
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     images = files.by_patient(
         params.labelled, arterial=given.arterial, venous=given.venous, labels=given.organs
     )
-    contrast = {}
+    contrast, sizes, drawn = {}, {}, {}
     for patient, paths in images.items():
-        arrays = {
-            name: volumes.read(files.of_patient(path, patient)).array
-            for name, path in paths.items()
-        }
+        read = {n: volumes.read(files.of_patient(path, patient)) for n, path in paths.items()}
+        arrays, spacing = {n: one.array for n, one in read.items()}, read["labels"].spacing
         contrast[patient] = phase_contrast(**arrays, known=params.labels)
+        sizes[patient] = organ_volumes(arrays["labels"], params.labels, spacing)
+        drawn[patient] = organ_pictures.pictures(**arrays, known=params.labels, spacing=spacing)
     known = params.facts
     found = quality.patients(
         params.patients,
@@ -23,6 +24,10 @@ with logs.to(snakemake.log[0]):
         facts.records(given.records),
         contrast,
         known["reasons"],
+        sizes,
+        known["organs_given"],
     )
     files.write_json(snakemake.output.record, quality.record(found))
-    quality.page(snakemake.wildcards.center, known["role"], found, known, snakemake.output.html)
+    quality.page(
+        snakemake.wildcards.center, known["role"], found, known, snakemake.output.html, drawn
+    )

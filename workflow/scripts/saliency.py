@@ -1,6 +1,6 @@
 """The slice that spoke most for each patient's call, and what in it moved the score."""
 
-from nodestage import evidence, files, logs, methods
+from nodestage import evidence, files, logs, methods, tables
 from nodestage.fusion import saliency
 from nodestage.nnunet import checkpoints
 from nodestage.report import explaining
@@ -8,11 +8,18 @@ from nodestage.report import explaining
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     name, family = params.explained
+    # The declared method's calls, as the page shows them.
+    calls = {
+        row["patient"]: tables.number(row["call"]) > 0
+        for path in given.calls
+        for row in tables.read(path)
+        if row["subset"] in ("test", "external") and row["call"] != ""
+    }
     found = {}
     for fold, model, frozen in zip(params.folds, given.models, given.thresholds, strict=True):
         patients = [p for p, of in params.patients.items() if of == fold]
-        tables = zip(params.patients.values(), given.nodes, strict=True)
-        nodes = sorted({table for of, table in tables if of == fold})
+        seen = zip(params.patients.values(), given.nodes, strict=True)
+        nodes = sorted({table for of, table in seen if of == fold})
         scans = {"records": given.records, "views": given.views, "nodes": nodes}
         data = evidence.data(scans, patients, {}, {})
         fitted = checkpoints.load(model)["methods"][name]
@@ -24,6 +31,7 @@ with logs.to(snakemake.log[0]):
             method,
             methods.Patients(data, patients),
             files.read_json(frozen)[name]["threshold"],
+            calls,
         ).items():
             one["facts"] |= {"method": name, "fold": fold}
             found[patient] = one

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from nodestage.cohort.plausible import limits
+
 EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 32768)
 
 
@@ -118,14 +120,27 @@ def phase_contrast(arterial, venous, labels, known):
     Returns
     -------
     dict: aorta_arterial, aorta_venous, portal_arterial, portal_venous (median HU, None where
-    the vessel is missing), warnings (words)
+    the vessel is missing), warnings (words), unchecked (why the phases can't be told apart, or "")
     """
     found = {}
     for name, key in [("aorta", "aorta"), ("portal", "portal_splenic_vein")]:
         inside = labels == known[key]
         for phase, image in [("arterial", arterial), ("venous", venous)]:
             found[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
-    return found | {"warnings": _swapped(**found)}
+    absurd, usable = [], dict(found)
+    low, high = limits()["vessel_hu"]
+    for name, words in (("aorta", "aorta"), ("portal", "portal vein")):
+        seen = {phase: found[f"{name}_{phase}"] for phase in ("arterial", "venous")}
+        if any(hu is not None and not low <= hu <= high for hu in seen.values()):
+            usable |= dict.fromkeys((f"{name}_{phase}" for phase in seen), None)
+            absurd.append(
+                f"{words} has {seen['arterial']:.0f} HU in the arterial and {seen['venous']:.0f} HU "
+                f"in the venous phase, a vessel {low} to {high}: its label lies elsewhere"
+            )
+    unchecked = ""
+    if all(hu is None for hu in usable.values()):
+        unchecked = "neither aorta nor portal vein is labelled where a vessel can be"
+    return found | {"warnings": absurd + _swapped(**usable), "unchecked": unchecked}
 
 
 def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, least=30):

@@ -59,14 +59,15 @@ def heat(parts):
     return (found / (found.max() or 1.0)).astype(np.float32)
 
 
-def explain(method, patients, threshold=None):
+def explain(method, patients, threshold=None, calls=None):
     """The slice that spoke most for a patient's call by one network, and where in it.
 
     Parameters
     ----------
     method : a fitted `DeepMethod` of two dimensions (its `state` is set)
     patients : Patients
-    threshold : above this score the call is positive; None takes 0.5
+    threshold : above this score the network's own call is positive; None takes 0.5
+    calls : {patient: bool}, the calls that the report shows; who is not there gets the network's own
 
     Returns
     -------
@@ -74,8 +75,8 @@ def explain(method, patients, threshold=None):
         image : int16 (2, y, x), HU, arterial and venous
         mask : uint8 (y, x)
         map : float32 (y, x) in [0, 1], see `heat`
-        facts : `view` (0 to 8), `plane`, `positive` (the call), `score` (mean of the views),
-            `view_score`, `without_nodes` (the score were there no positive node; None for a
+        facts : `view` (0 to 8), `plane`, `positive` (the call), `own_call` (the network's), `score`
+            (mean of the views), `view_score`, `without_nodes` (the score were there no positive node; None for a
             network that doesn't see the nodes), `share_inside` (of the map, inside the mask),
             `source` of the mask (tumor or pancreas)
     """
@@ -88,7 +89,8 @@ def explain(method, patients, threshold=None):
         volume = torch.tensor(volume[0] if volume else 0.0)
         parts, scores = pixel_parts(network, images, masks, volume, method.settings)
         score = float(scores.mean())
-        positive = score > threshold
+        own = score > threshold
+        positive = (calls or {}).get(name, own)
         chosen = int(scores.argmax() if positive else scores.argmin())
         drawn, mask = heat(parts[chosen]), masks[chosen, 0].numpy()
         about = patients.views(name)
@@ -96,6 +98,7 @@ def explain(method, patients, threshold=None):
             "view": chosen,
             "plane": int(about["planes"][chosen]),
             "positive": positive,
+            "own_call": own,
             "score": score,
             "view_score": float(scores[chosen]),
             "without_nodes": None,

@@ -68,7 +68,7 @@ def _design(facts, role, center):
 
 def _run(facts):
     """What ran: model, settings, software."""
-    versions = facts.get("versions") or {}
+    versions, sizes = facts.get("versions") or {}, facts.get("sizes") or {}
     threshold = (facts.get("threshold") or {}).get(facts["primary"]["method"])
     return {
         "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
@@ -87,8 +87,8 @@ def _run(facts):
         if facts.get("pretrained") in (None, "")
         else f"Pretrained weights: {facts['pretrained']}.",
         "training": (
-            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}; epochs and rates "
-            "in the config. " + inner_words(facts)
+            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}. "
+            + " ".join([*(f"{k}: {v}" for k, v in sizes.items()), inner_words(facts)])
             if facts.get("seed") is not None
             else None
         ),

@@ -69,6 +69,8 @@ HEADS = {
     "f": "F",
     "d_min": "d min, mm",
     "d_max": "d max, mm",
+    "spacing_z_mm": "Slice distance, mm",
+    "sd": "SD",
 }
 
 
@@ -81,6 +83,8 @@ KINDS = {
     "organ": "structures",
     "variant": "variants",
     "by": "groupings",
+    "level": "locations",
+    "group": "locations",
 }
 """Columns whose cells have a reader's name in words.yaml."""
 
@@ -324,7 +328,8 @@ def subgroups(rows):
             part = within.where(subgroup=key[0], group=key[1])
             line = _performance_line(method, part, metrics, notes)
             unscored = numbers.show_count(part[0]["unscored"])
-            lines.append({**line, "subgroup": head(key[0]), "group": key[1], "unscored": unscored})
+            about = {"subgroup": head(key[0]), "group": style.name("locations", key[1])}
+            lines.append({**line, **about, "unscored": unscored})
         found.append(
             {
                 "method": style.name("methods", method),
@@ -354,22 +359,27 @@ def table(rows, hide=(), heads=None, intervals=()):
     hide = {*hide, *(f"{c}_{end}" for c in intervals for end in ("low", "high"))}
     columns = [c for c in rows.columns if c not in hide and any(row.text(c) for row in rows)]
     numeric = {c for c in columns if _is_numeric(rows, c)}
+    joined = _joined(columns)
+    notes = Notes()
+    shown = [c for c in columns if c not in joined.values()]
+    lines = [
+        [
+            _content(row, c, joined.get(c), numeric, notes)
+            + (_ends(row, c) if c in intervals else Markup(""))
+            for c in shown
+        ]
+        for row in rows
+    ]
     return {
-        "columns": [heads.get(c) or head(c) for c in columns],
-        "numeric": [c in numeric for c in columns],
-        "lines": [
-            [
-                _cell(row[c], _why(row, c, numeric))
-                + (_ends(row, c) if c in intervals else Markup(""))
-                for c in columns
-            ]
-            for row in rows
-        ],
+        "columns": [_heading(c, joined.get(c), heads) for c in shown],
+        "numeric": [c in numeric for c in shown],
+        "lines": lines,
         # A first column that repeats itself is shown once a group.
         "same": [
             i > 0 and rows[i - 1].text(columns[0]) == row.text(columns[0])
             for i, row in enumerate(rows)
         ],
+        "notes": notes.lines(),
         "absent": rows.absent,
     }
 
@@ -379,10 +389,48 @@ def _ends(row, column):
     return Markup(" {}").format(ends) if ends else Markup("")
 
 
+def _joined(columns):
+    """{column: the one that stands in its cell}: a value's spread, an interval's upper end."""
+    pairs = {c: f"{c}_sd" for c in columns if f"{c}_sd" in columns}
+    for c in columns:
+        if c == "low" or c.endswith("_low"):
+            high = f"{c.removesuffix('low')}high"
+            if high in columns:
+                pairs[c] = high
+    return pairs
+
+
+def _heading(column, other, heads):
+    if other and other.endswith("high"):
+        stem = column.removesuffix("low").removesuffix("_")
+        of = heads.get(column, HEADS.get(column)) or f"{head(stem)}, 95 % CI, low"
+        return of.removesuffix(", low")
+    words = heads.get(column) or head(column)
+    return f"{words} ± SD" if other else words
+
+
+def _content(row, column, other, numeric, notes):
+    """A cell of `table`; a note is a letter there, and what it says stands below the table."""
+    if column == "note":
+        return notes.mark(row.text(column)) or "–"
+    why = _why(row, column, numeric)
+    if other is None or not row[column].defined:
+        return _cell(row[column], why)
+    if other.endswith("high"):
+        found = numbers.interval(row, column, other, general=True)
+        return found or _cell(row[other], _why(row, other, numeric))
+    if not row[other].defined:
+        return _cell(row[column])
+    return Markup("{} ± {}").format(_cell(row[column]), _cell(row[other]))
+
+
 def head(column):
     """A column's name as a reader's words."""
+    if column.startswith("n_"):
+        return f"n, {head(column[2:])}"
     words = column.replace("_", " ")
-    return HEADS.get(column, words[:1].upper() + words[1:])
+    # `pT` and other names that are words already keep their letters.
+    return HEADS.get(column, words if words[1:2].isupper() else words[:1].upper() + words[1:])
 
 
 def _is_numeric(rows, column):

@@ -23,6 +23,10 @@ def notices(facts, role):
                 "(folds.inner: 0): the fusion may rely on them too much.",
             )
         )
+    if facts.get("smaller"):
+        some = "; ".join(facts["smaller"][:SHOWN])
+        more = "; …" if len(facts["smaller"]) > SHOWN else ""
+        found.append(("smaller", f"{SMALLER} {some}{more} (see Methods)."))
     substituted = facts.get("substituted") or []
     if substituted:
         found.append(("substituted", substituted_words(substituted)))
@@ -39,6 +43,13 @@ def notices(facts, role):
     found += [("elsewhere", str(text)) for text in facts.get("elsewhere") or []]
     found += [("warning", str(text)) for text in facts.get("warnings") or []]
     return found
+
+
+SHOWN = 3
+SMALLER = (
+    "No figure here says what the method gives at full size. Smaller than in config/paper.yaml (its "
+    "value in brackets):"
+)
 
 
 def substituted_words(substituted):
@@ -111,6 +122,12 @@ def methods(facts):
             "Mean of the folds’ scores against the mean of the folds’ thresholds, both frozen "
             "before any external patient was scored.",
         ),
+        *((facts.get("sizes") or {"Grid": ""}).items()),
+        *(
+            [("Smaller than the paper’s", "; ".join(facts["smaller"]))]
+            if facts.get("smaller")
+            else []
+        ),
         ("Inner folds", inner_words(facts)),
         ("Pretrained weights", facts.get("pretrained")),
         ("Organ masks", facts.get("organs_source")),
@@ -122,8 +139,25 @@ def methods(facts):
         ("Config digest", facts.get("config_digest")),
         ("Model digest", facts.get("model_digest")),
         ("Software", listed),
+        ("For a methods section", paragraph(facts, listed)),
     ]
     return [(term, "not recorded" if text in (None, "") else str(text)) for term, text in rows]
+
+
+def paragraph(facts, software):
+    """A paragraph to copy into a paper, from what the run knows of itself."""
+    sizes = facts.get("sizes") or {}
+    told = [f"{what}: {words}" for what, words in sizes.items()]
+    if facts.get("smaller"):
+        told.append(
+            "These settings are smaller than the paper’s (in brackets): "
+            f"{'; '.join(facts['smaller'])}."
+        )
+    told.append(inner_words(facts))
+    told.append(f"Declared endpoint: {primary_words(facts['primary'])}.")
+    told.append(f"Seed {facts.get('seed')}; {software}.")
+    told.append("[For the authors: hardware, scanners, readers, ethics.]")
+    return " ".join(filter(None, told))
 
 
 def primary_words(primary):

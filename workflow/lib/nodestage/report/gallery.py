@@ -265,15 +265,21 @@ def _crop(focus, shape, spacing):
     return cuts
 
 
-def _gray(cut):
+def gray(cut):
+    """HU as the gray values that are stored, as floats in [0, 255]."""
     low, high = STORED_HU
     return np.clip((np.asarray(cut, np.float32) - low) / (high - low) * 255, 0, 255)
 
 
 def _jpeg(cut, size, quality):
     """A slice in HU as JPEG of `size` (width, height)."""
-    picture = Image.fromarray(_gray(cut)).resize(size, Image.Resampling.BICUBIC)
+    picture = Image.fromarray(gray(cut)).resize(size, Image.Resampling.BICUBIC)
     picture = Image.fromarray(np.clip(np.rint(np.asarray(picture)), 0, 255).astype(np.uint8))
+    return compressed(picture, quality)
+
+
+def compressed(picture, quality):
+    """A PIL picture as JPEG."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, optimize=True)
     return buffer.getvalue()

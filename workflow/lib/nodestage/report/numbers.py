@@ -44,6 +44,8 @@ def general(text):
         return UNDEFINED
     if text.lstrip("+-").isdigit():
         return text.replace("-", "−")
+    if abs(value) < 1e-9:
+        value = 0.0  # what adding up leaves of a zero
     if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
         return f"{value:.2e}".replace("-", "−")
     shown = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
@@ -83,17 +85,19 @@ def show_any(cell, words=()):
     return tagged(cell, general(cell.text))
 
 
-def interval(row, low="low", high="high", digits=2):
-    """`[low–high]`; nothing where the interval is undefined, words where it is but a point."""
+def interval(row, low="low", high="high", digits=2, general=False):
+    """`[low–high]`; nothing where the interval is undefined, words where it is but a point.
+
+    `general` rounds the ends as `show_any` does.
+    """
     a, b = row[low], row[high]
     if not (a.defined and b.defined):
         return Markup("")
     if collapsed(a.number, b.number):
         return Markup('<span class="ci">[no interval]</span>')
     joint = "–" if a.number >= 0 else " to "
-    return Markup('<span class="ci">[{}{}{}]</span>').format(
-        show(a, digits), joint, show(b, digits)
-    )
+    ends = [show_any(end) if general else show(end, digits) for end in (a, b)]
+    return Markup('<span class="ci">[{}{}{}]</span>').format(ends[0], joint, ends[1])
 
 
 def interval_words(row, low="low", high="high", digits=2):

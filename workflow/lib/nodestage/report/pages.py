@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from nodestage.figures import style
 from nodestage.report import (
     answers,
@@ -145,13 +147,14 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "plots": plots.of_center(center, role, tables, there, primary)
         | plots.of_registration(people),
         "calibration": blocks.table(_summaries(tables["calibration"])),
+        "thresholds": _thresholds(facts.get("threshold") or {}),
         "subgroups": blocks.subgroups(tables["subgroups"]),
         "cards": cards,
         "elsewhere": elsewhere,
         "windows": _windows(),
         "layers": _layers(cards),
         "explained": any(view["name"].startswith("speaks_") for c in cards for view in c["views"]),
-        "look_first": [{**p, "id": place.get(p["patient"])} for p in first],
+        "look_first": [{**p, "id": place.get(p["patient"]), "why": _why(p)} for p in first],
         "people": [{**p, "id": place.get(p["patient"])} for p in people],
         "outcome_words": patients.OUTCOMES,
         "registration_words": REGISTRATION,
@@ -309,6 +312,24 @@ def _counts(people, scored, cards, missing):
         "n_gallery": sum(bool(card["views"]) for card in cards),
         "missing": words,
     }
+
+
+def _why(patient):
+    """What to look at in a patient, each sentence once."""
+    return list(dict.fromkeys([*patient["flags"], *filter(None, [patient["reason"]])]))
+
+
+def _thresholds(frozen):
+    """`0.52 (Combined)` of each method, with its unit where its score has one."""
+    found = []
+    for method, value in frozen.items():
+        number, unit = "none", ""
+        if value is not None:
+            number = shown.show_any(shown.plain_cell(value))
+            unit = style.words()["units"].get(method, "")
+        name = style.name("methods", method)
+        found.append(Markup("{}{}{} ({})").format(number, " " * bool(unit), unit, name))
+    return found
 
 
 def _summaries(rows):

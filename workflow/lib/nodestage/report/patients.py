@@ -193,6 +193,9 @@ def _explained(facts):
         return []
     where = f"{style.name('methods', facts['method'])}, fold {facts['fold']}"
     lines = [(f"Score by {where}", _shown("network_score", facts["score"]))]
+    if facts.get("own_call", facts["positive"]) != facts["positive"]:
+        own = "positive" if facts["own_call"] else "negative"
+        lines.append(("Its own call", f"{own}, unlike the patient’s"))
     if facts["without_nodes"] is not None:
         without = _shown("score_without_nodes", facts["without_nodes"])
         lines.append(("The same without nodes", without))
@@ -257,6 +260,8 @@ def _cell(column, value):
 
 
 def _shown(key, value, words=False):
+    if key == "tumor_location":
+        return style.name("locations", value)
     if key == "nearest_structure":
         return style.name("structures", value)
     if isinstance(value, (list, tuple)):

@@ -9,7 +9,9 @@ from statistics import median
 
 from markupsafe import Markup
 
-from nodestage.report import numbers
+from nodestage.cohort import plausible
+from nodestage.figures import style
+from nodestage.report import numbers, organ_pictures
 from nodestage.report.facts import flags
 from nodestage.report.sources import Cell
 from nodestage.report.writing import write_page
@@ -32,6 +34,7 @@ class Patient:
     intake : {phase: record}, of the phases that there are
     registration : its record; empty where there is none
     contrast : what `cohort.phase_contrast` found; empty without organs or without two phases
+    volumes : {structure: ml} of the organ labels; None without any
     warnings : sentences, without those of the records
     reason : why no image is used, or ""
     """
@@ -41,6 +44,7 @@ class Patient:
     registration: dict
     contrast: dict
     reason: str
+    volumes: dict | None = None
     warnings: list = field(default_factory=list)
 
     @property
@@ -48,7 +52,7 @@ class Patient:
         return flags(self.intake, self.registration, self.reason) + self.warnings
 
 
-def patients(codes, intake, registration, contrast, reasons):
+def patients(codes, intake, registration, contrast, reasons, volumes=(), given=False):
     """One `Patient` each, those with most to look at first.
 
     Parameters
@@ -58,8 +62,13 @@ def patients(codes, intake, registration, contrast, reasons):
     registration : {patient: record}
     contrast : {patient: what `cohort.phase_contrast` found}
     reasons : {patient: why its images are not used}
+    volumes : {patient: {structure: ml}} of the organ labels, of those who have any
+    given : whether the masks came with the images. They show what their center draws: only what
+        some patient shows is missed in another. A network's labels miss what they don't show.
     """
-    found = []
+    found, volumes = [], dict(volumes)
+    shown = {name for one in volumes.values() for name in one}
+    expected = [n for n in plausible.limits()["needed"] if not given or n in shown]
     for code in codes:
         record = registration.get(code, {})
         # Where one phase stands in for both there is nothing to compare.
@@ -71,12 +80,17 @@ def patients(codes, intake, registration, contrast, reasons):
                 record,
                 {} if alone else contrast.get(code, {}),
                 reasons.get(code, ""),
+                volumes.get(code),
             )
         )
     usual = [likeness(p.registration) for p in found]
     usual = [value for value in usual if value is not None]
     for patient in found:
         patient.warnings += [f"phases: {text}" for text in patient.contrast.get("warnings", [])]
+        unchecked = patient.contrast.get("unchecked")
+        if unchecked and {"aorta", "portal_splenic_vein"} & {*expected}:
+            patient.warnings.append(f"phases: could not be checked, {unchecked}")
+        patient.warnings += _about_organs(patient.volumes, expected, given)
         mine = likeness(patient.registration)
         if mine is not None and mine < LEAST_OF_MEDIAN * median(usual):
             patient.warnings.append(
@@ -84,6 +98,24 @@ def patients(codes, intake, registration, contrast, reasons):
                 f"({median(usual):.2f}): another patient's, upside down, or badly registered?"
             )
     return sorted(found, key=lambda p: (-len(p.flags), p.code))
+
+
+def _about_organs(volumes, expected, given):
+    """Sentences about structures that are missing, or of a volume that nobody has."""
+    if volumes is None:
+        return []
+    lost = [_named(name) for name in expected if name not in volumes]
+    found = [f"organs: no {' and no '.join(lost)} labelled"] if lost else []
+    mend = "look at the mask, and at `label_system`" if given else "look at the labels"
+    for name, ml, least, most in plausible.implausible(volumes):
+        found.append(
+            f"organs: {_named(name)} of {ml:.1f} ml, an adult's has {least} to {most}: {mend}"
+        )
+    return found
+
+
+def _named(structure):
+    return style.name("structures", structure).lower()
 
 
 def likeness(record):
@@ -104,7 +136,14 @@ def record(found):
     }
 
 
-def page(center, role, found, facts, output):
+def unshown(found):
+    """Needed structures that no patient's labels show, in words; nothing where nobody has labels."""
+    known = [p.volumes for p in found if p.volumes is not None]
+    needed = plausible.limits()["needed"]
+    return [_named(n) for n in needed if known and not any(n in one for one in known)]
+
+
+def page(center, role, found, facts, output, pictures=None):
     """Write the quality page of one center.
 
     Parameters
@@ -114,6 +153,7 @@ def page(center, role, found, facts, output):
     facts : dict with `study`, and as far as known `simulated`, `effects`, `organs`: where the organ
         labels come from that told the vessels
     output : path of the HTML file
+    pictures : {patient: {plane: JPEG in base64}}, as `organ_pictures.pictures` gives them
     """
     context = {
         "center": center,
@@ -124,6 +164,11 @@ def page(center, role, found, facts, output):
         "histograms": [h for h in (_histogram(found, phase) for phase in PHASES) if h],
         "images": [(phase, _table(found, _images(found, phase))) for phase in PHASES],
         "vessels": _table(found, _vessels(found)),
+        "volumes": _table(found, _volumes(found)),
+        "pictures": pictures or {},
+        "pictured": [p for p in found if p.code in (pictures or {})][: organ_pictures.MOST],
+        "most": organ_pictures.MOST,
+        "unshown": unshown(found),
         "registration": _table(found, _registration(found)),
         "tissue": TISSUE_HU,
     }
@@ -170,6 +215,17 @@ def _vessels(found):
         for vessel, name in VESSELS.items()
         for phase in PHASES
     }
+
+
+def _volumes(found):
+    columns = {}
+    for name in plausible.limits()["volume_ml"]:
+        seen = {p.code: p.volumes[name] for p in found if name in (p.volumes or {})}
+        if seen:
+            columns[style.name("structures", name)] = {
+                code: _shown(f"{code}/organs", name, ml, 1) for code, ml in seen.items()
+            }
+    return columns
 
 
 def _registration(found):

@@ -3,27 +3,36 @@
 import argparse
 from pathlib import Path
 
-from nodestage import tables
+from nodestage.figures import style
+from nodestage.report import headline, numbers
+from nodestage.report.sources import load
 
 METRICS = ("auc", "balanced_accuracy")
-BASES = ("ensemble", "pooled")
+BASIS = "judged by"
 
 
 def rows(results):
     """One row a method and center: n, positives, AUC and balanced accuracy with intervals.
 
-    External centers are judged by the ensemble, the discovery center by its pooled test folds.
+    The estimates are those that head the reports (`headline.BASES`): of an external center the
+    ensemble's, of the discovery center the mean of the folds. `judged by` names which.
     """
-    found = {}
+    found = []
     for path in sorted(Path(results).glob("statistics/*/performance.tsv")):
-        table = tables.read(path)
-        basis = next(b for b in BASES if any(row["basis"] == b for row in table))
-        for row in table:
-            if row["basis"] == basis and row["metric"] in METRICS:
-                entry = found.setdefault((path.parent.name, row["method"]), {"n": row["n"]})
-                entry["positives"] = row["positives"]
-                entry[row["metric"]] = _interval(row)
-    return [{"center": c, "method": m} | entry for (c, m), entry in found.items()]
+        table = load(path.parent, path.name)
+        role = "external" if table.where(basis=headline.BASES["external"]) else "discovery"
+        for method in style.ordered("methods", table.values("method")):
+            cells = {m: headline.primary_row(table, method, m, role) for m in METRICS}
+            first = next(filter(None, cells.values()), None)
+            if first is None:
+                continue
+            found.append(
+                {"center": path.parent.name, "method": method}
+                | {key: numbers.show_count(first[key]).striptags() for key in ("n", "positives")}
+                | {metric: _shown(row) for metric, row in cells.items() if row is not None}
+                | {BASIS: style.name("bases", first.text("basis"))}
+            )
+    return found
 
 
 def show(results):
@@ -31,14 +40,19 @@ def show(results):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Lymph-node metastasis, 95 % intervals")
-    for column in ("center", "method", "n", "positives", "AUC", "balanced\naccuracy"):
-        table.add_column(column, no_wrap=column in ("center", "method"))
-    for row in rows(results):
-        keys = ("center", "method", "n", "positives", *METRICS)
-        table.add_row(*(str(row.get(key, "")) for key in keys))
     console = Console()
-    console.print(table)
+    console.print("Lymph-node metastasis, with 95 % intervals\n")
+    found = rows(results)
+    for center, basis in dict.fromkeys((row["center"], row[BASIS]) for row in found):
+        table = Table(title=f"{center}: {basis}", title_justify="left", box=None, pad_edge=False)
+        for column in ("method", "n", "positive", "AUC", "balanced accuracy"):
+            table.add_column(column, no_wrap=True)
+        for row in found:
+            if (row["center"], row[BASIS]) == (center, basis):
+                keys = ("method", "n", "positives", *METRICS)
+                table.add_row(*(row.get(key, "") for key in keys))
+        console.print(table)
+        console.print()
     study = Path(results, "report", "study.html")
     console.print(
         f"Reports: {study} and one for each center beside it."
@@ -49,12 +63,13 @@ def show(results):
         console.print(f"To send back, once you have read it: {file}")
 
 
-def _interval(row):
-    if row["estimate"] == "":
-        return "undefined"
-    numbers = [tables.number(row[key]) for key in ("estimate", "low", "high")]
-    low, high = (f"{value:.2f}" if value == value else "?" for value in numbers[1:])
-    return f"{numbers[0]:.2f} ({low}–{high})"
+def _shown(row):
+    """`0.61 (0.50–0.70)`, rounded and worded as on a page."""
+    digits = numbers.digits_for(row["n"].number)
+    ends = numbers.interval(row, digits=digits).striptags()
+    # The terminal's library would read brackets as its own marks.
+    ends = ends.replace("[", "(").replace("]", ")")
+    return " ".join(filter(None, [numbers.fixed(row["estimate"].number, digits), ends]))
 
 
 if __name__ == "__main__":

@@ -83,12 +83,12 @@ def table_4(rows, n=1000, seed=0):
             single, notes = [], [f"{unscored} instances without a probability"] * bool(unscored)
             for name in np.unique(fold):
                 inside = fold == name
-                value, reason = answer(rates.estimate, y[inside], values[inside], metric)
+                value, reason = answer(rates.estimate, y[inside], values[inside], metric, of="node")
                 if reason:
                     notes.append(f"fold {name} left out: {reason}")
                 else:
                     single.append(value)
-            pooled, reason = answer(rates.estimate, y, values, metric)
+            pooled, reason = answer(rates.estimate, y, values, metric, of="node")
             ends = (None, None)
             if reason:
                 notes.append(reason)

@@ -21,7 +21,7 @@ def takes(metric):
     raise ValueError(f"unknown metric {metric!r}; there are {', '.join(METRICS)}")
 
 
-def estimate(y, values, metric, strata=None):
+def estimate(y, values, metric, strata=None, of="patient"):
     """One metric of one method.
 
     Parameters
@@ -30,6 +30,7 @@ def estimate(y, values, metric, strata=None):
     values : calls, scores or probabilities (n,), see `takes`
     metric : one of `METRICS`
     strata : fold of each patient (n,); with it, the mean of the folds' own values
+    of : what the labels are about, for the words of an error
 
     Returns
     -------
@@ -37,8 +38,8 @@ def estimate(y, values, metric, strata=None):
     """
     y, values = checked(y, values, metric)
     if strata is not None and len(y):
-        return float(np.mean([estimate(y[i], values[i], metric) for i in groups(strata)]))
-    positive, negative = split(y, metric)
+        return float(np.mean([estimate(y[i], values[i], metric, of=of) for i in groups(strata)]))
+    positive, negative = split(y, metric, of)
     value = weighted(
         metric,
         values[None, positive],
@@ -48,7 +49,8 @@ def estimate(y, values, metric, strata=None):
     )[0, 0]
     if np.isnan(value):
         side = "positive" if metric == "ppv" else "negative"
-        raise UndefinedError(f"nobody was called {side}")
+        nobody = "nobody" if of == "patient" else f"no {of}"
+        raise UndefinedError(f"{nobody} was called {side}")
     return float(value)
 
 
@@ -191,15 +193,15 @@ def checked(y, values, metric):
     return y.astype(bool), values
 
 
-def split(y, metric):
+def split(y, metric, of="patient"):
     """Masks of the positive and negative patients; refused where the metric lacks a class."""
     positive, negative = int(y.sum()), int((~y).sum())
     if not positive + negative:
-        raise UndefinedError("no patient")
+        raise UndefinedError(f"no {of}")
     if not positive and metric in ("auc", "balanced_accuracy", "sensitivity"):
-        raise UndefinedError(f"no positive patient among {negative}")
+        raise UndefinedError(f"no positive {of} among {negative}")
     if not negative and metric in ("auc", "balanced_accuracy", "specificity"):
-        raise UndefinedError(f"no negative patient among {positive}")
+        raise UndefinedError(f"no negative {of} among {positive}")
     return y, ~y
 
 

@@ -107,3 +107,8 @@ class Folds(Roster):
             return [] if center in self.summarised else ["ensemble"]
         folds = [f"fold{fold}" for fold in self.folds]
         return [*folds, "ensemble"] if self.role(center) == "external" else folds
+
+    def judged(self, center):
+        """Those by which a page judges the center: the ensemble's if it is external."""
+        external = self.role(center) == "external"
+        return [part for part in self.parts(center) if (part == "ensemble") == external]

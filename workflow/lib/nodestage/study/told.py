@@ -4,6 +4,7 @@ import hashlib
 import json
 from functools import cached_property
 
+from nodestage.study import sizes
 from nodestage.study.folds import Folds
 from nodestage.study.methods import Methods
 from nodestage.study.roster import PHASES, SOURCES
@@ -54,6 +55,8 @@ class Told(Folds, Methods):
             "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
             "discovery": self.discovery,
+            "sizes": sizes.told(config, self.method_settings),
+            "smaller": sizes.smaller(config, self.method_settings),
         }
         for what in SOURCES:
             found[f"discovery_{what}_source"] = self.source(what, self.discovery)
@@ -81,6 +84,7 @@ class Told(Folds, Methods):
             "effects": self.config["simulator"]["note"] if self.simulated else "",
             "role": self.role(center),
             "organs": "given organ masks" if given else "predicted organ labels",
+            "organs_given": given,
             "reasons": self.reasons(self.of(center)),
         }
 

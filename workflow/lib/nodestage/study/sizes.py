@@ -1,0 +1,148 @@
+"""How large a study's networks and grids are, for the methods section, and beside the paper's."""
+
+import math
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+PAPER = Path(__file__).parents[4] / "config" / "paper.yaml"
+
+NETWORKS = {
+    "organ teacher": ("organs", "teacher"),
+    "organ student": ("organs", "student"),
+    "tumor network": ("tumor", "network"),
+    "lymph-node networks": ("lymph_nodes", "network"),
+}
+
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+
+
+@cache
+def full_size():
+    """The settings of config/paper.yaml; empty where the configs don't lie beside the code."""
+    return yaml.safe_load(PAPER.read_text(encoding="utf-8")) if PAPER.is_file() else {}
+
+
+def told(config, methods):
+    """What the methods section says of grid, registration and networks: {what: words}.
+
+    Parameters
+    ----------
+    config : a study's whole config
+    methods : {method: its settings}, those that are on
+
+    Returns
+    -------
+    dict of sentences in the order of the page; what a study doesn't train is left out
+    """
+    found = {
+        "Grid": f"{_grid(config['spacing_mm'])} (z × y × x).",
+        "Registration": _registered(config),
+    }
+    for name, network in _trained(config).items():
+        found[name.capitalize()] = _network(network)
+    one = config["identification"]
+    found["Identification of nodes"] = (
+        f"Crops of {_times(one['crop'])} voxels, {_steps(one)} of {one['batch_size']} nodes, SGD at a "
+        f"rate of {one['learning_rate']:g} that falls to 0."
+    )
+    passes = sorted({_epochs(one) for one in methods.values()} - {None})
+    if passes:
+        most = f" to {passes[-1]}" if len(passes) > 1 else ""
+        found["Patient networks"] = (
+            f"Slices of {config['tumor']['slice_size']} pixels, crops of "
+            f"{_times(config['tumor']['crop'])} voxels; {passes[0]}{most} passes over the training "
+            "patients."
+        )
+    return found
+
+
+def smaller(config, methods, full=None):
+    """What is smaller than the paper's sizes, in words: [`lymph-node networks: 312 steps (250,000)`].
+
+    Parameters
+    ----------
+    config, methods : as in `told`
+    full : settings to hold them against; config/paper.yaml's by default
+    """
+    full = full_size() if full is None else full
+    if not full:
+        return []
+    found, grid = [], config["spacing_mm"]
+    if not isinstance(grid, str) and math.prod(grid) > 1.01 * math.prod(full["spacing_mm"]):
+        found.append(f"grid of {_grid(grid)} ({_grid(full['spacing_mm'])})")
+    if len(config["registration"]["grid_mm"]) < len(full["registration"]["grid_mm"]):
+        levels = [len(c["registration"]["grid_mm"]) for c in (config, full)]
+        found.append(f"registration in {levels[0]} levels ({levels[1]})")
+    for name, network in _trained(config).items():
+        part, key = NETWORKS[name]
+        found += _less(name, network, full[part][key])
+    found += _less("identification of nodes", config["identification"], full["identification"])
+    paper = {m: _epochs(one) for m, one in full["methods"].items()}
+    short = [m for m, one in methods.items() if (_epochs(one) or math.inf) < (paper.get(m) or 0)]
+    if short:
+        least = min(short, key=lambda m: _epochs(methods[m]))
+        found.append(f"patient networks: from {_epochs(methods[least])} epochs ({paper[least]})")
+    return found
+
+
+def _trained(config):
+    """{name: settings} of the segmentation networks that the study trains."""
+    return {
+        name: config[part][key]
+        for name, (part, key) in NETWORKS.items()
+        if config[part].get("source") != "given"
+    }
+
+
+def _less(name, mine, paper):
+    """How a training falls short of the paper's: in steps, and in what a patch or crop holds."""
+    found, steps = [], mine["epochs"] * mine["iterations_per_epoch"]
+    wanted = paper["epochs"] * paper["iterations_per_epoch"]
+    if steps < wanted:
+        found.append(f"{name}: {steps:,} steps ({wanted:,})")
+    for key, words in (("patch_size", "patches"), ("crop", "crops")):
+        if mine.get(key) and paper.get(key) and math.prod(mine[key]) < math.prod(paper[key]):
+            found.append(f"{name}: {words} of {_times(mine[key])} voxels ({_times(paper[key])})")
+    return found
+
+
+def _grid(spacing):
+    if isinstance(spacing, str):
+        return "median spacing of the discovery images"
+    return f"{_times(spacing)} mm"
+
+
+def _registered(config):
+    levels = config["registration"]["grid_mm"]
+    rounds = len(config["registration"]["affine_grid_mm"])
+    return (
+        "Arterial phase on the venous one: dense displacement sampling with self-similarity "
+        f"descriptors, {rounds} affine rounds, then {len(levels)} levels with control points "
+        f"{levels[0]:g} to {levels[-1]:g} mm apart."
+    )
+
+
+def _network(settings):
+    features = settings.get("features")
+    return (
+        f"U-Net (nnU-Net), patches of {_times(settings.get('patch_size'))} voxels, channels "
+        f"{' · '.join(map(str, features)) if features else 'of nnU-Net’s own choice'}; {_steps(settings)} "
+        f"of {settings.get('batch_size') or 'nnU-Net’s own number of'} patches, "
+        f"{OPTIMIZERS[settings.get('optimizer') or 'sgd']} from a rate of "
+        f"{settings.get('initial_lr') or 0.01:g}, {settings.get('augmentation') or 'full'} augmentation."
+    )
+
+
+def _steps(settings):
+    epochs, each = settings["epochs"], settings["iterations_per_epoch"]
+    return f"{epochs:,} epochs × {each:,} steps"
+
+
+def _epochs(method):
+    return (method.get("settings") or {}).get("epochs")
+
+
+def _times(values):
+    return " × ".join(f"{v:g}" for v in values) if values else "nnU-Net’s own"
