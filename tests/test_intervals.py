@@ -401,7 +401,7 @@ def test_a_center_at_exactly_1_stays_in_the_pooled_value_half_a_patient_correcte
     size = np.array([13, 12, 12])
     expected = statistics.random_effects(value, value * (1 - value) / size)
     assert (row["k"], row["low"]) == (3, pytest.approx(expected["low"]))
-    assert "1 center at exactly 0 or 1 enters with half a patient" in row["note"]
+    assert "at exactly 0 or 1, 1 center enters with half a patient" in row["note"]
     specificity = one(rows, method="combined", metric="specificity")
     assert specificity["k"] == 3 and specificity["note"] == ""
     auc = one(rows, method="combined", metric="auc")
@@ -418,7 +418,7 @@ def test_balanced_accuracy_of_a_center_without_a_bootstrap_is_pooled_from_its_co
     rows = tables.study_tables(results, {}, SETTINGS, 0)["heterogeneity.tsv"]
     row = one(rows, method="combined", metric="balanced_accuracy")
     assert row["k"] == 3 and row["low"] < row["estimate"] < row["high"]
-    assert "1 center at exactly 0 or 1" in row["note"]
+    assert "at exactly 0 or 1, 1 center enters" in row["note"]
     auc = one(rows, method="combined", metric="auc")
     assert auc["k"] == 1 and "2 centers left out: no standard error" in auc["note"]
 
@@ -450,3 +450,11 @@ def test_what_a_small_center_reports_bears_the_words_of_its_tables():
         )
         words = [note for note in theirs["note"].split("; ") if "DeLong" not in note]
         assert mine["note"].split("; ") == ["reported by the center", *filter(None, words)]
+
+
+def test_the_sentence_of_a_comparison_without_a_p_says_that_it_is_undefined(tmp_path):
+    tables.write(tmp_path, {"comparisons.tsv": lone_positive()["comparisons.tsv"]})
+    primary = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
+    said = headline.comparison(load(tmp_path, "comparisons.tsv"), primary).striptags()
+    said = said.replace("\N{NO-BREAK SPACE}", " ")
+    assert "difference 0.50 (no interval), paired bootstrap p undefined," in said

@@ -279,6 +279,6 @@ def comparison(comparisons, primary):
 def _equals(shown, cell):
     return (
         shown
-        if cell.defined and cell.number < 0.001
+        if not cell.defined or cell.number < 0.001
         else Markup("=\N{NO-BREAK SPACE}{}").format(shown)
     )

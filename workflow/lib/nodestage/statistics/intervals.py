@@ -68,16 +68,20 @@ def why_none(y, metric, strata=None, clusters=None):
     strata : fold of each patient, for a mean of the folds
     clusters : patient of each label, where one patient has several (nodes)
     """
-    return _told(
-        (y, metric, strata, clusters),
-        f"fewer than {FEWEST} patients {{}}: a bootstrap of so few shows too little variance",
-        f"a fold has fewer than {FEWEST_IN_FOLD} patients {{}}: no interval of the folds’ mean",
-        FEWEST,
-        FEWEST_IN_FOLD,
+    few, in_fold = _small(y, metric, FEWEST, FEWEST_IN_FOLD, strata, clusters)
+    return "; ".join(
+        [
+            f"fewer than {FEWEST} patients {kind}: a bootstrap of so few shows too little variance"
+            for kind in few
+        ]
+        + [
+            f"a fold has fewer than {FEWEST_IN_FOLD} patients {kind}: no interval of the folds’ mean"
+            for kind in in_fold
+        ]
     )
 
 
-def small_folds(y, metric, strata):
+def small_folds(y, strata):
     """Whether a fold has too few patients of a class (or none of it) for a mean of the folds."""
     return any(
         min(np.sum(y[i] == 1), np.sum(y[i] == 0)) < FEWEST_IN_FOLD for i in rates.groups(strata)
@@ -86,13 +90,14 @@ def small_folds(y, metric, strata):
 
 def caution(y, metric, strata=None):
     """What to mind about an interval from these patients (see `why_none`), or nothing."""
-    return _told(
-        (y, metric, strata, None),
-        f"fewer than {FEW} patients {{}}: the interval is narrower than it should be",
-        f"a fold has fewer than {FEW_IN_FOLD} patients {{}}: the interval of the folds’ mean is "
-        "narrower than it should be",
-        FEW,
-        FEW_IN_FOLD,
+    few, in_fold = _small(y, metric, FEW, FEW_IN_FOLD, strata)
+    return "; ".join(
+        f"{where} {kind}: the interval is narrower than it should be"
+        for where, kinds in (
+            (f"fewer than {FEW} patients", few),
+            (f"a fold has fewer than {FEW_IN_FOLD} patients", in_fold),
+        )
+        for kind in kinds
     )
 
 
@@ -111,24 +116,22 @@ def reported(metric, positives, negatives, given):
     return [caution(y, metric)] if given else []
 
 
-def _told(about, words, words_of_fold, least, least_in_fold):
-    """The words for each class that is too small, in all or in a fold."""
-    y, metric, strata, clusters = about
-    found = [
-        words.format(KINDS[kind]) for kind, count in _sizes(y, metric, clusters) if count < least
+def _small(y, metric, least, least_in_fold, strata=None, clusters=None):
+    """The classes, in words, that have too few patients in all, and those that have in a fold."""
+    y = np.asarray(y)
+    few = [KINDS[kind] for kind, count in _sizes(y, metric, clusters) if count < least]
+    in_fold = [
+        KINDS[kind]
+        for i in ([] if strata is None else rates.groups(strata))
+        for kind, count in _sizes(y[i], metric)
+        if count < least_in_fold
     ]
-    for i in [] if strata is None else rates.groups(strata):
-        found += [
-            words_of_fold.format(KINDS[kind])
-            for kind, count in _sizes(np.asarray(y)[i], metric)
-            if count < least_in_fold
-        ]
-    return "; ".join(dict.fromkeys(found))
+    return few, list(dict.fromkeys(in_fold))
 
 
 def _sizes(y, metric, units=None):
     """(class, patients) of the classes that a metric looks at; an absent class hides no variance."""
-    y = np.asarray(y).astype(bool)
+    y = y.astype(bool)
     units = np.arange(len(y)) if units is None else np.asarray(units)
     masks = {"positive": y, "negative": ~y}
     looked_at = {"sensitivity": ["positive"], "specificity": ["negative"]}.get(metric, masks)

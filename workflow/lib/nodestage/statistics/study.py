@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 
 from nodestage import tables
-from nodestage.statistics import centers, detection, intervals, lymph_nodes
-from nodestage.statistics.undefined import answer
+from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes
 
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
@@ -14,21 +13,6 @@ MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
 ABOUT = ("organ", "structure", "network", "phases", "slices", "spacing_z_mm")
 """What a row of masks against the truth may be about; its other columns belong to a patient."""
 
-HETEROGENEITY_COLUMNS = (
-    "method",
-    "metric",
-    "k",
-    "estimate",
-    "low",
-    "high",
-    "prediction_low",
-    "prediction_high",
-    "tau2",
-    "i2",
-    "q",
-    "p_q",
-    "note",
-)
 NUMBERS = (
     *(f"{metric}_{part}" for metric in METRICS for part in ("estimate", "sd", "low", "high")),
     "p_wilcoxon_bootstrap",
@@ -51,7 +35,7 @@ TABLE_6_COLUMNS = ("basis", *_ROW_BLOCK)
 TABLE_7_COLUMNS = ("center", *_ROW_BLOCK)
 
 COLUMNS = {
-    "heterogeneity.tsv": HETEROGENEITY_COLUMNS,
+    "heterogeneity.tsv": heterogeneity.COLUMNS,
     "table_2.tsv": ("structure", "d_min", "d_max", "source", "n"),
     "table_3.tsv": (
         "organ",
@@ -97,7 +81,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
     external = {c: r for c, r in center_results.items() if r["role"] == "external"}
     discovery = next((r for r in center_results.values() if r["role"] == "discovery"), None)
     found = {
-        "heterogeneity.tsv": heterogeneity(external),
+        "heterogeneity.tsv": heterogeneity.rows(external, METRICS),
         "table_1.tsv": table_1(center_results),
         "table_2.tsv": table_2(evaluation.get("ranges") or {}),
         "table_3.tsv": means(evaluation.get("organs") or []),
@@ -131,75 +115,6 @@ def lymph_node_tables(evaluation, n=1000, seed=0):
             seed=seed,
         ),
     }
-
-
-def heterogeneity(external):
-    """Random effects over the external centers, one row a method and metric.
-
-    Parameters
-    ----------
-    external : {center: {performance: rows}}
-    """
-    by_key = {}
-    for result in external.values():
-        rows = {(row["method"], row["metric"]): row for row in result["performance"]}
-        for method, metric in rows:
-            if metric in METRICS:
-                by_key.setdefault((method, metric), []).append(_of_center(rows, method, metric))
-    return [_pooled(*key, found) for key, found in by_key.items()]
-
-
-def _pooled(method, metric, found):
-    """A row of heterogeneity.tsv from what `_of_center` gives of each center."""
-    known = [(value, variance) for value, variance, _ in found if not np.isnan(variance)]
-    value, variance = np.array(known, float).reshape(-1, 2).T
-    pooled, reason = answer(centers.random_effects, value, variance)
-    notes = [reason]
-    if pooled and pooled["k"] == 2:
-        notes += [centers.TWO, centers.PREDICTION]
-    corrected, absent = sum(c for *_, c in found), len(found) - len(known)
-    if corrected:
-        enter = (
-            "center at exactly 0 or 1 enters"
-            if corrected == 1
-            else "centers at exactly 0 or 1 enter"
-        )
-        notes.append(f"{corrected} {enter} with half a patient added on either side")
-    if absent:
-        notes.append(f"{absent} center{'s' * (absent > 1)} left out: no standard error")
-    row = dict.fromkeys(HETEROGENEITY_COLUMNS) | (pooled or {"k": len(known)})
-    return row | {"method": method, "metric": metric, "note": "; ".join(filter(None, notes))}
-
-
-def _of_center(rows, method, metric):
-    """(value, variance, whether it was moved off 0 or 1) of one center; NaN where undefined.
-
-    Shares have it from their counts, so that a center whose calls are all right, or one too small
-    for a bootstrap, stays in.
-    """
-    row = rows[method, metric]
-    estimate, error = (tables.number(row[key]) for key in ("estimate", "se"))
-    if metric == "auc" or np.isnan(estimate):
-        edge = estimate in (0.0, 1.0)
-        return estimate, np.nan if edge else error**2, False
-    if metric != "balanced_accuracy":
-        return *centers.share_of(*_counts(row, metric)), estimate in (0.0, 1.0)
-    if error > 0:
-        return estimate, error**2, False
-    parts = [
-        centers.share_of(*_counts(rows[method, part], part))
-        for part in ("sensitivity", "specificity")
-    ]
-    edge = estimate in (0.0, 1.0)
-    value = sum(share for share, _ in parts) / 2 if edge else estimate
-    return value, sum(variance for _, variance in parts) / 4, edge
-
-
-def _counts(row, metric):
-    """(successes, patients) behind a share of performance.tsv."""
-    n, positives = (int(tables.number(row[key])) for key in ("n", "positives"))
-    size = {"sensitivity": positives, "specificity": n - positives}.get(metric, n)
-    return round(tables.number(row["estimate"]) * size), size
 
 
 def table_1(center_results):

@@ -76,7 +76,7 @@ def _row(part, subgroup, group, metric, n, seed):
     if metric == "auc" and part.fold is not None:
         strata = part.fold[keep]
         # Where a fold can't bear an interval of its own, the models' scores are mixed after all.
-        if intervals.small_folds(y, metric, strata):
+        if intervals.small_folds(y, strata):
             strata, pooled = None, [POOLED]
     row["estimate"], row["note"] = answer(rates.estimate, y, values, metric, strata)
     if row["estimate"] is None:
