@@ -319,6 +319,11 @@ def at_the_top():
     return array
 
 
+def in_air():
+    """The id of the pancreas in the air beside the phantom."""
+    return np.where(phantom() < -900, np.uint8(11), np.uint8(0))
+
+
 def many(patients):
     return [{"patient": f"P{k}", "metastasis": str(k % 2)} for k in range(patients)]
 
@@ -473,6 +478,8 @@ KINDS = [
     mask("C10", "a negative value", drawn(cube("i2", -1)), "refused", "-1"),
     mask("C10", "the CT itself in the mask's column", drawn(phantom()), "refused", "an image, not a mask"),
     mask("C10", "mask all zero", drawn(np.zeros(SHAPE, "u1")), "mended", "empty", oracle=ANY),
+    mask("", "an organ where there is air: part of another tool's ids", drawn(in_air()), "refused",
+         "HU", "label_system", role="organs"),
     mask("C12", "mask that touches the upper edge", drawn(at_the_top()),
          "mended", "touches_edge", oracle=ANY),
     mask("", "another tool's class ids without `label_system`", drawn(cube("u1", 63)), "refused", "id 63",

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from nodestage.cohort import grids, nifti
+from nodestage.cohort import grids, nifti, possible
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.labels import counts, map_labels
 
@@ -51,6 +51,8 @@ def read_mask_with_record(
         if image is not None:
             target = image if isinstance(image, grids.Grid) else grids.of(image)
             array, grid = _onto(array, grid, target, resample, facts)
+            if role == "organs" and not isinstance(image, grids.Grid):
+                possible.check(array, image.array, grid.spacing, known, label_system)
     facts["volume_mm3_as_drawn"] = drawn
     facts["volume_mm3"] = _volumes(array, np.diag(grid.spacing))
     facts["empty"] = not array.any()
