@@ -6,10 +6,7 @@ from markupsafe import Markup
 
 from nodestage.figures import style
 from nodestage.report import blocks, fields, numbers
-from nodestage.statistics import answer, independent
-
-FEW = 10
-"""Patients in the smaller class below which a page warns of its own intervals."""
+from nodestage.statistics import answer, independent, intervals
 
 BASES = {"external": "ensemble", "discovery": "fold_mean"}
 """The estimate that heads a page: for discovery the mean of the folds, as in the paper."""
@@ -152,7 +149,7 @@ def _few(row):
     """`2 positive patients`, if the smaller class is too small for its interval; else nothing."""
     n, positives = row["n"].number, row["positives"].number
     few = min(positives, n - positives)
-    if not few < FEW:  # also where either is unknown
+    if not few < intervals.FEW:  # also where either is unknown
         return ""
     kind = "positive" if positives <= n - positives else "negative"
     return f"{few:.0f} {kind} {'patient' if few == 1 else 'patients'}"
@@ -171,10 +168,12 @@ def _caution(row):
     few = _few(row)
     if not few:
         return ""
-    return (
-        f"Only {few}: an interval from so few is narrower than it should be. "
-        "Read it as a first look, not as evidence."
-    )
+    narrow = "an interval from so few is narrower than it should be. "
+    if intervals.BY_MOVER in row.text(
+        "note"
+    ):  # which holds from a single patient on, wide as it is
+        narrow = "an interval from so few says little. "
+    return f"Only {few}: {narrow}Read it as a first look, not as evidence."
 
 
 def _verdict(row, metric, gap, margin):
@@ -183,7 +182,7 @@ def _verdict(row, metric, gap, margin):
     chance = style.words()["chance"].get(metric)
     if low != low or high != high:
         return "open", "can’t be judged, for want of an interval:"
-    if high - low < independent.POINT:
+    if intervals.collapsed(low, high):
         return "open", "can’t be judged, its interval having shrunk to a point:"
     if chance is not None and high < chance:
         return "failed", "did not hold:"

@@ -3,9 +3,8 @@
 import math
 from typing import NamedTuple
 
+from nodestage.statistics.intervals import collapsed
 from nodestage.statistics.undefined import UndefinedError
-
-POINT = 1e-9  # an interval narrower than this has shrunk to a point
 
 
 class Difference(NamedTuple):
@@ -35,7 +34,7 @@ def difference(ours, theirs):
     for estimate, low, high in (ours, theirs):
         if not all(map(math.isfinite, (estimate, low, high))):
             raise UndefinedError("one of the two has no interval")
-        if high - low < POINT:
+        if collapsed(low, high):
             raise UndefinedError("one of the two intervals has shrunk to a point")
     (a, a_low, a_high), (b, b_low, b_high) = ours, theirs
     return Difference(
