@@ -54,6 +54,20 @@ def test_phases_apart_in_space(tmp_path, study):
         cohort.check_headers(study, CENTERS, base=tmp_path)
 
 
+def test_a_mask_that_lies_on_the_other_phase_asks_whether_they_are_exchanged(tmp_path, study):
+    nifti(tmp_path / "a_a.nii.gz", phantom()[:20])
+    nifti(tmp_path / "a_n.nii.gz", np.zeros((20, 64, 64), "u1"))
+    study[0]["arterial"] = "a_a.nii.gz"
+    told = checked(tmp_path, study[0])
+    assert (
+        "a: lymph_nodes: is not on the grid of the venous image, but exactly on that of the arterial"
+        in told
+    )
+    assert "exchanged in the sheet?" in told and "`mask_phase: arterial`" in told
+    nifti(tmp_path / "a_n.nii.gz", np.zeros((21, 64, 64), "u1"))
+    assert "resample_masks" in checked(tmp_path, study[0])
+
+
 def test_masks_that_may_be_resampled_pass(tmp_path, study):
     nifti(tmp_path / "a_n.nii.gz", np.zeros((23, 64, 64), "u1"))
     centers = CENTERS | {"alpha": CENTERS["alpha"] | {"resample_masks": True}}

@@ -314,3 +314,20 @@ def test_parsing_a_workflow_imports_nothing_heavy():
 def test_series_of_a_phase():
     assert cohort.series_of({"series": "3", "arterial_series": ""}, "venous") == "3"
     assert cohort.series_of({"series": "3", "arterial_series": "4"}, "arterial") == "4"
+
+
+def test_a_mistyped_column_does_not_drown_in_its_rows(tmp_path):
+    lines = [["patient", "center", "arteriell", "metastasis", "age"]]
+    lines += [[f"P{k}", "beta", f"{k}.nii", "1", "x" if k == 7 else "60"] for k in range(200)]
+    with pytest.raises(InputError) as error:
+        cohort.check_sheet(
+            cohort.read_sheet(write(tmp_path / "s.tsv", lines)), CENTERS, files=False
+        )
+    told = str(error.value).splitlines()
+    assert (
+        "all rows, arteriell: no such column, but 'arterial' is empty. Name it 'arterial'"
+        in "\n".join(told[:4])
+    )
+    assert any("200 rows, the first row 2, patient P0, arterial: neither" in line for line in told)
+    assert any("row 9, patient P7, age: 'x'" in line for line in told)
+    assert len(told) < 8

@@ -71,21 +71,34 @@ def _patient(row, settings, base):
             continue
         try:
             own = mask_grid(base / row[role], patient=patient, column=role)
-            drawn_on = grids.get((patient, mask_phase(settings, role)))
-            if drawn_on is not None:
-                _compare(own, drawn_on, settings, patient, role, mask_phase(settings, role))
+            mine = {phase: grids.get((patient, phase)) for phase in IMAGES}
+            if mine[mask_phase(settings, role)] is not None:
+                _compare(own, mine, settings, patient, role)
         except InputError as error:
             errors.append(error)
     return grids, marks, errors
 
 
-def _compare(own, image, settings, patient, role, phase):
-    shift = apart(own, image)
-    if shift <= MATCH_VOXELS or (settings.get("resample_masks") and overlap(image, own) > 0):
+def _compare(own, images, settings, patient, role):
+    """Hold a mask's grid against those of `images`, {phase: Grid or None}."""
+    phase = mask_phase(settings, role)
+    image = images[phase]
+    if _on(own, image) or (settings.get("resample_masks") and overlap(image, own) > 0):
         return
     with about(patient, role):
+        for other, grid in images.items():
+            if grid is not None and _on(own, grid):
+                raise IntakeError(
+                    f"is not on the grid of the {phase} image, but exactly on that of the {other} one. Are `arterial` and "
+                    f"`venous` exchanged in the sheet? If it was drawn on the {other} phase, set `mask_phase: {other}` "
+                    "for its center"
+                )
         what = "does not overlap with" if overlap(image, own) == 0 else "is not on the grid of"
         raise IntakeError(
             f"{what} the {phase} image: mask {own}, image {image}. Export it on the image's grid, correct "
             "`mask_phase` of its center, or set `resample_masks: true` there"
         )
+
+
+def _on(own, image):
+    return apart(own, image) <= MATCH_VOXELS

@@ -7,6 +7,7 @@ heavy at its top.
 import difflib
 import functools
 import re
+from collections import Counter
 from pathlib import Path
 
 from nodestage.cohort.centers import mask_phase
@@ -15,6 +16,7 @@ from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import COLUMNS, IMAGES, MASKS
 from nodestage.cohort.sheet_files import check_files
 
+ALIKE = 5  # so many rows with one and the same fault are told row by row
 SCHEMA = Path(__file__).parents[3] / "schemas" / "samples.schema.yaml"
 
 
@@ -72,13 +74,20 @@ class _Faults:
         if not self.found:
             return
         self.found.sort(key=lambda fault: (fault[0], fault[2]))
-        plain, full = [], []
+        plain, full, told = [], [], set()
+        alike = Counter(fault[2:5] for fault in self.found)
         for number, patient, column, finding, mend, path in self.found:
+            what = (column, finding, mend)
+            if what in told:
+                continue
             where = f"row {number}, patient {patient or '(empty)'}" if number else "all rows"
+            if alike[what] > ALIKE:  # one line, lest it drown the others
+                told.add(what)
+                where = f"{alike[what]} rows, the first {where}"
             plain.append(f"  {where}, {column}: {finding}. {mend}")
             full.append(f"  {where}, {column}: {finding}{f' ({path})' if path else ''}. {mend}")
-        one = len(plain) == 1
-        head = f"The sample sheet has {len(plain)} {'fault' if one else 'faults'}:"
+        one = len(self.found) == 1
+        head = f"The sample sheet has {len(self.found)} {'fault' if one else 'faults'}:"
         error = IntakeError("\n".join([head, *plain]))
         error.full = "\n".join([head, *full])
         raise error
