@@ -46,5 +46,7 @@ rule all:
 
 localrules:
     all,
+    first_looks,
+    qualities,
     spacing,
     folds,
