@@ -1,4 +1,4 @@
-# make run · make test · make lint · make study DIR=... · make check STUDY=... · make packet STUDY=... OUT=...
+# make run · make test · make lint · make study DIR=... · make check STUDY=... · make quality STUDY=... · make packet STUDY=... OUT=...
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -11,7 +11,8 @@ MEM_MB ?= $(shell awk '/^MemTotal/ {print int($$2 * 0.9 / 1024)}' /proc/meminfo 
 # More for Snakemake: make run ARGS="--keep-going --dry-run"
 ARGS ?=
 # Settings laid over the defaults for a study of your own: full size, as in the paper.
-PRESET ?= config/paper.yaml
+# Remembered in the study's folder by `make study`.
+PRESET ?= $(or $(shell cat "$(STUDY)/preset" 2>/dev/null),config/paper.yaml)
 SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDIR)/workflow/Snakefile" --cores $(CORES) --resources gpu=$(GPUS) $(MEM_MB:%=mem_mb=%) \
 	--workflow-profile "$(CURDIR)/profiles/default" $(ARGS)
 ifdef STUDY
@@ -24,7 +25,7 @@ endif
 # Jobs are many and short: without compiled files each would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint study check packet bundle score unlock clean help
+.PHONY: run test lint study check quality packet bundle score unlock clean help
 
 help: ## What there is to type
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -54,11 +55,15 @@ lint: $(VENV)/ready ## Check the code and the rules
 
 study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 	@test -n "$(DIR)" || { echo "Say where: make study DIR=my_study"; exit 1; }
-	$(BIN)/python -m nodestage.new_study "$(DIR)"
+	$(BIN)/python -m nodestage.new_study "$(DIR)" "$(PRESET)"
 
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
 	@$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" --preset "$(CURDIR)/$(PRESET)"
+
+quality: $(VENV)/ready ## Pages about the images alone, before anything is trained on nodes: STUDY=folder
+	$(SNAKEMAKE) $(or $(TARGET),--) first_looks
+	$(SNAKEMAKE) $(or $(TARGET),--) qualities
 
 packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
 	@test -n "$(OUT)" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from nodestage import methods
+from nodestage.cohort import folds
 from nodestage.tumor import slices
 
 ROOT = Path(__file__).parents[1]
@@ -175,3 +176,17 @@ def test_the_method_in_the_documentation_runs(tmp_path):
     found = method.predict(methods.Patients(data, [*paths, "P8"]))
     assert found["P7"] > 0.5 > found["P6"]
     assert found["P8"] == "venous phase missing"
+
+
+def test_what_the_radiologist_is_told_is_so():
+    page = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"`?make ([a-z]+) (?:DIR|STUDY)=", page))
+    assert {"study", "check", "quality", "run", "packet"} <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    assert "five folds need five patients with metastasis and five without" in page
+    assert (folds._least(5), folds._least(4)) == (5, 4) and "four folds four of each" in page
+    assert min(map(folds._least, range(2, 11))) == 4
+    assert "**1 = negative, 2 = positive**" in page and "PRESET=config/config.yaml" in page
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page):
+        assert (ROOT / "docs" / target).is_file(), target

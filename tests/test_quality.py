@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import report_study as made
+import workflow_study as workflow
 from cohort_phantom import phantom
 from PIL import Image
 from test_report import Page
@@ -215,6 +216,19 @@ def test_the_page_shows_the_labels_on_both_phases(found, tmp_path):
     shown = [a for tag, a in read.elements if tag == "img"]
     assert len(shown) == 4 and all(a["src"].startswith("data:image/jpeg;base64,") for a in shown)
     assert shown[-1]["alt"].startswith(made.HOSTILE) and not any("onerror" in a for a in shown)
+
+
+def test_the_first_look_waits_for_no_network(tmp_path):
+    """`make quality` asks for these two targets, one after the other."""
+    makefile = (workflow.REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    asked = re.findall(r"\$\(SNAKEMAKE\) .* (first_looks|qualities)\n", makefile)
+    assert asked == ["first_looks", "qualities"]
+    (tmp_path / "config.yaml").write_text("{}")
+    first, later = (set(workflow.planned(tmp_path, target)) for target in asked)
+    assert {"first_look", "register", "intake"} <= first
+    assert not {rule for rule in first if rule.startswith(("organs", "tumor", "lymph"))}
+    assert {"quality", "organs_student"} <= later
+    assert not {rule for rule in later if rule.startswith(("lymph_nodes", "fit"))}
 
 
 def test_a_center_without_any_image_has_a_page(tmp_path):

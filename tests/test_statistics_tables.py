@@ -2,6 +2,7 @@
 
 import html.parser
 import math
+import re
 
 import numpy as np
 import pytest
@@ -475,6 +476,18 @@ def test_table_4_speaks_of_nodes_where_a_class_is_missing():
         assert "patient" not in row["note"]
         if row["metric"] == "auc":
             assert "no positive node among 48" in row["note"]
+
+
+def test_printed_tables_name_their_basis_and_star_no_test_that_is_none(tmp_path):
+    found = tables.study_tables(study(), {}, SETTINGS, 0)
+    tables.write(tmp_path, found)
+    for ending in (".tex", ".html"):
+        six = (tmp_path / "table_6.tsv").with_suffix(ending).read_text(encoding="utf-8")
+        assert "mean of the folds" in six and "folds pooled" in six
+        head = re.search(r"toprule\n(.*)|<thead>(.*)</thead>", six).group(0)
+        assert "fold_mean" not in six.replace("\\", "") and "ilcoxon" not in head
+    kept = files_of_rows.read(tmp_path / "table_6.tsv")[0]
+    assert kept["basis"] == "fold_mean" and kept["wilcoxon_bootstrap"]
 
 
 def test_tables_without_ground_truth_are_empty_and_say_so():

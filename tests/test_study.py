@@ -117,6 +117,7 @@ def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
     new_study.begin(tmp_path / "mine")
     written = yaml.safe_load((tmp_path / "mine/config.yaml").read_text(encoding="utf-8"))
     assert [c["role"] for c in written["centers"].values()] == ["discovery"]
+    assert (tmp_path / "mine/preset").read_text(encoding="utf-8") == "config/paper.yaml\n"
     (tmp_path / "mine/config.yaml").write_text("mine", encoding="utf-8")
     new_study.begin(tmp_path / "mine")
     assert (tmp_path / "mine/config.yaml").read_text(encoding="utf-8") == "mine"

@@ -131,6 +131,43 @@ rule quality:
         "../scripts/quality.py"
 
 
+use rule quality as first_look with:
+    input:
+        records=lambda w: [
+            f"results/registration/{p}/record.json" for p in study.imaged(w.center)
+        ],
+        intake=lambda w: [
+            f"results/cohort/{p}/{phase}.json"
+            for p in study.of(w.center)
+            for phase in study.phases(p)
+        ],
+    output:
+        html="results/report/first/{center}.html",
+        record="results/report/first/{center}.json",
+    log:
+        "logs/report/first/{center}.log",
+    benchmark:
+        "logs/benchmarks/report/first/{center}.tsv"
+    params:
+        code=code("quality.py"),
+        patients=lambda w: study.of(w.center),
+        labelled=[],
+        labels=study.anatomy["labels"],
+        facts=lambda w: study.image_facts(w.center) | {"first_look": True},
+
+
+rule first_looks:
+    """What can be told of every center's images without a network: scans and registration."""
+    input:
+        expand("results/report/first/{center}.html", center=study.at_hand),
+
+
+rule qualities:
+    """The pages about the images of every center, organs included."""
+    input:
+        expand("results/report/qc/{center}.html", center=study.at_hand),
+
+
 rule center_report:
     """The validation report of one center."""
     input:

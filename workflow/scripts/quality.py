@@ -7,9 +7,11 @@ from nodestage.report import facts, organ_pictures, quality
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
-    images = files.by_patient(
-        params.labelled, arterial=given.arterial, venous=given.venous, labels=given.organs
-    )
+    images = {}
+    if params.labelled:  # the first look comes before the organs
+        images = files.by_patient(
+            params.labelled, arterial=given.arterial, venous=given.venous, labels=given.organs
+        )
     contrast, sizes, drawn = {}, {}, {}
     for patient, paths in images.items():
         read = {n: volumes.read(files.of_patient(path, patient)) for n, path in paths.items()}

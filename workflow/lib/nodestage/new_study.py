@@ -48,12 +48,14 @@ centers:
 """
 
 
-def begin(folder):
-    """Write `config.yaml` and `samples.tsv` into `folder`; never over what is there."""
+def begin(folder, preset="config/paper.yaml"):
+    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there."""
     folder = Path(folder)
     texts = {
         "config.yaml": CONFIG.format(folder=folder, name=folder.name or "My study"),
         "samples.tsv": "\t".join(COLUMNS) + "\n",
+        # `make` reads which settings lie between nodestage's own and config.yaml.
+        "preset": f"{preset}\n",
     }
     for name, text in texts.items():
         if (folder / name).exists():
@@ -70,4 +72,8 @@ def begin(folder):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
     parser.add_argument("folder", help="where the study shall live; made if absent")
-    begin(parser.parse_args().folder)
+    parser.add_argument(
+        "preset", nargs="?", default="config/paper.yaml", help="settings laid over the defaults"
+    )
+    given = parser.parse_args()
+    begin(given.folder, given.preset)

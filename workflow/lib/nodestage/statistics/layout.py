@@ -91,9 +91,9 @@ FOOT = {
     name: (
         "Estimate, ± SD over folds where there are folds, [95 % percentile bootstrap]; where that "
         "gives none, [exact] limits of a share, [DeLong] of an AUC, or what a note names. * p < 0.05, "
-        "NS not significant, ref the method compared with. Wilcoxon on bootstrap values is the "
-        "paper's own mark and no test of a difference: read Holm's, of the paired bootstrap. "
-        f"{FAMILY}"
+        "NS not significant, ref the method compared with, after Holm, of the paired bootstrap. "
+        "Wilcoxon on bootstrap values, the paper's own mark and no test of a difference, is in the "
+        f"TSV alone. {FAMILY}"
     )
     for name in ("table_6.tsv", "table_7.tsv")
 } | {
@@ -219,10 +219,15 @@ def _metrics():
 
 
 def _named(row, name):
-    """The row with the words for methods; a user's own method keeps its name."""
+    """The row with the words for methods and bases; a user's own method keeps its name.
+
+    The paper's own mark, which is no test of a difference, is not printed.
+    """
     if name not in HIDDEN:
         return row
-    return row | {"method": _words()["methods"].get(row["method"], row["method"])}
+    row = {key: value for key, value in row.items() if key != "wilcoxon_bootstrap"}
+    kinds = {"method": "methods", "basis": "bases"} if "basis" in row else {"method": "methods"}
+    return row | {key: _words()[kind].get(row[key], row[key]) for key, kind in kinds.items()}
 
 
 def cell(value, digits=3):
