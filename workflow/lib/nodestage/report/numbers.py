@@ -88,7 +88,7 @@ def show_any(cell, words=()):
 def interval(row, low="low", high="high", digits=2, general=False):
     """`[low–high]`; nothing where the interval is undefined, words where it is but a point.
 
-    `general` rounds the ends as `show_any` does.
+    `general` rounds both ends as `show_any` does numbers of their size.
     """
     a, b = row[low], row[high]
     if not (a.defined and b.defined):
@@ -96,7 +96,9 @@ def interval(row, low="low", high="high", digits=2, general=False):
     if collapsed(a.number, b.number):
         return Markup('<span class="ci">[no interval]</span>')
     joint = "–" if a.number >= 0 else " to "
-    ends = [show_any(end) if general else show(end, digits) for end in (a, b)]
+    # A power of ten beside a plain number is hard to read.
+    plain = max(abs(a.number), abs(b.number)) < 10
+    ends = [show(end, 3 if plain else 1) if general else show(end, digits) for end in (a, b)]
     return Markup('<span class="ci">[{}{}{}]</span>').format(ends[0], joint, ends[1])
 
 
