@@ -501,6 +501,15 @@ def counted(net):
     return seen
 
 
+def test_the_trainer_can_be_imported_where_matplotlib_is_there_already():
+    code = (
+        "import matplotlib; from nodestage.nnunet import trainer; "
+        "import matplotlib.pyplot as plt; plt.switch_backend('agg'); plt.figure()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_predicting_imports_neither_the_trainer_nor_pandas():
     code = (
         "import sys; from nodestage.nnunet import prediction, network, plans, fitting\n"
