@@ -187,6 +187,12 @@ def test_labels_that_cannot_be_right_are_flagged(records, volumes, given, words)
     assert "organs: " not in flags_of(found, "P2")
 
 
+def test_metastasis_with_negative_nodes_alone_is_flagged(records):
+    found = quality.patients(CODES, **records, negative=["P1"])
+    flagged = [p.code for p in found if quality.ALL_NEGATIVE in p.flags]
+    assert flagged == ["P1"]
+
+
 def test_a_check_that_says_nothing_says_that(records):
     """All phases swapped and the vessels lost: the page must not read `none with a flag`."""
     changed = copy.deepcopy(records)

@@ -106,11 +106,16 @@ def complete(wildcards):
     return []
 
 
+def drawn_nodes(center):
+    """The summary of a center's drawn nodes: of the discovery center, where it is at hand."""
+    if study.frozen or center != study.discovery:
+        return []
+    return ["results/registration/drawn_nodes.json"]
+
+
 # Jobs that hold patients against each other. No other job waits for them, so that a new patient
 # makes no network again; `all` asks for them, and they come first.
-CHECKED = ["results/cohort/same_images.json"] + (
-    [] if study.frozen else ["results/registration/drawn_nodes.json"]
-)
+CHECKED = ["results/cohort/same_images.json"] + drawn_nodes(study.discovery)
 
 
 def threads(job):

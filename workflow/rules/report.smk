@@ -104,6 +104,7 @@ rule quality:
             for p in study.of(w.center)
             for phase in study.phases(p)
         ],
+        node_masks=lambda w: drawn_nodes(w.center),
     output:
         html=report(
             "results/report/qc/{center}.html",
@@ -141,6 +142,7 @@ use rule quality as first_look with:
             for p in study.of(w.center)
             for phase in study.phases(p)
         ],
+        node_masks=lambda w: drawn_nodes(w.center),
     output:
         html="results/report/first/{center}.html",
         record="results/report/first/{center}.json",

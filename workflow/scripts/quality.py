@@ -28,6 +28,11 @@ with logs.to(snakemake.log[0]):
         known["reasons"],
         sizes,
         known["organs_given"],
+        negative=[
+            patient
+            for path in given.node_masks
+            for patient in files.read_json(path)["positive_patients_without"]
+        ],
     )
     files.write_json(snakemake.output.record, quality.record(found))
     quality.page(

@@ -24,6 +24,11 @@ LEAST_OF_MEDIAN = 0.75
 TISSUE_HU = -150
 """The histograms count voxels from here on: with the air about the patient they would show air."""
 
+ALL_NEGATIVE = (
+    "lymph nodes: metastasis, but every drawn node is negative (1): right where the positive ones "
+    "can’t be seen"
+)
+
 VESSELS = {"aorta": "Aorta", "portal": "Portal vein"}
 
 
@@ -52,7 +57,7 @@ class Patient:
         return flags(self.intake, self.registration, self.reason) + self.warnings
 
 
-def patients(codes, intake, registration, contrast, reasons, volumes=(), given=False):
+def patients(codes, intake, registration, contrast, reasons, volumes=(), given=False, negative=()):
     """One `Patient` each, those with most to look at first.
 
     Parameters
@@ -65,6 +70,7 @@ def patients(codes, intake, registration, contrast, reasons, volumes=(), given=F
     volumes : {patient: {structure: ml}} of the organ labels, of those who have any
     given : whether the masks came with the images. They show what their center draws: only what
         some patient shows is missed in another. A network's labels miss what they don't show.
+    negative : patients with metastasis whose drawn nodes are all negative
     """
     found, volumes = [], dict(volumes)
     shown = {name for one in volumes.values() for name in one}
@@ -91,6 +97,8 @@ def patients(codes, intake, registration, contrast, reasons, volumes=(), given=F
         if unchecked and {"aorta", "portal_splenic_vein"} & {*expected}:
             patient.warnings.append(f"phases: could not be checked, {unchecked}")
         patient.warnings += _about_organs(patient.volumes, expected, given)
+        if patient.code in negative:
+            patient.warnings.append(ALL_NEGATIVE)
         mine = likeness(patient.registration)
         if mine is not None and mine < LEAST_OF_MEDIAN * median(usual):
             patient.warnings.append(
