@@ -39,3 +39,16 @@ def rates(tp, fp, fn):
         tp / truth if truth else None,
         tp / predicted if predicted else 0.0,
     )
+
+
+def measures(voxels, matches):
+    """{measure: share or None} of a mask, from its (tp, fp, fn) of voxels and of instances."""
+    by_voxel, by_instance = rates(*voxels), rates(*matches)
+    return {
+        "dice": by_voxel.dice,
+        "recall": by_voxel.recall,
+        "precision": by_voxel.precision,
+        "f": by_instance.dice,
+        "instance_recall": by_instance.recall,
+        "instance_precision": by_instance.precision,
+    }

@@ -4,7 +4,7 @@ import numpy as np
 
 from nodestage.lymph_nodes.table import is_positive
 from nodestage.metrics.arrays import box_around, labels_of, same_shape
-from nodestage.metrics.counts import rates
+from nodestage.metrics.counts import measures
 from nodestage.metrics.instances import IOU, label_instances, match_instances, matched_pairs
 from nodestage.metrics.short_axis import short_axis_mm
 from nodestage.metrics.voxels import voxel_counts
@@ -115,15 +115,8 @@ def place_of(mask, organs=None, attention=None):
 def _class_row(true_mask, predicted_mask, nodes, instances, iou):
     voxels = voxel_counts(true_mask, predicted_mask)
     matches = match_instances(nodes, instances, iou)
-    by_voxel, by_instance = rates(*voxels), rates(*matches)
     empty = {(0, 0): "both", (0, 1): "truth", (1, 0): "prediction", (1, 1): ""}
-    return {
-        "dice": by_voxel.dice,
-        "recall": by_voxel.recall,
-        "precision": by_voxel.precision,
-        "f": by_instance.dice,
-        "instance_recall": by_instance.recall,
-        "instance_precision": by_instance.precision,
+    return measures(voxels, matches) | {
         "tp": matches.tp,
         "fp": matches.fp,
         "fn": matches.fn,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage.metrics.counts import rates
+from nodestage.metrics import counts
 
 MEASURES = ("dice", "recall", "precision", "f", "instance_recall", "instance_precision")
 
@@ -33,14 +33,5 @@ def pooled(rows):
         key: sum(int(row[key]) for row in rows)
         for key in ("tp", "fp", "fn", "voxel_tp", "voxel_fp", "voxel_fn")
     }
-    by_voxel = rates(total["voxel_tp"], total["voxel_fp"], total["voxel_fn"])
-    by_instance = rates(total["tp"], total["fp"], total["fn"])
-    return total | {
-        "n": len(rows),
-        "dice": by_voxel.dice,
-        "recall": by_voxel.recall,
-        "precision": by_voxel.precision,
-        "f": by_instance.dice,
-        "instance_recall": by_instance.recall,
-        "instance_precision": by_instance.precision,
-    }
+    voxels, matches = ([total[f"{of}{key}"] for key in ("tp", "fp", "fn")] for of in ("voxel_", ""))
+    return total | {"n": len(rows)} | counts.measures(voxels, matches)
