@@ -14,7 +14,6 @@ from nodestage.errors import InputError
 
 REPOSITORY = Path(__file__).parents[3]
 CONFIG = "config.yaml"
-DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
 def read(path):
@@ -72,36 +71,6 @@ def check_samples(config):
             f"{CONFIG} names no sample sheet. Add `samples: samples.tsv` "
             "(`samples: null` is the simulated study, without patients of yours)."
         )
-
-
-def whole(own, preset=None, base=None):
-    """A study's config with all that it leaves out: the defaults, the preset, then its own.
-
-    Parameters
-    ----------
-    own : dict, the study's own config
-    preset : file that is laid under it, or None
-    base : folder from which the paths in it start
-    """
-    if preset and not Path(preset).is_file():
-        raise InputError(f"There is no file {preset}. Correct PRESET.")
-    layers = [read(REPOSITORY / "config" / name) for name in DEFAULTS]
-    layers += [read(preset)] if preset else []
-    found = {}
-    for layer in [*layers, own]:
-        found = _laid_over(found, layer)
-    if base is not None and found["folds"]["folder"]:
-        found["folds"]["folder"] = str(Path(base, found["folds"]["folder"]))
-    return found
-
-
-def _laid_over(below, above):
-    """Branches joined, anything else replaced, as Snakemake does it."""
-    found = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = _laid_over(found[key], value) if both else value
-    return found
 
 
 def main(arguments=None):

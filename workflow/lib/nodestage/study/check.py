@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from snakemake.utils import update_config
 
 from nodestage import bundle, settings, study_folder
 from nodestage.cohort.check import check_headers
@@ -21,7 +22,8 @@ from nodestage.errors import InputError
 from nodestage.returned import reading
 from nodestage.study import Study, lacking, outline
 
-ANATOMY = study_folder.REPOSITORY / "config" / "anatomy.yaml"
+CONFIGS = study_folder.REPOSITORY / "config"
+DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
 def main(arguments=None):
@@ -75,9 +77,30 @@ def _configured(given, base):
     if given.sheet:
         own["samples"] = str(Path(given.sheet).absolute())
     study_folder.check_samples(own)
-    config = study_folder.whole(own, given.preset, base)
+    config = _whole(own, given.preset, base)
     named = config["bundle"] and base / config["bundle"]
     return config, bundle.opened(given.bundle or named)
+
+
+def _whole(own, preset, base):
+    """A study's config with all that it leaves out: the defaults, the preset, then its own.
+
+    Parameters
+    ----------
+    own : dict, the study's own config
+    preset : file that is laid under it, or None
+    base : folder from which the paths in it start
+    """
+    if preset and not Path(preset).is_file():
+        raise InputError(f"There is no file {preset}. Correct PRESET.")
+    layers = [study_folder.read(CONFIGS / name) for name in DEFAULTS]
+    layers += [study_folder.read(preset)] if preset else []
+    found = {}
+    for layer in [*layers, own]:
+        update_config(found, layer)
+    if found["folds"]["folder"]:
+        found["folds"]["folder"] = str(Path(base, found["folds"]["folder"]))
+    return found
 
 
 def _study(config, rows, frozen, base, errors):
@@ -92,7 +115,7 @@ def _study(config, rows, frozen, base, errors):
     if errors:
         print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
         return None
-    anatomy = yaml.safe_load(ANATOMY.read_text(encoding="utf-8"))
+    anatomy = yaml.safe_load((CONFIGS / "anatomy.yaml").read_text(encoding="utf-8"))
     if frozen:
         config, anatomy = config | frozen.settings, frozen.anatomy
     study = Study(config, anatomy, rows, centers, frozen, returned)
