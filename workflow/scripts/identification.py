@@ -15,7 +15,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
     for patient, *paths in logs.progress(
         patients, f"identification of {snakemake.wildcards.center}"
     ):
-        arterial, venous, attention = (volumes.read(path) for path in paths)
+        images = None  # read once, and of nobody without nodes
         for variant in params.variants:
             name = f"{patient}.{variant}.nii.gz"
             if not Path(given.nodes, name).exists():  # who trains is measured by one variant
@@ -24,14 +24,13 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
             mine = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
             probability = []
             if mine:
+                images = images or [volumes.read(path).array for path in paths]
                 probability = classify(
                     model,
                     mine[0]["measured_by"],
-                    arterial.array,
-                    venous.array,
-                    attention.array,
+                    *images,
                     nodes.array,
-                    venous.spacing,
+                    nodes.spacing,
                     threads=snakemake.threads,
                     patient=patient,
                 )

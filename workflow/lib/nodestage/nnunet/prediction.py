@@ -105,7 +105,8 @@ def predict_log_odds(network_, channels, spacing, model, **how):
     """
     found = _predicted(network_, channels, spacing, model, **how)
     background, own = found.logits
-    return found.laid_out((own - background)[None], found.background[1:])[0].numpy()
+    with _room(1, found.shape, how.get("patient")):
+        return found.laid_out((own - background)[None], found.background[1:])[0].numpy()
 
 
 @dataclass
@@ -123,8 +124,7 @@ class _Predicted:
     @property
     def background(self):
         """Logits of a voxel that no window saw, one a class."""
-        unseen = -torch.inf if self.grid == self.shape else UNSEEN
-        return [0.0] + [unseen] * (len(self.logits) - 1)
+        return [0.0] + [_unseen(self.grid, self.shape)] * (len(self.logits) - 1)
 
     def on_grid(self, values, outside):
         """`values` (n, z, y, x) of the region on the whole grid, `outside` (one each) elsewhere."""
@@ -222,9 +222,14 @@ def _predicted(
         del data
         empty = weight == 0
         total /= weight.masked_fill_(empty, 1)
-        total[1:].masked_fill_(empty, UNSEEN if coarse else -torch.inf)
+        total[1:].masked_fill_(empty, _unseen(grid, shape))
         del weight, empty
     return _Predicted(total[(slice(None), *unpad[1:])], region, grid, shape)
+
+
+def _unseen(grid, shape):
+    """A class's logit where no window was run, on the network's voxels (`grid`) of an image."""
+    return -torch.inf if grid == shape else UNSEEN
 
 
 def _place(device, size):
