@@ -18,7 +18,7 @@ SNAKEMAKE = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --snakefile "$(CURDI
 ifdef STUDY
 # A slip in the study's own files is told in a sentence, before Snakemake reads them.
 OWN = @$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" --preset "$(CURDIR)/$(PRESET)" --no-images
-THERE = @$(BIN)/python -m nodestage.study_folder "$(STUDY)"
+THERE = @$(BIN)/python -m nodestage.study.folder "$(STUDY)"
 TARGET = --directory "$(STUDY)" --configfile "$(CURDIR)/$(PRESET)" "$(STUDY)/config.yaml" --
 endif
 
@@ -55,7 +55,7 @@ lint: $(VENV)/ready ## Check the code and the rules
 
 study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 	@test -n "$(DIR)" || { echo "Say where: make study DIR=my_study"; exit 1; }
-	$(BIN)/python -m nodestage.new_study "$(DIR)" "$(PRESET)"
+	$(BIN)/python -m nodestage.study.new "$(DIR)" "$(PRESET)"
 
 check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
 	@test -n "$(STUDY)" || { echo "Say which: make check STUDY=my_study"; exit 1; }
@@ -67,15 +67,15 @@ quality: $(VENV)/ready ## Pages about the images alone, before anything is train
 
 packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
 	@test -n "$(OUT)" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
-	@$(BIN)/python -m nodestage.packet "$(or $(STUDY),.)/results/bundle" "$(OUT)"
+	@$(BIN)/python -m nodestage.exchange.packet "$(or $(STUDY),.)/results/bundle" "$(OUT)"
 
 bundle: $(VENV)/ready ## Is a bundle whole? BUNDLE=folder
 	@test -n "$(BUNDLE)" || { echo "Say which: make bundle BUNDLE=../bundle"; exit 1; }
-	@$(BIN)/python -m nodestage.bundle "$(BUNDLE)"
+	@$(BIN)/python -m nodestage.exchange.bundle "$(BUNDLE)"
 
 score: $(VENV)/ready ## At such a hospital: score the patients of STUDY=folder by the bundle that its config names
 	@test -n "$(STUDY)" || { echo "Say which: make score STUDY=../study"; exit 1; }
-	@$(BIN)/python -m nodestage.bundle --study "$(STUDY)" $(if $(BUNDLE),"$(BUNDLE)")
+	@$(BIN)/python -m nodestage.exchange.bundle --study "$(STUDY)" $(if $(BUNDLE),"$(BUNDLE)")
 	@$(BIN)/python -m nodestage.study.check "$(STUDY)/config.yaml" $(if $(BUNDLE),--bundle "$(BUNDLE)") --no-images
 	$(SNAKEMAKE) --directory "$(STUDY)" --configfile "$(STUDY)/config.yaml" \
 		$(if $(BUNDLE),--config bundle="$(abspath $(BUNDLE))") --

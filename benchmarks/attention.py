@@ -22,7 +22,8 @@ import numpy as np
 import SimpleITK as sitk
 import yaml
 
-from nodestage import attention, volumes
+from nodestage import attention
+from nodestage.core import volumes
 
 ROOT = Path(__file__).resolve().parents[1]
 SHAPE, SPACING = (244, 512, 512), (0.8, 0.68, 0.68)
@@ -82,7 +83,7 @@ def by_simpleitk(labels, spacing, ranges, between):
 
 def warm_up(spacing, ranges):
     """Compile, or load what was compiled before."""
-    labels = np.zeros((1, 2048, attention.LARGE // 2048 + 1), np.uint8)
+    labels = np.zeros((1, 2048, attention.maps.LARGE // 2048 + 1), np.uint8)
     labels[0, 0, 0] = next(iter(ranges))
     attention.attention_map(labels, spacing, ranges)
 

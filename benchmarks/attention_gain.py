@@ -30,7 +30,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nodestage import files, logs, metrics, tables
+from nodestage import metrics
+from nodestage.core import files, logs, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 CENTER = "changhai"
@@ -95,7 +96,8 @@ def folder_of(options, seed, far, patient):
 
 def make_patient(options, seed, far, row):
     """Simulate one patient and lay everything on the study grid, as the workflow does."""
-    from nodestage import attention, registration, simulator, volumes
+    from nodestage import attention, registration, simulator
+    from nodestage.core import volumes
 
     folder = folder_of(options, seed, far, row["patient"])
     if (folder / "record.json").exists():
@@ -177,7 +179,7 @@ def learn(options, seed, far, variant):
 
 def judge(model, variant, folder, settings):
     """One test patient's row: rates at probability 0.5, and counts at every one."""
-    from nodestage import volumes
+    from nodestage.core import volumes
     from nodestage.lymph_nodes.instances import components
     from nodestage.lymph_nodes.prediction import highest_probability, log_odds
     from nodestage.simulator import lesions

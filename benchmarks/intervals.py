@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from nodestage import files, statistics
+from nodestage import statistics
+from nodestage.core import files
 from nodestage.statistics import bootstrap, centers, intervals, rates
 
 SETTINGS = ((59, 37), (59, 10), (132, 66), (132, 39), (749, 351), (749, 100))

@@ -41,7 +41,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nodestage import attention, devices
+from nodestage import attention
+from nodestage.core import devices
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -377,7 +378,7 @@ def abdomen_with_nodes(shape, spacing, keep=None, seed=0):
 
 def train(options):
     """A network for `inference`, from simulated abdomens with nodes."""
-    from nodestage import volumes
+    from nodestage.core import volumes
     from nodestage.lymph_nodes.training import train_fold
 
     settings = DEFAULT["lymph_nodes"] | {"variants": ["attention"], "choose": "last"}
@@ -542,7 +543,7 @@ def painted(options):
 
 def from_study(options):
     """The attention network of a study's fold, and one of its patients with annotated nodes."""
-    from nodestage import volumes
+    from nodestage.core import volumes
     from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
     from nodestage.nnunet import checkpoints
 
@@ -603,7 +604,7 @@ def dice(one, other):
 def windows(options):
     import torch
 
-    from nodestage import volumes
+    from nodestage.core import volumes
     from nodestage.nnunet.windows import box_around, corners
 
     if options.organs:

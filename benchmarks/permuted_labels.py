@@ -30,17 +30,10 @@ import torch
 import yaml
 from scipy import ndimage
 
-from nodestage import (
-    evidence,
-    files,
-    methods,
-    metrics,
-    radiomics,
-    simulator,
-    statistics,
-    tables,
-)
+from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
+from nodestage.core import files, tables
+from nodestage.methods import base, evidence, radiomics
 from nodestage.nnunet import checkpoints
 from nodestage.simulator import lesions
 from nodestage.tumor import slices
@@ -118,7 +111,7 @@ def on_venous_grid(made):
 
 def nodes(code, made, settings, seed):
     """Instance table as the node networks would leave it, their errors blind to the label."""
-    random = np.random.default_rng(methods.seed_of(seed, f"{code} nodes"))
+    random = np.random.default_rng(base.seed_of(seed, f"{code} nodes"))
     effect = settings["node_effect"]
     found = []
     for node in made.truth["record"]["nodes"]:
@@ -154,7 +147,7 @@ def labels_of(rows, name):
     true = {row["patient"]: int(row["metastasis"]) for row in rows}
     if name == "true":
         return true
-    dealt = np.random.default_rng(methods.seed_of(0, name)).permutation(list(true.values()))
+    dealt = np.random.default_rng(base.seed_of(0, name)).permutation(list(true.values()))
     return dict(zip(true, map(int, dealt), strict=True))
 
 
@@ -167,7 +160,7 @@ def cross_validated(method, labels, data, work, options, keep=False):
     for fold, table in enumerate(cohort_folds.make_folds(rows, options.folds, options.seed)):
         parts = {s: [p for p, found in table.items() if found == s] for s in cohort_folds.SUBSETS}
         known = {p: labels[p] for p in parts["train"] + parts["validation"]}
-        model = methods.fit_family(
+        model = base.fit_family(
             classes,
             data,
             known,
@@ -178,7 +171,7 @@ def cross_validated(method, labels, data, work, options, keep=False):
         )
         if keep:
             checkpoints.save(work / f"models/{method}.{fold}.pt", model)
-        for row in methods.score_family(model, classes, data, parts["test"]):
+        for row in base.score_family(model, classes, data, parts["test"]):
             scores[row["patient"]], tested[row["patient"]] = row["score"], fold
     return scores, tested
 
@@ -246,8 +239,8 @@ def print_parts(data, rows, work, options):
         tested = [p for p, subset in table.items() if subset == "test"]
         grid = []
         for volume in VOLUMES:
-            same = methods.Data(data.slices, {}, {"attention": {p: [volume] for p in tested}}, {})
-            grid.append([r["score"] for r in methods.score_family(model, classes, same, tested)])
+            same = base.Data(data.slices, {}, {"attention": {p: [volume] for p in tested}}, {})
+            grid.append([r["score"] for r in base.score_family(model, classes, same, tested)])
         grid = np.array(grid)  # (volumes, patients)
         by_volume.append(grid)
         by_image.append(np.ptp(grid, axis=1))

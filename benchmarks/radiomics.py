@@ -20,8 +20,8 @@ import numpy as np  # noqa: E402
 from radiomics import featureextractor  # noqa: E402
 from scipy import ndimage  # noqa: E402
 
-from nodestage import radiomics  # noqa: E402
-from nodestage.radiomics import extraction, filters  # noqa: E402
+from nodestage.methods import radiomics  # noqa: E402
+from nodestage.methods.radiomics import extraction, filters  # noqa: E402
 
 SIZES = {
     "default study": ((64, 96, 96), (2.5, 2.0, 2.0), (6, 8, 8)),

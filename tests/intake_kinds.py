@@ -30,7 +30,7 @@ from test_cohort_sheet import CENTERS, row
 
 from nodestage import cohort
 from nodestage.cohort import same
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 PAGE = Path(__file__).parents[1] / "docs" / "intake.md"
 BEGIN, END = "<!-- kinds: begin -->", "<!-- kinds: end -->"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nodestage import volumes
+from nodestage.core import volumes
 
 SHAPE, SPACING = (32, 48, 48), (2.5, 2.0, 2.0)
 

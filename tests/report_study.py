@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage import tables
+from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures
 from nodestage.statistics import detection

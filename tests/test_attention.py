@@ -15,7 +15,7 @@ RANGES = {1: (-2.0, 6.0), 2: (0.0, 3.0), 3: (-1.0, 4.0)}
 @pytest.fixture(params=["small", "large"])
 def way(request, monkeypatch):
     """Both ways of making a map: by transforms, and by the compiled loops of large volumes."""
-    monkeypatch.setattr(attention, "LARGE", 0 if request.param == "large" else 10**9)
+    monkeypatch.setattr(attention.maps, "LARGE", 0 if request.param == "large" else 10**9)
 
 
 def blobs(shape, n, seed):
@@ -137,7 +137,7 @@ def test_map_equals_whole_volume_distances(way, ranges, spacing):
 
 
 def test_a_large_map_takes_less_than_three_times_its_own_memory(monkeypatch):
-    monkeypatch.setattr(attention, "LARGE", 0)
+    monkeypatch.setattr(attention.maps, "LARGE", 0)
     labels = blobs((48, 96, 96), 3, 1)
     labels[10:40, 20:70, 20:80] = 1
     attention.attention_map(labels, (1, 1, 1), RANGES)  # what is compiled is loaded

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import methods, predictions, radiomics
-from nodestage.baselines import family as baselines
-from nodestage.fusion import family as fusion
+from nodestage.core import predictions
+from nodestage.methods import base, radiomics
+from nodestage.methods.baselines import family as baselines
+from nodestage.methods.fusion import family as fusion
 from nodestage.tumor import slices
 
 SHAPE, SPACING = (16, 24, 26), (2.5, 2.0, 2.2)
@@ -104,7 +105,7 @@ def study(tmp_path_factory):
         clinical[code] = {"ct_reported": str(seed % 2), "pt_stage": "T2"}
     volumes["no-nodes-measured"], volumes["no-node"] = "the node networks failed", []
     clinical["no-report"]["ct_reported"] = clinical["no-stage"]["pt_stage"] = ""
-    return methods.Data(
+    return base.Data(
         views,
         features,
         {"plain": volumes, "attention": volumes},
@@ -121,12 +122,12 @@ def model(study):
     tel = {"width": 8, "codewords": 2, "mask_weighted": True}
     settings |= dict.fromkeys(("deepten", "combined"), NETWORK | {"tel": tel})
     labels = LEARNED_FROM | CHOSEN_BY
-    return methods.fit_family(CLASSES, study, labels, [*LEARNED_FROM], [*CHOSEN_BY], settings, 1)
+    return base.fit_family(CLASSES, study, labels, [*LEARNED_FROM], [*CHOSEN_BY], settings, 1)
 
 
 @pytest.fixture(scope="module")
 def rows(study, model):
-    found = methods.score_family(model, CLASSES, study, [*TUMORS, *LACKS])
+    found = base.score_family(model, CLASSES, study, [*TUMORS, *LACKS])
     return {(row["patient"], row["method"]): row for row in found}
 
 
@@ -168,9 +169,9 @@ def test_C13_every_method_gives_a_score_or_the_reason(rows, patient):
 
 def test_C13_no_score_depends_on_who_else_is_scored(study, model, rows):
     for patient in ("two-voxels", "no-nodes-measured"):
-        alone = methods.score_family(model, CLASSES, study, [patient])
+        alone = base.score_family(model, CLASSES, study, [patient])
         assert alone == [rows[patient, method] for method in model["methods"]]
-    others = methods.score_family(model, CLASSES, study, ["T0", "flat", "no-node", "line"])
+    others = base.score_family(model, CLASSES, study, ["T0", "flat", "no-node", "line"])
     assert [r for r in others if r["patient"] == "line"] == [
         rows["line", method] for method in model["methods"]
     ]
@@ -178,7 +179,7 @@ def test_C13_no_score_depends_on_who_else_is_scored(study, model, rows):
 
 def test_C13_nobody_drops_out_of_the_predictions(study, model, rows):
     """Calls of one fold, and the ensemble of two, have a row for each patient."""
-    chosen = methods.score_family(model, CLASSES, study, CHOSEN_BY)
+    chosen = base.score_family(model, CLASSES, study, CHOSEN_BY)
     for method in CLASSES:
         scores = {r["patient"]: r["score"] for r in chosen if r["method"] == method}
         frozen = predictions.freeze({method: scores}, CHOSEN_BY)[method]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import clinical, methods, radiomics
-from nodestage.baselines import family, resnet3d, signature
-from nodestage.errors import InputError, TrainingError
-from nodestage.fusion import weights
-from nodestage.fusion.network import PatientNetwork
-from nodestage.fusion.resnet import ResNet18
+from nodestage.cohort import clinical
+from nodestage.core.errors import InputError, TrainingError
+from nodestage.methods import base, radiomics
+from nodestage.methods.baselines import family, resnet3d, signature
+from nodestage.methods.fusion import weights
+from nodestage.methods.fusion.network import PatientNetwork
+from nodestage.methods.fusion.resnet import ResNet18
 from nodestage.tumor import slices
 
 LASSO = {"alphas": 30, "inner_folds": 4, "max_iter": 2000, "C": 1.0}
@@ -106,7 +107,7 @@ def study(tmp_path_factory):
     radiomics.write(tables["Q1"], {}, "the tumor mask has one voxel")
     clinical["Q1"] = {"ct_reported": "1"}
     clinical["Q2"] = {"ct_reported": None}
-    return methods.Data(paths, tables, {}, clinical), labels
+    return base.Data(paths, tables, {}, clinical), labels
 
 
 def split(labels):
@@ -119,7 +120,7 @@ def fit(study, names, labels=None, train=None):
     known = labels or true
     t, v, _ = split(true)
     classes = {name: family.METHODS[name] for name in names}
-    model = methods.fit_family(classes, data, known, train or t, v, SETTINGS, seed=3)
+    model = base.fit_family(classes, data, known, train or t, v, SETTINGS, seed=3)
     return model, classes
 
 
@@ -129,7 +130,7 @@ def fitted(study):
 
 
 def scores(model, classes, data, patients, method):
-    rows = methods.score_family(model, classes, data, patients)
+    rows = base.score_family(model, classes, data, patients)
     return {r["patient"]: r["score"] for r in rows if r["method"] == method}
 
 
@@ -151,7 +152,7 @@ def test_the_strong_feature_is_found_and_scores_survive_the_file(tmp_path, study
     test = split(labels)[2]
     torch.save(model, tmp_path / "model.pt")
     loaded = torch.load(tmp_path / "model.pt", weights_only=True)
-    assert methods.score_family(loaded, classes, data, test) == methods.score_family(
+    assert base.score_family(loaded, classes, data, test) == base.score_family(
         model, classes, data, test
     )
     state = loaded["methods"]["radiomics"]["state"]
@@ -186,7 +187,7 @@ def test_the_stacked_model_weighs_signature_and_report(study, fitted):
     assert state["on_signature"] > 0 and state["on_report"] > 0
     (data, labels), (model, classes) = study, fitted
     changed = {name: {"ct_reported": "1"} for name in data.clinical}
-    other = methods.Data(data.slices, data.features, {}, changed)
+    other = base.Data(data.slices, data.features, {}, changed)
     patient = next(p for p in split(labels)[2] if data.clinical[p]["ct_reported"] == "0")
     before = scores(model, classes, data, [patient], "radiomics_ct_report")[patient]
     after = scores(model, classes, other, [patient], "radiomics_ct_report")[patient]
@@ -270,7 +271,7 @@ def test_a_single_positive_patient_leaves_the_intercept_and_one_class_is_no_mode
     x = np.random.default_rng(0).normal(size=(8, 3))
     state = signature.fit(x, np.eye(8, dtype=int)[0], NAMES[:3], LASSO, 0)
     assert state["features"] == [] and "one training patient" in state["note"]
-    with pytest.raises(methods.Unfit, match="0 of 8"):
+    with pytest.raises(base.Unfit, match="0 of 8"):
         signature.fit(x, np.zeros(8, int), NAMES[:3], LASSO, 0)
 
 
@@ -297,7 +298,7 @@ def test_stability_counts_the_folds_that_chose_a_feature():
 
 def test_what_a_patient_lacks_is_the_reason(study, fitted):
     (data, _), (model, classes) = study, fitted
-    rows = methods.score_family(model, classes, data, ["Q1", "Q2"])
+    rows = base.score_family(model, classes, data, ["Q1", "Q2"])
     found = {(r["patient"], r["method"]): (r["score"], r["reason"]) for r in rows}
     assert found["Q1", "ct_report"] == (1.0, "")
     assert found["Q1", "radiomics"] == (None, "the tumor mask has one voxel")
@@ -308,14 +309,14 @@ def test_what_a_patient_lacks_is_the_reason(study, fitted):
 
 def test_no_method_sees_the_label_among_the_clinical_columns(study):
     data, _ = study
-    row = methods.Patients(data, ["P0"]).clinical("P0")
+    row = base.Patients(data, ["P0"]).clinical("P0")
     assert set(row) == set(clinical.CLINICAL) and not {"metastasis", "pn_stage"} & set(row)
 
 
 def test_a_report_that_is_neither_0_nor_1_is_refused():
-    data = methods.Data(clinical={"P1": {"ct_reported": "2"}})
+    data = base.Data(clinical={"P1": {"ct_reported": "2"}})
     with pytest.raises(InputError, match=r"P1: ct_reported is '2'"):
-        methods.Patients(data, ["P1"]).ct_report("P1")
+        base.Patients(data, ["P1"]).ct_report("P1")
 
 
 def test_a_training_patient_without_features_is_left_out_and_counted(study):
@@ -331,7 +332,7 @@ def test_every_network_trains_and_scores(study):
     data, _ = study
     names = ["resnet2d", "deepten", "resnet3d"]
     model, classes = fit(study, names)
-    rows = methods.score_family(model, classes, data, ["P30", "P31", "Q1"])
+    rows = base.score_family(model, classes, data, ["P30", "P31", "Q1"])
     assert len(rows) == 9
     assert all(0 <= r["score"] <= 1 for r in rows if r["patient"] != "Q1")
     assert [r["reason"] for r in rows if r["patient"] == "Q1"] == ["no tumor slices were made"] * 3
@@ -438,16 +439,16 @@ class Method:
 
 def test_a_users_method_is_one_file(tmp_path):
     (tmp_path / "by_age.py").write_text(DUMMY)
-    data = methods.Data(clinical={f"P{i}": {"age": str(50 + i)} for i in range(6)})
-    classes = {"by_age": methods.from_file("by_age", tmp_path / "by_age.py")}
+    data = base.Data(clinical={f"P{i}": {"age": str(50 + i)} for i in range(6)})
+    classes = {"by_age": base.from_file("by_age", tmp_path / "by_age.py")}
     labels = {"P0": 0, "P1": 1, "P2": 0}
-    model = methods.fit_family(
+    model = base.fit_family(
         classes, data, labels, ["P0", "P1", "P2"], [], {"by_age": {"sign": -1}}, seed=0
     )
     torch.save(model, tmp_path / "model.pt")
     model = torch.load(tmp_path / "model.pt", weights_only=True)
     assert model["methods"]["by_age"]["state"] == {"mean": 51.0, "positive": 1}
-    assert methods.score_family(model, classes, data, ["P5", "P9"]) == [
+    assert base.score_family(model, classes, data, ["P5", "P9"]) == [
         {"patient": "P5", "method": "by_age", "score": -4.0, "reason": ""},
         {"patient": "P9", "method": "by_age", "score": None, "reason": "no age"},
     ]
@@ -464,9 +465,9 @@ def test_a_users_method_is_one_file(tmp_path):
 def test_a_file_that_is_no_method_is_refused(tmp_path, name, text, words):
     (tmp_path / "m.py").write_text(text)
     with pytest.raises(InputError, match=words):
-        methods.from_file(name, tmp_path / "m.py")
+        base.from_file(name, tmp_path / "m.py")
     with pytest.raises(InputError, match=r"missing|method name"):
-        methods.from_file(name, tmp_path / "none.py")
+        base.from_file(name, tmp_path / "none.py")
 
 
 def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
@@ -479,10 +480,10 @@ def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
             return {}
 
     with pytest.raises(TypeError, match=r"odd.state.mean is a float64"):
-        methods.fit_family({"odd": Numpy}, methods.Data(), {}, [], [], {}, 0)
+        base.fit_family({"odd": Numpy}, base.Data(), {}, [], [], {}, 0)
     model = {"methods": {"odd": {"settings": {}, "seed": 0, "state": {}, "unfit": ""}}}
     with pytest.raises(TrainingError, match="no result for P1"):
-        methods.score_family(model, {"odd": Numpy}, methods.Data(), ["P1"])
+        base.score_family(model, {"odd": Numpy}, base.Data(), ["P1"])
 
 
 def test_stability_is_counted_over_the_models_of_the_folds(tmp_path):

@@ -12,9 +12,10 @@ from test_study import CONFIG, config  # noqa: F401
 from test_study import study as study_of
 
 import nodestage
-from nodestage import bundle, files, packet, tables
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.errors import InputError
+from nodestage.core import files, tables
+from nodestage.core.errors import InputError
+from nodestage.exchange import bundle, packet
 from nodestage.study import Study
 
 METHOD = "class Method:\n    fit = predict = None\n"
@@ -169,7 +170,7 @@ def test_what_a_packet_carries_is_all_that_its_code_needs(frozen, tmp_path):
     """The code of a packet checks its own bundle, far from this repository."""
     packet.write(frozen, tmp_path / "packet")
     done = subprocess.run(
-        [sys.executable, "-m", "nodestage.bundle", "../bundle"],
+        [sys.executable, "-m", "nodestage.exchange.bundle", "../bundle"],
         cwd=tmp_path / "packet" / "nodestage",
         env={"PYTHONPATH": "workflow/lib", "PATH": ""},
         capture_output=True,

@@ -21,8 +21,8 @@ import slurm_stand_in as slurm
 import yaml
 from snakemake.cli import parse_args
 
-from nodestage import volumes
-from nodestage.errors import InputError
+from nodestage.core import volumes
+from nodestage.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "profiles" / "slurm"

@@ -8,9 +8,10 @@ import workflow_study as workflow
 from cohort_phantom import SHAPE, affine_ras, dicom_series, nifti, phantom
 from test_cohort_sheet import CENTERS, row
 
-from nodestage import cohort, tables
+from nodestage import cohort
 from nodestage.cohort import same
-from nodestage.errors import InputError
+from nodestage.core import tables
+from nodestage.core.errors import InputError
 from nodestage.study import check
 
 

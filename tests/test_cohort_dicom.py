@@ -8,7 +8,7 @@ import pytest
 from cohort_phantom import CUBE_MM, SHAPE, cube_mm, dicom_series, enhanced, phantom
 
 from nodestage import cohort
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
 
@@ -481,7 +481,7 @@ def plant(data, k):
 
 
 def test_C7_no_identifier_passes_the_door(tmp_path):
-    from nodestage import files, volumes
+    from nodestage.core import files, volumes
 
     folder = dicom_series(
         tmp_path / CANARY, change=plant, uid="1.2.826.19430217", names=lambda k: f"{CANARY}{k}.dcm"

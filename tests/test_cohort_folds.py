@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from nodestage import cohort, tables
-from nodestage.errors import InputError
+from nodestage import cohort
+from nodestage.core import tables
+from nodestage.core.errors import InputError
 
 
 def patients(positive, negative):

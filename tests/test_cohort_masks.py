@@ -8,7 +8,7 @@ from cohort_phantom import CUBE, SHAPE, SPACING, affine_ras, dicom_series, nifti
 from test_cohort_nifti import sheared, turned
 
 from nodestage import cohort
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
 KNOWN = {"spleen": 1, "liver": 6, "pancreas": 11, "cha_pha": 19}

@@ -9,7 +9,7 @@ from cohort_phantom import ORIGIN, SHAPE, SPACING, affine_ras, cube_mm, nifti, p
 
 from nodestage import cohort
 from nodestage.cohort import plausible
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
 
@@ -301,7 +301,7 @@ def test_voxels_of_no_size(tmp_path):
 
 
 def test_C7_the_description_goes_no_further(tmp_path):
-    from nodestage import files, volumes
+    from nodestage.core import files, volumes
 
     volume, record = read(nifti(tmp_path / "CANARY.nii.gz", phantom(), text=b"CANARY 19430217"))
     volumes.write_volume(tmp_path / "out.nii", volume)

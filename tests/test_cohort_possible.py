@@ -8,7 +8,7 @@ import yaml
 
 from nodestage import cohort, simulator
 from nodestage.cohort import possible
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data" / "real" / "abdomen_ct"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from nodestage import cohort
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 CENTERS = {
     "alpha": {"role": "discovery", "mask_phase": "venous"},

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nodestage import devices
+from nodestage.core import devices
 
 
 def settings():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from nodestage import methods
 from nodestage.cohort import folds
+from nodestage.methods import base
 from nodestage.tumor import slices
 
 ROOT = Path(__file__).parents[1]
@@ -165,15 +165,15 @@ def test_the_method_in_the_documentation_runs(tmp_path):
             path,
             {"usable": True, "reason": "", "source": "tumor", "images": images, "masks": masks},
         )
-    data = methods.Data(slices=paths, reasons={"P8": "venous phase missing"})
+    data = base.Data(slices=paths, reasons={"P8": "venous phase missing"})
     labels = {patient: i % 2 for i, patient in enumerate(paths)}
-    method = methods.from_file("brightness", file)({"C": 10.0}, 1)
+    method = base.from_file("brightness", file)({"C": 10.0}, 1)
     method.state = method.fit(
-        methods.Patients(data, list(paths)[:6], labels),
-        methods.Patients(data, list(paths)[6:], labels),
+        base.Patients(data, list(paths)[:6], labels),
+        base.Patients(data, list(paths)[6:], labels),
     )
     assert all(type(value) is float for value in method.state.values())
-    found = method.predict(methods.Patients(data, [*paths, "P8"]))
+    found = method.predict(base.Patients(data, [*paths, "P8"]))
     assert found["P7"] > 0.5 > found["P6"]
     assert found["P8"] == "venous phase missing"
 

@@ -3,9 +3,9 @@
 import pytest
 import workflow_study as workflow
 
-from nodestage import files
 from nodestage.cohort import drawn_nodes
-from nodestage.errors import InputError
+from nodestage.core import files
+from nodestage.core.errors import InputError
 
 
 def records(**labels):

@@ -16,7 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from nodestage import digest
+from nodestage.core import digest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = {  # what an import is called where packages are listed, if otherwise

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_bundle import config, frozen  # noqa: F401
 
-from nodestage import study_folder, tables
 from nodestage.cohort import COLUMNS
-from nodestage.errors import InputError
+from nodestage.core import configs, tables
+from nodestage.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,7 +71,7 @@ def test_a_study_that_isnt_there(repository, target):
 def test_a_config_that_yaml_cant_read_names_line_and_mend(tmp_path, text, words):
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
-        study_folder.read(tmp_path / "config.yaml")
+        configs.read(tmp_path / "config.yaml")
     assert words in str(error.value)
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import methods
-from nodestage.errors import InputError
-from nodestage.fusion import encoding, family, inputs, saliency, training, weights
-from nodestage.fusion.network import PatientNetwork, VolumeFeature
-from nodestage.fusion.optimizer import Nesterov
-from nodestage.fusion.resnet import ResNet18
-from nodestage.fusion.settings import network as network_settings
+from nodestage.core.errors import InputError
+from nodestage.methods import base
+from nodestage.methods.fusion import encoding, family, inputs, saliency, training, weights
+from nodestage.methods.fusion.network import PatientNetwork, VolumeFeature
+from nodestage.methods.fusion.optimizer import Nesterov
+from nodestage.methods.fusion.resnet import ResNet18
+from nodestage.methods.fusion.settings import network as network_settings
 from nodestage.tumor import slices
 
 SETTINGS = {
@@ -86,7 +86,7 @@ def study(tmp_path_factory):
         for i, (name, label) in enumerate(labels.items())
     }
     volumes["Q1"] = []
-    data = methods.Data(paths, {}, {"attention": volumes, "plain": volumes}, {})
+    data = base.Data(paths, {}, {"attention": volumes, "plain": volumes}, {})
     return data, labels
 
 
@@ -101,7 +101,7 @@ def fit(study, names, settings=SETTINGS, labels=None, seed=1, nodes=None):
     known = {name: (labels or true)[name] for name in train + validation}
     classes = {name: family.METHODS[name] for name in names}
     chosen = {name: (nodes or {}) if name.startswith("nodes") else settings for name in names}
-    return methods.fit_family(classes, data, known, train, validation, chosen, seed), classes
+    return base.fit_family(classes, data, known, train, validation, chosen, seed), classes
 
 
 @pytest.fixture(scope="module")
@@ -360,7 +360,7 @@ def test_all_that_a_network_sees_follows_it_to_a_card(dimensions):
 
 
 def scores(model, classes, data, patients, method):
-    rows = methods.score_family(model, classes, data, patients)
+    rows = base.score_family(model, classes, data, patients)
     return {r["patient"]: r["score"] for r in rows if r["method"] == method}
 
 
@@ -379,8 +379,8 @@ def test_a_family_learns_and_its_model_survives_the_file(tmp_path, study, fitted
     test = split(labels)[2]
     torch.save(model, tmp_path / "model.pt")
     loaded = torch.load(tmp_path / "model.pt", weights_only=True)
-    rows = methods.score_family(loaded, classes, data, test)
-    assert rows == methods.score_family(model, classes, data, test)
+    rows = base.score_family(loaded, classes, data, test)
+    assert rows == base.score_family(model, classes, data, test)
     assert [set(row) for row in rows] == [{"patient", "method", "score", "reason"}] * 4 * len(test)
     for name in classes:
         assert auc(scores(loaded, classes, data, test, name), labels) > 0.9, name
@@ -410,7 +410,7 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
     (data, _), (model, classes) = study, fitted
 
     def score(slices_of, volume):
-        changed = methods.Data(
+        changed = base.Data(
             {"X": data.slices[slices_of]},
             {},
             {v: {"X": [volume]} for v in ("attention", "plain")},
@@ -432,7 +432,7 @@ def test_the_nodes_may_count_by_their_mean_or_total_volume(study, how, expected)
     for name in classes:
         assert scores(model, classes, data, ["P1"], name) == {"P1": expected}
     deep = family.METHODS["combined"](SETTINGS | settings, 0)
-    _, values, _ = deep.gather(methods.Patients(data, ["P1", "P0"], labels))
+    _, values, _ = deep.gather(base.Patients(data, ["P1", "P0"], labels))
     assert deep._views(values).volumes.tolist() == [expected, 0.0]
 
 
@@ -472,7 +472,7 @@ def explained(study, fitted):
         one = model["methods"][name]
         method = classes[name](one["settings"], one["seed"])
         method.state = one["state"]
-        found[name] = saliency.explain(method, methods.Patients(data, [*split(labels)[2], "Q1"]))
+        found[name] = saliency.explain(method, base.Patients(data, [*split(labels)[2], "Q1"]))
     return found
 
 
@@ -519,7 +519,7 @@ def test_the_slice_that_is_shown_spoke_most_for_the_call(study, fitted, explaine
             facts = one["facts"]
             assert facts["score"] == pytest.approx(known[patient], abs=1e-6)
             assert facts["positive"] == (known[patient] > 0.5)
-            view = method._views(method.gather(methods.Patients(data, [patient]))[1])
+            view = method._views(method.gather(base.Patients(data, [patient]))[1])
             _, each = saliency.pixel_parts(
                 method.network(), view.images[0], view.masks[0], view.volumes[0], method.settings
             )
@@ -536,7 +536,7 @@ def test_the_slice_follows_the_call_that_the_page_shows(study, fitted, explained
     method.state = one["state"]
     patient, own = next(iter(explained["combined"].items()))
     called = not own["facts"]["positive"]
-    found = saliency.explain(method, methods.Patients(data, [patient]), calls={patient: called})
+    found = saliency.explain(method, base.Patients(data, [patient]), calls={patient: called})
     facts = found[patient]["facts"]
     assert facts["positive"] == called and facts["own_call"] != called
     assert own["facts"]["own_call"] == own["facts"]["positive"]
@@ -546,7 +546,7 @@ def test_the_slice_follows_the_call_that_the_page_shows(study, fitted, explained
 
 def test_the_score_without_nodes_is_that_of_volume_zero(study, fitted, explained):
     (data, labels), (model, classes) = study, fitted
-    none = methods.Data(data.slices, {}, {"attention": dict.fromkeys(labels, ())}, {})
+    none = base.Data(data.slices, {}, {"attention": dict.fromkeys(labels, ())}, {})
     bare = scores(model, classes, none, list(explained["combined"]), "combined")
     for patient, one in explained["combined"].items():
         assert one["facts"]["without_nodes"] == pytest.approx(bare[patient], abs=1e-6)
@@ -556,9 +556,9 @@ def test_the_score_without_nodes_is_that_of_volume_zero(study, fitted, explained
 def test_a_score_does_not_depend_on_who_else_is_scored(study, fitted):
     (data, labels), (model, classes) = study, fitted
     test = split(labels)[2]
-    together = methods.score_family(model, classes, data, test)
+    together = base.score_family(model, classes, data, test)
     for name in (test[0], test[-1]):
-        alone = methods.score_family(model, classes, data, [name])
+        alone = base.score_family(model, classes, data, [name])
         assert alone == [row for row in together if row["patient"] == name]
 
 
@@ -580,7 +580,7 @@ def test_no_label_of_a_test_patient_reaches_a_model(study):
     states = []
     for flipped in (False, True):
         known = {n: 1 - v if flipped and n in test else v for n, v in labels.items()}
-        model = methods.fit_family(classes, data, known, train, validation, settings, 1)
+        model = base.fit_family(classes, data, known, train, validation, settings, 1)
         states.append(model["methods"]["tumor_net"]["state"]["weights"])
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -588,8 +588,8 @@ def test_no_label_of_a_test_patient_reaches_a_model(study):
 def test_who_lacks_something_has_a_reason(study, fitted):
     (data, _), (model, classes) = study, fitted
     volumes = {"attention": {"P1": "the node networks failed", "P3": [5.0]}}
-    data = methods.Data(data.slices, {}, volumes, {}, {"P3": "arterial phase missing"})
-    rows = methods.score_family(model, classes, data, ["P1", "Q1", "R1", "P3"])
+    data = base.Data(data.slices, {}, volumes, {}, {"P3": "arterial phase missing"})
+    rows = base.score_family(model, classes, data, ["P1", "Q1", "R1", "P3"])
     found = {(r["patient"], r["method"]): (r["score"], r["reason"]) for r in rows}
     assert len(rows) == 16
     assert found["P1", "combined"] == (None, "the node networks failed")
@@ -605,8 +605,8 @@ def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
     train, validation, test = split(labels)
     known = dict.fromkeys(train + validation, 1)
     classes = {"tumor_net": family.METHODS["tumor_net"]}
-    model = methods.fit_family(classes, data, known, train, validation, {"tumor_net": SETTINGS}, 1)
-    row = methods.score_family(model, classes, data, test[:1])[0]
+    model = base.fit_family(classes, data, known, train, validation, {"tumor_net": SETTINGS}, 1)
+    row = base.score_family(model, classes, data, test[:1])[0]
     assert row["score"] is None and "8 of 8" in row["reason"]
 
 
@@ -615,7 +615,7 @@ def test_without_validation_patients_the_last_epoch_stays(study):
     train = split(labels)[0]
     settings = {"tumor_net": SETTINGS | {"epochs": 2}}
     classes = {"tumor_net": family.METHODS["tumor_net"]}
-    model = methods.fit_family(classes, data, labels, train, [], settings, 1)
+    model = base.fit_family(classes, data, labels, train, [], settings, 1)
     state = model["methods"]["tumor_net"]["state"]
     assert state["epoch"] == 2 and state["validation_loss"] == []
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import volumes
-from nodestage.errors import InputError
+from nodestage.core import volumes
+from nodestage.core.errors import InputError
 from nodestage.identification import prediction, training
 from nodestage.identification.crops import crops, positives_of
 from nodestage.identification.network import IdentificationNetwork

@@ -7,7 +7,7 @@ import pytest
 from test_statistics_tables import SETTINGS, one, sheet
 
 from nodestage import statistics
-from nodestage import tables as files_of_rows
+from nodestage.core import tables as files_of_rows
 from nodestage.report import blocks, headline, numbers
 from nodestage.report.sources import Cell, Row, load
 from nodestage.statistics import UndefinedError, answer, bootstrap, intervals, tables

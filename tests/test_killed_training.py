@@ -12,7 +12,7 @@ import lymph_node_phantom as phantom
 import numpy as np
 import torch
 
-from nodestage import logs
+from nodestage.core import logs
 from nodestage.lymph_nodes import training
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.nnunet import cases, checkpoints

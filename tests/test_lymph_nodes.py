@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import metrics, volumes
-from nodestage.errors import InputError
-from nodestage.lymph_nodes import crossfitting, instances, prediction, table, training
+from nodestage import metrics
+from nodestage.core import instances as table
+from nodestage.core import volumes
+from nodestage.core.errors import InputError
+from nodestage.lymph_nodes import crossfitting, instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build

@@ -5,7 +5,7 @@ import resource
 import numpy as np
 import pytest
 
-from nodestage import logs, memory
+from nodestage.core import logs, memory
 
 MEMINFO = "MemTotal:  9999 kB\nMemAvailable:  4000 kB\nSwapFree:  1000 kB\n"
 

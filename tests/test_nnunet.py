@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage import memory
-from nodestage.errors import InputError, TrainingError
+from nodestage.core import memory
+from nodestage.core.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints, network, plans, prediction
 from nodestage.nnunet.imports import leaving_out
 

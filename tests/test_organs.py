@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nodestage import organs
-from nodestage.errors import InputError
-from nodestage.volumes import Volume
+from nodestage.core.errors import InputError
+from nodestage.core.volumes import Volume
 
 SPACING = (2.5, 2.2, 2.2)
 SETTINGS = {

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from nodestage import predictions
-from nodestage.errors import InputError
+from nodestage.core import predictions
+from nodestage.core.errors import InputError
 
 
 def plain_best(y, score):

@@ -18,7 +18,7 @@ from test_cohort_dicom import CANARY, plant
 from test_cohort_sheet import row
 from test_spacing import folder  # noqa: F401
 
-from nodestage import tables
+from nodestage.core import tables
 
 PLANTED = (CANARY.encode(), b"19430217", b"194302.17")
 PATIENT, FAULTY = "S1", "S2"

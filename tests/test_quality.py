@@ -13,9 +13,10 @@ from cohort_phantom import phantom
 from PIL import Image
 from test_report import Page
 
-from nodestage import cohort, files
+from nodestage import cohort
+from nodestage.core import files
+from nodestage.core.volumes import Volume
 from nodestage.report import facts, organ_pictures, pages, plots, quality
-from nodestage.volumes import Volume
 
 KNOWN = {"aorta": 8, "portal_splenic_vein": 10}
 CODES = ["P1", "P2", "P3", "P4", "P5", "P6", made.HOSTILE]

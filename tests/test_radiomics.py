@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from radiomics import featureextractor
 from scipy import ndimage
 
-from nodestage import radiomics
-from nodestage.errors import InputError
-from nodestage.radiomics import extraction, filters
+from nodestage.core.errors import InputError
+from nodestage.methods import radiomics
+from nodestage.methods.radiomics import extraction, filters
 
 SPACING = (2.5, 2.0, 2.2)
 SHAPE = (33, 44, 41)  # odd sizes: the wavelet transform pads them
@@ -163,7 +163,7 @@ def test_a_patient_without_tumor_has_a_table_with_the_reason(tmp_path):
 
 def test_the_patients_job_imports_neither_torch_nor_pandas():
     code = (
-        "import sys; from nodestage import radiomics; from nodestage.radiomics import extraction;"
+        "import sys; from nodestage import radiomics; from nodestage.methods.radiomics import extraction;"
         "print(sorted({'torch', 'pandas', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

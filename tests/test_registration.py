@@ -9,10 +9,10 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from nodestage import registration
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
+from nodestage.core.volumes import Volume
 from nodestage.registration import bands, costs, descriptors, trees
 from nodestage.registration.field import Field
-from nodestage.volumes import Volume
 
 SHAPE, SPACING = (40, 60, 60), (4.0, 3.0, 3.0)
 REAL = Path(__file__).resolve().parents[2] / "shared/data/real/abdomen_ct"

@@ -8,8 +8,8 @@ import pytest
 from scipy import ndimage
 
 from nodestage import registration
+from nodestage.core.volumes import Volume
 from nodestage.registration import deform, phases
-from nodestage.volumes import Volume
 
 SHAPE, SPACING = (24, 36, 36), (4.0, 3.0, 3.0)
 REAL = Path(__file__).resolve().parents[2] / "shared/data/real/abdomen_ct"

@@ -14,14 +14,14 @@ import report_study as made
 from markupsafe import Markup
 from PIL import Image
 
-from nodestage import figures, tables
-from nodestage.figures import style
+from nodestage.core import tables
 from nodestage.report import (
     answers,
     blocks,
     checklists,
     explaining,
     fields,
+    figures,
     gallery,
     headline,
     numbers,
@@ -29,6 +29,7 @@ from nodestage.report import (
     patients,
     pictures,
 )
+from nodestage.report.figures import style
 from nodestage.report.sources import Cell, Row, Rows, load
 from nodestage.statistics import layout, lymph_nodes
 from nodestage.statistics.comparisons import PRIMARY

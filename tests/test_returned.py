@@ -13,12 +13,13 @@ from report_study import write_center
 from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
 from test_study import config  # noqa: F401
 
-from nodestage import files, returned, tables
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.errors import InputError
+from nodestage.core import files, tables
+from nodestage.core.errors import InputError
+from nodestage.exchange import returned
+from nodestage.exchange.returned import reading, writing
 from nodestage.registration import phases
 from nodestage.report import pages
-from nodestage.returned import reading, writing
 from nodestage.statistics import study as study_statistics
 from nodestage.statistics import tables as statistics
 from nodestage.study import Study

@@ -7,16 +7,16 @@ import pytest
 import workflow_study as workflow
 import yaml
 
-from nodestage import new_study, settings
-from nodestage.baselines import family as baselines
-from nodestage.errors import InputError
-from nodestage.fusion import family as fusion
-from nodestage.fusion import settings as fusion_settings
+from nodestage.core.errors import InputError
 from nodestage.lymph_nodes.variants import VARIANTS
+from nodestage.methods.baselines import family as baselines
+from nodestage.methods.fusion import family as fusion
+from nodestage.methods.fusion import settings as fusion_settings
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
 from nodestage.statistics.comparisons import METRICS
-from nodestage.study import check
+from nodestage.study import check, settings
+from nodestage.study import new as new_study
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from nodestage import simulator
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.simulator import anatomy, draws, lesions, motion, painting, scanner
 from nodestage.simulator.shapes import Canvas
 

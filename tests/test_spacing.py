@@ -12,8 +12,10 @@ from cohort_phantom import affine_ras, nifti, phantom
 from test_cohort_sheet import row
 from test_study import config, study  # noqa: F401
 
-from nodestage import cohort, files, settings, tables, volumes
-from nodestage.errors import InputError
+from nodestage import cohort
+from nodestage.core import files, tables, volumes
+from nodestage.core.errors import InputError
+from nodestage.study import settings
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 SPACINGS = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nodestage import metrics, organs, statistics
-from nodestage import tables as files_of_rows
+from nodestage.core import tables as files_of_rows
 from nodestage.statistics import layout, oracle, tables
 
 METHODS = ("ct_report", "radiomics", "combined", "a_users_own")

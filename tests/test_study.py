@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from nodestage import new_study, tables
-from nodestage.errors import InputError
+from nodestage.core import tables
+from nodestage.core.errors import InputError
 from nodestage.study import Study
+from nodestage.study import new as new_study
 
 CONFIG = Path(__file__).parents[1] / "config"
 

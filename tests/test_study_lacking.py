@@ -8,8 +8,8 @@ import yaml
 from cohort_phantom import nifti, phantom
 from test_study import config, study  # noqa: F401
 
-from nodestage import tables
 from nodestage.cohort import COLUMNS
+from nodestage.core import tables
 from nodestage.study import check, lacking, outline
 
 CENTERS = {"ours": {"role": "discovery"}, "elsewhere": {"role": "external"}}

@@ -4,7 +4,7 @@ import pytest
 import report_study as made
 from markupsafe import Markup
 
-from nodestage import tables
+from nodestage.core import tables
 from nodestage.report import headline, numbers, summary
 from nodestage.report.sources import load
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nodestage import metrics
+from nodestage.core.volumes import Volume
 from nodestage.identification import prediction, training
 from nodestage.identification.volumes import positive_volumes, volume_feature
 from nodestage.lymph_nodes.instances import components, instance_table
 from nodestage.registration import carry_mask
-from nodestage.volumes import Volume
 
 
 def one_voxel(place=(12, 20, 24)):

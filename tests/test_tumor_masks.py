@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
+from nodestage.core.volumes import Volume
 from nodestage.tumor import masks
-from nodestage.volumes import Volume
 
 SPACING = (2.5, 2.2, 2.2)
 SETTINGS = {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nodestage import files, tables, volumes
-from nodestage.errors import InputError
+from nodestage.core import files, tables, volumes
+from nodestage.core.errors import InputError
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 import workflow_study as workflow
 from cohort_phantom import dicom_series
 
-from nodestage import files, packet, tables, volumes
+from nodestage.core import files, tables, volumes
+from nodestage.exchange import packet
 
 METHODS = (
     "ct_report",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from nodestage import simulator, tables
+from nodestage import simulator
 from nodestage.cohort.sheet import COLUMNS
+from nodestage.core import tables
 
 REPOSITORY = Path(__file__).parents[1]
 PATIENTS = {"changhai": 12, "shengjing": 4, "tianjin": 3, "teaching": 2}

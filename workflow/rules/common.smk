@@ -15,9 +15,10 @@ sys.path.insert(0, LIBRARY)
 others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
 os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
-from nodestage import bundle, settings
-from nodestage.digest import code_digest
-from nodestage.errors import InputError
+from nodestage.exchange import bundle
+from nodestage.study import settings
+from nodestage.core.digest import code_digest
+from nodestage.core.errors import InputError
 from nodestage.study import Study, lacking
 
 try:

@@ -13,14 +13,14 @@ onstart:
     if limit and limit.max_jobs / limit.timespan >= 100:
         workflow.scheduler.job_rate_limiter = None
     if workflow.local_exec:
-        from nodestage import cards
-        from nodestage.errors import InputError
+        from nodestage.core import gpus
+        from nodestage.core.errors import InputError
 
         waiting = workflow.dag.needrun_jobs()
         asking = sorted(
             {job.rule.name for job in waiting if job.resources.get("gpu")}
         )
         try:
-            cards.check(asking, config.get("jobs", {}))
+            gpus.check(asking, config.get("jobs", {}))
         except InputError as error:
             raise WorkflowError(str(error))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from nodestage import files, logs, registration, volumes
+from nodestage import registration
 from nodestage.cohort.masks import read_mask_with_record
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
     given, params, wanted = snakemake.input, snakemake.params, snakemake.wildcards

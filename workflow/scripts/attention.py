@@ -1,6 +1,7 @@
 """Attention map of one patient."""
 
-from nodestage import attention, files, logs, volumes
+from nodestage import attention
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

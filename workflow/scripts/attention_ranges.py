@@ -1,6 +1,7 @@
 """Ranges like Table II's, from the lymph nodes of one fold's training patients."""
 
-from nodestage import attention, files, logs, volumes
+from nodestage import attention
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

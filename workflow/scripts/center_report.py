@@ -1,6 +1,6 @@
 """The validation report of one center."""
 
-from nodestage import logs
+from nodestage.core import logs
 from nodestage.report import facts, pages
 
 with logs.to(snakemake.log[0]):

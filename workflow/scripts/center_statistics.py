@@ -1,6 +1,6 @@
 """Every patient-level table of one center."""
 
-from nodestage import files, logs
+from nodestage.core import files, logs
 from nodestage.statistics import cohort
 from nodestage.statistics import tables as statistics
 

@@ -1,7 +1,7 @@
 """Whether the nodes drawn in the discovery center show both kinds."""
 
-from nodestage import files, logs
 from nodestage.cohort import drawn_nodes
+from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

@@ -1,6 +1,6 @@
 """The folds' mean score and mean threshold for an external center, by every method."""
 
-from nodestage import files, logs, predictions, tables
+from nodestage.core import files, logs, predictions, tables
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

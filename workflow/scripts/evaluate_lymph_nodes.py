@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables, volumes
+from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
 from nodestage.metrics.instances import label_instances

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables
+from nodestage.core import files, logs, tables
 from nodestage.statistics import cohort, oracle
 
 with logs.to(snakemake.log[0]):

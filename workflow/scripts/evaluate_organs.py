@@ -1,6 +1,7 @@
 """Organs and vessels by teacher and student against masks drawn for testing (Table III)."""
 
-from nodestage import files, logs, organs, tables, volumes
+from nodestage import organs
+from nodestage.core import files, logs, tables, volumes
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

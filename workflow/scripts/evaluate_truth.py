@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, registration, simulator, tables, volumes
+from nodestage import registration, simulator
+from nodestage.core import files, logs, tables, volumes
 from nodestage.metrics import voxels
 
 with logs.to(snakemake.log[0]):

@@ -1,6 +1,6 @@
 """Tumor masks against the drawn ones (Section IV-B)."""
 
-from nodestage import files, logs, tables, volumes
+from nodestage.core import files, logs, tables, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):

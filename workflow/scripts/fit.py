@@ -1,6 +1,7 @@
 """All methods of one family, fitted on a fold's training patients, chosen on its validation ones."""
 
-from nodestage import evidence, logs, methods
+from nodestage.core import logs
+from nodestage.methods import base, evidence
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
@@ -8,7 +9,7 @@ with logs.to(snakemake.log[0]):
     data = evidence.data(
         snakemake.input, [*params.train, *params.validation], params.clinical, params.reasons
     )
-    model = methods.fit_family(
+    model = base.fit_family(
         evidence.classes(snakemake.wildcards.family, params.methods),
         data,
         params.metastasis,
@@ -16,7 +17,7 @@ with logs.to(snakemake.log[0]):
         params.validation,
         evidence.settings(params.methods),
         # Folds differ by their patients; a seed of their own keeps their draws apart too.
-        methods.seed_of(params.seed, f"fold{snakemake.wildcards.fold}"),
+        base.seed_of(params.seed, f"fold{snakemake.wildcards.fold}"),
         threads=snakemake.threads,
     )
     checkpoints.save(snakemake.output.model, model)

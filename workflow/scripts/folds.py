@@ -1,6 +1,6 @@
 """The table of one fold."""
 
-from nodestage import logs, tables
+from nodestage.core import logs, tables
 
 with logs.to(snakemake.log[0]):
     rows = [{"patient": p, "subset": s} for p, s in snakemake.params.subsets.items()]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables, volumes
+from nodestage.core import files, logs, tables, volumes
 from nodestage.report import deciding, explaining, gallery
 
 with logs.to(snakemake.log[0]):

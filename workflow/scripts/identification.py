@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables, volumes
+from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import class_aware, classify
 from nodestage.nnunet import checkpoints
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs
+from nodestage.core import files, logs
 from nodestage.identification.training import train_fold
 
 with logs.to(snakemake.log[0]):

@@ -1,9 +1,9 @@
 """One CT, checked and in canonical orientation."""
 
-from nodestage import files, logs, volumes
 from nodestage.cohort import same
 from nodestage.cohort.ct import read_ct_with_record
 from nodestage.cohort.facts import quality
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
     wanted = snakemake.wildcards

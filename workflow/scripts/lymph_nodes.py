@@ -1,7 +1,8 @@
 """Lymph nodes of one chunk of patients, as one fold's networks see them."""
 
-from nodestage import files, logs, tables, volumes
-from nodestage.lymph_nodes import instances, table
+from nodestage.core import files, logs, tables, volumes
+from nodestage.core import instances as table
+from nodestage.lymph_nodes import instances
 from nodestage.lymph_nodes.crossfitting import measured_by
 from nodestage.lymph_nodes.prediction import predict
 from nodestage.nnunet import checkpoints

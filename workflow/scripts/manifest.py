@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import nodestage
-from nodestage import files, logs
+from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
     parts = [Path(part) for part in snakemake.input.parts]

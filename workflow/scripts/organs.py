@@ -1,7 +1,7 @@
 """Organ and vessel labels of one chunk of a center's patients."""
 
-from nodestage import files, logs, volumes
 from nodestage import organs as organ_networks
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
     given, params = snakemake.input, snakemake.params

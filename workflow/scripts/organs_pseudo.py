@@ -1,6 +1,7 @@
 """The teacher's labels of some patients, joined with the vessels that were drawn by hand."""
 
-from nodestage import files, logs, organs, volumes
+from nodestage import organs
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
     given, params = snakemake.input, snakemake.params

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nodestage import logs, organs
+from nodestage import organs
+from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

@@ -1,6 +1,6 @@
 """Score, probability and call of one center's patients, by every method of one fold."""
 
-from nodestage import files, logs, predictions, tables
+from nodestage.core import files, logs, predictions, tables
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

@@ -1,6 +1,7 @@
 """Radiomics features of one patient's tumor, in both phases."""
 
-from nodestage import files, logs, radiomics, volumes
+from nodestage.core import files, logs, volumes
+from nodestage.methods import radiomics
 
 with logs.to(snakemake.log[0]):
     given, patient = snakemake.input, snakemake.wildcards.patient

@@ -1,7 +1,8 @@
 """The arterial CT of one patient on the venous one, both on the study grid."""
 
-from nodestage import files, logs, registration, volumes
+from nodestage import registration
 from nodestage.cohort import same
+from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
     given, out, params = snakemake.input, snakemake.output, snakemake.params

@@ -1,7 +1,7 @@
 """Tables of a center that returned summaries alone."""
 
-from nodestage import files, logs
-from nodestage.returned import reading
+from nodestage.core import files, logs
+from nodestage.exchange.returned import reading
 from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:

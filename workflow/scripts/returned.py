@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import nodestage
-from nodestage import files, logs, returned, tables
-from nodestage.returned import writing
+from nodestage.core import files, logs, tables
+from nodestage.exchange import returned
+from nodestage.exchange.returned import writing
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

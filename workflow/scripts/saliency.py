@@ -1,7 +1,8 @@
 """The slice that spoke most for each patient's call, and what in it moved the score."""
 
-from nodestage import evidence, files, logs, methods, tables
-from nodestage.fusion import saliency
+from nodestage.core import files, logs, tables
+from nodestage.methods import base, evidence
+from nodestage.methods.fusion import saliency
 from nodestage.nnunet import checkpoints
 from nodestage.report import explaining
 
@@ -29,7 +30,7 @@ with logs.to(snakemake.log[0]):
         method.state = fitted["state"]
         for patient, one in saliency.explain(
             method,
-            methods.Patients(data, patients),
+            base.Patients(data, patients),
             files.read_json(frozen)[name]["threshold"],
             calls,
         ).items():

@@ -1,7 +1,7 @@
 """Whether an image stands in two places: in both phases of a patient, or with two patients."""
 
-from nodestage import files, logs
 from nodestage.cohort import same
+from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
     places = [tuple(place) for place in snakemake.params.places]

@@ -1,12 +1,13 @@
 """Scores of one center's patients by every method of one family, from one fold's models."""
 
-from nodestage import evidence, logs, methods, tables
+from nodestage.core import logs, tables
+from nodestage.methods import base, evidence
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params
     data = evidence.data(snakemake.input, list(params.patients), params.clinical, params.reasons)
-    rows = methods.score_family(
+    rows = base.score_family(
         checkpoints.load(snakemake.input.model),
         evidence.classes(snakemake.wildcards.family, params.methods),
         data,

@@ -1,7 +1,7 @@
 """How often each radiomics feature is chosen over the folds."""
 
-from nodestage import logs, tables
-from nodestage.baselines import signature
+from nodestage.core import logs, tables
+from nodestage.methods.baselines import signature
 
 COLUMNS = ["method", "feature", "folds_chosen", "folds", "mean_coefficient"]
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, simulator
+from nodestage import simulator
+from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
     out, params = snakemake.output, snakemake.params

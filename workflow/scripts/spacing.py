@@ -1,7 +1,7 @@
 """The voxel of the study grid where the config says `median`: that of all discovery images."""
 
-from nodestage import files, logs
 from nodestage.cohort.facts import median_spacing
+from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
     given = [files.read_json(record)["spacing_mm"] for record in snakemake.input]

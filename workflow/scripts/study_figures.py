@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nodestage import attention, files, logs, tables, volumes
+from nodestage import attention
+from nodestage.core import files, logs, tables, volumes
 from nodestage.report import pictures
 
 with logs.to(snakemake.log[0]):

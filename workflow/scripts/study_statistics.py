@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import files, logs, tables
+from nodestage.core import files, logs, tables
 from nodestage.statistics import tables as statistics
 
 PER_CENTER = ("performance", "comparisons", "table_1")

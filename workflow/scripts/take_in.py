@@ -1,7 +1,7 @@
 """Predictions that a hospital returned, once they fit this study's bundle and thresholds."""
 
-from nodestage import files, logs, predictions, tables
-from nodestage.returned import reading
+from nodestage.core import files, logs, predictions, tables
+from nodestage.exchange.returned import reading
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params

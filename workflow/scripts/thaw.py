@@ -2,7 +2,8 @@
 
 import shutil
 
-from nodestage import bundle, files, logs
+from nodestage.core import files, logs
+from nodestage.exchange import bundle
 
 with logs.to(snakemake.log[0]):
     bundle.check(snakemake.input[0], snakemake.wildcards.file, snakemake.params.digest)

@@ -1,6 +1,6 @@
 """Thresholds and calibrations of one fold, from its validation part alone."""
 
-from nodestage import files, logs, predictions, tables
+from nodestage.core import files, logs, predictions, tables
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

@@ -1,6 +1,6 @@
 """Tumor masks of one chunk of a center's patients."""
 
-from nodestage import files, logs, volumes
+from nodestage.core import files, logs, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:

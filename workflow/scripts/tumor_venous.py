@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import logs
+from nodestage.core import logs
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):

@@ -1,6 +1,6 @@
 """Nine slices and a crop of one patient's tumor."""
 
-from nodestage import files, logs, volumes
+from nodestage.core import files, logs, volumes
 from nodestage.tumor import slices
 
 with logs.to(snakemake.log[0]):

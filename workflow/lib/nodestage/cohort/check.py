@@ -4,7 +4,6 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nodestage import logs
 from nodestage.cohort import same
 from nodestage.cohort.centers import mask_phase
 from nodestage.cohort.ct import check_overlap, ct_grid_with_mark
@@ -12,7 +11,8 @@ from nodestage.cohort.faults import IntakeError, about
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
 from nodestage.cohort.sheet import IMAGES, MASKS, series_of
-from nodestage.errors import InputError
+from nodestage.core import logs
+from nodestage.core.errors import InputError
 
 
 def check_headers(rows, centers, jobs=None, *, base=None):

@@ -33,7 +33,7 @@ def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
     The record holds numbers and words of ours alone: no path, no date, no text from
     the image file.
     """
-    from nodestage.volumes import Volume
+    from nodestage.core.volumes import Volume
 
     facts = {}
     with about(patient, column):

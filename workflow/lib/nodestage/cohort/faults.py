@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 
 class IntakeError(InputError):

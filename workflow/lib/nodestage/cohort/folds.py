@@ -8,8 +8,8 @@ import that a parsed workflow would pay for.
 import hashlib
 from pathlib import Path
 
-from nodestage import tables
 from nodestage.cohort.faults import IntakeError
+from nodestage.core import tables
 
 SUBSETS = ("train", "validation", "test")
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nodestage.cohort.faults import some
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 
 def map_labels(mask, label_system, known):

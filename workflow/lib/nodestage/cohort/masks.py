@@ -32,7 +32,7 @@ def read_mask_with_record(
     Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
     dict : what was found and done, counts and words of ours alone
     """
-    from nodestage.volumes import Volume
+    from nodestage.core.volumes import Volume
 
     facts = {}
     known = KNOWN.get(role, known)

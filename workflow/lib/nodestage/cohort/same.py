@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 
-from nodestage import files
 from nodestage.cohort.faults import IntakeError, about
+from nodestage.core import files
 
 CHUNK = 1 << 16  # bytes at each of three places of a file
 

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from nodestage import devices, volumes
+from nodestage.core import devices, volumes
+from nodestage.core.instances import is_positive
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
-from nodestage.lymph_nodes.table import is_positive
 from nodestage.nnunet import cases
 
 NEGATIVE, POSITIVE = 1, 2

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage import devices, logs, volumes
-from nodestage.errors import InputError, TrainingError
+from nodestage.core import devices, logs, volumes
+from nodestage.core.errors import InputError, TrainingError
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes import crossfitting

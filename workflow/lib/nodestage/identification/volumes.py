@@ -1,8 +1,8 @@
 """The one number that the lymph nodes of a patient give the patient-level models."""
 
-from nodestage import tables
-from nodestage.errors import InputError
-from nodestage.lymph_nodes.table import positive_rows
+from nodestage.core import tables
+from nodestage.core.errors import InputError
+from nodestage.core.instances import positive_rows
 
 KINDS = ("largest", "mean", "total")
 

@@ -5,7 +5,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.metrics.instances import label_instances
 from nodestage.metrics.short_axis import short_axis_mm
 

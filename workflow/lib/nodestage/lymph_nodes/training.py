@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nodestage import volumes
-from nodestage.errors import InputError
+from nodestage.core import volumes
+from nodestage.core.errors import InputError
 from nodestage.lymph_nodes import crossfitting
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import variant

@@ -6,7 +6,7 @@ loss but no map, `attention` is the paper's network. All share plans, splits, ep
 
 from typing import NamedTuple
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 # A map that was interpolated leaves traces around its edges: smaller values are no attention.
 SMALLEST_ATTENTION = 1e-3

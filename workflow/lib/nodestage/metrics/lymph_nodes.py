@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage.lymph_nodes.table import is_positive
+from nodestage.core.instances import is_positive
 from nodestage.metrics.arrays import box_around, labels_of, same_shape
 from nodestage.metrics.counts import measures
 from nodestage.metrics.instances import IOU, label_instances, match_instances, matched_pairs

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.nnunet import imports
 from nodestage.nnunet.network import CONFIGURATION, configuration
 

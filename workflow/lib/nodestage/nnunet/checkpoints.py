@@ -9,7 +9,7 @@ import random
 import numpy as np
 import torch
 
-from nodestage import files
+from nodestage.core import files
 
 
 def save(path, value):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nodestage import logs, volumes
-from nodestage.errors import InputError
+from nodestage.core import logs, volumes
+from nodestage.core.errors import InputError
 from nodestage.nnunet import cases, plans
 
 

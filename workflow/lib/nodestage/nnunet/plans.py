@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nodestage import volumes
-from nodestage.errors import InputError
+from nodestage.core import volumes
+from nodestage.core.errors import InputError
 from nodestage.nnunet import imports
 from nodestage.nnunet.environment import environment
 from nodestage.nnunet.network import CONFIGURATION

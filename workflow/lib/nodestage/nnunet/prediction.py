@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nodestage import devices, memory
-from nodestage.errors import InputError
+from nodestage.core import devices, memory
+from nodestage.core.errors import InputError
 from nodestage.nnunet import cases, network, windows
 
 # A logit where no window was run, on a grid that is still to be interpolated: as good as -inf.

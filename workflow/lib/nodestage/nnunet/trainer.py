@@ -10,7 +10,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform
 
-from nodestage.errors import TrainingError
+from nodestage.core.errors import TrainingError
 from nodestage.nnunet import imports
 from nodestage.nnunet.rectified import join
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from nodestage import devices, logs, memory
-from nodestage.errors import InputError, TrainingError
+from nodestage.core import devices, logs, memory
+from nodestage.core.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints
 from nodestage.nnunet.environment import environment
 from nodestage.nnunet.network import CONFIGURATION

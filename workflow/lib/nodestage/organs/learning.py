@@ -6,7 +6,7 @@ A patient in the lists below is `(patient, {phase: image}, labels)`, with phases
 
 import numpy as np
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.nnunet import fitting
 from nodestage.organs.labels import SHARE, clean
 

@@ -7,9 +7,9 @@ Without it the first jobs do so, several at a time, before anything else can sta
 
 import numpy as np
 
+from nodestage.core.volumes import Volume
 from nodestage.registration.phases import carry_mask, study_pair
 from nodestage.registration.settings import COARSE
-from nodestage.volumes import Volume
 
 
 def compile_all():

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
+from nodestage.core.volumes import Volume, same_grid
 from nodestage.registration import bands
 from nodestage.registration.deform import register
 from nodestage.registration.field import identity
 from nodestage.registration.settings import complete
-from nodestage.volumes import Volume, same_grid
 
 OUTSIDE = -1024  # HU where the arterial phase has no voxel
 # Of the affine's similarity above chance; where the affine is right already, a little is lost.

@@ -1,6 +1,6 @@
 """What a registration can be told, with values for full size and for a coarse grid."""
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 
 # One entry a level, coarse to fine. At 0.68 mm this reaches 45 mm beside the affine.
 FULL = {

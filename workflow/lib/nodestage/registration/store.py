@@ -3,7 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
-from nodestage import files, volumes
+from nodestage.core import files, volumes
 from nodestage.registration.field import Field
 
 

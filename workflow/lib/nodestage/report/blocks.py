@@ -4,9 +4,9 @@ import string
 
 from markupsafe import Markup
 
-from nodestage.figures import style
 from nodestage.report import numbers
 from nodestage.report.sources import Cell
+from nodestage.statistics import vocabulary
 from nodestage.statistics.intervals import collapsed
 
 MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
@@ -86,7 +86,7 @@ KINDS = {
     "level": "locations",
     "group": "locations",
 }
-"""Columns whose cells have a reader's name in words.yaml."""
+"""Columns whose cells have a reader's name in vocabulary.yaml."""
 
 
 class Notes:
@@ -121,7 +121,7 @@ def performance(rows, metrics=MAIN_METRICS):
     list of {basis, columns: [label], lines: [{label, main, n, positives, cells}], notes}
     """
     blocks = []
-    for basis in style.ordered("bases", rows.values("basis")):
+    for basis in vocabulary.ordered("bases", rows.values("basis")):
         within = rows.where(basis=basis)
         present = [m for m in metrics if within.where(metric=m)]
         if not present:
@@ -129,12 +129,12 @@ def performance(rows, metrics=MAIN_METRICS):
         notes = Notes()
         lines = [
             _performance_line(method, within.where(method=method), present, notes)
-            for method in style.ordered("methods", within.values("method"))
+            for method in vocabulary.ordered("methods", within.values("method"))
         ]
         blocks.append(
             {
-                "basis": style.name("bases", basis),
-                "columns": [style.name("metrics", m) for m in present],
+                "basis": vocabulary.name("bases", basis),
+                "columns": [vocabulary.name("metrics", m) for m in present],
                 "lines": lines,
                 "notes": notes.lines(),
             }
@@ -144,7 +144,9 @@ def performance(rows, metrics=MAIN_METRICS):
 
 def further_metrics(rows):
     """The metrics of performance.tsv that aren't among the main five, in order."""
-    return style.ordered("metrics", [m for m in rows.values("metric") if m not in MAIN_METRICS])
+    return vocabulary.ordered(
+        "metrics", [m for m in rows.values("metric") if m not in MAIN_METRICS]
+    )
 
 
 def _performance_line(method, rows, metrics, notes):
@@ -175,13 +177,13 @@ def _performance_line(method, rows, metrics, notes):
     n, positives = counts[0] if counts else (Cell(), Cell())
     if len({(a.text, b.text) for a, b in counts}) > 1:
         listed = ", ".join(
-            f"{style.name('metrics', m)} n = {a.text}"
+            f"{vocabulary.name('metrics', m)} n = {a.text}"
             for m, (a, _) in zip(metrics, counts, strict=False)
         )
         of_line.append(f"n differs between metrics: {listed}.")
     mark = notes.mark("; ".join(of_line))
     return {
-        "label": style.name("methods", method),
+        "label": vocabulary.name("methods", method),
         "main": method == "combined",
         "n": numbers.show_count(n) + mark,
         "positives": numbers.show_count(positives),
@@ -219,12 +221,12 @@ def with_everybody(rows, metrics=MAIN_METRICS):
     them called wrongly
     """
     found = []
-    for basis in style.ordered("bases", rows.values("basis")):
+    for basis in vocabulary.ordered("bases", rows.values("basis")):
         within = rows.where(basis=basis)
         kept = [row for row in within if row["all_patients"].defined or row["worst_case"].defined]
         present = [m for m in metrics if any(row.text("metric") == m for row in kept)]
         lines = []
-        for method in style.ordered("methods", [row.text("method") for row in kept]):
+        for method in vocabulary.ordered("methods", [row.text("method") for row in kept]):
             cells = []
             for metric in present:
                 mine = within.where(method=method, metric=metric)
@@ -240,7 +242,7 @@ def with_everybody(rows, metrics=MAIN_METRICS):
             first = within.where(method=method)[0]
             lines.append(
                 {
-                    "label": style.name("methods", method),
+                    "label": vocabulary.name("methods", method),
                     "main": method == "combined",
                     "n": numbers.show_count(first["n_all"]),
                     "positives": Markup("–"),
@@ -248,10 +250,10 @@ def with_everybody(rows, metrics=MAIN_METRICS):
                 }
             )
         if lines:
-            columns = [style.name("metrics", m) for m in present]
+            columns = [vocabulary.name("metrics", m) for m in present]
             found.append(
                 {
-                    "basis": style.name("bases", basis),
+                    "basis": vocabulary.name("bases", basis),
                     "columns": columns,
                     "lines": lines,
                     "notes": [],
@@ -267,7 +269,7 @@ def comparisons(rows, primary):
     -------
     list of {metric, main, columns, lines: [{label, main, cells}], notes}
     """
-    metrics = style.ordered("metrics", rows.values("metric"))
+    metrics = vocabulary.ordered("metrics", rows.values("metric"))
     metrics.sort(key=lambda metric: metric != primary["metric"])
     blocks = []
     for metric in metrics:
@@ -282,9 +284,9 @@ def comparisons(rows, primary):
             if row["difference"].defined:
                 difference += Markup(" {}").format(numbers.interval(row, digits=digits))
             difference += notes.mark(row["note"].text)
-            label = style.name("methods", row.text("reference"))
+            label = vocabulary.name("methods", row.text("reference"))
             if not shared:
-                label = f"{style.name('methods', row.text('method'))} minus {label}"
+                label = f"{vocabulary.name('methods', row.text('method'))} minus {label}"
             lines.append(
                 {
                     "label": label,
@@ -295,8 +297,8 @@ def comparisons(rows, primary):
             )
         blocks.append(
             {
-                "metric": style.name("metrics", metric),
-                "first": f"{style.name('methods', ours)} minus …" if shared else "Pair",
+                "metric": vocabulary.name("metrics", metric),
+                "first": f"{vocabulary.name('methods', ours)} minus …" if shared else "Pair",
                 "main": metric == primary["metric"],
                 "columns": ["Difference [95 % CI]", "n shared"] + [head(c) for c in tests],
                 "lines": lines,
@@ -320,20 +322,20 @@ def subgroups(rows):
     list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes}
     """
     found = []
-    for method in style.ordered("methods", rows.values("method")):
+    for method in vocabulary.ordered("methods", rows.values("method")):
         within = rows.where(method=method)
-        metrics = style.ordered("metrics", within.values("metric"))
+        metrics = vocabulary.ordered("metrics", within.values("metric"))
         notes, lines = Notes(), []
         for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
             part = within.where(subgroup=key[0], group=key[1])
             line = _performance_line(method, part, metrics, notes)
             unscored = numbers.show_count(part[0]["unscored"])
-            about = {"subgroup": head(key[0]), "group": style.name("locations", key[1])}
+            about = {"subgroup": head(key[0]), "group": vocabulary.name("locations", key[1])}
             lines.append({**line, **about, "unscored": unscored})
         found.append(
             {
-                "method": style.name("methods", method),
-                "columns": [style.name("metrics", m) for m in metrics],
+                "method": vocabulary.name("methods", method),
+                "columns": [vocabulary.name("metrics", m) for m in metrics],
                 "lines": lines,
                 "notes": notes.lines(),
             }
@@ -447,8 +449,8 @@ def _cell(cell, undefined=False):
     if undefined:
         return numbers.show(cell)
     kind = KINDS.get(cell.column)
-    if kind and cell.text in style.words()[kind]:
-        return style.name(kind, cell.text)
+    if kind and cell.text in vocabulary.terms()[kind]:
+        return vocabulary.name(kind, cell.text)
     if cell.column.startswith("p_") and cell.defined:
         return numbers.show_p(cell)
     return numbers.show_any(cell, TEXT_COLUMNS)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nodestage import tables
-from nodestage.lymph_nodes.table import positive_rows
+from nodestage.core import tables
+from nodestage.core.instances import positive_rows
 
 SHOWN = (
     "volume_mm3",

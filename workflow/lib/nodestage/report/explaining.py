@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-from nodestage import files
+from nodestage.core import files
 from nodestage.tumor import slices
 
 SIDES = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "H"), "sagittal": ("A", "P", "H")}

@@ -3,7 +3,7 @@
 from importlib import metadata
 from pathlib import Path
 
-from nodestage import files, tables
+from nodestage.core import files, tables
 from nodestage.report import gallery as galleries
 
 SOFTWARE = (

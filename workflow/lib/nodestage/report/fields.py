@@ -1,6 +1,6 @@
 """What a run says about itself, in words: notices, methods and versions."""
 
-from nodestage.figures import style
+from nodestage.statistics import vocabulary
 from nodestage.statistics.layout import FAMILY
 
 
@@ -167,7 +167,7 @@ def primary_words(primary):
     if margin is not None:
         held = f"a drop of up to {margin:g} from the discovery center would not matter"
     return (
-        f"{style.inside('metrics', primary['metric'])} of {style.name('methods', primary['method'])}, "
-        f"compared with {style.name('methods', primary['reference'])}; {held}; everything else is "
+        f"{vocabulary.inside('metrics', primary['metric'])} of {vocabulary.name('methods', primary['method'])}, "
+        f"compared with {vocabulary.name('methods', primary['reference'])}; {held}; everything else is "
         "secondary"
     )

@@ -14,7 +14,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from nodestage import files
+from nodestage.core import files
 
 STORED_HU = (-160.0, 400.0)
 """HU at gray values 0 and 255."""

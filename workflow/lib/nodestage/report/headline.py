@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nodestage.figures import style
 from nodestage.report import blocks, fields, numbers
-from nodestage.statistics import answer, independent, intervals
+from nodestage.statistics import answer, independent, intervals, vocabulary
 
 BASES = {"external": "ensemble", "discovery": "fold_mean"}
 """The estimate that heads a page: for discovery the mean of the folds, as in the paper."""
@@ -52,7 +51,7 @@ def headline(center, role, performance, primary, discovery=None):
         discovery center that would not matter
     """
     metric, method = primary["metric"], primary["method"]
-    label = style.inside("metrics", metric)
+    label = vocabulary.inside("metrics", metric)
     row = primary_row(performance, method, metric, role)
     margin = primary.get("margin")
     rule = _rule(metric, role, discovery is not None, margin)
@@ -75,7 +74,7 @@ def headline(center, role, performance, primary, discovery=None):
         numbers.show_count(row["positives"]),
     )
     if role == "discovery":
-        basis = style.words()["bases"].get(row["basis"].text, row["basis"].text)
+        basis = vocabulary.terms()["bases"].get(row["basis"].text, row["basis"].text)
         return Headline(
             "own",
             Markup(
@@ -179,7 +178,7 @@ def _caution(row):
 def _verdict(row, metric, gap, margin):
     """(verdict, words between the model and its figures)."""
     low, high = row["low"].number, row["high"].number
-    chance = style.words()["chance"].get(metric)
+    chance = vocabulary.terms()["chance"].get(metric)
     if low != low or high != high:
         return "open", "can’t be judged, for want of an interval:"
     if intervals.collapsed(low, high):
@@ -211,7 +210,7 @@ def _rule(metric, role, beside=True, margin=None):
 
     beside : whether the discovery center's figures are at hand
     """
-    chance = style.words()["chance"].get(metric)
+    chance = vocabulary.terms()["chance"].get(metric)
     if role == "discovery":
         return (
             "The model was developed here, so this figure says how it does on patients held back "
@@ -247,8 +246,8 @@ def comparison(comparisons, primary):
         for row in rows
         if {row.text("reference"), row.text("method")} == {primary["method"], primary["reference"]}
     ]
-    ours = style.name("methods", primary["method"])
-    other = style.name("methods", primary["reference"])
+    ours = vocabulary.name("methods", primary["method"])
+    other = vocabulary.name("methods", primary["reference"])
     if not pairs:
         why = comparisons.absent or "the table holds no row for the pair."
         return Markup("The declared comparison, {} against {}, is undefined: {}").format(
@@ -265,8 +264,8 @@ def comparison(comparisons, primary):
         "Declared comparison, {} minus {}: difference {} ({}), {} p\N{NO-BREAK SPACE}{}, on the {} "
         "patients that both could score."
     ).format(
-        style.name("methods", row.text("method")),
-        style.name("methods", row.text("reference")),
+        vocabulary.name("methods", row.text("method")),
+        vocabulary.name("methods", row.text("reference")),
         numbers.show(row["difference"], digits),
         numbers.interval_words(row, digits=digits),
         blocks.HEADS[test].removeprefix("p, "),

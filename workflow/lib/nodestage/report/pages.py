@@ -4,7 +4,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from nodestage.figures import style
 from nodestage.report import (
     answers,
     blocks,
@@ -20,7 +19,7 @@ from nodestage.report import (
 from nodestage.report import numbers as shown
 from nodestage.report.sources import load
 from nodestage.report.writing import write_page
-from nodestage.statistics import comparisons, layout
+from nodestage.statistics import comparisons, layout, vocabulary
 
 REGISTRATION = (
     "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 would "
@@ -126,7 +125,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             patients.excluded(people),
             len(scored),
             patients.outcome_boxes(people),
-            style.name("methods", primary["method"]),
+            vocabulary.name("methods", primary["method"]),
             "in the file sent back" if elsewhere else "in the sample sheet",
         )
         if people
@@ -326,8 +325,8 @@ def _thresholds(frozen):
         number, unit = "none", ""
         if value is not None:
             number = shown.show_any(shown.plain_cell(value))
-            unit = style.words()["units"].get(method, "")
-        name = style.name("methods", method)
+            unit = vocabulary.terms()["units"].get(method, "")
+        name = vocabulary.name("methods", method)
         found.append(Markup("{}{}{} ({})").format(number, " " * bool(unit), unit, name))
     return found
 
@@ -371,7 +370,7 @@ def _layers(cards):
         {
             "key": name,
             "index": i,
-            "label": style.name("layers", name),
+            "label": vocabulary.name("layers", name),
             "color": gallery.LAYERS.get(name, gallery.OTHER)[0],
             "dashed": gallery.LAYERS.get(name, gallery.OTHER)[2],
             # Organs and map hide what lies under them: off until asked for.

@@ -2,10 +2,10 @@
 
 from markupsafe import Markup
 
-from nodestage.figures import style
 from nodestage.report import numbers
 from nodestage.report.explaining import SIDES
 from nodestage.report.sources import Cell
+from nodestage.statistics import vocabulary
 
 OUTCOMES = {
     "fn": "Missed metastasis",
@@ -191,7 +191,7 @@ def _explained(facts):
     """How much of the score of the network that the gallery explains came from image and nodes."""
     if not facts:
         return []
-    where = f"{style.name('methods', facts['method'])}, fold {facts['fold']}"
+    where = f"{vocabulary.name('methods', facts['method'])}, fold {facts['fold']}"
     lines = [(f"Score by {where}", _shown("network_score", facts["score"]))]
     if facts.get("own_call", facts["positive"]) != facts["positive"]:
         own = "positive" if facts["own_call"] else "negative"
@@ -261,9 +261,9 @@ def _cell(column, value):
 
 def _shown(key, value, words=False):
     if key == "tumor_location":
-        return style.name("locations", value)
+        return vocabulary.name("locations", value)
     if key == "nearest_structure":
-        return style.name("structures", value)
+        return vocabulary.name("structures", value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(v) for v in value)
     cell = _cell(key, value)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nodestage import attention as maps
-from nodestage import figures, files, tables
-from nodestage.figures import style
-from nodestage.lymph_nodes.table import positive_rows
+from nodestage.attention import maps
+from nodestage.core import files, tables
+from nodestage.core.instances import positive_rows
+from nodestage.report import figures
+from nodestage.statistics import vocabulary
 
 PATIENTS = 3
 """Patients in Figure 4."""
@@ -235,7 +236,7 @@ def _steps_in_words(patient, z, distances, value, node):
     if not distances:
         return f"{where}: none of the structures was found, so the map is 1 everywhere."
     listed = "; ".join(
-        f"{style.name('structures', name)} {mm:.1f} mm".replace("-", "−")
+        f"{vocabulary.name('structures', name)} {mm:.1f} mm".replace("-", "−")
         for name, mm in distances.items()
     )
     what = "the largest drawn lymph node" if node else "the middle of the structures"

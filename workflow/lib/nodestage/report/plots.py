@@ -5,10 +5,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from nodestage import figures
-from nodestage.figures import style
-from nodestage.report import headline, numbers
+from nodestage.report import figures, headline, numbers
 from nodestage.report.sources import load
+from nodestage.statistics import vocabulary
 
 
 @dataclass(frozen=True)
@@ -79,17 +78,19 @@ def of_center(center, role, tables, there, primary):
     if tables["roc"]:
         main, beside = roc_kinds(tables["roc"])
         for part, title in (("ablation", "(a) Ablation"), ("baselines", "(b) Baselines")):
-            chosen = style.words()[part]
+            chosen = vocabulary.terms()[part]
             if part == "ablation":
                 chosen = chosen + [
-                    m for m in tables["roc"].values("method") if m not in style.words()["methods"]
+                    m
+                    for m in tables["roc"].values("method")
+                    if m not in vocabulary.terms()["methods"]
                 ]
             plots[f"roc_{part}"] = Plot(
                 figures.roc(main, chosen, auc, title, beside),
                 f"roc-{part}",
                 f"ROC curves, {title[4:].lower()}: "
                 + "; ".join(
-                    f"{style.name('methods', m)} AUC {numbers.fixed(auc[m])}"
+                    f"{vocabulary.name('methods', m)} AUC {numbers.fixed(auc[m])}"
                     for m in chosen
                     if m in auc
                 ),
@@ -202,9 +203,9 @@ def _forest_rows(performance, role, group, metric):
         {
             **by_method[method].plain(),
             "group": group,
-            "label": style.name("methods", method),
+            "label": vocabulary.name("methods", method),
         }
-        for method in style.ordered("methods", by_method)
+        for method in vocabulary.ordered("methods", by_method)
     ]
 
 
@@ -214,12 +215,12 @@ def _forest_words(rows, primary):
         + numbers.fixed(numbers.plain_cell(row.get("estimate")).number)
         for row in rows
     ]
-    return f"Forest plot of {style.name('metrics', primary['metric'])}: {'; '.join(lines)}"
+    return f"Forest plot of {vocabulary.name('metrics', primary['metric'])}: {'; '.join(lines)}"
 
 
 def _froc_words(rows):
     lines = [
-        f"{style.name('variants', row.text('variant'))} "
+        f"{vocabulary.name('variants', row.text('variant'))} "
         f"{numbers.fixed(row['recall'].number)} at {row.text('allowed')}"
         for row in rows
         if row["recall"].defined

@@ -10,11 +10,11 @@ from statistics import median
 from markupsafe import Markup
 
 from nodestage.cohort import plausible
-from nodestage.figures import style
 from nodestage.report import numbers, organ_pictures
 from nodestage.report.facts import flags
 from nodestage.report.sources import Cell
 from nodestage.report.writing import write_page
+from nodestage.statistics import vocabulary
 
 PHASES = ("arterial", "venous")
 
@@ -123,7 +123,7 @@ def _about_organs(volumes, expected, given):
 
 
 def _named(structure):
-    return style.name("structures", structure).lower()
+    return vocabulary.name("structures", structure).lower()
 
 
 def likeness(record):
@@ -230,7 +230,7 @@ def _volumes(found):
     for name in plausible.limits()["volume_ml"]:
         seen = {p.code: p.volumes[name] for p in found if name in (p.volumes or {})}
         if seen:
-            columns[style.name("structures", name)] = {
+            columns[vocabulary.name("structures", name)] = {
                 code: _shown(f"{code}/organs", name, ml, 1) for code, ml in seen.items()
             }
     return columns

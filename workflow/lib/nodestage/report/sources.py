@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodestage import tables
+from nodestage.core import tables
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from nodestage.figures import style
 from nodestage.report import headline, numbers
 from nodestage.report.sources import load
+from nodestage.statistics import vocabulary
 
 METRICS = ("auc", "balanced_accuracy")
 BASIS = "judged by"
@@ -21,7 +21,7 @@ def rows(results):
     for path in sorted(Path(results).glob("statistics/*/performance.tsv")):
         table = load(path.parent, path.name)
         role = "external" if table.where(basis=headline.BASES["external"]) else "discovery"
-        for method in style.ordered("methods", table.values("method")):
+        for method in vocabulary.ordered("methods", table.values("method")):
             cells = {m: headline.primary_row(table, method, m, role) for m in METRICS}
             first = next(filter(None, cells.values()), None)
             if first is None:
@@ -30,7 +30,7 @@ def rows(results):
                 {"center": path.parent.name, "method": method}
                 | {key: numbers.show_count(first[key]).striptags() for key in ("n", "positives")}
                 | {metric: _shown(row) for metric, row in cells.items() if row is not None}
-                | {BASIS: style.name("bases", first.text("basis"))}
+                | {BASIS: vocabulary.name("bases", first.text("basis"))}
             )
     return found
 

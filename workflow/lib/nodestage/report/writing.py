@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from nodestage import files
+from nodestage.core import files
 
 TEMPLATES = Path(__file__).with_name("templates")
 

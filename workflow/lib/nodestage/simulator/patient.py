@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nodestage.core.volumes import Volume
 from nodestage.simulator import anatomy as anatomies
 from nodestage.simulator import annotate, draws, lesions, motion, painting, places, scanner
 from nodestage.simulator import tissue as t
 from nodestage.simulator.latents import latent_draws
 from nodestage.simulator.shapes import Canvas
-from nodestage.volumes import Volume
 
 PHASES = ("venous", "arterial")
 

@@ -6,7 +6,7 @@ spread evenly over the numbers. A patient added at the end changes no earlier ro
 
 import math
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.simulator import draws
 
 # Settings that shape images; the others shape the sheet alone.

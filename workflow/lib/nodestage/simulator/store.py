@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nodestage import files, volumes
+from nodestage.core import files, volumes
 
 _PHASES = ("arterial", "venous")
 _ROLES = ("organs", "tumor", "nodes", "confounders")

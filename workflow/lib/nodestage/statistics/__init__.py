@@ -10,11 +10,7 @@ from nodestage.statistics.bootstrap import (
     paired_bootstrap,
     wilcoxon_on_bootstrap,
 )
-from nodestage.statistics.calibration import (
-    calibration_curve,
-    calibration_line,
-    decision_curve,
-)
+from nodestage.statistics.calibration import calibration_curve, calibration_line, decision_curve
 from nodestage.statistics.centers import random_effects
 from nodestage.statistics.paired import (
     holm,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage import tables
+from nodestage.core import tables
 
 COLUMNS = ("characteristic", "level", "value", "discovery")
 

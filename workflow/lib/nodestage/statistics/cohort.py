@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodestage import predictions, tables
+from nodestage.core import predictions, tables
 from nodestage.statistics import rates
 
 

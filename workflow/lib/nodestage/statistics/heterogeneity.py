@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage import tables
+from nodestage.core import tables
 from nodestage.statistics import centers
 from nodestage.statistics.undefined import answer
 

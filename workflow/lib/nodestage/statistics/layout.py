@@ -2,12 +2,10 @@
 
 import html as _html
 import math
-from functools import cache
 from pathlib import Path
 
-import yaml
-
-from nodestage import files
+from nodestage.core import files
+from nodestage.statistics import vocabulary
 from nodestage.statistics.study import METRICS, NUMBERS
 
 TABLES = (
@@ -208,14 +206,8 @@ STYLE = (
 )
 
 
-@cache
-def _words():
-    place = Path(__file__).parents[1] / "figures" / "words.yaml"
-    return yaml.safe_load(place.read_text(encoding="utf-8"))
-
-
 def _metrics():
-    return {metric: _words()["metrics"][metric] for metric in METRICS}
+    return {metric: vocabulary.terms()["metrics"][metric] for metric in METRICS}
 
 
 def _named(row, name):
@@ -227,7 +219,9 @@ def _named(row, name):
         return row
     row = {key: value for key, value in row.items() if key != "wilcoxon_bootstrap"}
     kinds = {"method": "methods", "basis": "bases"} if "basis" in row else {"method": "methods"}
-    return row | {key: _words()[kind].get(row[key], row[key]) for key, kind in kinds.items()}
+    return row | {
+        key: vocabulary.terms()[kind].get(row[key], row[key]) for key, kind in kinds.items()
+    }
 
 
 def cell(value, digits=3):

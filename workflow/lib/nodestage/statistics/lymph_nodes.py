@@ -6,8 +6,8 @@ Rows come as `metrics.evaluate_lymph_nodes` and `identification.on_ground_truth`
 
 import numpy as np
 
-from nodestage import tables
-from nodestage.lymph_nodes.table import is_positive
+from nodestage.core import tables
+from nodestage.core.instances import is_positive
 from nodestage.metrics import patients
 from nodestage.statistics import bootstrap, paired, rates
 from nodestage.statistics.undefined import answer

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from nodestage import tables
+from nodestage.core import tables
 from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes
 
 METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodestage import tables
+from nodestage.core import tables
 from nodestage.statistics import (
     characteristics,
     cohort,

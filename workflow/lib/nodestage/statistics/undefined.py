@@ -1,6 +1,6 @@
 """Numbers that do not exist are told apart from numbers that are bad."""
 
-from nodestage.errors import NodestageError
+from nodestage.core.errors import NodestageError
 
 
 class UndefinedError(NodestageError, ValueError):

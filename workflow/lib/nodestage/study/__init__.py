@@ -15,8 +15,8 @@ import yaml
 
 from nodestage.cohort.sheet import read_sheet
 from nodestage.cohort.sheet_check import check_sheet
-from nodestage.errors import InputError
-from nodestage.returned import reading
+from nodestage.core.errors import InputError
+from nodestage.exchange.returned import reading
 from nodestage.study.roster import SOURCES
 from nodestage.study.told import Told
 
@@ -29,7 +29,7 @@ class Study(Told):
         """Read and check the sheet that the config names, or draw the simulated one.
 
         With `files`, whether all that the sheet names is there.
-        The config itself was checked before: `nodestage.settings.check`.
+        The config itself was checked before: `nodestage.study.settings.check`.
         """
         text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
         if frozen:

@@ -11,18 +11,19 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
-from nodestage import bundle, settings, study_folder
 from nodestage.cohort.check import check_headers
 from nodestage.cohort.facts import median_spacing
 from nodestage.cohort.faults import millimeters
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
 from nodestage.cohort.sheet_check import check_sheet
 from nodestage.cohort.sheet_files import look_at
-from nodestage.errors import InputError
-from nodestage.returned import reading
-from nodestage.study import Study, lacking, outline
+from nodestage.core import configs
+from nodestage.core.errors import InputError
+from nodestage.exchange import bundle
+from nodestage.exchange.returned import reading
+from nodestage.study import Study, folder, lacking, outline, settings
 
-CONFIGS = study_folder.REPOSITORY / "config"
+CONFIGS = folder.REPOSITORY / "config"
 DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
@@ -72,11 +73,11 @@ def main(arguments=None):
 
 def _configured(given, base):
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
-    own = study_folder.read(given.config)
+    own = configs.read(given.config)
     settings.check(own)  # who the centers are must be right before their rows can be
     if given.sheet:
         own["samples"] = str(Path(given.sheet).absolute())
-    study_folder.check_samples(own)
+    folder.check_samples(own)
     config = _whole(own, given.preset, base)
     named = config["bundle"] and base / config["bundle"]
     return config, bundle.opened(given.bundle or named)
@@ -93,8 +94,8 @@ def _whole(own, preset, base):
     """
     if preset and not Path(preset).is_file():
         raise InputError(f"There is no file {preset}. Correct PRESET.")
-    layers = [study_folder.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [study_folder.read(preset)] if preset else []
+    layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
+    layers += [configs.read(preset)] if preset else []
     found = {}
     for layer in [*layers, own]:
         update_config(found, layer)

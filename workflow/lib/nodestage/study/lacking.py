@@ -6,7 +6,7 @@ the study as a whole: too few patients for the folds, a network without a teache
 
 from collections import Counter
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.lymph_nodes.crossfitting import learners
 from nodestage.study.roster import SOURCES
 

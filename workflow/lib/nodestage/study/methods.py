@@ -30,7 +30,7 @@ class Methods(Roster):
     def sources(self, family):
         """Files in which the methods of a family are written."""
         own = [m["file"] for m in self.families[family].values() if "file" in m]
-        return own or [Path(__file__).parents[1] / family / "family.py"]
+        return own or [Path(__file__).parents[1] / "methods" / family / "family.py"]
 
     @property
     def methods(self):

@@ -3,10 +3,10 @@
 import re
 from functools import cached_property
 
-from nodestage.clinical import CLINICAL
 from nodestage.cohort import centers as cohort_centers
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet
+from nodestage.cohort.clinical import CLINICAL
 
 PHASES = ("arterial", "venous")
 SOURCES = ("organs", "tumor")

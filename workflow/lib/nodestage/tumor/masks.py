@@ -11,7 +11,7 @@ A patient in the lists below is `(patient, {phase: image}, mask)`; images and ma
 
 import numpy as np
 
-from nodestage.errors import InputError
+from nodestage.core.errors import InputError
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
 

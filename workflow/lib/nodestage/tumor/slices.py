@@ -7,7 +7,7 @@ of the axial, coronal and sagittal planes.
 import numpy as np
 from scipy import ndimage
 
-from nodestage import files
+from nodestage.core import files
 
 AIR = -1024
 PLANES = ("axial", "coronal", "sagittal")  # array axes 0, 1, 2

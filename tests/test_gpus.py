@@ -1,0 +1,71 @@
+"""A machine without a card doesn't begin trainings that want one; whoever submits to a cluster may."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodestage.core import gpus
+from nodestage.core.errors import InputError
+
+RULES = Path(__file__).parents[1] / "workflow" / "rules" / "scheduling.smk"
+JOBS = {"train": {"gpu": 1}, "predict": {"gpu": 1}, "fit": {"mem_mb": 9}}
+WORKFLOW = f"""
+config["jobs"] = {JOBS!r}
+include: "{RULES}"
+
+rule all:
+    input: "trained.txt"
+
+rule early:
+    output: "early.txt"
+    shell: "touch {{output}}"
+
+rule train:
+    input: "early.txt"
+    output: "trained.txt"
+    resources:
+        gpu=lambda w, attempt: 1
+    shell: "touch {{output}}"
+"""
+NONE = {"CUDA_VISIBLE_DEVICES": ""}
+
+
+def run(folder, *arguments):
+    Path(folder, "Snakefile").write_text(WORKFLOW)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--resources", "gpu=1"]
+    command += ["--scheduler", "greedy", *arguments]
+    found = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env=os.environ | NONE
+    )
+    return found.returncode, found.stdout + found.stderr
+
+
+def test_cards_are_seen_by_their_device(tmp_path):
+    assert not gpus.seen(tmp_path, {})
+    (tmp_path / "nvidiactl").touch()  # a driver without a card
+    assert not gpus.seen(tmp_path, {})
+    (tmp_path / "nvidia0").touch()
+    assert gpus.seen(tmp_path, {}) and not gpus.seen(tmp_path, NONE)
+
+
+def test_the_message_names_the_jobs_and_the_ways_on(tmp_path):
+    gpus.check([], JOBS, tmp_path, {})
+    with pytest.raises(InputError) as said:
+        gpus.check(["organs_teacher"], JOBS, tmp_path, {})
+    for words in ("organs_teacher", "PRESET=config/config.yaml", "profiles/slurm"):
+        assert words in str(said.value)
+    assert "jobs: {train: {gpu: 0}, predict: {gpu: 0}}" in str(said.value)
+
+
+def test_a_run_here_is_refused_before_its_first_job(tmp_path):
+    code, printed = run(tmp_path)
+    assert code != 0 and "No graphics card is seen" in printed and "Traceback" not in printed
+    assert not (tmp_path / "early.txt").exists()
+    # A dry run, and what needs no card, go on; nor is anything asked once all is done.
+    assert run(tmp_path, "-n")[0] == 0
+    assert run(tmp_path, "early.txt")[0] == 0
+    (tmp_path / "trained.txt").touch()
+    assert run(tmp_path, "--touch")[0] == 0 and run(tmp_path)[0] == 0

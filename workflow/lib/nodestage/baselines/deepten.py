@@ -1,7 +1,0 @@
-"""DeepTEN: ResNet-18 with mask branch over nine tumor slices, texture encoding."""
-
-from nodestage.fusion.deep import DeepMethod
-
-
-class Method(DeepMethod):
-    pooling = ("tel",)

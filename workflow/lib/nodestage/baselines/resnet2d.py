@@ -1,7 +1,0 @@
-"""ResNet2D: ResNet-18 with mask branch over nine tumor slices, global average pooling."""
-
-from nodestage.fusion.deep import DeepMethod
-
-
-class Method(DeepMethod):
-    pooling = ("gap",)

@@ -1,0 +1,1 @@
+"""What every stage uses: errors, files, tables, volumes, logs, devices, memory, digests."""

@@ -1,0 +1,91 @@
+"""Where a job's words go: its log file, and progress on the terminal too."""
+
+import logging
+import sys
+import time
+import traceback
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from nodestage.core import memory
+from nodestage.core.errors import NodestageError
+
+_terminal = None  # the job's own stderr while `to` has taken it away
+
+
+class Failed(SystemExit):
+    """Ends a job with exit code 1 after its error was written down."""
+
+    def __init__(self):
+        super().__init__(1)
+
+
+@contextmanager
+def to(path):
+    """Send everything that a script prints or logs to the file at `path`.
+
+    An error that a user can mend is one sentence on the terminal; any other
+    leaves its traceback in the log and its last line on the terminal.
+    """
+    global _terminal
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", buffering=1) as log:
+        _terminal = sys.stderr
+        handler = logging.StreamHandler(log)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        try:
+            with redirect_stdout(log), redirect_stderr(log):
+                yield
+        except NodestageError as error:
+            print(f"Error: {error}", file=log)
+            print(f"Error: {error}", file=_terminal, flush=True)
+            raise Failed from error
+        except BaseException as error:
+            if memory.refused(error):
+                for place in (log, _terminal):
+                    print(f"Error: {OUT_OF_MEMORY}", file=place, flush=True)
+            traceback.print_exc(file=log)
+            print(f"Error: {error!r} (more in {path})", file=_terminal, flush=True)
+            raise
+        finally:
+            root.removeHandler(handler)
+            _terminal = None
+
+
+OUT_OF_MEMORY = (
+    "out of memory. Give this kind of job more (`mem_mb` under `jobs` in the config), or let fewer "
+    "jobs run at a time (`--cores`)."
+)
+
+
+def say(text):
+    """One line to the log and, from a running job, to the terminal."""
+    print(text, flush=True)
+    if _terminal is not None:
+        print(text, file=_terminal, flush=True)
+
+
+def progress(items, label, total=None, every=10.0):
+    """Go through `items`, saying at most every `every` seconds how many are left.
+
+    Short work says nothing on the terminal: the first line comes after `every` seconds.
+    """
+    total = total if total is not None else len(items)
+    started = said = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if done and now - said >= every:
+            left = (now - started) / done * (total - done)
+            say(f"{label}: {done} of {total}, about {_duration(left)} left")
+            said = now
+        yield item
+    print(f"{label}: {total} of {total} in {_duration(time.monotonic() - started)}", flush=True)
+
+
+def _duration(seconds):
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

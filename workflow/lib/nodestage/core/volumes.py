@@ -1,0 +1,102 @@
+"""CT volumes and masks: arrays with the place that they take in the patient."""
+
+import gzip
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+
+from nodestage.core import files
+from nodestage.core.errors import InputError
+
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An image on a regular grid.
+
+    Attributes
+    ----------
+    array : (z, y, x)
+    spacing : (z, y, x), mm
+    origin : (x, y, z) of the first voxel's center, mm, in ITK's LPS coordinates
+    direction : nine numbers as in ITK, row by row; the identity in canonical orientation
+    """
+
+    array: np.ndarray
+    spacing: tuple
+    origin: tuple = (0.0, 0.0, 0.0)
+    direction: tuple = IDENTITY
+
+    def with_array(self, array):
+        """The same place, other values."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"shape {array.shape} does not fit the grid {self.array.shape}")
+        return replace(self, array=array)
+
+
+def to_sitk(volume):
+    """The volume as a SimpleITK image."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array))
+    image.SetSpacing([float(s) for s in reversed(volume.spacing)])
+    image.SetOrigin([float(o) for o in volume.origin])
+    image.SetDirection([float(d) for d in volume.direction])
+    return image
+
+
+def from_sitk(image):
+    """A SimpleITK image as a volume."""
+    return Volume(
+        sitk.GetArrayFromImage(image),
+        tuple(reversed(image.GetSpacing())),
+        tuple(image.GetOrigin()),
+        tuple(image.GetDirection()),
+    )
+
+
+def read(path):
+    """Read a volume that a stage of this workflow wrote.
+
+    For a file from outside use `cohort.read_ct`, which checks it.
+    """
+    return from_sitk(read_image(path))
+
+
+def read_image(path):
+    """A SimpleITK image from a file of this workflow, refused when it was cut short."""
+    try:
+        if str(path).endswith(".gz"):
+            # To its end first: ITK takes a cut file for whole, with zeros in it.
+            with gzip.open(path) as packed:
+                while packed.read(1 << 22):
+                    pass
+        return sitk.ReadImage(str(path))
+    except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{path} can't be read as an image; it is damaged or was cut short. "
+            "Delete it and run again: the workflow writes it anew."
+        ) from error
+
+
+def write(path, array, like):
+    """Write `array` (z, y, x) on the grid of the volume `like`, whole or not at all."""
+    with files.whole(path) as temporary:
+        image = to_sitk(replace(like, array=np.asarray(array)))
+        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+
+
+def write_volume(path, volume):
+    """Write a volume, whole or not at all."""
+    write(path, volume.array, like=volume)
+
+
+def same_grid(a, b, tolerance=1e-3):
+    """Whether two volumes have the same voxels in the same places (to `tolerance` mm)."""
+    return (
+        a.array.shape == b.array.shape
+        and np.allclose(a.spacing, b.spacing, atol=tolerance)
+        and np.allclose(a.origin, b.origin, atol=tolerance)
+        and np.allclose(a.direction, b.direction, atol=tolerance)
+    )

@@ -1,0 +1,176 @@
+"""A frozen bundle as a hospital receives it: is it whole, and what does it say about scoring?
+
+`python -m nodestage.exchange.bundle folder` holds every file against the manifest. That shows a file which
+was damaged or exchanged on the way; not who made the bundle: whoever can write a file can write a
+manifest too. Compare the manifest's own digest with what the coordinating team tells you.
+"""
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nodestage
+from nodestage.core import configs, files
+from nodestage.core.errors import InputError
+
+MANIFEST = "manifest.json"
+PARTS = ("nodestage", "code", "sha256", "settings")
+NAME = re.compile(r"(fold\d+/|methods/)?[A-Za-z0-9_]+\.(pt|json|py)")
+# What the manifest tells beyond the keys of a config.
+BESIDE = ("anatomy", "simulated")
+
+
+@dataclass
+class Frozen:
+    """An opened bundle.
+
+    Attributes
+    ----------
+    folder : where it lies
+    digests : {file: SHA-256}
+    settings : keys of the config that it decides, from spacing to the declared endpoint
+    anatomy : dict as `config/anatomy.yaml` has it
+    simulated : whether its models learned from simulated patients
+    code : {script: digest} of the code that it was frozen with
+    changed : scoring steps whose code here is not that of the freezing
+    warnings : sentences for the report
+    """
+
+    folder: str
+    digests: dict
+    settings: dict
+    anatomy: dict
+    simulated: bool
+    code: dict
+    changed: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+
+    def __post_init__(self):
+        if self.simulated:
+            self.warnings.append(
+                "The frozen models learned from simulated patients: no score here says anything "
+                "about a real patient."
+            )
+
+    def compare_code(self, here):
+        """Note for the report which scoring steps aren't those that the models were frozen with."""
+        self.changed = sorted(step for step in self.code if here.get(step) != self.code[step])
+        if self.changed:
+            steps = ", ".join(self.changed)
+            self.warnings.append(
+                f"The code here differs from the code that the models were frozen with ({steps}): "
+                "scores may differ from those that the coordinating team would get."
+            )
+
+    def check_sources(self, sources):
+        """Refuse predicted masks whose network the bundle doesn't hold.
+
+        Parameters
+        ----------
+        sources : {center: {organs, tumor: given|predicted}}
+        """
+        for center, chosen in sources.items():
+            for what, source in chosen.items():
+                if source == "predicted" and f"{what}.pt" not in self.digests:
+                    raise InputError(
+                        f"center {center}: its {what} masks can't be predicted, since the bundle has no "
+                        f"network for them. Give the masks in the sheet, and leave out `{what}` here."
+                    )
+
+
+def opened(folder):
+    """The bundle in `folder`, its manifest read and its files found; None without a folder.
+
+    The text of methods that a user added is held against its digest at once, since it runs; models
+    hold no code, and are checked by the job that takes each in.
+    """
+    if not folder:
+        return None
+    manifest = _manifest(folder)
+    digests, settings = manifest["sha256"], dict(manifest["settings"])
+    odd = sorted(file for file in digests if not NAME.fullmatch(file))
+    if odd:
+        raise InputError(
+            f"bundle, {MANIFEST}: {odd[0]!r} is no file of a bundle. Ask for it again."
+        )
+    missing = [file for file in digests if not Path(folder, file).is_file()]
+    if missing:
+        raise InputError(
+            f"bundle: {len(missing)} of {len(digests)} files are missing ({', '.join(missing[:5])}). "
+            "Copy it again, whole."
+        )
+    for method in settings["methods"].values():
+        if "file" in method:
+            check(Path(folder, method["file"]), method["file"], digests.get(method["file"]))
+            method["file"] = str(Path(folder, method["file"]))
+    beside = {key: settings.pop(key) for key in BESIDE}
+    return Frozen(str(folder), digests, settings, code=manifest["code"], **beside)
+
+
+def check(path, name, digest):
+    """Raise `InputError` unless the file at `path` has this SHA-256."""
+    if files.digest(path) != digest:
+        raise InputError(
+            f"bundle: {name} is not the file that was frozen (its SHA-256 is not the manifest's). "
+            "Copy it again; if that doesn't help, ask the coordinating team."
+        )
+
+
+def _manifest(folder):
+    path = Path(folder, MANIFEST)
+    if not path.is_file():
+        raise InputError(
+            f"bundle: there is no {MANIFEST} in the folder given. Give the one that holds it "
+            "(`bundle` in config.yaml starts from the study's folder)."
+        )
+    try:
+        found = files.read_json(path)
+    except ValueError as error:
+        raise InputError(f"bundle: {MANIFEST} can't be read ({error}). Copy it again.") from error
+    absent = [part for part in PARTS if part not in found]
+    version = found.get("nodestage", "unknown")
+    if absent or version != nodestage.__version__:
+        raise InputError(
+            f"bundle: it was frozen with nodestage {version}, and this is {nodestage.__version__}"
+            + (f" (its {MANIFEST} lacks {', '.join(absent)})" if absent else "")
+            + ". Score with the code that came with it."
+        )
+    return found
+
+
+def _named(study):
+    """The bundle that a study's config names."""
+    if not study:
+        raise InputError("Say which bundle: its folder, or --study and a study's folder.")
+    config = configs.read(Path(study, "config.yaml"))
+    if not config.get("bundle"):
+        raise InputError("config.yaml of the study names no `bundle`: give its folder there.")
+    return Path(study, config["bundle"])
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m nodestage.exchange.bundle", description=__doc__
+    )
+    parser.add_argument(
+        "folder", nargs="?", help="the bundle; left out: the one that --study names"
+    )
+    parser.add_argument("--study", help="folder of a study whose config.yaml names a bundle")
+    given = parser.parse_args(arguments)
+    try:
+        folder = given.folder or _named(given.study)
+        frozen = opened(folder)
+        for file, digest in frozen.digests.items():
+            check(Path(folder, file), file, digest)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(frozen.digests)} files are as they were frozen.")
+    print(f"SHA-256 of the manifest: {files.digest(Path(folder, MANIFEST))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""A packet for a hospital whose images may not leave the house.
+
+`make packet STUDY=folder OUT=packet` (or `OUT=packet.zip`) puts together the frozen bundle, the
+code that scores with it, an empty sample sheet and a commented config. Nothing in it comes from a
+patient but what the networks learned. There, `make score STUDY=../study` does the rest.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from nodestage.cohort.sheet import COLUMNS
+from nodestage.core import files
+from nodestage.core.errors import InputError
+from nodestage.exchange import bundle
+
+REPOSITORY = Path(__file__).parents[4]
+CODE = (
+    "Makefile",
+    "pyproject.toml",
+    "constraints.txt",
+    "LICENSE",
+    "CITATION.cff",
+    "README.md",
+    "config",
+    "docs",
+    "envs",
+    "profiles",
+    "workflow",
+)
+LEFT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
+
+CONFIG = """\
+# Your patients, scored by a frozen model. What decides a score (networks, spacing, thresholds,
+# methods, the declared endpoint) is in the bundle and stays as it is, whatever stands here.
+# Every key: nodestage/config/README.md. Check it all in minutes: make check STUDY=../study
+
+title: {title}
+
+# The frozen model. Paths start from this folder.
+bundle: ../bundle
+
+# One row a patient; columns are explained in nodestage/docs/intake.md. Needed: patient, center and
+# the two phases. `metastasis` (0 or 1, empty if unknown) says how well the model does;
+# `ct_reported`, sex, age, stages, size and location are used by some methods and by the tables.
+samples: samples.tsv
+
+centers:
+  our_hospital: # the name that the sheet's column `center` has; it heads your report
+    role: external
+    # Added to every HU; only for files that lost their rescale intercept (then -1024).
+    # hu_offset: 0
+    # A patient with one phase is unscored with a reason; true shows that phase twice instead.
+    # substitute_phase: false
+{masks}
+# The file to send back (results/returned/) has a row a patient, without code, date or image; false:
+# summaries of each method alone, with which no paired test is possible. Read it before it leaves.
+# packet: {{rows: true}}
+
+# What each kind of job asks of the machine.
+# jobs:
+#   default: {{threads: 1, mem_mb: 2000, runtime: 30}}
+#   predict: {{threads: 4, mem_mb: 16000, runtime: 120}}
+"""
+
+GIVEN = """\
+    # The model was made with {what} masks drawn by people: give yours in the sheet's column `{what}`.
+"""
+OWN = """\
+    # Your own {what} masks instead of predicted ones, for every patient (the report says so):
+    # {what}: {{source: given}}
+"""
+DRAWN = """\
+    # The phase on which masks were drawn, and how their ids translate into ours.
+    # mask_phase: venous
+    # label_system: {spleen: 1, pancreas: 7, ignore: others}
+"""
+
+README = """\
+# A frozen model, to be tried on your own patients
+
+Your images stay where they are. Nothing here calls anybody: only `make` fetches software, once.
+
+1. `cd nodestage`, then `make bundle BUNDLE=../bundle`: is the model the one that was frozen? The last line
+   should read `SHA-256 of the manifest: {digest}`;
+   ask the team that sent this for that number by another way.{methods}
+2. Fill in `study/samples.tsv`, and name your hospital in `study/config.yaml`.
+3. `make check STUDY=../study` names every fault of the sheet and of the images' headers.
+4. `make score STUDY=../study`. Your report is `study/results/report/<your hospital>.html`, scores stand in
+   `study/results/predictions/<method>/ensemble/`. Nothing is trained.
+5. Send back `study/results/returned/<your hospital>.tsv` if you may, and nothing else. It is plain text: read it first.
+   It holds status, scores and calls, or summaries alone (`packet: {{rows: false}}` in `study/config.yaml`).
+
+Linux, Python 3.11 and a C compiler are needed. More: `nodestage/docs/hospital.md`. For research. Not a medical device.
+"""
+
+METHODS = """
+   `bundle/methods/` holds code that the team added ({names}): read it before you run it."""
+
+
+def write(folder, out):
+    """Put a packet together.
+
+    Parameters
+    ----------
+    folder : the frozen bundle, a study's `results/bundle`
+    out : a folder that isn't there yet, or a file `*.zip`
+
+    Raises
+    ------
+    InputError where the bundle isn't whole, or where `out` is there already
+    """
+    if not Path(folder, bundle.MANIFEST).is_file():
+        raise InputError(
+            f"There is no frozen model in {folder} yet: it is made at the end of `make run` "
+            "(STUDY=folder for a study of yours). Run that first, or correct STUDY."
+        )
+    out = Path(out)
+    if out.exists():
+        raise InputError(f"{out.name} is there already. Give another place, or delete it.")
+    if not (REPOSITORY / "workflow/Snakefile").is_file():
+        raise InputError(
+            "The packet carries the whole of nodestage: call this from its repository."
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".packet-") as temporary:
+        packet = Path(temporary, out.stem if out.suffix == ".zip" else out.name)
+        _fill(packet, bundle.opened(folder))
+        if out.suffix == ".zip":
+            _zip(packet, out)
+        else:
+            packet.rename(out)
+
+
+def _fill(packet, frozen):
+    for file, digest in frozen.digests.items():
+        bundle.check(Path(frozen.folder, file), file, digest)
+        _copy(Path(frozen.folder, file), packet / "bundle" / file)
+    manifest = Path(frozen.folder, bundle.MANIFEST)
+    _copy(manifest, packet / "bundle" / bundle.MANIFEST)
+    for name in CODE:
+        if (REPOSITORY / name).is_dir():
+            shutil.copytree(REPOSITORY / name, packet / "nodestage" / name, ignore=LEFT)
+        else:
+            _copy(REPOSITORY / name, packet / "nodestage" / name)
+    texts = {
+        "README.md": README.format(digest=files.digest(manifest), methods=_own_methods(frozen)),
+        "study/config.yaml": CONFIG.format(
+            title="A frozen model, tried here", masks=_masks(frozen)
+        ),
+        "study/samples.tsv": "\t".join(c for c in COLUMNS if c != "organ_set") + "\n",
+    }
+    for name, text in texts.items():
+        files.write_text(packet / name, text)
+
+
+def _zip(packet, out):
+    """The folder as one file. Weights hardly shrink, and deflating gigabytes takes minutes."""
+    with files.whole(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in sorted(packet.rglob("*")):
+            archive.write(path, path.relative_to(packet.parent))
+
+
+def _masks(frozen):
+    lines = [
+        (GIVEN if frozen.settings[what]["source"] == "given" else OWN).format(what=what)
+        for what in ("organs", "tumor")
+    ]
+    return "".join([*lines, DRAWN])
+
+
+def _own_methods(frozen):
+    own = [name for name, settings in frozen.settings["methods"].items() if "file" in settings]
+    return METHODS.format(names=", ".join(own)) if own else ""
+
+
+def _copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="make packet STUDY=folder OUT=folder-or-zip", description=__doc__
+    )
+    parser.add_argument("bundle", help="the study's results/bundle")
+    parser.add_argument("out", help="a new folder, or a file *.zip")
+    given = parser.parse_args(arguments)
+    try:
+        write(given.bundle, given.out)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    print(f"Wrote {given.out}. The manifest's SHA-256, to be told by another way:")
+    print(files.digest(Path(given.bundle, bundle.MANIFEST)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

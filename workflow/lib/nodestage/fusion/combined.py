@@ -1,8 +1,0 @@
-"""The paper's method: ClsfromPDAC with the volume of the largest positive node (Eq. 7)."""
-
-from nodestage.fusion.deep import DeepMethod
-
-
-class Method(DeepMethod):
-    pooling = ("gap", "tel")
-    with_volume = True

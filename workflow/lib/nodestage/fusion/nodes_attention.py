@@ -1,7 +1,0 @@
-"""ClsbyLNSeg with attention: the largest positive node of the attention segmentation."""
-
-from nodestage.fusion.nodes import Nodes
-
-
-class Method(Nodes):
-    variant = "attention"

@@ -1,7 +1,0 @@
-"""ClsbyLNSeg without attention: the largest positive node of the plain segmentation."""
-
-from nodestage.fusion.nodes import Nodes
-
-
-class Method(Nodes):
-    variant = "plain"

@@ -1,7 +1,0 @@
-"""ClsfromPDAC: global average pooling and texture encoding of nine tumor slices (Eq. 6)."""
-
-from nodestage.fusion.deep import DeepMethod
-
-
-class Method(DeepMethod):
-    pooling = ("gap", "tel")

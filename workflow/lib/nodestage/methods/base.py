@@ -1,0 +1,313 @@
+"""The compared methods: what one must offer, how they are fitted and scored.
+
+A method is one file with a class `Method`:
+
+    class Method:
+        def __init__(self, settings, seed): ...
+        def fit(self, train, validation): ...   # -> state
+        def predict(self, patients): ...        # -> {patient: score or reason}
+
+`train` and `validation` are `Patients` with labels, `patients` without. The state holds
+plain values alone (tensors, numbers, texts, lists, dicts), so that it loads with
+`torch.load(..., weights_only=True)`; it stands in `self.state` when `predict` is called.
+A score is a float, a reason a text. Where a patient lacks what the method needs, `Patients`
+raises `Unscored` with the reason, and `Patients.gather` sorts those patients out.
+
+Methods come in families, each fitted by one process a fold: `nodestage.methods.fusion.family`,
+`nodestage.methods.baselines.family`, and one of its own for each file that a user adds.
+"""
+
+import hashlib
+import importlib.util
+import math
+import random
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nodestage.cohort.clinical import CLINICAL
+from nodestage.core import logs
+from nodestage.core.errors import InputError, TrainingError
+from nodestage.identification.volumes import volume_feature
+from nodestage.methods import radiomics
+from nodestage.tumor import slices
+
+FORMAT = 1
+
+
+class Unscored(Exception):
+    """Why a patient has no score; the message is the row's reason."""
+
+
+class Unfit(Exception):
+    """Why a method could not be fitted in this fold; then no patient has a score by it."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What methods may read of patients, loaded when asked for.
+
+    Attributes
+    ----------
+    slices : {patient: path of results/tumor/slices/{patient}.npz}
+    features : {patient: path of results/baselines/radiomics/{patient}.tsv}
+    volumes : {"plain": {patient: list of mm3, or a reason}, "attention": {...}}, this fold's
+        measure of each positive lymph node, [] where there are none
+    clinical : {patient: row of the sample sheet}
+    reasons : {patient: why there are no images of both phases on one grid}
+    """
+
+    slices: dict = field(default_factory=dict)
+    features: dict = field(default_factory=dict)
+    volumes: dict = field(default_factory=dict)
+    clinical: dict = field(default_factory=dict)
+    reasons: dict = field(default_factory=dict)
+
+
+class Patients:
+    """Some patients of a study, with labels (to learn from) or without (to score)."""
+
+    def __init__(self, data, names, labels=None):
+        self._data = data
+        self.names = list(names)
+        self._labels = labels
+        self.left_out = {}  # patient: reason, filled by `gather`
+
+    def label(self, patient):
+        """1 with lymph-node metastasis, 0 without."""
+        return int(self._labels[patient])
+
+    def labels(self, names):
+        """int64 array, one label for each of `names`."""
+        return np.asarray([self.label(name) for name in names], np.int64)
+
+    def views(self, patient):
+        """The tumor's slices and crop; see `tumor.slices.views`."""
+        self._need_images(patient)
+        if patient not in self._data.slices:
+            raise Unscored("no tumor slices were made")
+        found = slices.read(self._data.slices[patient])
+        if not found["usable"]:
+            raise Unscored(found["reason"] or "no tumor slices were made")
+        return found
+
+    def volume(self, patient, variant="attention", how="largest"):
+        """The fold's volume of the positive lymph nodes, mm3; 0 where none was found.
+
+        how : `largest`, `mean` or `total`
+        """
+        self._need_images(patient)
+        value = self._data.volumes.get(variant, {}).get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no lymph nodes were measured")
+        return volume_feature(value, how)
+
+    def radiomics(self, patient):
+        """{"<phase>_<feature>": float}, 2 x 1688 of them."""
+        self._need_images(patient)
+        if patient not in self._data.features:
+            raise Unscored("no radiomics features were computed")
+        values, reason = radiomics.read(self._data.features[patient])
+        if reason:
+            raise Unscored(reason)
+        return values
+
+    def clinical(self, patient):
+        """The patient's clinical columns as text, "" where unknown."""
+        row = self._data.clinical.get(patient, {})
+        return {column: _cell(row.get(column)) for column in CLINICAL}
+
+    def ct_report(self, patient):
+        """The radiologist's lymph-node status, 0 or 1."""
+        cell = self.clinical(patient)["ct_reported"]
+        if cell == "":
+            raise Unscored("no CT report of the lymph nodes")
+        if float(cell) not in (0.0, 1.0):
+            raise InputError(
+                f"{patient}: ct_reported is {cell!r}; write 0, 1 or leave the cell empty."
+            )
+        return int(float(cell))
+
+    def _need_images(self, patient):
+        if self._data.reasons.get(patient):
+            raise Unscored(self._data.reasons[patient])
+
+    def gather(self, *readers):
+        """Read something of every patient and set aside those who lack it.
+
+        Parameters
+        ----------
+        readers : functions of a patient code that give a value or raise `Unscored`
+
+        Returns
+        -------
+        names : those with every value, in order
+        values : one tuple a patient, of as many values as readers
+        reasons : {patient: why not} of the others
+        """
+        names, values, reasons = [], [], {}
+        for name in self.names:
+            try:
+                values.append(tuple(reader(name) for reader in readers))
+                names.append(name)
+            except Unscored as error:
+                reasons[name] = str(error)
+        self.left_out.update(reasons)
+        return names, values, reasons
+
+
+def need_both_classes(labels, least=1):
+    """Raise `Unfit` where the usable training patients don't show both classes."""
+    positive, total = int(np.sum(labels)), len(labels)
+    if positive < least or total - positive < least:
+        raise Unfit(
+            f"{positive} of {total} usable training patients have metastasis; "
+            f"at least {least} of each class are needed"
+        )
+
+
+def fit_family(classes, data, labels, train, validation, settings, seed, threads=1):
+    """Fit all methods of a family on one fold.
+
+    Parameters
+    ----------
+    classes : {method: class}, from `fusion.family.METHODS`, `baselines.family.METHODS`
+        or `from_file`
+    data : Data
+    labels : {patient: 0 or 1} of the training and validation patients, no others
+    train, validation : patient codes
+    settings : {method: its settings}
+    seed : int; each method derives its own, so that leaving one out changes no other
+    threads : for torch
+
+    Returns
+    -------
+    model : dict for `torch.save`, loadable with `weights_only=True`
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    fitted = {}
+    for name, cls in classes.items():
+        own_seed = seed_of(seed, name)
+        subsets = [
+            Patients(data, [p for p in s if p in labels], labels) for s in (train, validation)
+        ]
+        random.seed(own_seed)
+        np.random.seed(own_seed % 2**32)
+        torch.manual_seed(own_seed)
+        method_settings = settings.get(name, {})
+        method = cls(method_settings, own_seed)
+        state, unfit = None, ""
+        try:
+            state = method.fit(*subsets)
+        except Unfit as error:
+            unfit = str(error)
+            logs.say(f"{name}: not fitted, {unfit}")
+        fitted[name] = {
+            # What the method made of its settings, so that later defaults change no bundle.
+            "settings": getattr(method, "settings", method_settings),
+            "seed": own_seed,
+            "state": state,
+            "unfit": unfit,
+            "left_out": [_counted(subset.left_out) for subset in subsets],
+        }
+        check_plain(fitted[name], name)
+    return {"format": FORMAT, "methods": fitted}
+
+
+def score_family(model, classes, data, patients):
+    """Score patients by every method of a fitted family.
+
+    Returns rows `{patient, method, score, reason}`: each patient once for each method,
+    with a score and an empty reason, or None and a reason.
+    """
+    rows = []
+    for name, fitted in model["methods"].items():
+        patients = list(patients)
+        if fitted["unfit"]:
+            found = dict.fromkeys(patients, fitted["unfit"])
+        else:
+            method = classes[name](fitted["settings"], fitted["seed"])
+            method.state = fitted["state"]
+            found = method.predict(Patients(data, patients))
+        rows += [_row(name, patient, found) for patient in patients]
+    return rows
+
+
+def _row(method, patient, found):
+    if patient not in found:
+        raise TrainingError(
+            f"method {method} gave no result for {patient}. `predict` must give a score "
+            "or a reason for every patient."
+        )
+    value = found[patient]
+    row = {"patient": patient, "method": method, "score": None, "reason": ""}
+    if isinstance(value, str):
+        return row | {"reason": value or "no reason was given"}
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"method {method} scored {patient} with {value}. A lower `learning_rate` in its "
+            "settings usually helps."
+        )
+    return row | {"score": float(value)}
+
+
+def seed_of(seed, name):
+    """A seed for `name` that depends on `seed` and on no other name."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:6], "big")
+
+
+def from_file(name, path):
+    """The class `Method` of a user's file."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise InputError(f"method name {name!r}: use small letters, digits and _, a letter first.")
+    if not Path(path).is_file():
+        raise InputError(
+            f"method {name}: its file is missing; set its path in `methods.{name}.file`."
+        )
+    spec = importlib.util.spec_from_file_location(f"nodestage_method_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    cls = getattr(module, "Method", None)
+    missing = [part for part in ("fit", "predict") if not callable(getattr(cls, part, None))]
+    if missing:
+        raise InputError(f"method {name}: its file needs a class Method with {', '.join(missing)}.")
+    return cls
+
+
+def check_plain(value, where):
+    """Refuse a state that `torch.load(..., weights_only=True)` would not give back."""
+    import torch
+
+    if isinstance(value, dict):
+        for key, part in value.items():
+            check_plain(key, where)
+            check_plain(part, f"{where}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            check_plain(part, where)
+    elif type(value) not in (int, float, bool, str, type(None)) and not isinstance(
+        value, torch.Tensor
+    ):
+        raise TypeError(
+            f"{where} is a {type(value).__name__}; a state holds tensors, numbers, texts, "
+            "lists and dicts alone"
+        )
+
+
+def _counted(left_out):
+    """How many patients were left out for each reason; a bundle carries no patient codes."""
+    reasons = sorted(left_out.values())
+    return {reason: reasons.count(reason) for reason in reasons}
+
+
+def _cell(value):
+    """A cell as text; None and NaN are empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value).strip()

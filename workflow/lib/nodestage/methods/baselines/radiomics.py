@@ -1,0 +1,37 @@
+"""Radiomics: the signature of the tumor in both phases."""
+
+import numpy as np
+
+from nodestage.core import logs
+from nodestage.methods.baselines import signature
+
+
+class Method:
+    def __init__(self, settings, seed):
+        self.settings = signature.settings_of(settings)
+        self.seed = seed
+        self.state = None
+
+    def fit(self, train, validation):
+        """Validation patients choose nothing here; they are read to say who lacks features."""
+        validation.gather(validation.radiomics)
+        names, values, _ = train.gather(train.radiomics)
+        table, features = matrix(found for (found,) in values)
+        state = signature.fit(table, train.labels(names), features, self.settings, self.seed)
+        logs.say(
+            f"radiomics: {len(state['features'])} of {len(features)} features kept"
+            + (f"; {state['note']}" if state["note"] else "")
+        )
+        return state
+
+    def predict(self, patients):
+        names, values, reasons = patients.gather(patients.radiomics)
+        scores = [signature.probability(signature.log_odds(self.state, v)) for (v,) in values]
+        return dict(zip(names, scores, strict=True)) | reasons
+
+
+def matrix(found):
+    """Feature dicts as an array (patients, features), and the features' names."""
+    found = list(found)
+    names = list(found[0]) if found else []
+    return np.asarray([[values[name] for name in names] for values in found], float), names

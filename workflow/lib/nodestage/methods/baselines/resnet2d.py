@@ -1,0 +1,7 @@
+"""ResNet2D: ResNet-18 with mask branch over nine tumor slices, global average pooling."""
+
+from nodestage.methods.fusion.deep import DeepMethod
+
+
+class Method(DeepMethod):
+    pooling = ("gap",)

@@ -1,0 +1,8 @@
+"""The paper's method: ClsfromPDAC with the volume of the largest positive node (Eq. 7)."""
+
+from nodestage.methods.fusion.deep import DeepMethod
+
+
+class Method(DeepMethod):
+    pooling = ("gap", "tel")
+    with_volume = True

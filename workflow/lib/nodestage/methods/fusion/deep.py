@@ -1,0 +1,101 @@
+"""What the tumor networks have in common as methods."""
+
+import torch
+
+from nodestage.core import devices, logs
+from nodestage.methods.base import need_both_classes
+from nodestage.methods.fusion import settings as defaults
+from nodestage.methods.fusion import training, weights
+from nodestage.methods.fusion.network import PatientNetwork
+
+
+class DeepMethod:
+    """A network over views of the tumor; subclasses say which.
+
+    pooling, dimensions, with_volume : see `PatientNetwork`
+    """
+
+    pooling = ("gap",)
+    dimensions = 2
+    with_volume = False
+
+    def __init__(self, settings, seed):
+        self.settings = defaults.network(settings)
+        self.seed = seed
+        self.state = None
+
+    def fit(self, train, validation):
+        pretrained = self.settings["pretrained"]
+        # The model goes to other hospitals: the digest tells the file, its path tells of the house.
+        self.settings = self.settings | {"pretrained": {**pretrained, "path": ""}}
+        # Early layers are frozen only where there is something worth keeping in them.
+        frozen = bool(self.settings["freeze"]) and weights.wanted(pretrained)
+        names, values, _ = self.gather(train)
+        labels = train.labels(names)
+        need_both_classes(labels)
+        v_names, v_values, _ = self.gather(validation)
+        device = devices.chosen()
+        with torch.random.fork_rng(devices=[]), devices.repeatable(device):
+            torch.manual_seed(self.seed)
+            network = self._network().to(device)
+            origin = weights.load(network.trunk, pretrained)
+            if frozen:
+                weights.freeze(network.trunk)
+            name = type(self).__module__.rpartition(".")[2]
+            logs.say(
+                f"{name}: {origin}, {len(names)} patients to learn from, {len(v_names)} to choose by"
+            )
+            history = training.fit(
+                network,
+                self._views(values),
+                labels,
+                self._views(v_values),
+                validation.labels(v_names),
+                self.settings | {"freeze": frozen},
+                self.seed,
+                name,
+            )
+        return {"weights": training.state_of(network), "origin": origin, **history}
+
+    def predict(self, patients):
+        names, values, reasons = self.gather(patients)
+        network = self.network().to(devices.chosen())
+        scores = training.predict(network, self._views(values), self.settings)
+        return dict(zip(names, scores, strict=True)) | reasons
+
+    def network(self):
+        """The fitted network, in evaluation mode, on the CPU."""
+        network = self._network()
+        network.load_state_dict(self.state["weights"])
+        return network.eval()
+
+    def gather(self, patients):
+        """What the network sees of each patient; see `Patients.gather`."""
+        readers = [lambda name: self._view(patients.views(name))]
+        if self.with_volume:
+            how = self.settings["volume"]
+            readers.append(lambda name: patients.volume(name, how=how))
+        return patients.gather(*readers)
+
+    def _view(self, found):
+        """The patient's images (views, 2, ...) and masks (views, 1, ...)."""
+        return torch.from_numpy(found["images"]), torch.from_numpy(found["masks"]).unsqueeze(1)
+
+    def _views(self, values):
+        """A list of what the readers gave, as `Views`."""
+        if not values:
+            return training.Views(torch.empty(0), torch.empty(0), torch.empty(0))
+        return training.Views(
+            torch.stack([value[0][0] for value in values]),
+            torch.stack([value[0][1] for value in values]),
+            torch.tensor([value[1] if self.with_volume else 0.0 for value in values]),
+        )
+
+    def _network(self):
+        return PatientNetwork(
+            self.pooling,
+            self.with_volume,
+            self.dimensions,
+            self.settings["tel"] if "tel" in self.pooling else None,
+            self.settings["volume_relu"] if self.with_volume else False,
+        )

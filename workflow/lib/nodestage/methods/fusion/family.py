@@ -1,0 +1,10 @@
+"""The methods that the `fusion` job of a fold fits."""
+
+from nodestage.methods.fusion import combined, nodes_attention, nodes_plain, tumor_net
+
+METHODS = {
+    "nodes_plain": nodes_plain.Method,
+    "nodes_attention": nodes_attention.Method,
+    "tumor_net": tumor_net.Method,
+    "combined": combined.Method,
+}

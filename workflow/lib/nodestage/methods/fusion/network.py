@@ -1,0 +1,76 @@
+"""The network that classifies a patient from views of the tumor and the node volume."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nodestage.methods.fusion.encoding import TextureEncoding
+from nodestage.methods.fusion.resnet import ResNet18
+
+CHANNELS = 512  # of layer4
+
+
+class VolumeFeature(nn.Module):
+    """FC(BN(V)) of Eq. 7: the lymph-node volume as a vector that is added to F.
+
+    V goes in as it is, in mm3. The batch norm averages its statistics over all batches
+    alike (no momentum), since with a momentum the starting values 0 and 1, far from any
+    volume, would linger in a short training.
+
+    forward : (B,) mm3 -> (B, outputs)
+    """
+
+    def __init__(self, outputs, relu=False):
+        super().__init__()
+        self.bn = nn.BatchNorm1d(1, momentum=None)
+        self.fc = nn.Linear(1, outputs)
+        self.relu = relu
+
+    def forward(self, volume):
+        feature = self.fc(self.bn(volume.unsqueeze(1)))
+        return functional.relu(feature) if self.relu else feature
+
+
+class PatientNetwork(nn.Module):
+    """ResNet-18 with mask branch, pooled by GAP, TEL or both (Eq. 6), with or without Eq. 7.
+
+    Parameters
+    ----------
+    pooling : ("gap",), ("tel",) or ("gap", "tel")
+    with_volume : whether the node volume is fused (Eq. 7)
+    dimensions : 2 (slices) or 3 (crop; GAP alone)
+    tel : options of `TextureEncoding`
+    volume_relu : a ReLU after Eq. 7's FC
+
+    forward : image (B, 3, ...), mask (B, 1, ...), volume (B,) or None -> logits (B, 2)
+    """
+
+    def __init__(self, pooling, with_volume=False, dimensions=2, tel=None, volume_relu=False):
+        super().__init__()
+        if dimensions == 3 and tuple(pooling) != ("gap",):
+            raise ValueError("texture encoding is two-dimensional")
+        self.trunk = ResNet18(dimensions)
+        self.with_gap = "gap" in pooling
+        self.tel = None
+        size = CHANNELS if self.with_gap else 0
+        if "tel" in pooling:
+            self.tel = TextureEncoding(CHANNELS, **(tel or {}))
+            size += self.tel.codewords.numel()
+        self.volume = VolumeFeature(size, volume_relu) if with_volume else None
+        self.head = nn.Sequential(nn.Linear(size, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
+
+    def forward(self, image, mask, volume=None):
+        feature = self.features(image, mask)
+        if self.volume is not None:
+            feature = feature + self.volume(volume)
+        return self.head(feature)
+
+    def features(self, image, mask):
+        """F of Eq. 6, (B, 512 or 1024)."""
+        layer4 = self.trunk(image, mask)
+        parts = []
+        if self.with_gap:
+            parts.append(layer4.flatten(2).mean(2))
+        if self.tel is not None:
+            parts.append(self.tel(layer4, mask))
+        return torch.cat(parts, dim=1)

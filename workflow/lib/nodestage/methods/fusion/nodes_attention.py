@@ -1,0 +1,7 @@
+"""ClsbyLNSeg with attention: the largest positive node of the attention segmentation."""
+
+from nodestage.methods.fusion.nodes import Nodes
+
+
+class Method(Nodes):
+    variant = "attention"

@@ -1,0 +1,7 @@
+"""ClsfromPDAC: global average pooling and texture encoding of nine tumor slices (Eq. 6)."""
+
+from nodestage.methods.fusion.deep import DeepMethod
+
+
+class Method(DeepMethod):
+    pooling = ("gap", "tel")

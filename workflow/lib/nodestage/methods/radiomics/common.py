@@ -1,0 +1,10 @@
+"""What every part of the radiomics shares, without importing PyRadiomics."""
+
+from nodestage.core.errors import InputError
+
+PHASES = ("arterial", "venous")
+COUNT = 1688  # a phase: 107 original + 17 filtered images x 93
+
+
+class Unscorable(InputError):
+    """This mask has no radiomics; the message is the patient's reason."""

@@ -1,0 +1,31 @@
+"""A patient's radiomics: both phases, or the reason why there are none."""
+
+from nodestage.methods.radiomics.common import PHASES, Unscorable
+from nodestage.methods.radiomics.extraction import features
+
+
+def of_patient(phases, mask, spacing, source="tumor"):
+    """Features of both phases under one mask.
+
+    Parameters
+    ----------
+    phases : (2, z, y, x), HU, arterial and venous on the same grid
+    mask : (z, y, x), tumor where > 0
+    spacing : (z, y, x), mm
+    source : what the mask shows; radiomics describe a tumor and nothing else
+
+    Returns
+    -------
+    values : {"arterial": {name: float}, "venous": {name: float}}, or {}
+    reason : "" or why there are none
+    """
+    if source != "tumor":
+        return {}, "no tumor was found; radiomics need its mask"
+    try:
+        found = {
+            phase: features(image, mask, spacing)
+            for phase, image in zip(PHASES, phases, strict=True)
+        }
+    except Unscorable as error:
+        return {}, str(error)
+    return found, ""

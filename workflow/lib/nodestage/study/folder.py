@@ -1,0 +1,40 @@
+"""A study's own folder: its config, read with a sentence for every usual slip.
+
+`python -m nodestage.study.folder my_study` says before Snakemake does whether the folder
+holds a config that can be read and names its patients.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nodestage.core.configs import read
+from nodestage.core.errors import InputError
+
+REPOSITORY = Path(__file__).parents[4]
+CONFIG = "config.yaml"
+
+
+def check_samples(config):
+    """Raise `InputError` where a study's own config names no sheet: the simulated one would be run."""
+    if config and "samples" not in config:
+        raise InputError(
+            f"{CONFIG} names no sample sheet. Add `samples: samples.tsv` "
+            "(`samples: null` is the simulated study, without patients of yours)."
+        )
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
+    parser.add_argument("folder", help="the study's folder")
+    given = parser.parse_args(arguments)
+    try:
+        check_samples(read(Path(given.folder, CONFIG)))
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
