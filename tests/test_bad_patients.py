@@ -1,4 +1,4 @@
-"""C13 and its neighbours: patients with little to go by, through every method.
+"""Patients with little to go by, through every method.
 
 From masks and scans to rows: tumors of next to no voxels have features and views, or a reason;
 methods learn from them; each patient has, by each method, a score or a reason, and the score does
@@ -135,7 +135,7 @@ EXPECTED = {code: words for code, (*_, words) in TUMORS.items()} | LACKS
 
 
 @pytest.mark.parametrize("patient", TUMORS)
-def test_C13_radiomics_have_every_value_or_a_reason(study, patient):
+def test_radiomics_have_every_value_or_a_reason(study, patient):
     values, reason = radiomics.read(study.features[patient])
     if wanted := EXPECTED[patient].get("radiomics"):
         assert wanted in reason and values == {}
@@ -145,7 +145,7 @@ def test_C13_radiomics_have_every_value_or_a_reason(study, patient):
 
 
 @pytest.mark.parametrize("patient", TUMORS)
-def test_C13_slices_and_crop_have_their_size_and_show_the_tumor(study, patient):
+def test_slices_and_crop_have_their_size_and_show_the_tumor(study, patient):
     tumor, pancreas, *_ = TUMORS[patient]
     found = slices.read(study.slices[patient])
     assert found["usable"] == (tumor.any() or pancreas.any())
@@ -157,7 +157,7 @@ def test_C13_slices_and_crop_have_their_size_and_show_the_tumor(study, patient):
 
 
 @pytest.mark.parametrize("patient", EXPECTED)
-def test_C13_every_method_gives_a_score_or_the_reason(rows, patient):
+def test_every_method_gives_a_score_or_the_reason(rows, patient):
     for method in CLASSES:
         row, words = rows[patient, method], EXPECTED[patient].get(method)
         if words is None:
@@ -167,7 +167,7 @@ def test_C13_every_method_gives_a_score_or_the_reason(rows, patient):
     assert len(rows) == len(CLASSES) * len(EXPECTED)
 
 
-def test_C13_no_score_depends_on_who_else_is_scored(study, model, rows):
+def test_no_score_depends_on_who_else_is_scored(study, model, rows):
     for patient in ("two-voxels", "no-nodes-measured"):
         alone = base.score_family(model, CLASSES, study, [patient])
         assert alone == [rows[patient, method] for method in model["methods"]]
@@ -177,7 +177,7 @@ def test_C13_no_score_depends_on_who_else_is_scored(study, model, rows):
     ]
 
 
-def test_C13_nobody_drops_out_of_the_predictions(study, model, rows):
+def test_nobody_drops_out_of_the_predictions(study, model, rows):
     """Calls of one fold, and the ensemble of two, have a row for each patient."""
     chosen = base.score_family(model, CLASSES, study, CHOSEN_BY)
     for method in CLASSES:

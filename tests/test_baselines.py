@@ -212,7 +212,7 @@ def test_out_of_fold_signatures_never_saw_their_own_label(study):
     np.testing.assert_allclose(held_out[out], expected)
 
 
-def test_C13_what_stands_in_for_a_missing_value_comes_from_the_training_part():
+def test_what_stands_in_for_a_missing_value_comes_from_the_training_part():
     """Medians are those of the patients that the signature was fitted on, whoever is scored."""
     rng = np.random.default_rng(0)
     labels = np.arange(40) % 2

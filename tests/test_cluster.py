@@ -1,4 +1,4 @@
-"""C16: the profile for Slurm against a cluster that fails, and a run that was killed.
+"""The profile for Slurm against a cluster that fails, and a run that was killed.
 
 The cluster is a set of stand-ins (`slurm_stand_in`, `conda_stand_in`) that run the jobs on this
 machine; Snakemake, its executor, the profile and the rules are the real ones.
@@ -98,7 +98,7 @@ def cluster(tmp_path_factory):
     return folder, code, printed
 
 
-def test_C16_the_run_ends_well_without_accounting_and_outlives_an_outage(cluster):
+def test_the_run_ends_well_without_accounting_and_outlives_an_outage(cluster):
     folder, code, printed = cluster
     assert code == 0, printed[-3000:]
     assert "Slurm accounting storage is disabled" in printed
@@ -112,7 +112,7 @@ def test_no_command_of_an_installed_slurm_is_asked(cluster):
     assert slurm.jobs(folder / "slurm")
 
 
-def test_C16_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(cluster):
+def test_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(cluster):
     found = slurm.jobs(cluster[0] / "slurm")
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["jobs"]
     asked = [(job["rule"], job["mem_mb"], job["minutes"], job["state"]) for job in found]
@@ -125,7 +125,7 @@ def test_C16_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(clust
     ]
 
 
-def test_C16_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
+def test_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
     folder = cluster[0] / "conda"
     (made,) = conda.created(folder)
     assert made["text"] == (ROOT / "envs/imaging.yaml").read_text(encoding="utf-8")
@@ -134,21 +134,21 @@ def test_C16_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
     assert {job["prefix"] for job in scripts} == {made["prefix"]}
 
 
-def test_C16_the_whole_study_can_be_planned_with_the_profile(tmp_path):
+def test_the_whole_study_can_be_planned_with_the_profile(tmp_path):
     path = stand_ins_before_a_real_slurm(tmp_path)
     profile = ["--workflow-profile", PROFILE, "--dry-run", "--quiet", "rules"]
     code, printed = finished(snakemake(tmp_path / "study", *profile, env={"PATH": path}))
     assert code == 0, printed[-3000:]
 
 
-def test_C16_an_output_that_is_seen_late_is_waited_for(cluster):
+def test_an_output_that_is_seen_late_is_waited_for(cluster):
     """It appeared six seconds after its job had ended: nothing was lost, nothing ran again."""
     _, code, printed = cluster
     assert code == 0 and "MissingOutputException" not in printed
     assert "2 of 2 steps" in printed
 
 
-def test_C16_the_documented_command_takes_the_profiles_waits_and_retries(monkeypatch):
+def test_the_documented_command_takes_the_profiles_waits_and_retries(monkeypatch):
     """As a second profile beside the default one its settings would be overruled."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     command = re.search(r"`snakemake ([^`]*profiles/slurm[^`]*)`", text).group(1)
@@ -173,7 +173,7 @@ def test_C16_the_documented_command_takes_the_profiles_waits_and_retries(monkeyp
 # A run that was killed
 
 
-def test_C16_after_a_kill_one_command_frees_the_folder_and_only_unfinished_jobs_run(tmp_path):
+def test_after_a_kill_one_command_frees_the_folder_and_only_unfinished_jobs_run(tmp_path):
     default = ["--cores", "1", "--workflow-profile", ROOT / "profiles" / "default"]
     targets = [f"{IMAGES}/{patient}/venous.nii.gz" for patient in ("CH001", "CH002")]
     arguments = [*default, *targets]
@@ -213,7 +213,7 @@ def test_C16_after_a_kill_one_command_frees_the_folder_and_only_unfinished_jobs_
 
 
 @pytest.mark.parametrize("keep", [0.999, 0.5, 0.01])
-def test_C16_a_file_that_lacks_its_end_is_refused_however_little_is_missing(tmp_path, keep):
+def test_a_file_that_lacks_its_end_is_refused_however_little_is_missing(tmp_path, keep):
     path = tmp_path / "a.nii.gz"
     whole = np.random.default_rng(0).integers(-999, 999, (12, 40, 40))
     volumes.write_volume(path, volumes.Volume(whole.astype("i2"), (1, 1, 1)))

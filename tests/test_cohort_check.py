@@ -1,4 +1,4 @@
-"""Every image header of a study, opened before anything runs (C9 among them)."""
+"""Every image header of a study, opened before anything runs."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""DICOM folders as a PACS exports them: cases C1 to C5, C7 and their neighbours."""
+"""DICOM folders as a PACS exports them: gaps, duplicates, tilts, other images, frames, identity."""
 
 import shutil
 from pathlib import Path
@@ -39,23 +39,23 @@ def test_plain_series_keeps_every_value_and_place(tmp_path):
     assert record["slices"] == 24
 
 
-def test_C1_gap_is_named_with_place_and_number(tmp_path):
+def test_gap_is_named_with_place_and_number(tmp_path):
     keep = [k for k in range(24) if k not in (8, 9, 10)]
     refused(
         dicom_series(tmp_path / "d", keep=keep), "3 slices missing", "2.5 mm", "-12.50", "-2.50"
     )
 
 
-def test_C1_one_slice_missing_near_an_end(tmp_path):
+def test_one_slice_missing_near_an_end(tmp_path):
     refused(dicom_series(tmp_path / "d", keep=[k for k in range(24) if k != 1]), "1 slice missing")
 
 
-def test_C1_lower_half_at_five_millimeters(tmp_path):
+def test_lower_half_at_five_millimeters(tmp_path):
     keep = [0, 2, 4, 6, 8, 10, *range(12, 24)]
     refused(dicom_series(tmp_path / "d", keep=keep), "5", "2.5 mm")
 
 
-def test_C1_rounded_positions_pass(tmp_path):
+def test_rounded_positions_pass(tmp_path):
     rng = np.random.default_rng(0)
     off = rng.uniform(-5e-4, 5e-4, 24)
     volume, _ = read(
@@ -65,7 +65,7 @@ def test_C1_rounded_positions_pass(tmp_path):
     assert volume.spacing[0] == pytest.approx(2.5, abs=1e-4)
 
 
-def test_C1_overlapping_slices_are_placed_by_position_not_thickness(tmp_path):
+def test_overlapping_slices_are_placed_by_position_not_thickness(tmp_path):
     def thick(data, k):
         data.SliceThickness = 5
 
@@ -73,21 +73,21 @@ def test_C1_overlapping_slices_are_placed_by_position_not_thickness(tmp_path):
 
 
 @pytest.mark.parametrize("spacing", [0.625, 5.0])
-def test_C9_thin_and_thick_slices_written_to_a_tenth(tmp_path, spacing):
+def test_thin_and_thick_slices_written_to_a_tenth(tmp_path, spacing):
     folder = dicom_series(
         tmp_path / "d", positions=lambda k: (-48, -40, round(-30 + spacing * k, 1))
     )
     assert read(folder)[0].spacing[0] == pytest.approx(spacing, abs=0.005)
 
 
-def test_C1_a_slice_shifted_sideways(tmp_path):
+def test_a_slice_shifted_sideways(tmp_path):
     folder = dicom_series(
         tmp_path / "d", positions=lambda k: (-48 + 2 * (k == 7), -40, -30 + 2.5 * k)
     )
     refused(folder, "slice 8 of 24", "1.9 mm beside")
 
 
-def test_C2_same_series_twice_is_dropped_and_counted(tmp_path):
+def test_same_series_twice_is_dropped_and_counted(tmp_path):
     folder = dicom_series(tmp_path / "d")
     dicom_series(folder / "copy", uid="1.2.826.2")
     volume, record = read(folder)
@@ -95,7 +95,7 @@ def test_C2_same_series_twice_is_dropped_and_counted(tmp_path):
     assert record["copies_dropped"] == 24
 
 
-def test_C2_same_slices_twice_under_one_series_uid(tmp_path):
+def test_same_slices_twice_under_one_series_uid(tmp_path):
     folder = dicom_series(tmp_path / "d")
     dicom_series(folder / "copy")
     volume, record = read(folder)
@@ -104,7 +104,7 @@ def test_C2_same_slices_twice_under_one_series_uid(tmp_path):
 
 
 @pytest.mark.parametrize("uid", ["1.2.826.1", "1.2.826.2"])
-def test_C2_other_pixels_at_six_positions(tmp_path, uid):
+def test_other_pixels_at_six_positions(tmp_path, uid):
     folder = dicom_series(tmp_path / "d")
     changed = phantom()
     changed[5:11] += 3
@@ -133,7 +133,7 @@ def in_tilted_frame(orientation, positions, background=-3024):
 
 
 @pytest.mark.parametrize("degrees", [12, -20, 0.3])
-def test_C3_tilted_gantry_is_straightened(tmp_path, degrees):
+def test_tilted_gantry_is_straightened(tmp_path, degrees):
     orientation, positions = tilted(degrees), lambda k: (-48.0, -40.0, -30 + 2.5 * k)
     array = in_tilted_frame(orientation, positions)
 
@@ -157,7 +157,7 @@ def test_C3_tilted_gantry_is_straightened(tmp_path, degrees):
     assert volume.direction == (1, 0, 0, 0, 1, 0, 0, 0, 1)
 
 
-def test_C3_padding_is_air_before_it_could_blend(tmp_path):
+def test_padding_is_air_before_it_could_blend(tmp_path):
     array = phantom()
     array[:, :6] = -3024
 
@@ -172,7 +172,7 @@ def test_C3_padding_is_air_before_it_could_blend(tmp_path):
     np.testing.assert_array_equal(volume.array[:, 6:], phantom()[:, 6:])
 
 
-def test_C3_padding_value_that_is_tissue_elsewhere(tmp_path):
+def test_padding_value_that_is_tissue_elsewhere(tmp_path):
     array = phantom()
     array[:, 0] = 40  # reaches the corners; the body's 40 does not
 
@@ -208,7 +208,7 @@ def add_strangers(folder):
         (folder / name).write_bytes(b"" if name == "empty.dcm" else b"something else" * 40)
 
 
-def test_C4_strangers_are_left_out_and_counted(tmp_path):
+def test_strangers_are_left_out_and_counted(tmp_path):
     folder = dicom_series(tmp_path / "d")
     add_strangers(folder)
     volume, record = read(folder)
@@ -216,12 +216,12 @@ def test_C4_strangers_are_left_out_and_counted(tmp_path):
     assert record["left_out"] == {"localizer": 1, "not_ct": 2, "not_dicom": 4}
 
 
-def test_C4_localizer_alone(tmp_path):
+def test_localizer_alone(tmp_path):
     add_strangers(tmp_path / "d")
     refused(tmp_path / "d", "no axial CT", "1 × localizer", "2 × not ct")
 
 
-def test_C4_empty_folder(tmp_path):
+def test_empty_folder(tmp_path):
     refused(tmp_path, "no axial CT", "empty")
 
 
@@ -236,7 +236,7 @@ def two_series(folder):
     dicom_series(folder / "b", uid="1.2.826.4", change=sharp)
 
 
-def test_C4_two_series_are_listed_with_a_way_to_choose(tmp_path):
+def test_two_series_are_listed_with_a_way_to_choose(tmp_path):
     two_series(tmp_path / "d")
     error = refused(
         tmp_path / "d",
@@ -255,17 +255,17 @@ def test_C4_two_series_are_listed_with_a_way_to_choose(tmp_path):
     "choice, slices",
     [("3", 12), ("5", 24), ("#1", 12), ("#2", 24), ("canary SOFT", 12), ("1.2.826.4", 24)],
 )
-def test_C4_a_series_is_chosen(tmp_path, choice, slices):
+def test_a_series_is_chosen(tmp_path, choice, slices):
     two_series(tmp_path / "d")
     assert read(tmp_path / "d", series=choice)[0].array.shape[0] == slices
 
 
-def test_C4_a_choice_that_is_not_there(tmp_path):
+def test_a_choice_that_is_not_there(tmp_path):
     two_series(tmp_path / "d")
     refused(tmp_path / "d", "number 7", "3, 5", series="7")
 
 
-def test_C4_two_phases_in_one_series_are_two_series(tmp_path):
+def test_two_phases_in_one_series_are_two_series(tmp_path):
     def phase(number):
         def change(data, k):
             data.AcquisitionNumber = number
@@ -278,7 +278,7 @@ def test_C4_two_phases_in_one_series_are_two_series(tmp_path):
     assert read(folder, series="#2")[0].array.max() == 920
 
 
-def test_C4_bolus_tracking_slices_are_left_out(tmp_path):
+def test_bolus_tracking_slices_are_left_out(tmp_path):
     folder = dicom_series(tmp_path / "d")
     for n in range(4):
         dicom_series(folder / f"bolus{n}", keep=[3], uid="1.2.826.7", array=phantom() + n)
@@ -287,7 +287,7 @@ def test_C4_bolus_tracking_slices_are_left_out(tmp_path):
     assert record["left_out"] == {"pieces_of_one_or_two_slices": 4}
 
 
-def test_C4_another_patients_slices(tmp_path):
+def test_another_patients_slices(tmp_path):
     def other(data, k):
         data.PatientID = "CANARY"
 
@@ -296,13 +296,13 @@ def test_C4_another_patients_slices(tmp_path):
     assert "CANARY" not in str(refused(folder, "2 patients"))
 
 
-def test_C5_enhanced_file_is_ordered_by_frame_positions(tmp_path):
+def test_enhanced_file_is_ordered_by_frame_positions(tmp_path):
     enhanced(tmp_path / "d" / "x.dcm", order=np.random.default_rng(1).permutation(24))
     assert_is_phantom(read(tmp_path / "d")[0])
     assert_is_phantom(read(tmp_path / "d" / "x.dcm")[0])
 
 
-def test_C5_two_enhanced_files_are_two_series(tmp_path):
+def test_two_enhanced_files_are_two_series(tmp_path):
     enhanced(tmp_path / "d" / "x.dcm", uid="1.2.826.8")
     enhanced(tmp_path / "d" / "y.dcm", phantom() + 30, uid="1.2.826.9")
     refused(tmp_path / "d", "2 CT series", "24 slices")
@@ -316,7 +316,7 @@ def test_C5_two_enhanced_files_are_two_series(tmp_path):
         ("1.2.840.10008.1.2.4.94", ("JPIP",)),
     ],
 )
-def test_C5_an_unknown_transfer_syntax_is_named(tmp_path, syntax, words):
+def test_an_unknown_transfer_syntax_is_named(tmp_path, syntax, words):
     folder = dicom_series(tmp_path / "d", encode=compress("1.2.840.10008.1.2.4.90"), keep=range(5))
     path = sorted(folder.iterdir())[2]
     known = b"1.2.840.10008.1.2.4.90"
@@ -341,7 +341,7 @@ def compress(syntax):
     ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90", "deflated"],
     ids=["RLE", "JPEG-LS", "JPEG 2000", "deflated"],
 )
-def test_C5_compressed_series_are_exact(tmp_path, syntax, signed):
+def test_compressed_series_are_exact(tmp_path, syntax, signed):
     slopes = (1, 0) if signed else (1, -1024)
     folder = dicom_series(tmp_path / "d", signed=signed, slopes=slopes, encode=compress(syntax))
     assert_is_phantom(read(folder)[0])
@@ -349,7 +349,7 @@ def test_C5_compressed_series_are_exact(tmp_path, syntax, signed):
 
 @pytest.mark.parametrize("kind", ["JPEGLosslessProcess14_1", "JPEGLosslessProcess14"])
 @pytest.mark.parametrize("signed", [False, True])
-def test_C5_lossless_jpeg_is_exact(tmp_path, kind, signed):
+def test_lossless_jpeg_is_exact(tmp_path, kind, signed):
     gdcm = pytest.importorskip("gdcm")
     slopes = (1, 0) if signed else (1, -1024)
     folder = dicom_series(tmp_path / "d", signed=signed, slopes=slopes)
@@ -456,7 +456,7 @@ def test_feet_first_and_reversed_slices_come_out_canonical(tmp_path):
     assert record["reoriented"]
 
 
-def test_C6_any_path_works(tmp_path):
+def test_any_path_works(tmp_path):
     folder = dicom_series(tmp_path / "Münster" / "静脉 期 (1)")
     assert_is_phantom(read(folder)[0])
 
@@ -480,7 +480,7 @@ def plant(data, k):
     block.add_new(0x01, "LO", CANARY)
 
 
-def test_C7_no_identifier_passes_the_door(tmp_path):
+def test_no_identifier_passes_the_door(tmp_path):
     from nodestage.core import files, volumes
 
     folder = dicom_series(
@@ -496,7 +496,7 @@ def test_C7_no_identifier_passes_the_door(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["gap", "two", "copies", "patients", "none", "choice", "damaged"])
-def test_C7_no_identifier_in_any_message(tmp_path, fault):
+def test_no_identifier_in_any_message(tmp_path, fault):
     folder, choice = tmp_path / CANARY, ""
     keep = [k for k in range(24) if k != 9] if fault == "gap" else None
     dicom_series(folder, change=plant, keep=keep, names=lambda k: f"{CANARY}{k}")

@@ -1,4 +1,4 @@
-"""Fold tables, inner folds and chunks; C14 as far as intake goes."""
+"""Fold tables, inner folds and chunks, few patients."""
 
 import random
 
@@ -48,13 +48,13 @@ def test_folds_are_these_on_every_machine():
 @pytest.mark.parametrize(
     "positive, negative, n_folds", [(4, 30, 5), (30, 4, 5), (0, 10, 5), (9, 30, 10)]
 )
-def test_C14_too_few_for_the_folds(positive, negative, n_folds):
+def test_too_few_for_the_folds(positive, negative, n_folds):
     with pytest.raises(InputError, match=f"{n_folds} folds need at least {n_folds} of each"):
         cohort.make_folds(patients(positive, negative), n_folds, 0)
 
 
 @pytest.mark.parametrize("n_folds", [2, 3, 4, 5, 7, 10])
-def test_C14_the_least_number_is_enough(n_folds):
+def test_the_least_number_is_enough(n_folds):
     from nodestage.cohort.folds import _least
 
     least = _least(n_folds)

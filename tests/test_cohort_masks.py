@@ -1,4 +1,4 @@
-"""Masks from outside: C9 (grids) and C10 (values), and another tool's class ids."""
+"""Masks from outside: grids, values, and another tool's class ids."""
 
 from pathlib import Path
 
@@ -53,14 +53,14 @@ def shifted(mm):
     return affine
 
 
-def test_C9_an_origin_off_by_rounding_is_snapped(tmp_path, image):
+def test_an_origin_off_by_rounding_is_snapped(tmp_path, image):
     volume, record = read(nifti(tmp_path / "m.nii", cube(), shifted(1e-5)), image)
     assert_is_cube(volume, image)
     assert 0 < record["snapped_voxels"] < 1e-3
 
 
 @pytest.mark.parametrize("mm", [0.75, 5.0])
-def test_C9_half_a_voxel_and_five_millimeters_are_refused_with_both_grids(tmp_path, image, mm):
+def test_half_a_voxel_and_five_millimeters_are_refused_with_both_grids(tmp_path, image, mm):
     path = nifti(tmp_path / "m.nii", cube(), shifted(mm))
     refused(
         path,
@@ -74,7 +74,7 @@ def test_C9_half_a_voxel_and_five_millimeters_are_refused_with_both_grids(tmp_pa
     assert volume.array.sum() == pytest.approx(144, rel=0.2)
 
 
-def test_C9_one_slice_short(tmp_path, image):
+def test_one_slice_short(tmp_path, image):
     path = nifti(tmp_path / "m.nii", cube()[:-1])
     refused(path, "64 × 64 × 23", "64 × 64 × 24", "mask_phase", image=image)
     assert_is_cube(read(path, image, resample=True)[0], image)
@@ -83,14 +83,14 @@ def test_C9_one_slice_short(tmp_path, image):
 @pytest.mark.parametrize(
     "order, signs", [((2, 0, 1), (1, -1, 1)), ((0, 1, 2), (-1, -1, -1)), ((1, 0, 2), (1, 1, 1))]
 )
-def test_C9_another_axis_order_is_reoriented(tmp_path, image, order, signs):
+def test_another_axis_order_is_reoriented(tmp_path, image, order, signs):
     stored = cube().transpose(order)[tuple(slice(None, None, s) for s in signs)]
     volume, record = read(nifti(tmp_path / "m.nii.gz", stored, turned(order, signs)), image)
     assert_is_cube(volume, image)
     assert record["reoriented"]
 
 
-def test_C9_a_mask_drawn_on_thick_slices_of_the_other_phase(tmp_path, image):
+def test_a_mask_drawn_on_thick_slices_of_the_other_phase(tmp_path, image):
     thick = affine_ras(spacing=(5.0, 1.5, 1.5), origin=(-48.0, -40.0, -28.75))
     path = nifti(tmp_path / "m.nii", cube()[::2], thick)
     refused(path, "64 × 64 × 12", "5 mm", image=image)
@@ -109,7 +109,7 @@ def test_a_mask_elsewhere_is_refused_even_if_resampling_is_asked_for(tmp_path, i
 
 
 @pytest.mark.parametrize("degrees", [0.0057, 0.3, 8])
-def test_C8_ct_and_mask_are_straightened_alike(tmp_path, degrees):
+def test_ct_and_mask_are_straightened_alike(tmp_path, degrees):
     affine = sheared(np.radians(degrees))
     image = cohort.read_ct(nifti(tmp_path / "ct.nii", phantom(), affine))
     volume, record = read(nifti(tmp_path / "m.nii", cube(), affine), image)
@@ -124,7 +124,7 @@ def test_a_mask_on_a_dicom_series(tmp_path):
     assert_is_cube(read(nifti(tmp_path / "m.nii.gz", cube()), image)[0], image)
 
 
-def test_C3_a_mask_on_a_tilted_series_is_straightened_with_it(tmp_path):
+def test_a_mask_on_a_tilted_series_is_straightened_with_it(tmp_path):
     angle = np.radians(12)
     orientation = (1, 0, 0, 0, np.cos(angle), np.sin(angle))
     image = cohort.read_ct(dicom_series(tmp_path / "d", orientation=orientation))
@@ -147,13 +147,13 @@ def test_C3_a_mask_on_a_tilted_series_is_straightened_with_it(tmp_path):
         (cube("f4", 0.00392), 0, True),
     ],
 )
-def test_C10_binary_masks_however_stored(tmp_path, image, array, slope, noted):
+def test_binary_masks_however_stored(tmp_path, image, array, slope, noted):
     volume, record = read(nifti(tmp_path / "m.nii", array, slope=slope), image)
     assert_is_cube(volume, image)
     assert ("foreground_value" in record) == noted
 
 
-def test_C10_nan_is_counted(tmp_path):
+def test_nan_is_counted(tmp_path):
     array = cube("f4")
     array[0, 0, :9] = np.nan
     refused(nifti(tmp_path / "m.nii", array), f"9 of {array.size}", "NaN")
@@ -162,31 +162,31 @@ def test_C10_nan_is_counted(tmp_path):
 @pytest.mark.parametrize(
     "role, value", [("tumor", 25), ("tumor", 2), ("organs", 25), ("lymph_nodes", 3)]
 )
-def test_C10_an_id_too_many_is_named_with_its_voxels(tmp_path, role, value):
+def test_an_id_too_many_is_named_with_its_voxels(tmp_path, role, value):
     refused(nifti(tmp_path / "m.nii", cube("f4", value)), f"id {value} (144 voxels)", role=role)
 
 
 @pytest.mark.parametrize(
     "role, value", [("lymph_nodes", 255), ("lymph_nodes", 0.5), ("organs", 1.5), ("tumor", -1)]
 )
-def test_C10_values_that_mean_nothing(tmp_path, role, value):
+def test_values_that_mean_nothing(tmp_path, role, value):
     refused(nifti(tmp_path / "m.nii", cube("f4", value)), f"{value}", role=role)
 
 
 @pytest.mark.parametrize("role", ["tumor", "organs", "lymph_nodes"])
-def test_C10_the_ct_itself_in_the_mask_column(tmp_path, role):
+def test_the_ct_itself_in_the_mask_column(tmp_path, role):
     refused(
         nifti(tmp_path / "m.nii", phantom()), "from -1000 to 900", "an image, not a mask", role=role
     )
 
 
 @pytest.mark.parametrize("role", ["tumor", "organs", "lymph_nodes"])
-def test_C10_all_zero_means_looked_at(tmp_path, image, role):
+def test_all_zero_means_looked_at(tmp_path, image, role):
     volume, record = read(nifti(tmp_path / "m.nii", np.zeros(SHAPE, "u1")), image, role)
     assert not volume.array.any() and record["empty"]
 
 
-def test_C12_a_mask_that_touches_an_edge_says_so(tmp_path):
+def test_a_mask_that_touches_an_edge_says_so(tmp_path):
     array = cube()
     array[-1, 20, 20] = 1
     assert read(nifti(tmp_path / "m.nii", array))[1]["touches_edge"] == {"1": ["top"]}

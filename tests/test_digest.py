@@ -1,4 +1,4 @@
-"""C15: a change of code reruns what uses it; a comment reruns nothing."""
+"""A change of code reruns what uses it; a comment reruns nothing."""
 
 import ast
 import re
@@ -41,13 +41,13 @@ def of(library):
         ("script.py", "from nodestage import a\nprint(a.x, 1)\n", True),
     ],
 )
-def test_C15_only_code_that_the_script_reaches_counts(library, file, text, changes):
+def test_only_code_that_the_script_reaches_counts(library, file, text, changes):
     before = of(library)
     (library / file).write_text(text)
     assert (of(library) != before) is changes
 
 
-def test_C15_what_is_imported_by_name_at_run_time_counts_too():
+def test_what_is_imported_by_name_at_run_time_counts_too():
     """A method's family is chosen by the config: its rule gives the files to the digest."""
     for rules in (WORKFLOW / "rules").glob("*.smk"):
         for script in re.findall(r'code\("(\w+\.py)"\)', rules.read_text()):
@@ -58,7 +58,7 @@ def test_C15_what_is_imported_by_name_at_run_time_counts_too():
 
 
 @pytest.mark.parametrize("package", ["cohort", "metrics"])
-def test_C15_code_names_the_module_and_not_the_package_that_loads_it_late(package):
+def test_code_names_the_module_and_not_the_package_that_loads_it_late(package):
     """What such a package loads at run time no import statement shows, so the digest can't see it."""
     late = import_module(f"nodestage.{package}")
     names = {f"nodestage.{package}", *(f"nodestage.{package}.{name}" for name in late.__all__)}

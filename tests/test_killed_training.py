@@ -1,4 +1,4 @@
-"""C11: a fold's training that is killed for good, or has too little memory."""
+"""A fold's training that is killed for good, or has too little memory."""
 
 import os
 import resource
@@ -52,7 +52,7 @@ def tell(owner, name, writing):
     setattr(owner, name, telling)
 
 
-def test_C11_a_training_killed_five_times_ends_with_the_same_bytes(tmp_path):
+def test_a_training_killed_five_times_ends_with_the_same_bytes(tmp_path):
     """Killed (SIGKILL) at random, against an undisturbed one."""
     train(tmp_path / "undisturbed.pt", tmp_path / "undisturbed")
     draw = np.random.default_rng()
@@ -80,7 +80,7 @@ def under_a_limit(output, work, mib):
         )
 
 
-def test_C11_a_training_under_a_memory_limit_ends_soon_and_names_memory_and_the_setting(tmp_path):
+def test_a_training_under_a_memory_limit_ends_soon_and_names_memory_and_the_setting(tmp_path):
     command = [sys.executable, __file__, tmp_path / "model.pt", tmp_path / "work", "150"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""C11: what is free is asked of machine, cgroups and limit; what runs out is told in words."""
+"""What is free is asked of machine, cgroups and limit; what runs out is told in words."""
 
 import resource
 
@@ -50,17 +50,17 @@ JOB = "sys__fs__cgroup__slurm__job_7__"
         ),
     ],
 )
-def test_C11_the_tightest_limit_counts(tmp_path, files, kib):
+def test_the_tightest_limit_counts(tmp_path, files, kib):
     assert memory.free(machine(tmp_path, **files)) == kib * 1024
 
 
-def test_C11_ulimit_counts(monkeypatch, tmp_path):
+def test_ulimit_counts(monkeypatch, tmp_path):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (2**20, 2**20))
     root = machine(tmp_path, proc__self__statm="16 9 9\n")
     assert memory.free(root) == 2**20 - 16 * resource.getpagesize()
 
 
-def test_C11_this_machine_has_some():
+def test_this_machine_has_some():
     assert 0 < memory.free() < float("inf")
 
 
@@ -75,7 +75,7 @@ def test_C11_this_machine_has_some():
         RuntimeError("could not create a primitive"),
     ],
 )
-def test_C11_any_job_that_runs_out_says_memory_and_the_setting(tmp_path, capsys, error):
+def test_any_job_that_runs_out_says_memory_and_the_setting(tmp_path, capsys, error):
     with pytest.raises(type(error)), logs.to(tmp_path / "log"):
         raise error
     for said in (capsys.readouterr().err, (tmp_path / "log").read_text(encoding="utf-8")):

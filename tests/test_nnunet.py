@@ -324,7 +324,7 @@ def watched(training, rates, stop_after=None):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_C11_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp_path, optimizer):
+def test_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp_path, optimizer):
     patients, found, dataset_json = make_dataset(tmp_path, n=2, optimizer=optimizer)
 
     def run(name, rates, stop_after=None):
@@ -346,7 +346,7 @@ def test_C11_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_C11_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training, tmp_path):
+def test_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training, tmp_path):
     """nnU-Net's parent waited for ever; what kills a worker is nearly always want of memory."""
     patients, found, dataset_json = make_dataset(
         tmp_path, n=2, processes=2, epochs=50, iterations_per_epoch=100
@@ -468,7 +468,7 @@ def test_an_image_smaller_than_a_window_with_interest_at_its_edge(trained):
     assert nowhere.sum() == 0
 
 
-def test_C11_a_prediction_that_cannot_fit_is_refused_before_it_takes_any_memory(monkeypatch):
+def test_a_prediction_that_cannot_fit_is_refused_before_it_takes_any_memory(monkeypatch):
     """The kernel would hand the memory out, and kill the job once it is used."""
     monkeypatch.setattr(memory, "free", lambda: 4 * memory.GIB)
     words = r"p0: 20 classes on \(400, 512, 512\) voxels need 8.2 GiB of memory .* 4.0 GiB are free"
@@ -479,7 +479,7 @@ def test_C11_a_prediction_that_cannot_fit_is_refused_before_it_takes_any_memory(
         pass
 
 
-def test_C11_memory_that_is_refused_later_is_told_the_same_way(monkeypatch):
+def test_memory_that_is_refused_later_is_told_the_same_way(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda: float("inf"))
     shape = (2**20, 2**20, 2**10)
     with pytest.raises(InputError, match=r"p0: 20 classes .*`jobs.predict.mem_mb`"):
@@ -487,7 +487,7 @@ def test_C11_memory_that_is_refused_later_is_told_the_same_way(monkeypatch):
             torch.zeros((20, *shape))
 
 
-def test_C11_a_small_volume_under_a_limit(trained, monkeypatch):
+def test_a_small_volume_under_a_limit(trained, monkeypatch):
     image, _ = make_patient(7)
     monkeypatch.setattr(memory, "free", lambda: 50_000)
     with pytest.raises(InputError, match=r"p7: 2 classes .* need 0.0 GiB of memory"):

@@ -1,4 +1,4 @@
-"""C7 through the workflow: identifiers planted wherever a hospital's files have room for text.
+"""Identifiers planted wherever a hospital's files have room for text.
 
 Two patients' DICOM folders and masks, one of them faulty, go through intake, registration, views,
 features, maps and the page about the images. Nothing of what was planted is in any file that the
@@ -79,7 +79,7 @@ def ran(folder):  # noqa: F811
     return folder, printed
 
 
-def test_C7_nothing_that_was_planted_is_in_any_file(ran):
+def test_nothing_that_was_planted_is_in_any_file(ran):
     home, _ = ran
     looked = [p for top in ("results", "logs") for p in (home / top).rglob("*") if p.is_file()]
     kinds = {"".join(path.suffixes) for path in looked}
@@ -91,7 +91,7 @@ def test_C7_nothing_that_was_planted_is_in_any_file(ran):
                 assert word not in content, f"{word} in {what}"
 
 
-def test_C7_the_faulty_patient_is_told_of_by_code_column_and_finding(ran):
+def test_the_faulty_patient_is_told_of_by_code_column_and_finding(ran):
     home, printed = ran
     said = re.search(rf"Error: {FAULTY}: venous: .*1 slice missing.*", printed)
     assert said and CANARY not in said.group()
@@ -99,7 +99,7 @@ def test_C7_the_faulty_patient_is_told_of_by_code_column_and_finding(ran):
     assert said.group() in log
 
 
-def test_C7_what_was_planted_would_be_found(tmp_path):
+def test_what_was_planted_would_be_found(tmp_path):
     """The search itself: plain, packed, and in the name of a file."""
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(b"x CANARY x"))
     np.savez_compressed(tmp_path / "b.npz", reason=np.bytes_(b"CANARY"))

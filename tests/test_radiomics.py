@@ -1,4 +1,4 @@
-"""Radiomics: PyRadiomics' own values, faster, and a reason where there can be none (C13)."""
+"""Radiomics: PyRadiomics' own values, faster, and a reason where there can be none."""
 
 import logging
 import subprocess

@@ -122,7 +122,7 @@ def test_the_prediction_tables_are_those_of_the_hospital(file, patients, scores,
         assert cells(tables.read(tmp_path / "t.tsv")) == cells(theirs), method
 
 
-def test_C7_numbers_and_known_words_are_all_that_is_in_the_file(patients, scores, tmp_path):
+def test_numbers_and_known_words_are_all_that_is_in_the_file(patients, scores, tmp_path):
     """Codes, a birth date and a path are planted; two hospitals list the same patients otherwise."""
     for rows in scores.values():
         for row in rows:

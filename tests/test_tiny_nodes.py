@@ -1,4 +1,4 @@
-"""C13: lymph nodes of a voxel or two, through every stage that looks at them."""
+"""Lymph nodes of a voxel or two, through every stage that looks at them."""
 
 import functools
 import tempfile
@@ -23,7 +23,7 @@ def one_voxel(place=(12, 20, 24)):
 
 
 @pytest.mark.parametrize("place", [(12, 20, 24), (0, 0, 0), (31, 47, 47)])
-def test_C13_a_lymph_node_of_one_voxel_is_measured(place):
+def test_a_lymph_node_of_one_voxel_is_measured(place):
     instances = components(one_voxel(place), phantom.SPACING)
     organs = np.zeros(phantom.SHAPE, np.uint8)
     organs[12, 10, 10] = 1  # and an organ of one voxel
@@ -56,7 +56,7 @@ def identified():
 
 
 @pytest.mark.parametrize("place", [(12, 20, 24), (0, 0, 0), (31, 47, 47)])
-def test_C13_a_lymph_node_of_one_voxel_teaches_and_is_identified(place):
+def test_a_lymph_node_of_one_voxel_teaches_and_is_identified(place):
     arterial, venous, attention, _ = phantom.arrays(1)
     instances = components(one_voxel(place), phantom.SPACING)
     for name in ("attention", "plain"):
@@ -67,7 +67,7 @@ def test_C13_a_lymph_node_of_one_voxel_teaches_and_is_identified(place):
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_C13_a_drawn_node_of_a_voxel_is_still_there_on_a_coarser_grid(size):
+def test_a_drawn_node_of_a_voxel_is_still_there_on_a_coarser_grid(size):
     fine = np.zeros((40, 60, 60), np.uint8)
     fine[21, 31, 31 : 31 + size] = 2
     mask = Volume(fine, (0.8, 0.7, 0.7))

@@ -88,7 +88,7 @@ def test_views_come_back_from_disk_unchanged(patient, tmp_path):
 
 
 @pytest.mark.parametrize("gap", [6, 14, 16, 20, 36])
-def test_C13_parts_far_from_each_other_do_not_leave_the_networks_an_empty_place(patient, gap):
+def test_parts_far_from_each_other_do_not_leave_the_networks_an_empty_place(patient, gap):
     """The centroid of two parts may lie further from both than a slice or a crop reaches."""
     arterial, venous, _ = patient
     mask = np.zeros_like(arterial, bool)
@@ -98,7 +98,7 @@ def test_C13_parts_far_from_each_other_do_not_leave_the_networks_an_empty_place(
     assert slices.crop(mask, mask, (8, 12, 12), fill=0).any()
 
 
-def test_C13_a_tumor_in_one_piece_is_centered_on_its_centroid(patient):
+def test_a_tumor_in_one_piece_is_centered_on_its_centroid(patient):
     """That of a ring lies in its hole, and stays the center."""
     arterial, venous, _ = patient
     ring = np.zeros_like(arterial, bool)

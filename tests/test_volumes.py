@@ -20,7 +20,7 @@ def test_a_volume_comes_back_with_its_place(volume, tmp_path):
     assert volumes.same_grid(back, volume)
 
 
-def test_C16_a_cut_file_is_refused_and_the_message_says_what_to_do(volume, tmp_path):
+def test_a_cut_file_is_refused_and_the_message_says_what_to_do(volume, tmp_path):
     path = tmp_path / "a.nii.gz"
     noise = np.random.default_rng(0).integers(-999, 999, (20, 30, 40)).astype(np.int16)
     volumes.write_volume(path, volumes.Volume(noise, (1, 1, 1)))
@@ -29,7 +29,7 @@ def test_C16_a_cut_file_is_refused_and_the_message_says_what_to_do(volume, tmp_p
         volumes.read(path)
 
 
-def test_C16_a_failed_write_leaves_nothing_and_an_older_file_stays(tmp_path):
+def test_a_failed_write_leaves_nothing_and_an_older_file_stays(tmp_path):
     path = tmp_path / "a.txt"
     files.write_text(path, "old")
     with pytest.raises(RuntimeError), files.whole(path) as temporary:

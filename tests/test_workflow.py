@@ -118,18 +118,18 @@ def test_a_patient_without_arterial_phase_is_unscored_with_the_reason(study):
             assert (row["score"], row["reason"]) == ("", "arterial phase missing")
 
 
-def test_C15_a_second_run_has_nothing_to_do(study):
+def test_a_second_run_has_nothing_to_do(study):
     assert workflow.planned(study) == {}
     assert "othing to be done" in workflow.snakemake(study)
 
 
-def test_C15_reordered_rows_keys_and_unused_columns_rerun_nothing(copy):
+def test_reordered_rows_keys_and_unused_columns_rerun_nothing(copy):
     rows = [{**row, "comment": "x"} for row in reversed(sheet(copy))]
     tables.write(copy / "samples.tsv", rows, sorted(rows[0], reverse=True))
     assert workflow.planned(copy) == {}
 
 
-def test_C15_a_changed_fold_reruns_that_fold_and_the_tables(copy):
+def test_a_changed_fold_reruns_that_fold_and_the_tables(copy):
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
@@ -153,7 +153,7 @@ def test_C15_a_changed_fold_reruns_that_fold_and_the_tables(copy):
     assert not {"register", "organs", "tumor", "radiomics", "attention"} & set(jobs)
 
 
-def test_C15_a_replaced_external_image_reruns_that_patient_and_that_center(copy):
+def test_a_replaced_external_image_reruns_that_patient_and_that_center(copy):
     row = next(r for r in sheet(copy) if r["center"] == "tianjin")
     replaced(copy / row["venous"])
     jobs = workflow.planned(copy)
@@ -170,7 +170,7 @@ def test_C15_a_replaced_external_image_reruns_that_patient_and_that_center(copy)
     assert not trained & set(jobs)
 
 
-def test_C15_a_new_external_patient_reruns_its_own_jobs_and_its_center(copy):
+def test_a_new_external_patient_reruns_its_own_jobs_and_its_center(copy):
     rows = sheet(copy)
     row = next(r for r in rows if r["center"] == "tianjin")
     workflow.write_sheet(
@@ -404,7 +404,7 @@ def test_a_users_method_and_estimated_ranges_travel_with_the_bundle(copy, tmp_pa
     assert not (home / score).exists()
 
 
-def test_C7_no_path_of_the_study_stands_in_results_or_logs(study):
+def test_no_path_of_the_study_stands_in_results_or_logs(study):
     for path in [*study.glob("results/**/*"), *study.glob("logs/**/*")]:
         if path.suffix in (".json", ".tsv", ".html", ".log"):
             assert str(study) not in path.read_text(encoding="utf-8"), path
