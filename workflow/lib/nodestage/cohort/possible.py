@@ -1,5 +1,7 @@
-"""Given organ masks that no patient can have, by volume and HU: refused (what is merely odd is flagged
-on the quality page, `plausible`)."""
+"""Given organ masks that no patient can have, by volume and HU, are refused.
+
+What is merely odd is flagged on the quality page: `plausible`.
+"""
 
 import functools
 from pathlib import Path
