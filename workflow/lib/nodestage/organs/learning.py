@@ -43,6 +43,7 @@ def train_teacher(
         output=output,
         work=work,
         label="organs, teacher",
+        section="organs.teacher",
         **how,
     )
 
@@ -67,6 +68,7 @@ def train_student(
         output=output,
         work=work,
         label="organs, student",
+        section="organs.student",
         **how,
     )
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from nodestage.core import learning, tables
 from nodestage.report import headline, numbers
 from nodestage.report.sources import load
 from nodestage.statistics import vocabulary
@@ -53,6 +54,8 @@ def show(results):
                 table.add_row(*(row.get(key, "") for key in keys))
         console.print(table)
         console.print()
+    for sentence in unlearned(results):
+        console.print(f"Warning: {sentence}\n", markup=False)
     study = Path(results, "report", "study.html")
     console.print(
         f"Reports: {study} and one for each center beside it."
@@ -61,6 +64,12 @@ def show(results):
     )
     for file in sorted(Path(results, "returned").glob("*.tsv")):
         console.print(f"To send back, once you have read it: {file}")
+
+
+def unlearned(results):
+    """Sentences about networks that have not fitted their own training data."""
+    table = Path(results, "statistics/evaluation/learning.tsv")
+    return learning.sentences(tables.read(table)) if table.is_file() else []
 
 
 def _shown(row):
