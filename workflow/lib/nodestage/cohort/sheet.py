@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 
 from nodestage.cohort.faults import IntakeError
+from nodestage.core.names import PHASES
 
-IMAGES = ("arterial", "venous")
+IMAGES = PHASES
 MASKS = ("organs", "tumor", "lymph_nodes")
 COLUMNS = (
     "patient",
