@@ -13,6 +13,7 @@ from report_study import write_center
 from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
 from test_study import config  # noqa: F401
 
+import nodestage
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files, reasons, tables
 from nodestage.core.errors import InputError
@@ -27,7 +28,7 @@ LABELS = [0, 1, 1, 0, 1, 0, None, 1, 0, 0, 1, 0]
 UNSCORED = ("P002", "P005")
 PLANTED = "arterial phase of Mustermann_19430217 in /export/2021-03-04/P002 missing"
 HEAD = {
-    "nodestage": "0.1.0",
+    "nodestage": nodestage.__version__,
     "bundle": "ab" * 32,
     "changed_code": "none",
     "holds": returned.ROWS,

@@ -1,4 +1,4 @@
-"""The first sentences of a page: does the frozen model hold here?"""
+"""The first sentences of a page: whether the frozen model holds here."""
 
 from dataclasses import dataclass
 

@@ -15,7 +15,7 @@ class DeepMethod:
     pooling, dimensions, with_volume : see `PatientNetwork`
     """
 
-    pooling = ("gap",)
+    pooling: tuple[str, ...] = ("gap",)
     dimensions = 2
     with_volume = False
 

@@ -9,4 +9,4 @@ COUNT = 1688  # a phase: 107 original + 17 filtered images x 93
 
 
 class Unscorable(InputError):
-    """This mask has no radiomics; the message is the patient's reason."""
+    """A mask without radiomics; the message is the patient's reason."""
