@@ -3,10 +3,11 @@
 import numpy as np
 
 from nodestage.simulator import tissue as t
-from nodestage.simulator.anatomy import CELIAC, DUODENUM, PANCREAS, SMA, STOMACH
+from nodestage.simulator.anatomy import CELIAC, DUODENUM, PANCREAS, SMA, STOMACH, Anatomy
+from nodestage.simulator.shapes import Canvas
 
 
-def paint(canvas, a):
+def paint(canvas: Canvas, a: Anatomy) -> None:
     """Paint all tissues but the tumor and the arteries on a canvas.
 
     The tumor comes next and `paint_arteries` last: arteries go through a tumor unharmed.
@@ -42,7 +43,7 @@ def paint(canvas, a):
     _veins(canvas, a)
 
 
-def paint_arteries(canvas, a):
+def paint_arteries(canvas: Canvas, a: Anatomy) -> None:
     """The arteries, thinnest first, so that a trunk keeps its whole caliber where a branch leaves."""
     c = a.calibers
     p = a.points
@@ -72,7 +73,7 @@ def _tube(canvas, points, names, radii, code, over=None):
 
 def _wall(canvas, a):
     """Body, skin fat, muscles of the wall, ribs, and the lungs at the top."""
-    z, y, x = canvas.place
+    z, y, x = canvas.anatomical
     # A superellipse, flatter at the back than an ellipse.
     across, along = (x / a.width) ** 2, (y / a.depth) ** 2
     radius = across + along - 0.3 * across * along
