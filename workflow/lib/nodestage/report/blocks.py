@@ -4,12 +4,12 @@ import string
 
 from markupsafe import Markup
 
+from nodestage.core import reasons
+from nodestage.core.names import MAIN_METRICS
 from nodestage.report import numbers
 from nodestage.report.sources import Cell
 from nodestage.statistics import vocabulary
 from nodestage.statistics.intervals import collapsed
-
-MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 
 TEXT_COLUMNS = {
     "patient",
@@ -194,7 +194,7 @@ def _performance_line(method, rows, metrics, notes):
 def _sorted_notes(text):
     """The notes of a cell, and those that hold for the whole line (how many lack a value)."""
     parts = [part for part in text.split("; ") if part]
-    line = [part for part in parts if part.endswith("patients without a value")]
+    line = [part for part in parts if "without_value" in reasons.codes_of(part)]
     return "; ".join(part for part in parts if part not in line), line
 
 

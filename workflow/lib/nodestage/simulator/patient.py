@@ -50,7 +50,6 @@ def simulate(seed: int, row: dict, settings: dict) -> Patient:
     -------
     Patient
     """
-
     drawn = scene.draw(seed, row, settings)
     canvases = {phase: _painted(drawn, phase) for phase in PHASES}
     drawn = scene.placed(drawn, canvases["venous"])

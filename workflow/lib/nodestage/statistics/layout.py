@@ -5,8 +5,9 @@ import math
 from pathlib import Path
 
 from nodestage.core import files
+from nodestage.core.names import MAIN_METRICS
 from nodestage.statistics import vocabulary
-from nodestage.statistics.study import METRICS, NUMBERS
+from nodestage.statistics.study import NUMBERS
 
 TABLES = (
     ("table_1.tsv", "Table I", "Patients and tumors of each center"),
@@ -207,7 +208,7 @@ STYLE = (
 
 
 def _metrics():
-    return {metric: vocabulary.terms()["metrics"][metric] for metric in METRICS}
+    return {metric: vocabulary.terms()["metrics"][metric] for metric in MAIN_METRICS}
 
 
 def _named(row, name):
