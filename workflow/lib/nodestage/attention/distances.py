@@ -29,7 +29,7 @@ class LabelMap:
     """
 
     labels: np.ndarray
-    spacing: tuple[float, float, float]
+    spacing: tuple[float, ...]
     ranged: np.ndarray
     border: float
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import edt
 import numpy as np
 
-Spacing = tuple[float, float, float]  # mm, (z, y, x)
+Spacing = tuple[float, ...]  # mm, (z, y, x)
 Ranges = Mapping[int, tuple[float, float]]  # label: (d_min, d_max), mm
 
 BORDER_MM = 3.0  # Eq. 1: the smooth border beyond either end of a range
@@ -153,7 +153,7 @@ def node_distances(
     if not present or not len(where[0]):
         return np.zeros(0, int), np.zeros(0, np.float32)
     ends = [(i.min(), i.max() + 1) for i in where]
-    stacked = []
+    by_structure = []
     for label in present:
         # One voxel more on every side, so that the structure's border is seen.
         region = tuple(
@@ -161,8 +161,8 @@ def node_distances(
             for b, (first, last) in zip(boxes[label], ends, strict=True)
         )
         index = tuple(i - r.start for i, r in zip(where, region, strict=True))
-        stacked.append(signed_distance(labels[region] == label, spacing)[index])
-    stacked = np.stack(stacked)
+        by_structure.append(signed_distance(labels[region] == label, spacing)[index])
+    stacked = np.stack(by_structure)
     first = stacked.argmin(axis=0)
     return np.asarray(present)[first], stacked[first, np.arange(stacked.shape[1])]
 
@@ -184,13 +184,11 @@ def estimate_ranges(
     samples = list(samples)
     nearest = np.concatenate([s[0] for s in samples])
     distance = np.concatenate([s[1] for s in samples])
-    return {
-        int(label): (
-            *(float(v) for v in np.percentile(distance[nearest == label], percentiles)),
-            int((nearest == label).sum()),
-        )
-        for label in np.unique(nearest)
-    }
+    ranges = {}
+    for label in np.unique(nearest):
+        low, high = np.percentile(distance[nearest == label], percentiles)
+        ranges[int(label)] = (float(low), float(high), int((nearest == label).sum()))
+    return ranges
 
 
 def by_label(

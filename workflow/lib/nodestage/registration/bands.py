@@ -59,17 +59,17 @@ def spline(
     t = center - lowest
     if derivative:
         rest = 1 - t
-        weights = [-(rest**2) / 2, 1.5 * t**2 - 2 * t, 2 * rest - 1.5 * rest**2, t**2 / 2]
-        weights = np.stack(weights, axis=1) / spacing_in
+        columns = [-(rest**2) / 2, 1.5 * t**2 - 2 * t, 2 * rest - 1.5 * rest**2, t**2 / 2]
+        weights = np.stack(columns, axis=1) / spacing_in
     else:
         rest = 1 - t
-        weights = [
+        columns = [
             rest**3,
             3 * t**3 - 6 * t**2 + 4,
             3 * rest**3 - 6 * rest**2 + 4,
             t**3,
         ]
-        weights = np.stack(weights, axis=1) / 6
+        weights = np.stack(columns, axis=1) / 6
     return _inside(lowest[:, None] + np.arange(-1, 3), weights, n_in, total=0 if derivative else 1)
 
 

@@ -28,7 +28,7 @@ class Pair:
 
     fixed: np.ndarray
     moving: np.ndarray
-    spacing: tuple[float, float, float]
+    spacing: tuple[float, ...]
     valid_fixed: np.ndarray | None = None
     valid_moving: np.ndarray | None = None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core.volumes import Vector
 from nodestage.registration import bands, sampling
 
 SLAB = 16  # slices evaluated at a time: a whole dense field of a full-size CT is 0.9 GB
@@ -27,12 +28,12 @@ class Field:
     quality : similarities, `before`, `affine`, `after`, `chance`, and other facts
     """
 
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
     affine: np.ndarray
     coefficients: np.ndarray
-    first: tuple[float, float, float]
-    control_spacing: tuple[float, float, float]
+    first: tuple[float, ...]
+    control_spacing: tuple[float, ...]
     quality: dict = field(default_factory=dict)
 
     def shifts(self, step: int = SLAB) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -85,8 +86,8 @@ class Field:
         self,
         image: np.ndarray,
         fill: float = -1024,
-        spacing: Sequence[float] | None = None,
-        origin: Sequence[float] = (0.0, 0.0, 0.0),
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
     ) -> np.ndarray:
         """The moving image on the fixed grid, linear; `fill` where it has no value.
 
@@ -102,8 +103,8 @@ class Field:
         self,
         image: np.ndarray,
         fill: float = -1024,
-        spacing: Sequence[float] | None = None,
-        origin: Sequence[float] = (0.0, 0.0, 0.0),
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
         valid: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `warp`, float32, and a uint8 array that is 1 where the moving image has a value."""
@@ -123,8 +124,8 @@ class Field:
     def warp_labels(
         self,
         mask: np.ndarray,
-        spacing: Sequence[float] | None = None,
-        origin: Sequence[float] = (0.0, 0.0, 0.0),
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
     ) -> np.ndarray:
         """A moving label map on the fixed grid: label by label linear, then the largest."""
         mask = np.asarray(mask)
@@ -144,8 +145,8 @@ class Field:
         self,
         mask: np.ndarray,
         label: int,
-        spacing: Sequence[float],
-        origin: Sequence[float],
+        spacing: Vector,
+        origin: Vector,
         region: tuple[slice, slice, slice],
     ) -> np.ndarray:
         """How much of each fixed voxel in `region` (three slices) one label of a mask fills.
@@ -251,7 +252,7 @@ def _split(spacing, finer):
     return np.array([min(4, max(1, round(s / f))) for s, f in zip(spacing, finer, strict=True)])
 
 
-def identity(shape: Sequence[int], spacing: Sequence[float]) -> Field:
+def identity(shape: Sequence[int], spacing: Vector) -> Field:
     """The field that moves nothing, on a grid of this shape and spacing (z, y, x; mm)."""
     flat = np.zeros((3, 1, 1, 1), np.float32)
     return Field(tuple(shape), tuple(spacing), np.eye(3, 4), flat, (0.0,) * 3, tuple(spacing))

@@ -17,7 +17,7 @@ class Lattice:
     lies between two displacements.
     """
 
-    shape: tuple[int, int, int]  # of the image
+    shape: tuple[int, ...]  # of the image
     spacing: float  # of the image, mm
     fine: int
     cell: int  # points per control spacing

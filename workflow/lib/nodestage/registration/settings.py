@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nodestage.core.errors import InputError
 
 # One entry per level, coarse to fine. At 0.68 mm this covers 45 mm beside the affine.
-FULL = {
+FULL: dict = {
     # Affine: control-point spacing, displacement step and search radius in steps, of each round.
     "affine_grid_mm": [20.0, 16.0, 12.0],
     "affine_step_mm": [6.0, 4.0, 3.0],

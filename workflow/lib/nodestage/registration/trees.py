@@ -43,15 +43,15 @@ def spanning_tree(values: np.ndarray, seed: int | None = None) -> Tree:
 
     """
     index = np.arange(values.size).reshape(values.shape)
-    one, two, weight = [], [], []
+    starts, ends, weights = [], [], []
     for axis in range(3):
         a = [slice(None)] * 3
         b = [slice(None)] * 3
         a[axis], b[axis] = slice(None, -1), slice(1, None)
-        one.append(index[tuple(a)].ravel())
-        two.append(index[tuple(b)].ravel())
-        weight.append(np.abs(values[tuple(a)] - values[tuple(b)]).ravel())
-    one, two, weight = np.concatenate(one), np.concatenate(two), np.concatenate(weight)
+        starts.append(index[tuple(a)].ravel())
+        ends.append(index[tuple(b)].ravel())
+        weights.append(np.abs(values[tuple(a)] - values[tuple(b)]).ravel())
+    one, two, weight = map(np.concatenate, (starts, ends, weights))
     if seed is not None:
         typical = float(np.mean(weight)) + 1e-6
         weight = (weight + typical) * np.random.default_rng(seed).random(weight.size)

@@ -4,12 +4,12 @@ Each is an ellipsoid with a soft edge, a mean density in each phase, a texture (
 in both phases, since it belongs to the body) and maybe a core of another density.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core.volumes import Vector
 from nodestage.simulator import tissue as t
 from nodestage.simulator.anatomy import Anatomy
 from nodestage.simulator.shapes import Box, Canvas, rotation
@@ -78,10 +78,10 @@ class Body:
 
 def body(
     random: np.random.Generator,
-    center: Sequence[float],
+    center: Vector,
     volume: float,
     material: Material,
-    shape: Sequence[float] = (1.25, 1.0, 0.8),
+    shape: Vector = (1.25, 1.0, 0.8),
 ) -> Body:
     """An ellipsoid of a volume (mm³) and shape (z, y, x), turned at random, with its texture drawn."""
     shape = np.asarray(shape) / np.prod(shape) ** (1 / 3)
@@ -172,7 +172,7 @@ def tumor(random: np.random.Generator, anatomy: Anatomy, row: dict, cue: float) 
     level = cue_level(cue)
     over = (t.FAT, t.PANCREAS, t.DUODENUM, t.DUODENUM_LUMEN, t.BOWEL, t.BOWEL_LUMEN)
     material = Material(t.PDAC, over, texture=(4 + 36 * level, 5.0), edge=1.5 + 8 * level)
-    return body(random, center, 4 / 3 * np.pi * np.prod(axes), material, shape), location
+    return body(random, center, float(4 / 3 * np.pi * np.prod(axes)), material, shape), location
 
 
 def cue_level(cue: float) -> float:
@@ -182,7 +182,7 @@ def cue_level(cue: float) -> float:
 
 def node(
     random: np.random.Generator,
-    center: Sequence[float],
+    center: Vector,
     volume: float,
     appearance: float,
     over: tuple[int, ...] = SOFT,
@@ -200,7 +200,7 @@ def node(
 
 
 def near_confounder(
-    random: np.random.Generator, kind: int, center: Sequence[float], vein_hu: tuple[float, float]
+    random: np.random.Generator, kind: int, center: Vector, vein_hu: tuple[float, float]
 ) -> Body:
     """A section of vein, a piece of bowel or a ganglion where nodes occur."""
     if kind == VEIN:

@@ -52,8 +52,8 @@ def paint_arteries(canvas: Canvas, a: Anatomy) -> None:
     _tube(canvas, p, ("renal_root_right", "right_renal"), (renal, renal), t.ARTERY)
     _tube(canvas, p, ("hepatic_2", "gastroduodenal"), (2.2 * c, 2.0 * c), t.ARTERY)
     if a.has_lga:
-        names = ("gastric_root", "gastric_1", "gastric_2", "gastric_end")
-        _tube(canvas, p, names, np.array([2.6, 2.4, 2.2, 1.9]) * c, t.LGA)
+        gastric = ("gastric_root", "gastric_1", "gastric_2", "gastric_end")
+        _tube(canvas, p, gastric, np.array([2.6, 2.4, 2.2, 1.9]) * c, t.LGA)
     names = ("celiac_end", "hepatic_1", "hepatic_2", "hepatic_3", "hepatic_end")
     _tube(canvas, p, names, np.array([3.0, 2.8, 2.7, 2.4, 2.1]) * c, t.CHA_PHA)
     _tube(canvas, p, CELIAC, np.array([4.0, 3.8, 3.2, 3.1, 3.0, 2.9, 2.6]) * c, t.TC_SA)

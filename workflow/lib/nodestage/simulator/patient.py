@@ -66,18 +66,20 @@ def simulate(seed: int, row: dict, settings: dict) -> Patient:
     facts = record(drawn, maps)
     mask_phase = drawn.center["mask_phase"]
     masks = annotate.draw(drawn, canvases[mask_phase], maps[mask_phase], facts)
-    truth = {
+    truth: dict = {
         role: {phase: on(phase, maps[phase][role]) for phase in PHASES}
         for role in ("organs", "tumor", "nodes", "confounders")
     }
     truth["field"] = motion.field(drawn.breath, drawn.exam["grids"]["venous"]["axes"])
     truth["record"] = facts
     return Patient(
-        row["patient"],
-        scans["arterial"],
-        scans["venous"],
-        *(on(mask_phase, masks[role]) for role in ("organs", "tumor", "lymph_nodes")),
-        truth,
+        patient=row["patient"],
+        arterial=scans["arterial"],
+        venous=scans["venous"],
+        organs=on(mask_phase, masks["organs"]),
+        tumor=on(mask_phase, masks["tumor"]),
+        lymph_nodes=on(mask_phase, masks["lymph_nodes"]),
+        truth=truth,
     )
 
 

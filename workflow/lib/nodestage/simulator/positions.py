@@ -4,11 +4,12 @@ Nodes follow laws of their own (a structure by its share of the stations, then a
 surface), not the ranges of Table II: the ranges can be learned from a study, not read out of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core.volumes import Vector
 from nodestage.simulator import tissue as t
 from nodestage.simulator.anatomy import STOMACH, Anatomy
 from nodestage.simulator.shapes import Canvas
@@ -40,7 +41,7 @@ class FreeSpace:
     spacing : (z, y, x), mm
     """
 
-    def __init__(self, canvas: Canvas, labels: np.ndarray, spacing: Sequence[float]):
+    def __init__(self, canvas: Canvas, labels: np.ndarray, spacing: Vector):
         # Full-size grids are thinned to about 2 mm: positions needn't be finer.
         stride = tuple(max(int(_STEP_MM / step), 1) for step in spacing)
         thin = tuple(slice(None, None, n) for n in stride)
@@ -65,7 +66,7 @@ class FreeSpace:
             self._within &= (line > line.min() + 8) & (line < line.max() - 8)
         # Distance from each position to the surface of the nearest body so far.
         self._gap = np.full(self.tissue.shape, np.inf, np.float32)
-        self._taken = []
+        self._taken: list[tuple[np.ndarray, float]] = []
 
     def node(
         self,
@@ -149,7 +150,8 @@ def inside_organ(
     for _ in range(20):
         spleen = space.in_spleen(random, 1.3 * radius + 4) if random.random() < 0.5 else None
         if spleen is not None:
-            spot, codes = spleen, (t.SPLEEN,)
+            spot = spleen
+            codes: tuple[int, ...] = (t.SPLEEN,)
         else:
             points = np.array([anatomy.points[name] for name in STOMACH[:4]])
             at = random.uniform(0, 1.9)

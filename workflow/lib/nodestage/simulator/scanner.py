@@ -1,9 +1,9 @@
 """From tissues to a scan: center effects, kernel, slice thickness, noise, and where the table stands."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import ndimage
+
+from nodestage.core.volumes import Vector
 
 _FWHM = 2.355  # of a Gaussian, in SD
 
@@ -63,9 +63,7 @@ def _grid(settings, center, field, slices, shift, table):
     }
 
 
-def scan(
-    image: np.ndarray, exam: dict, spacing: Sequence[float], random: np.random.Generator
-) -> np.ndarray:
+def scan(image: np.ndarray, exam: dict, spacing: Vector, random: np.random.Generator) -> np.ndarray:
     """Blur, add noise and the center's offset; int16 HU (z, y, x)."""
     plane = exam["kernel_mm"] / _FWHM
     through = exam["thickness_mm"] / np.sqrt(12)

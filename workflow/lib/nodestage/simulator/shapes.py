@@ -9,7 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-Box = tuple[slice, slice, slice]
+from nodestage.core.volumes import Vector
+
+Box = tuple[slice, ...]
 
 
 class Canvas:
@@ -32,7 +34,7 @@ class Canvas:
             self._min_shift.append(float(shift.min()))
             self._max_shift.append(float(shift.max()))
 
-    def box(self, low: Sequence[float], high: Sequence[float]) -> Box:
+    def box(self, low: Vector, high: Vector) -> Box:
         """Slices that hold every voxel whose anatomical coordinate lies between two corners (z, y, x)."""
         slices = []
         for axis in range(3):
@@ -57,8 +59,8 @@ class Canvas:
 
     def ellipsoid(
         self,
-        center: Sequence[float],
-        axes: Sequence[float],
+        center: Vector,
+        axes: Vector,
         code: int,
         turn: np.ndarray | None = None,
         over: Sequence[int] | None = None,
@@ -68,7 +70,7 @@ class Canvas:
         self.paint(box, inside, code, over)
 
     def within_ellipsoid(
-        self, center: Sequence[float], axes: Sequence[float], turn: np.ndarray | None = None
+        self, center: Vector, axes: Vector, turn: np.ndarray | None = None
     ) -> tuple[Box, np.ndarray]:
         """Box of an ellipsoid, and the voxels of that box that lie inside."""
         box, radius = self.ellipsoid_radius(center, axes, turn)
@@ -76,8 +78,8 @@ class Canvas:
 
     def ellipsoid_radius(
         self,
-        center: Sequence[float],
-        axes: Sequence[float],
+        center: Vector,
+        axes: Vector,
         turn: np.ndarray | None = None,
         margin: float = 0.0,
     ) -> tuple[Box, np.ndarray]:
@@ -95,15 +97,15 @@ class Canvas:
                 + np.float32(row[2]) * offset[2]
                 for row in turn
             ]
-        radius = sum(
+        squares = [
             (part * np.float32(1 / axis)) ** 2 for part, axis in zip(offset, axes, strict=True)
-        )
-        return box, radius
+        ]
+        return box, squares[0] + squares[1] + squares[2]
 
     def tube(
         self,
         points: np.ndarray,
-        radii: Sequence[float],
+        radii: Vector,
         code: int,
         over: Sequence[int] | None = None,
         smooth: int = 2,
@@ -117,9 +119,7 @@ class Canvas:
             box, near, limit = self._segment(start, end)
             self.paint(box, near < limit, code, over)
 
-    def within_tube(
-        self, points: np.ndarray, radii: Sequence[float], smooth: int = 2
-    ) -> np.ndarray:
+    def within_tube(self, points: np.ndarray, radii: Vector, smooth: int = 2) -> np.ndarray:
         """Mask over the whole grid of the voxels inside a tube."""
         mask = np.zeros(self.tissue.shape, bool)
         line = curve(np.column_stack([points, radii]), smooth)

@@ -37,7 +37,7 @@ def write(patient: Patient, images: str | Path, annotations: str | Path, truth: 
 def read(folder: str | Path) -> dict:
     """The truth of one patient as `Patient.truth` holds it."""
     folder = Path(folder)
-    truth = {
+    truth: dict = {
         role: {phase: volumes.read(folder / f"{role}_{phase}.nii.gz") for phase in PHASES}
         for role in _ROLES
     }
