@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodestage.core import reasons
-from nodestage.report import blocks, fields, numbers
+from nodestage.report import fields, numbers
 from nodestage.statistics import answer, independent, intervals, vocabulary
 
 BASES = {"external": "ensemble", "discovery": "fold_mean"}
@@ -272,7 +272,7 @@ def comparison(comparisons, primary):
         vocabulary.name("methods", row.text("reference")),
         numbers.show(row["difference"], digits),
         numbers.interval_words(row, digits=digits),
-        blocks.HEADS[test].removeprefix("p, "),
+        vocabulary.heads()[test].removeprefix("p, "),
         _equals(numbers.show_p(row[test]), row[test]),
         numbers.show_count(row["n"]),
     )
