@@ -9,8 +9,9 @@ from pathlib import Path
 from nodestage.cohort.faults import IntakeError
 from nodestage.core import handwritten
 from nodestage.core.handwritten import BadCell
+from nodestage.core.names import PHASES
 
-IMAGES = ("arterial", "venous")
+IMAGES = PHASES
 MASKS = ("organs", "tumor", "lymph_nodes")
 COLUMNS = (
     "patient",

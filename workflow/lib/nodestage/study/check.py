@@ -27,6 +27,7 @@ DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
 def main(arguments=None):
+    """Check a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         description="Check config and sample sheet, and open every image header."
     )

@@ -55,9 +55,14 @@ def begin(folder, preset="config/paper.yaml"):
     """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file. Name a folder that shall hold the study: make study DIR=my_study")
+        raise InputError(
+            f"{folder} is a file. Name a folder that shall hold the study: make study DIR=my_study"
+        )
     texts = {
-        "config.yaml": CONFIG.format(folder=" ".join(str(folder).split()), name=json.dumps(folder.name or "My study", ensure_ascii=False)),
+        "config.yaml": CONFIG.format(
+            folder=" ".join(str(folder).split()),
+            name=json.dumps(folder.name or "My study", ensure_ascii=False),
+        ),
         "samples.tsv": "\t".join(COLUMNS) + "\n",
         # `make` reads which settings lie between nodestage's own and config.yaml.
         "preset": f"{preset}\n",
