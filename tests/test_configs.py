@@ -1,6 +1,7 @@
 """YAML that a person writes: nothing is replaced, repeated or read as another number in silence."""
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.study import new
 
+ROOT = Path(__file__).parents[1]
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{y}: &{y} [{','.join([f'*{x}'] * 10)}]\n"
     for x, y in zip("abcdefghi", "bcdefghij", strict=True)
@@ -54,8 +56,8 @@ def test_a_pipe_in_place_of_a_config_never_hangs(tmp_path):
         configs.read(tmp_path / "config.yaml")
 
 
-def test_our_own_configs_are_strict(repository):
-    for path in sorted((repository / "config").glob("*.yaml")):
+def test_our_own_configs_are_strict():
+    for path in sorted((ROOT / "config").glob("*.yaml")):
         assert configs.load(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
