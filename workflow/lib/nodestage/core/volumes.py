@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 from nodestage.core import files
 from nodestage.core.errors import InputError
 
+Vector = Sequence[float] | np.ndarray  # three numbers, (z, y, x)
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
