@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from nodestage.core.errors import InputError
 
 
 @contextmanager
@@ -76,6 +79,27 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_regular(path: str | Path) -> bool:
+    """Whether a path, links followed, is an ordinary file: a pipe or device would block its reader."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def check_regular(path: str | Path, what: str) -> None:
+    """Raise `InputError` unless `path` is an ordinary file that this account may read."""
+    if not os.path.lexists(path):
+        raise InputError(f"{what} is not there. Correct its path.")
+    if not os.path.exists(path):
+        raise InputError(f"{what} is a link that leads nowhere. Correct the link, or its path.")
+    if not is_regular(path):
+        kind = "a folder" if os.path.isdir(path) else "a pipe or device"
+        raise InputError(f"{what} is {kind}, not a file. Correct its path.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{what} may not be read by this account. Ask for the right to read it.")
 
 
 def write_text(path: str | Path, text: str) -> None:
