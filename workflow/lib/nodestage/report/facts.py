@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nodestage.core import files, tables
 from nodestage.core import learning as trained
+from nodestage.core.names import PHASES
 from nodestage.report import gallery as galleries
 
 SOFTWARE = (
@@ -142,9 +143,7 @@ def records(paths):
     found = {}
     for path in map(Path, paths):
         found.setdefault(path.parent.name, {}).update(
-            {path.stem: files.read_json(path)}
-            if path.stem in ("arterial", "venous")
-            else files.read_json(path)
+            {path.stem: files.read_json(path)} if path.stem in PHASES else files.read_json(path)
         )
     return found
 

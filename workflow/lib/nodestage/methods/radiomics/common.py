@@ -1,8 +1,10 @@
 """What every part of the radiomics shares, without importing PyRadiomics."""
 
 from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
 
-PHASES = ("arterial", "venous")
+__all__ = ["COUNT", "PHASES", "Unscorable"]
+
 COUNT = 1688  # a phase: 107 original + 17 filtered images x 93
 
 
