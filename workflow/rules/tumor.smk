@@ -1,6 +1,13 @@
 # Tumor: masks without masks of our own (arterial teacher, pseudo masks, venous model), then views.
 
 
+def where_tumors_lie(patients):
+    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
+    if config["tumor"].get("piece") != "pancreas":
+        return []
+    return [organs(p) for p in patients]
+
+
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
@@ -32,6 +39,7 @@ rule tumor_pseudo:
     """Masks that the arterial network finds; the registration has carried them onto the venous grid."""
     input:
         arterial=[image(p, "arterial") for p in study.tumor_students],
+        organs=where_tumors_lie(study.tumor_students),
         model="results/tumor/arterial.pt",
     output:
         masks=directory("results/tumor/pseudo"),
@@ -49,6 +57,7 @@ rule tumor_pseudo:
     params:
         code=code("tumor_pseudo.py"),
         patients=study.tumor_students,
+        pancreas=study.anatomy["labels"]["pancreas"],
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -84,6 +93,7 @@ rule tumor:
     """Tumor masks of one chunk of a center's patients."""
     input:
         venous=lambda w: [image(p, "venous") for p in study.in_chunk(w.center, w.chunk)],
+        organs=lambda w: where_tumors_lie(study.in_chunk(w.center, w.chunk)),
         model=lambda w: model("tumor", w.center),
     output:
         masks=directory("results/tumor/{center}/chunk{chunk}"),
@@ -101,6 +111,7 @@ rule tumor:
     params:
         code=code("tumor.py"),
         patients=lambda w: study.in_chunk(w.center, w.chunk),
+        pancreas=study.anatomy["labels"]["pancreas"],
     script:
         "../scripts/tumor.py"
 
@@ -128,7 +139,7 @@ rule tumor_views:
     params:
         code=code("tumor_views.py"),
         size=config["tumor"]["slice_size"],
-        pixel_mm=config["tumor"]["pixel_mm"],
+        pixel_mm=config["tumor"].get("pixel_mm"),  # a bundle may be older than this key
         crop=config["tumor"]["crop"],
         fallback=config["tumor"]["without_mask"],
         pancreas=study.anatomy["labels"]["pancreas"],

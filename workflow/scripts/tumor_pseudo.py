@@ -6,8 +6,12 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     given, params = snakemake.input, snakemake.params
     model = masks.open_model(given.model)
-    patients = list(zip(params.patients, given.arterial, strict=True))
-    for patient, path in logs.progress(patients, "pseudo masks of tumors"):
+    organs = list(given.organs) or [None] * len(params.patients)
+    patients = list(zip(params.patients, given.arterial, organs, strict=True))
+    for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
-        found = masks.pseudo_mask(model, image.array, image.spacing, threads=snakemake.threads)
+        pancreas = masks.pancreas(labels, patient, params.pancreas)
+        found = masks.pseudo_mask(
+            model, image.array, image.spacing, pancreas, threads=snakemake.threads
+        )
         volumes.write(folder / f"{patient}.nii.gz", found, like=image)
