@@ -14,42 +14,42 @@ from nodestage.study import preset
 from nodestage.study.folder import check_name
 
 CONFIG = """\
-# Laid over nodestage's own settings (config/config.yaml, and config/paper.yaml for full size).
-# Every key: config/README.md. Check it all in minutes, before hours: make check STUDY={folder}
+# Laid over the defaults of nodestage (config/config.yaml, and config/paper.yaml for full size).
+# config/README.md explains every key. Check config, sheet and images: make check STUDY={folder}
 
 {title}
 
-# One row a patient; columns are explained in docs/intake.md. Paths start from this folder.
+# One row per patient; docs/intake.md explains the columns. Paths are relative to this folder.
 samples: samples.tsv
 
-# Who the centers of the sheet are. Exactly one is the discovery center.
+# The centers of the sheet: the names in its column `center`. Exactly one is the discovery center.
 centers:
   our_hospital:
     role: discovery
-    # The phase on which masks were drawn, and how their ids translate into ours
-    # (left out: config/anatomy.yaml's own numbers).
+    # The phase on which masks were drawn, and which of their ids correspond to our names
+    # (default: the ids are those of config/anatomy.yaml).
     # mask_phase: venous
     # label_system: {{spleen: 1, pancreas: 7, ignore: others}}
   # another_hospital:
   #   role: external
-  # One that keeps its images and has sent back a file (docs/hospital.md):
+  # A center that keeps its images and has sent back a file (docs/hospital.md):
   # a_hospital_elsewhere:
   #   role: external
   #   returned: a_hospital_elsewhere.tsv
-  # Patients labelled elsewhere, from whom the first organ and tumor networks learn:
+  # A center that provides organ or tumor masks, on which the first networks are trained:
   # labelled_elsewhere:
   #   role: auxiliary
   #   mask_phase: arterial
 
-# Masks that every center brings itself, instead of predicted ones:
+# Use the masks of the sheet for every patient, instead of predicted ones:
 # organs: {{source: given}}
 # tumor: {{source: given}}
 
-# A patient with one phase is unscored with a reason; true shows that phase twice instead.
+# false: a patient with one phase is unscored, with a reason. true: that phase is used twice.
 # substitute_phase: true
 
-# Declared before the run: what heads the report, and the largest drop from the discovery center
-# that would not matter (without it no page says that the model held).
+# The primary endpoint, declared before the run. `margin` is the largest acceptable drop from the
+# discovery center; without it no page states that the model held.
 # statistics:
 #   primary: {{metric: balanced_accuracy, method: combined, reference: radiomics, margin: 0.1}}
 """
