@@ -7,24 +7,24 @@ from nodestage.cohort.masks import read_mask_with_record
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
-    given, params, wanted = snakemake.input, snakemake.params, snakemake.wildcards
-    grid = volumes.read(given.grid)
-    if given.mask:
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    grid = volumes.read(inputs.grid)
+    if inputs.mask:
         mask, record = read_mask_with_record(
-            given.mask,
-            patient=wanted.patient,
-            column=wanted.role,
-            role=wanted.role,
-            image=volumes.read(given.ct),
+            inputs.mask,
+            patient=wildcards.patient,
+            column=wildcards.role,
+            role=wildcards.role,
+            image=volumes.read(inputs.ct),
             label_system=params.label_system,
             known=params.labels,
             resample=params.resample,
         )
         arterial = params.mask_phase == "arterial"
-        field = registration.read_field(given.field, grid) if arterial else None
-        carried = registration.carry_mask(mask, field, grid, wanted.patient, wanted.role)
+        field = registration.read_field(inputs.field, grid) if arterial else None
+        on_grid = registration.carry_mask(mask, field, grid, wildcards.patient, wildcards.role)
     else:
-        carried = grid.with_array(np.zeros(grid.array.shape, np.uint8))
+        on_grid = grid.with_array(np.zeros(grid.array.shape, np.uint8))
         record = {"given": False}
-    volumes.write_volume(snakemake.output.mask, carried)
+    volumes.write_volume(snakemake.output.mask, on_grid)
     files.write_json(snakemake.output.record, record)

@@ -7,7 +7,7 @@ from nodestage.statistics import tables as statistics
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
     predictions = cohort.read(snakemake.input, params.methods, params.parts)
-    found = statistics.center_tables(
+    by_name = statistics.center_tables(
         snakemake.wildcards.center,
         params.role,
         params.rows,
@@ -16,4 +16,4 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         params.settings,
         params.seed,
     )
-    statistics.write(folder, found)
+    statistics.write(folder, by_name)

@@ -6,12 +6,12 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     organs.train_teacher(
         [
             (patient, {"arterial": arterial, "venous": venous}, mask)
             for patient, arterial, venous, mask in zip(
-                params.patients, given.arterial, given.venous, given.organs, strict=True
+                params.patients, inputs.arterial, inputs.venous, inputs.organs, strict=True
             )
         ],
         params.settings,

@@ -24,22 +24,38 @@ def whole(path):
         temporary.unlink(missing_ok=True)
 
 
-def of_patient(place, patient):
-    """A patient's image: `place` itself, or the patient's file where `place` is a chunk's folder."""
-    place = Path(place)
-    return place / f"{patient}.nii.gz" if place.is_dir() else place
+def masks(given, role, patients):
+    """Each patient's organ labels or tumor mask, from a rule's input.
+
+    Parameters
+    ----------
+    given : a rule's input with `<role>_files`, one file per patient, or `<role>_chunks`, one folder
+        per patient that holds `<patient>.nii.gz`; the other is empty
+    role : organs or tumor
+    patients : codes, in the order of the input
+
+    Returns
+    -------
+    list of paths
+    """
+    files, chunks = given[f"{role}_files"], given[f"{role}_chunks"]
+    if files:
+        return [Path(file) for _, file in zip(patients, files, strict=True)]
+    return [
+        Path(folder, f"{patient}.nii.gz") for patient, folder in zip(patients, chunks, strict=True)
+    ]
 
 
 def by_patient(patients, **paths):
-    """{patient: {name: path}} from one list of paths a name, in the patients' order."""
+    """{patient: {name: path}} from one list of paths per name, in the patients' order."""
     return {
-        patient: dict(zip(paths, mine, strict=True))
-        for patient, *mine in zip(patients, *paths.values(), strict=True)
+        patient: dict(zip(paths, of_patient, strict=True))
+        for patient, *of_patient in zip(patients, *paths.values(), strict=True)
     }
 
 
 def of_fold(given, params):
-    """What a fold's training and validation patients give the node networks.
+    """Inputs of a fold's training and validation patients for the lymph-node networks.
 
     Parameters
     ----------
@@ -48,8 +64,8 @@ def of_fold(given, params):
 
     Returns
     -------
-    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for who is not annotated, and so
-    teaches nobody
+    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for a patient without drawn lymph
+    nodes, on whom no network is trained
     """
     channels = {
         "arterial": given.arterial,
@@ -57,9 +73,9 @@ def of_fold(given, params):
         "map": given.maps,
         "lymph_nodes": given.lymph_nodes,
     }
-    found = by_patient(params.patients, **channels)
-    others = {*params.train, *params.validation} - set(found)
-    return found | {patient: dict.fromkeys(channels, "") for patient in others}
+    annotated = by_patient(params.patients, **channels)
+    others = {*params.train, *params.validation} - set(annotated)
+    return annotated | {patient: dict.fromkeys(channels, "") for patient in others}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Begin a study of one's own: a folder with a commented config and an empty sample sheet."""
+"""Begin a study: a folder with a commented config and an empty sample sheet."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ CONFIG = """\
 
 title: {name}
 
-# One row a patient; columns are explained in docs/intake.md. Paths start from this folder.
+# One row per patient; columns are explained in docs/intake.md. Paths start from this folder.
 samples: samples.tsv
 
 # Who the centers of the sheet are. Exactly one is the discovery center.
@@ -25,31 +25,31 @@ centers:
     # label_system: {{spleen: 1, pancreas: 7, ignore: others}}
   # another_hospital:
   #   role: external
-  # One that keeps its images and has sent back a file (docs/hospital.md):
+  # One that keeps its images and has returned a file (docs/hospital.md):
   # a_hospital_elsewhere:
   #   role: external
   #   returned: a_hospital_elsewhere.tsv
-  # Patients labelled elsewhere, from whom the first organ and tumor networks learn:
+  # Patients labelled elsewhere, on whom the first organ and tumor networks are trained:
   # labelled_elsewhere:
   #   role: auxiliary
   #   mask_phase: arterial
 
-# Masks that every center brings itself, instead of predicted ones:
+# Masks that every center gives itself, instead of predicted ones:
 # organs: {{source: given}}
 # tumor: {{source: given}}
 
-# A patient with one phase is unscored with a reason; true shows that phase twice instead.
+# A patient with one phase is unscored with a reason; true uses that phase for both instead.
 # substitute_phase: true
 
 # Declared before the run: what heads the report, and the largest drop from the discovery center
-# that would not matter (without it no page says that the model held).
+# that would not matter (without it no page states that performance held).
 # statistics:
 #   primary: {{metric: balanced_accuracy, method: combined, reference: radiomics, margin: 0.1}}
 """
 
 
-def begin(folder, preset="config/paper.yaml"):
-    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there."""
+def begin(folder: str | Path, preset: str = "config/paper.yaml") -> None:
+    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; existing files stay."""
     folder = Path(folder)
     texts = {
         "config.yaml": CONFIG.format(folder=folder, name=folder.name or "My study"),
@@ -71,9 +71,9 @@ def begin(folder, preset="config/paper.yaml"):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
-    parser.add_argument("folder", help="where the study shall live; made if absent")
+    parser.add_argument("folder", help="the study's folder; made if absent")
     parser.add_argument(
         "preset", nargs="?", default="config/paper.yaml", help="settings laid over the defaults"
     )
-    given = parser.parse_args()
-    begin(given.folder, given.preset)
+    options = parser.parse_args()
+    begin(options.folder, options.preset)

@@ -2,6 +2,9 @@
 
 
 class Method:
+    family = "baselines"
+    threshold = False
+
     def __init__(self, settings, seed):
         self.state = {}
 

@@ -4,4 +4,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    family = "baselines"
+    needs = ("views",)
+    explained = True
     pooling = ("tel",)

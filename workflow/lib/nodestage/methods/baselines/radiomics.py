@@ -7,6 +7,9 @@ from nodestage.methods.baselines import signature
 
 
 class Method:
+    family = "baselines"
+    needs = ("radiomics",)
+
     def __init__(self, settings, seed):
         self.settings = signature.settings_of(settings)
         self.seed = seed

@@ -14,6 +14,9 @@ from nodestage.methods.baselines.radiomics import matrix
 
 
 class Method:
+    family = "baselines"
+    needs = ("radiomics",)
+
     def __init__(self, settings, seed):
         self.settings = signature.settings_of(settings)
         self.seed = seed

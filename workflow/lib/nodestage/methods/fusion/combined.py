@@ -4,5 +4,8 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    family = "fusion"
+    needs = ("views", "nodes")
+    explained = True
     pooling = ("gap", "tel")
     with_volume = True

@@ -4,4 +4,7 @@ from nodestage.methods.fusion.nodes import Nodes
 
 
 class Method(Nodes):
+    family = "fusion"
+    needs = ("nodes",)
+    nonnegative = True  # a volume in mm3
     variant = "attention"
