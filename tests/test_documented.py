@@ -178,15 +178,16 @@ def test_the_method_in_the_documentation_runs(tmp_path):
     assert found["P8"] == "venous phase missing"
 
 
-def test_what_the_radiologist_is_told_is_so():
+def test_the_radiologists_page_agrees_with_the_program():
     page = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"`?make ([a-z]+) (?:DIR|STUDY)=", page))
     assert {"study", "check", "quality", "run", "packet"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert "five folds need five patients with metastasis and five without" in page
-    assert (folds._least(5), folds._least(4)) == (5, 4) and "four folds four of each" in page
-    assert min(map(folds._least, range(2, 11))) == 4
+    assert (folds._min_patients(5), folds._min_patients(4)) == (5, 4)
+    assert "Four folds need four of each" in page
+    assert min(map(folds._min_patients, range(2, 11))) == 4
     assert "**1 = negative, 2 = positive**" in page and "PRESET=config/config.yaml" in page
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page):
         assert (ROOT / "docs" / target).is_file(), target

@@ -8,13 +8,13 @@ import workflow_study as workflow
 import yaml
 
 from nodestage.core.errors import InputError
+from nodestage.core.names import MAIN_METRICS
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.methods import registry
 from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
-from nodestage.statistics.comparisons import METRICS
 from nodestage.study import check, schema
 from nodestage.study import new as new_study
 
@@ -79,7 +79,7 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"lymph_nodes": {"epochs": 3}}, "'epochs' is no setting (it belongs under `lymph_nodes.network`)"),
         ({"jobs": {"train": {"mem_gb": 4}}}, "jobs.train: 'mem_gb' is no setting (did you mean 'mem_mb'?)"),
         ({"simulator": {"nodes": {"men_count": 3}}}, "simulator.nodes: 'men_count' is no setting (did you mean 'mean_count'?)"),
-        ({"methods": {"resnet2d": {"settings": {"epoch": 3}}}}, "methods.resnet2d.settings: 'epoch' is no setting (did you mean 'epochs'?)"),
+        ({"methods": {"resnet2d": {"settings": {"step": 3}}}}, "methods.resnet2d.settings: 'step' is no setting (did you mean 'steps'?)"),
         ({"methods": {"nodes_plain": {"settings": {"C": 3}}}}, "methods.nodes_plain.settings: 'C' is no setting"),
         ({"centers": {"a": {"role": "external", "mask_fase": "venous"}}}, "centers.a: 'mask_fase' is no setting (did you mean 'mask_phase'?)"),
         # Values: what stands there, and what may.
@@ -215,7 +215,7 @@ def test_the_schema_lists_what_the_code_reads():
             if "properties" in listed[key]:
                 assert set(listed[key]["properties"]) == set(value), key
     primary = SCHEMA["properties"]["statistics"]["properties"]["primary"]["properties"]
-    assert primary["metric"]["enum"] == list(METRICS)
+    assert primary["metric"]["enum"] == list(MAIN_METRICS)
     variants = SCHEMA["properties"]["lymph_nodes"]["properties"]["variants"]
     assert set(variants["items"]["enum"]) == set(VARIANTS)
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))

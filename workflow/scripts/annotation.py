@@ -3,7 +3,7 @@
 import numpy as np
 
 from nodestage import registration
-from nodestage.cohort.masks import read_mask_with_record
+from nodestage.cohort.masks import MaskRules, read_mask_with_record
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
@@ -12,13 +12,10 @@ with logs.to(snakemake.log[0]):
     if inputs.mask:
         mask, record = read_mask_with_record(
             inputs.mask,
+            MaskRules(wildcards.role, params.label_system, params.labels, params.resample),
+            volumes.read(inputs.ct),
             patient=wildcards.patient,
             column=wildcards.role,
-            role=wildcards.role,
-            image=volumes.read(inputs.ct),
-            label_system=params.label_system,
-            known=params.labels,
-            resample=params.resample,
         )
         arterial = params.mask_phase == "arterial"
         field = registration.read_field(inputs.field, grid) if arterial else None

@@ -12,7 +12,7 @@ with logs.to(snakemake.log[0]):
     images = (inputs.truth, inputs.grid, *masks, inputs.nodes)
     rows = []
 
-    def add(patient, structure, true, predicted):
+    def add(patient, structure, true, predicted):  # noqa: D103
         overlap = voxels.overlap(true, predicted)
         rows.append(
             {"patient": patient, "center": snakemake.wildcards.center, "structure": structure}

@@ -24,5 +24,6 @@ with logs.to(snakemake.log[0]):
             params.size,
             tuple(params.crop),
             params.fallback,
+            params.pixel_mm,
         )
     slices.write(snakemake.output.views, views)

@@ -68,7 +68,8 @@ def attend(labels, label, box, limits, border, spacing, ranged, found, threads=1
     widths = np.sqrt(np.maximum(reach**2 - squares[1][: pads[1] + 1], 0)) / spacing[2]
     widths = widths.astype(np.int64) + 1
 
-    deep, tall, wide = own[0, 1] - own[0, 0], *(room[1:, 1] - room[1:, 0])
+    deep = own[0, 1] - own[0, 0]
+    tall, wide = room[1:, 1] - room[1:, 0]
     squared = np.full((deep, tall, wide), FAR)
     spans = np.zeros((deep, tall, 2), np.int32)
     least = np.full((deep, tall), FAR, np.float32)

@@ -34,10 +34,17 @@ def reached(*files):
             if path not in found:
                 found.add(path)
                 waiting.append(path)
-    # Data that a package carries (settings, templates) belongs to whoever imports it.
-    for folder in {path.parent for path in found} - {LIBRARY}:
+    # Data that a package carries (settings, templates) belongs to whoever imports its code. The
+    # `__init__` of a package around another one, without code of its own, reads no data.
+    for folder in {path.parent for path in found if _runs(path)} - {LIBRARY}:
         found.update(_data(folder))
     return found
+
+
+def _runs(path):
+    """Whether a file may read data: any module, and an `__init__` that defines or calls something."""
+    code = (ast.FunctionDef, ast.ClassDef, ast.Call)
+    return path.name != "__init__.py" or any(isinstance(n, code) for n in ast.walk(_tree(path)))
 
 
 def _data(folder):

@@ -7,10 +7,10 @@ A patient in the lists below is `(patient, {phase: image}, labels)`, with phases
 import numpy as np
 
 from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
 from nodestage.nnunet import fitting
 from nodestage.organs.labels import SHARE, clean
 
-PHASES = ("arterial", "venous")
 TEACHER_CLASSES = 17
 STUDENT_CLASSES = 19
 

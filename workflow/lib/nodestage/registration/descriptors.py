@@ -16,7 +16,7 @@ BITS = np.uint64((1 << 60) - 1)
 INVALID = np.uint64(1 << 63)
 FLOOR = 0.005  # least local variation, as a share of the volume's mean: below it is noise
 # A distance of a local means stands for exp(-a); six levels meet at exp(-a) = (i + 0.5) / 6 …
-STEPS = np.float32([-np.log((i + 1.5) / 6.0) for i in range(4, -1, -1)])
+STEPS = np.array([-np.log((i + 1.5) / 6.0) for i in range(4, -1, -1)], np.float32)
 
 
 @intrinsic

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core import reasons
 from nodestage.core.errors import InputError
 from nodestage.core.volumes import Volume, same_grid
 from nodestage.registration import bands
@@ -135,31 +136,39 @@ def _record(field, chosen, covered):
         "affine": field.affine.tolist(),
     }
     gain = (quality["after"] - quality["chance"]) / max(1e-6, 1 - quality["chance"])
-    reasons = []
+    faults = []
     if covered < chosen["least_overlap"] or quality["overlap"] < chosen["least_overlap"] / 2:
-        reasons.append(
-            f"the phases share {100 * min(covered, quality['overlap']):.0f} % of the venous grid "
-            f"(at least {100 * chosen['least_overlap']:.0f} % are needed)"
+        faults.append(
+            reasons.sentence(
+                "registration_overlap",
+                share=100 * min(covered, quality["overlap"]),
+                minimum=100 * chosen["least_overlap"],
+            )
         )
     elif gain < chosen["least_likeness"]:
-        reasons.append(
-            f"the phases are no more alike than by chance (similarity {quality['after']:.3f}, "
-            f"by chance {quality['chance']:.3f})"
+        faults.append(
+            reasons.sentence(
+                "registration_by_chance", after=quality["after"], chance=quality["chance"]
+            )
         )
     if quality["after"] - quality["chance"] < LEAST_KEPT * (quality["affine"] - quality["chance"]):
-        reasons.append(
-            f"similarity after {quality['after']:.3f} is below that of the affine {quality['affine']:.3f}"
+        faults.append(
+            reasons.sentence(
+                "registration_worse_than_affine", after=quality["after"], affine=quality["affine"]
+            )
         )
     if folded > chosen["most_folded"]:
-        reasons.append(f"{100 * folded:.2f} % of the voxels fold")
+        faults.append(reasons.sentence("registration_folded", percent=100 * folded))
     if record["displacement_mm"]["p95"] > chosen["most_displacement_mm"]:
-        reasons.append(
-            f"implausible displacement ({record['displacement_mm']['p95']:.0f} mm at the 95th percentile)"
+        faults.append(
+            reasons.sentence("registration_displacement", mm=record["displacement_mm"]["p95"])
         )
     if stretch.max() > 1.3 or stretch.min() < 0.7 or np.linalg.det(field.affine[:, :3]) <= 0:
-        reasons.append(f"implausible affine (stretches {stretch.min():.2f} to {stretch.max():.2f})")
-    record["failed"] = bool(reasons)
-    record["reason"] = "; ".join(reasons)
+        faults.append(
+            reasons.sentence("registration_affine", low=stretch.min(), high=stretch.max())
+        )
+    record["failed"] = bool(faults)
+    record["reason"] = "; ".join(faults)
     return record
 
 

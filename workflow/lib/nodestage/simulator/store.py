@@ -6,8 +6,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from nodestage.core import files, volumes
+from nodestage.core.names import PHASES
 
-_PHASES = ("arterial", "venous")
 _ROLES = ("organs", "tumor", "nodes", "confounders")
 
 
@@ -22,12 +22,12 @@ def write(patient, images, annotations, truth):
         `lymph_nodes.nii.gz`, whether the sheet names them or not; `truth`, which only evaluation
         may read, gets a map of each role and phase, `field.nii.gz` and `truth.json`
     """
-    for phase in _PHASES:
+    for phase in PHASES:
         volumes.write_volume(Path(images) / f"{phase}.nii.gz", getattr(patient, phase))
     for role in ("organs", "tumor", "lymph_nodes"):
         volumes.write_volume(Path(annotations) / f"{role}.nii.gz", getattr(patient, role))
     for role in _ROLES:
-        for phase in _PHASES:
+        for phase in PHASES:
             volumes.write_volume(Path(truth) / f"{role}_{phase}.nii.gz", patient.truth[role][phase])
     _write_field(Path(truth) / "field.nii.gz", patient.truth["field"], patient.venous)
     files.write_json(Path(truth) / "truth.json", patient.truth["record"])
@@ -37,7 +37,7 @@ def read(folder):
     """The truth of one patient as `Patient.truth` holds it."""
     folder = Path(folder)
     found = {
-        role: {phase: volumes.read(folder / f"{role}_{phase}.nii.gz") for phase in _PHASES}
+        role: {phase: volumes.read(folder / f"{role}_{phase}.nii.gz") for phase in PHASES}
         for role in _ROLES
     }
     vectors = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "field.nii.gz")))

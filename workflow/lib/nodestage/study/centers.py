@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-PHASES = ("arterial", "venous")
 # Masks that are predicted by the study's networks or given for a whole center.
 SOURCES = ("organs", "tumor")
 

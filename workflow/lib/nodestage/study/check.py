@@ -14,8 +14,8 @@ import yaml
 from snakemake.utils import update_config
 
 from nodestage.cohort.check import check_headers
-from nodestage.cohort.facts import median_spacing
 from nodestage.cohort.faults import millimeters
+from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
 from nodestage.cohort.sheet_check import check_sheet
 from nodestage.cohort.sheet_files import look_at
@@ -31,6 +31,7 @@ DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Check a study from the command line; the exit status."""
     options = _parser().parse_args(arguments)
     base = Path(options.base or Path(options.config).parent)
     try:

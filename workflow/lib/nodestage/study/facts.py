@@ -1,5 +1,6 @@
-"""What tables, reports, the bundle and a returned file state about the study: no paths, and no more
-of the sheet than their readers may see.
+"""What tables, reports, the bundle and a returned file state about the study.
+
+No paths, and no more of the sheet than their readers may see.
 """
 
 import hashlib
@@ -8,10 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypedDict
 
+from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import Frozen
 from nodestage.exchange.returned.reading import Returned
 from nodestage.study import sizes
-from nodestage.study.centers import PHASES, SOURCES, Centers
+from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.folds import Folds
 from nodestage.study.methods import Methods
 from nodestage.study.roster import Roster

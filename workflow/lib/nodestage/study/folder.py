@@ -26,6 +26,7 @@ def check_samples(config: dict[str, Any]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Check a study's folder from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder")
     options = parser.parse_args(arguments)

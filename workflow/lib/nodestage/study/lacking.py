@@ -7,6 +7,7 @@ looked at as a whole: too few patients for the folds, no masks for a network.
 from collections import Counter
 
 from nodestage.core.errors import InputError
+from nodestage.core.reasons import PHASE_MISSING, codes_of
 from nodestage.lymph_nodes.crossfitting import learners
 from nodestage.study.centers import SOURCES
 from nodestage.study.study import Study, check_bundle
@@ -135,7 +136,7 @@ def _unusable(study: Study, mask: str, centers: list[str], said: str) -> str:
     reasons = Counter(study.patients.why_not_imaged(p) for p in drawn)
     counts = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
     fix = "Add what is missing"
-    if any("phase" in reason for reason in reasons):
+    if any(codes_of(reason) & PHASE_MISSING for reason in reasons):
         fix += ", or set `substitute_phase: true` (one phase is then used for both)"
     return (
         f"{said} {MASKS[mask]} of {names}, where {len(drawn)} patients have one, but none can be used "

@@ -2,7 +2,7 @@
 
 from nodestage.cohort.codes import names_in
 from nodestage.cohort.faults import some
-from nodestage.study.centers import PHASES
+from nodestage.core.names import PHASES
 from nodestage.study.study import Study
 
 MASKS = {"organs": "organs", "tumor": "tumor", "lymph_nodes": "lymph nodes"}

@@ -9,7 +9,8 @@ the input's name, and a script gets each patient's file from `core.files.masks`.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from nodestage.study.centers import PHASES, Centers
+from nodestage.core.names import PHASES
+from nodestage.study.centers import Centers
 from nodestage.study.folds import Folds
 from nodestage.study.methods import Methods
 from nodestage.study.roster import Roster

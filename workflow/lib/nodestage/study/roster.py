@@ -6,7 +6,9 @@ from functools import cached_property
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet
 from nodestage.cohort.clinical import CLINICAL
-from nodestage.study.centers import PHASES, Centers
+from nodestage.core import reasons
+from nodestage.core.names import PHASES
+from nodestage.study.centers import Centers
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ class Roster:
         center = self.center_of(patient)
         absent = [phase for phase in PHASES if phase not in self.phases(patient)]
         if absent and not (len(absent) == 1 and self.centers.substitutes(center)):
-            return f"{' and '.join(absent)} phase missing"
+            return reasons.sentence(
+                "both_phases_missing" if len(absent) == 2 else f"{absent[0]}_missing"
+            )
         if self.centers.source("organs", center) == "given" and not self.rows[patient]["organs"]:
-            return "no organ mask was given"
+            return reasons.sentence("no_organ_mask")
         return ""
 
     def reasons(self, patients: list[str]) -> dict[str, str]:

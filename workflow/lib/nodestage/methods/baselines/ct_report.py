@@ -2,6 +2,8 @@
 
 
 class Method:
+    """The radiologist's report as the call."""
+
     family = "baselines"
     threshold = False
 

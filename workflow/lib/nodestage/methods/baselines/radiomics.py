@@ -7,6 +7,8 @@ from nodestage.methods.baselines import signature
 
 
 class Method:
+    """Logistic regression on the radiomics signature."""
+
     family = "baselines"
     needs = ("radiomics",)
 

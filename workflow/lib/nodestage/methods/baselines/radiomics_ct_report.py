@@ -14,6 +14,8 @@ from nodestage.methods.baselines.radiomics import matrix
 
 
 class Method:
+    """Logistic regression on the radiomics signature and the report."""
+
     family = "baselines"
     needs = ("radiomics",)
 

@@ -4,6 +4,8 @@ from nodestage.methods.fusion.nodes import Nodes
 
 
 class Method(Nodes):
+    """The volume that the attention-guided network measures."""
+
     family = "fusion"
     needs = ("nodes",)
     nonnegative = True  # a volume in mm3

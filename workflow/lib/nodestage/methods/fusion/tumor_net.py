@@ -4,6 +4,8 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    """The tumor alone."""
+
     family = "fusion"
     needs = ("views",)
     explained = True
