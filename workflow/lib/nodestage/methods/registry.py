@@ -25,6 +25,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +102,13 @@ def from_file(name: str, path: str | Path) -> type:
         raise InputError(
             f"method {name}: its file is missing; set its path in `methods.{name}.file`."
         )
-    spec = importlib.util.spec_from_file_location(f"nodestage_method_{name}", path)
+    loader = SourceFileLoader(f"nodestage_method_{name}", str(path))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None  # a loader of our own always has one
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    cls = getattr(module, "Method", None)
+    sys.modules[loader.name] = module
+    loader.exec_module(module)
+    cls = getattr(module, "Method", object)
     missing = [part for part in ("fit", "predict") if not callable(getattr(cls, part, None))]
     if missing:
         raise InputError(f"method {name}: its file needs a class Method with {', '.join(missing)}.")

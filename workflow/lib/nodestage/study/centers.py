@@ -62,9 +62,13 @@ class Centers:
     def _with_role(self, role: str) -> list[str]:
         return sorted(name for name, entry in self.entries.items() if entry["role"] == role)
 
+    def _entry(self, center: str | None) -> dict[str, Any]:
+        """Part of the config that belongs to a center; empty without a center."""
+        return self.entries[center] if center in self.entries else {}
+
     def source(self, mask: str, center: str | None) -> str:
         """Whether the `organs` or `tumor` masks of a center are `predicted` or `given`."""
-        entry = self.entries.get(center, {}).get(mask) or {}
+        entry = self._entry(center).get(mask) or {}
         return entry.get("source") or self.defaults[mask]["source"]
 
     def substitutes(self, center: str) -> bool:
@@ -77,7 +81,7 @@ class Centers:
 
     def annotated_labels(self, center: str | None) -> list[int]:
         """Labels that a center's organ masks hold; all of them unless the config says otherwise."""
-        names = self.entries.get(center, {}).get("annotated") or list(self.labels)
+        names = self._entry(center).get("annotated") or list(self.labels)
         return sorted(self.labels[name] for name in names)
 
     def resamples_masks(self, center: str) -> bool:

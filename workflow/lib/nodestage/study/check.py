@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         headers = _collect(
             errors, check_headers, present, config["centers"], options.jobs, base=base
         )
-    if errors:
+    if errors or study is None:
         return _report(errors)
     if not options.no_images:
         print(f"{len(rows)} patients, {len(headers)} images: no fault found")

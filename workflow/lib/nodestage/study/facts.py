@@ -117,7 +117,7 @@ class Facts:
 
     def report(self, center: str | None = None) -> RunFacts:
         """What the report of a center, or of the study, states about the run."""
-        config = self.settings.config
+        config, discovery = self.settings.config, self.centers.discovery
         facts: RunFacts = {
             "study": config["title"],
             "simulated": self.settings.simulated,
@@ -129,13 +129,12 @@ class Facts:
             "config_digest": self.config_digest,
             "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
-            "discovery": self.centers.discovery,
+            "discovery": discovery,
+            "discovery_organs_source": self.centers.source("organs", discovery),
+            "discovery_tumor_source": self.centers.source("tumor", discovery),
             "sizes": sizes.described(config, self.methods.entries),
             "smaller": sizes.smaller(config, self.methods.entries),
         }
-        for mask in SOURCES:
-            source = self.centers.source(mask, self.centers.discovery)
-            facts[f"discovery_{mask}_source"] = source
         if self.bundle:
             facts |= {"frozen": True, "warnings": self.bundle.warnings}
         elsewhere = self.returned if center is None else {center: self.returned.get(center)}
@@ -147,8 +146,8 @@ class Facts:
             facts["role"] = self.centers.role(center)
             facts["rows"] = self.table_rows(center)
             facts["reasons"] = self.patients.reasons(self.patients.of(center))
-            for mask in SOURCES:
-                facts[f"{mask}_source"] = self.centers.source(mask, center)
+            facts["organs_source"] = self.centers.source("organs", center)
+            facts["tumor_source"] = self.centers.source("tumor", center)
         return facts
 
     def images(self, center: str) -> ImageFacts:

@@ -56,7 +56,9 @@ def _nodes(study: Study) -> list[str]:
     """Folds whose lymph-node networks have no training patients."""
     center = study.centers.discovery
     if not study.masks.drawn("lymph_nodes", center):
-        return [_unusable(study, "lymph_nodes", [center], "The lymph-node networks are trained on")]
+        return [
+            _unusable(study, "lymph_nodes", [str(center)], "The lymph-node networks are trained on")
+        ]
     without_training, without_inner = [], []
     for fold in study.folds:
         drawn = study.folds.with_nodes(fold, "train")
@@ -94,7 +96,7 @@ def _organs(study: Study) -> list[str]:
             "The network on both phases is trained on these: write train into the column."
         ]
     said = "Organs are predicted: the network on both phases is trained on"
-    return [_unusable(study, "organs", [center], said)]
+    return [_unusable(study, "organs", [str(center)], said)]
 
 
 def _tumor(study: Study) -> list[str]:

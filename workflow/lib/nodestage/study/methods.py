@@ -44,7 +44,7 @@ class Methods:
     @property
     def entries(self) -> dict[str, dict[str, Any]]:
         """{method: its entry in the config}, in the order of `names`."""
-        return {name: self.config[name] for name in self.names}
+        return {name: entry for name in self.names if (entry := self.config[name]) is not None}
 
     @property
     def own_files(self) -> dict[str, str]:
@@ -55,13 +55,10 @@ class Methods:
 
     def fitted(self, family: str) -> dict[str, dict[str, Any]]:
         """{method: its `settings`, and its `file` where a user added it}: what a fit depends on."""
+        entries = {name: self.entries[name] for name in self.families[family]}
         return {
-            name: {
-                key: self.config[name][key]
-                for key in ("file", "settings")
-                if key in self.config[name]
-            }
-            for name in self.families[family]
+            name: {key: entry[key] for key in ("file", "settings") if key in entry}
+            for name, entry in entries.items()
         }
 
     def sources(self, family: str) -> list[Path]:

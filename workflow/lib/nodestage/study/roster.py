@@ -29,7 +29,7 @@ class Roster:
 
     def of(self, center: str | None) -> list[str]:
         """Patient codes of a center, sorted."""
-        return self._by_center.get(center, [])
+        return self._by_center.get(center, []) if center else []
 
     @cached_property
     def _by_center(self) -> dict[str, list[str]]:

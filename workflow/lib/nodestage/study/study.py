@@ -138,17 +138,17 @@ def load(
     }
     _check_codes(sheet, returned)
     study = build(config, structures, sheet, bundle, returned)
-    if bundle:
-        check_bundle(study)
+    check_bundle(study)
     return study
 
 
 def check_bundle(study: Study) -> None:
     """Raise `InputError` where a center needs predicted masks and the bundle has no network for them."""
-    centers = study.config["centers"]
-    study.bundle.check_sources(
-        {c: {mask: study.centers.source(mask, c) for mask in SOURCES} for c in centers}
-    )
+    if study.bundle:
+        centers = study.config["centers"]
+        study.bundle.check_sources(
+            {c: {mask: study.centers.source(mask, c) for mask in SOURCES} for c in centers}
+        )
 
 
 def _sheet(config: dict[str, Any], bundle_scores: bool, files: bool) -> Sheet:
