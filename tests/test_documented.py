@@ -146,15 +146,35 @@ def test_two_scripts_read_the_truth():
     assert reading == {"evaluate_truth", "evaluate_oracle"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/stages.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "config/README.md", "docs/stages.md", "docs/paper.md"]
+)
 def test_links_between_pages_lead_somewhere(name):
     page = ROOT / name
     linked = re.findall(r"\]\((?!https?:)([^)#]+\.md)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [link for link in linked if not (page.parent / link).is_file()] == []
 
 
+def test_the_page_on_the_paper_names_every_equation_table_and_part_with_a_file_that_exists():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    parts = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \|", page, re.MULTILINE)
+    assert [int(number) for number, *_ in parts] == list(range(1, 20))
+    for _, part, named in parts:
+        files = re.findall(r"`([^`]+\.py)`", named)
+        library = ROOT / "workflow" / "lib" / "nodestage"
+        assert files and [file for file in files if not (library / file).is_file()] == [], part
+    assert {f"Eq. {n}" for n in range(1, 8)} <= set(re.findall(r"Eq\. \d", page))
+    tables = set(
+        re.findall(
+            r"\b(?:IV|VII|VI|V|III|II|I)\b",
+            " ".join(re.findall(r"Tables? [IV]+(?: and [IV]+)?", page)),
+        )
+    )
+    assert tables == {"I", "II", "III", "IV", "V", "VI", "VII"}
+
+
 def test_the_method_in_the_documentation_runs(tmp_path):
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "own_method.md").read_text(encoding="utf-8")
     file = tmp_path / "brightness.py"
     file.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1), encoding="utf-8")
     paths = {f"P{i}": tmp_path / f"P{i}.npz" for i in range(8)}

@@ -14,6 +14,7 @@ sys.path.insert(0, LIBRARY)
 others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
 os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
+from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
 from nodestage.study import digests, lacking, schema
@@ -21,6 +22,10 @@ from nodestage.study.study import load
 
 try:
     if workflow.is_main_process:
+        for path in workflow.configfiles:
+            configs.read(
+                path
+            )  # Snakemake keeps the last of two equal keys without a word
         schema.check(config)
     bundle = opened(config["bundle"])
     if bundle:

@@ -6,7 +6,7 @@ from nodestage.core import files, logs, tables, volumes
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     wanted = {name: i for name, i in params.labels.items() if i in params.annotated}
-    known = organs.labels_in(files.read_json(record) for record in inputs.training)
+    learned = organs.labels_in(files.read_json(record) for record in inputs.training)
     teacher = organs.open_model(inputs.teacher)
     masks = files.masks(inputs, "organs", params.patients)
     images = (inputs.arterial, inputs.venous, masks, inputs.drawn, inputs.registration)
@@ -15,16 +15,19 @@ with logs.to(snakemake.log[0]):
         list(zip(params.patients, *images, strict=True)), "organs against drawn masks"
     ):
         truth = volumes.read(drawn)
-        rows += organs.evaluate_networks(
+        case = organs.Case(
             patient,
             truth.array,
             {"arterial": volumes.read(arterial).array, "venous": volumes.read(venous).array},
             truth.spacing,
+            files.read_json(record).get("substituted"),
+        )
+        rows += organs.evaluate_networks(
+            case,
             wanted,
             student=volumes.read(predicted).array,
             teacher=teacher,
-            taught=known,
-            stand_in=files.read_json(record).get("substituted"),
+            learned=learned,
             threads=snakemake.threads,
         )
     tables.write(snakemake.output.rows, rows)

@@ -9,7 +9,7 @@ declare, as literals in the class:
     nonnegative   True where the score is a volume, whose threshold is never below 0
     explained     True where the gallery can show what in a slice moved the score
 
-A user's file leaves these to the config (docs/methods.md); what the config says of a method is laid
+A user's file leaves these to the config (docs/own_method.md); what the config says of a method is laid
 over what its class declares.
 
 Declarations are read from the syntax tree: the workflow needs them each time it is read, and the
@@ -68,7 +68,7 @@ def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
     else:
         raise InputError(
             f"methods.{name}: nodestage has no method of this name. Add `file` and `needs` "
-            "(docs/methods.md), or correct the name."
+            "(docs/own_method.md), or correct the name."
         )
     values = {key: entry[key] for key in KEYS if key in entry}
     if "needs" in values:

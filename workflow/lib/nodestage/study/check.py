@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.utils import update_config
 
 from nodestage.cohort.check import check_headers
@@ -132,7 +131,7 @@ def _study(
     if errors:
         print("Folds and networks are checked once the sheet is right.", file=sys.stderr)
         return None
-    anatomy = yaml.safe_load((CONFIGS / "anatomy.yaml").read_text(encoding="utf-8"))
+    anatomy = configs.load(CONFIGS / "anatomy.yaml")
     if bundle:
         config, anatomy = config | bundle.settings, bundle.anatomy
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nodestage.cohort.sheet import read_sheet
 from nodestage.cohort.sheet_check import check_sheet
+from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen
 from nodestage.exchange.returned import reading
@@ -127,8 +126,7 @@ def load(
     """
     if bundle and config["samples"] is None:
         raise InputError("`bundle` scores patients of yours: name their sheet in `samples`.")
-    structures = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
-    structures = bundle.anatomy if bundle else structures
+    structures = bundle.anatomy if bundle else configs.load(anatomy)
     sheet = _sheet(config, bundle is not None, files)
     names = Methods(config["methods"], "").names
     returned = {
