@@ -41,8 +41,9 @@ def show(results):
     from rich.table import Table
 
     console = Console()
-    console.print("Lymph-node metastasis, with 95 % intervals\n")
     found = rows(results)
+    if found:
+        console.print("Lymph-node metastasis, with 95 % intervals\n")
     for center, basis in dict.fromkeys((row["center"], row[BASIS]) for row in found):
         table = Table(title=f"{center}: {basis}", title_justify="left", box=None, pad_edge=False)
         for column in ("method", "n", "positive", "AUC", "balanced accuracy"):
@@ -54,13 +55,14 @@ def show(results):
         console.print(table)
         console.print()
     study = Path(results, "report", "study.html")
-    console.print(
-        f"Reports: {study} and one for each center beside it."
-        if study.is_file()
-        else f"Reports: one for each center in {study.parent}."
-    )
+    if study.is_file():
+        console.print(f"Reports: {study} and one for each center beside it.", markup=False)
+    elif any(study.parent.glob("*.html")):
+        console.print(f"Reports: one for each center in {study.parent}.", markup=False)
+    else:
+        console.print("No report was made yet.")
     for file in sorted(Path(results, "returned").glob("*.tsv")):
-        console.print(f"To send back, once you have read it: {file}")
+        console.print(f"To send back, once you have read it: {file}", markup=False)
 
 
 def _shown(row):

@@ -22,7 +22,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
-from nodestage.study import folder, lacking, outline, schema
+from nodestage.study import folder, lacking, outline, preset, schema
 from nodestage.study.study import Sheet, Study, build
 
 CONFIGS = folder.REPOSITORY / "config"
@@ -71,7 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--base", help="folder that relative paths start from (default: the config's)"
     )
-    parser.add_argument("--preset", help="settings laid under the study's own, as `make run` does")
+    parser.add_argument(
+        "--preset",
+        help="settings laid under the study's own, as `make run` does; empty: those that the study's "
+        "file `preset` names",
+    )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
     parser.add_argument("--jobs", type=int, help="images read at a time")
     parser.add_argument(
@@ -82,29 +86,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any], Frozen | None]:
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
+    folder.check_name(base)
     written = configs.read(options.config)
     schema.check(written)  # centers must be valid before their rows can be checked
     if options.sheet:
         written["samples"] = str(Path(options.sheet).absolute())
     folder.check_samples(written)
-    config = _whole(written, options.preset, base)
+    under = None if options.preset is None else preset.chosen(base, options.preset)
+    config = _whole(written, under, base)
     named = config["bundle"] and base / config["bundle"]
     return config, opened(options.bundle or named)
 
 
-def _whole(written: dict[str, Any], preset: str | None, base: Path) -> dict[str, Any]:
+def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str, Any]:
     """A study's config with all that it leaves out: the defaults, the preset, then its own.
 
     Parameters
     ----------
     written : the study's own config
-    preset : file that is laid under it, or None
+    under : file that is laid under it, or None
     base : folder from which the paths in it start
     """
-    if preset and not Path(preset).is_file():
-        raise InputError(f"There is no file {preset}. Correct PRESET.")
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [configs.read(preset)] if preset else []
+    layers += [configs.read(under)] if under else []
     whole: dict[str, Any] = {}
     for layer in [*layers, written]:
         update_config(whole, layer)
