@@ -90,3 +90,4 @@ WHOLE_STUDY = (
 # trains no network again; `all` asks for them, and they come first.
 CHECKED = ["results/cohort/same_images.json"] + paths.drawn_nodes(centers.discovery)
 THRESHOLDS = [paths.thresholds(fold) for fold in folds]
+LEARNING = [] if study.bundle else "results/statistics/evaluation/learning.tsv"

@@ -172,3 +172,24 @@ rule signature:
         code=code("signature.py"),
     script:
         "../scripts/signature.py"
+
+
+rule evaluate_learning:
+    """Whether each trained network has fitted its own training data."""
+    input:
+        models=paths.trained(),
+    output:
+        rows="results/statistics/evaluation/learning.tsv",
+    log:
+        "logs/statistics/evaluate_learning.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_learning.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("table")
+    resources:
+        **resources_of("table"),
+    params:
+        code=code("evaluate_learning.py"),
+    script:
+        "../scripts/evaluate_learning.py"

@@ -21,6 +21,7 @@ rule center_report:
         intake=lambda w: paths.intake_records(w.center),
         manifest="results/bundle/manifest.json",
         thresholds=THRESHOLDS,
+        learning=LEARNING,
         truth=(
             "results/statistics/evaluation/truth/{center}.tsv"
             if study.settings.simulated
@@ -60,6 +61,7 @@ rule study_report:
         study="results/statistics/study",
         pictures=f"{FIGURES}/figures.json" if PICTURED else [],
         manifest="results/bundle/manifest.json",
+        learning=LEARNING,
         truth=[
             f"results/statistics/evaluation/truth/{c}.tsv"
             for c in centers.reported

@@ -16,6 +16,7 @@ with logs.to(snakemake.log[0]):
         truth=inputs.truth or None,
         oracle=inputs.oracle or None,
         quality=inputs.quality or None,
+        learning=inputs.learning or None,
     )
     pages.center_page(
         center,

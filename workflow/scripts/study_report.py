@@ -21,6 +21,7 @@ with logs.to(snakemake.log[0]):
         params.facts,
         manifest=inputs.manifest,
         truth=inputs.truth or None,
+        learning=inputs.learning or None,
         benchmarks=Path("logs/benchmarks"),
     )
     pages.study_page(

@@ -123,6 +123,23 @@ class Paths:
         folder = "" if fold is None else f"fold{fold}/"
         return self.learned(center, f"{part}/{folder}model.pt", f"{folder}{part}.pt")
 
+    def trained(self) -> list[str]:
+        """Files of all networks and methods that the study trains; none where a bundle scores."""
+        discovery = self.centers.discovery
+        if discovery is None:
+            return []
+        shared = {"organs": ("teacher", "model"), "tumor": ("arterial", "model")}
+        return [
+            f"results/{part}/{name}.pt"
+            for part, names in shared.items()
+            if self.centers.source(part, discovery) == "predicted"
+            for name in names
+        ] + [
+            self.model(part, discovery, fold)
+            for part in ("lymph_nodes", "identification", *self.methods.families)
+            for fold in self.folds
+        ]
+
     def thresholds(self, fold: int | str) -> str:
         return f"results/bundle/fold{fold}/thresholds.json"
 
