@@ -1,4 +1,4 @@
-"""Begin a study of one's own: a folder with a commented config and an empty sample sheet."""
+"""Begin a study: a folder with a commented config and an empty sample sheet."""
 
 import argparse
 import shlex
@@ -32,7 +32,7 @@ centers:
     # label_system: {{spleen: 1, pancreas: 7, ignore: others}}
   # another_hospital:
   #   role: external
-  # A center that keeps its images and has sent back a file (docs/hospital.md):
+  # A center that keeps its images and has returned a file (docs/hospital.md):
   # a_hospital_elsewhere:
   #   role: external
   #   returned: a_hospital_elsewhere.tsv
@@ -49,14 +49,14 @@ centers:
 # substitute_phase: true
 
 # The primary endpoint, declared before the run. `margin` is the largest acceptable drop from the
-# discovery center; without it no page states that the model held.
+# discovery center; without it no page states that performance held.
 # statistics:
 #   primary: {{metric: balanced_accuracy, method: combined, reference: radiomics, margin: 0.1}}
 """
 
 
-def begin(folder, settings=preset.DEFAULT):
-    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there.
+def begin(folder: str | Path, settings: str = preset.DEFAULT) -> None:
+    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; existing files stay.
 
     Raises
     ------
@@ -101,11 +101,11 @@ def begin(folder, settings=preset.DEFAULT):
 def main(arguments: list[str] | None = None) -> int:
     """Begin a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
-    parser.add_argument("folder", help="where the study shall live; made if absent")
+    parser.add_argument("folder", help="the study's folder; made if absent")
     parser.add_argument("--preset", default="", help="settings laid over the defaults")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        begin(given.folder, given.preset or preset.DEFAULT)
+        begin(options.folder, options.preset or preset.DEFAULT)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
