@@ -1,17 +1,17 @@
-"""Tumor masks that the arterial network finds, on the venous grid by way of the registration."""
+"""Tumor masks of the arterial network, on the venous grid by way of the registration."""
 
 from nodestage.core import files, logs, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = masks.open_model(given.model)
-    organs = list(given.organs) or [None] * len(params.patients)
-    patients = list(zip(params.patients, given.arterial, organs, strict=True))
+    inputs, params = snakemake.input, snakemake.params
+    model = masks.open_model(inputs.model)
+    organs = list(inputs.organs) or [None] * len(params.patients)
+    patients = list(zip(params.patients, inputs.arterial, organs, strict=True))
     for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
         pancreas = masks.pancreas(labels, patient, params.pancreas)
-        found = masks.pseudo_mask(
+        mask = masks.pseudo_mask(
             model, image.array, image.spacing, pancreas, threads=snakemake.threads
         )
-        volumes.write(folder / f"{patient}.nii.gz", found, like=image)
+        volumes.write(folder / f"{patient}.nii.gz", mask, like=image)
