@@ -1,11 +1,15 @@
 # Tumor: masks (arterial network, its pseudo masks, venous network), then views.
 
 
+# The label by which a tumor's piece is chosen; older bundles don't have this key.
+AT_PANCREAS = (
+    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
+)
+
+
 def where_tumors_lie(names):
     """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
-    if config["tumor"].get("piece") != "pancreas":  # nor do older bundles have this key
-        return []
-    return [paths.organs(name) for name in names]
+    return {} if AT_PANCREAS is None else paths.masks("organs", names)
 
 
 rule tumor_arterial:
@@ -36,8 +40,8 @@ rule tumor_arterial:
 rule tumor_pseudo:
     """Masks of the arterial network, on the venous grid by way of the registration."""
     input:
+        **where_tumors_lie(masks.tumor_network),
         arterial=[paths.image(p, "arterial") for p in masks.tumor_network],
-        organs=where_tumors_lie(masks.tumor_network),
         model="results/tumor/arterial.pt",
     output:
         masks=directory("results/tumor/pseudo"),
@@ -53,7 +57,7 @@ rule tumor_pseudo:
     params:
         code=code("tumor_pseudo.py"),
         patients=masks.tumor_network,
-        pancreas=study.settings.pancreas,
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -86,10 +90,10 @@ rule tumor_venous:
 rule tumor:
     """Tumor masks of one chunk of a center's patients."""
     input:
+        unpack(lambda w: where_tumors_lie(patients.in_chunk(w.center, w.chunk))),
         venous=lambda w: [
             paths.image(p, "venous") for p in patients.in_chunk(w.center, w.chunk)
         ],
-        organs=lambda w: where_tumors_lie(patients.in_chunk(w.center, w.chunk)),
         model=lambda w: paths.model("tumor", w.center),
     output:
         masks=directory("results/tumor/{center}/chunk{chunk}"),
@@ -105,7 +109,7 @@ rule tumor:
     params:
         code=code("tumor.py"),
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
-        pancreas=study.settings.pancreas,
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor.py"
 

@@ -6,11 +6,13 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
     model = masks.open_model(inputs.model)
-    organs = list(inputs.organs) or [None] * len(params.patients)
+    organs = [None] * len(params.patients)
+    if params.pancreas is not None:
+        organs = files.masks(inputs, "organs", params.patients)
     patients = list(zip(params.patients, inputs.arterial, organs, strict=True))
     for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
-        pancreas = masks.pancreas(labels, patient, params.pancreas)
+        pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
         mask = masks.pseudo_mask(
             model, image.array, image.spacing, pancreas, threads=snakemake.threads
         )

@@ -11,7 +11,6 @@ A patient in the lists below is `(patient, {phase: image}, mask)`; images and ma
 
 import numpy as np
 
-from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
@@ -81,19 +80,6 @@ def predict(model, image, spacing, pancreas=None, **how):
     """
     mask = model.labels([image], spacing, **how)
     return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
-
-
-def pancreas(organs, patient, label):
-    """Where a patient's organ labels show the pancreas, bool (z, y, x); None without labels.
-
-    Parameters
-    ----------
-    organs : file of the labels, or the folder of a chunk that holds it; None
-    label : of the pancreas
-    """
-    if organs is None:
-        return None
-    return fitting.as_volume(files.of_patient(organs, patient)).array == label
 
 
 def tumor_piece(mask, pancreas, spacing):
