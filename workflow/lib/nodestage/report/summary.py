@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from nodestage.core import learning, tables
 from nodestage.report import headline, numbers
 from nodestage.report.sources import load
 from nodestage.statistics import vocabulary
@@ -54,6 +55,8 @@ def show(results):
                 table.add_row(*(row.get(key, "") for key in keys))
         console.print(table)
         console.print()
+    for sentence in unlearned(results):
+        console.print(f"Warning: {sentence}\n", markup=False)
     study = Path(results, "report", "study.html")
     if study.is_file():
         console.print(f"Reports: {study} and one for each center beside it.", markup=False)
@@ -63,6 +66,12 @@ def show(results):
         console.print("No report was made yet.")
     for file in sorted(Path(results, "returned").glob("*.tsv")):
         console.print(f"To send back, once you have read it: {file}", markup=False)
+
+
+def unlearned(results):
+    """Sentences about networks that have not fitted their own training data."""
+    table = Path(results, "statistics/evaluation/learning.tsv")
+    return learning.sentences(tables.read(table)) if table.is_file() else []
 
 
 def _shown(row):
