@@ -171,7 +171,8 @@ def predict(patients, model, phase, folder, names):
             continue
         network = network or masks.open_model(model)
         one = patients.read(patient)
-        found = _quietly(masks.predict, network, one[phase], one["spacing"], threads=1)
+        pancreas = one["organs"] == simulated.PANCREAS
+        found = _quietly(masks.predict, network, one[phase], one["spacing"], pancreas, threads=1)
         with files.whole(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, found)
     return folder
