@@ -10,6 +10,7 @@ BUNDLE = [
     for part in (
         "lymph_nodes.pt",
         "identification.pt",
+        *(["candidates.pt"] if study.candidates else []),
         *(f"{family}.pt" for family in study.families),
         *(["ranges.json"] if study.ranges_from == "estimated" else []),
         "thresholds.json",

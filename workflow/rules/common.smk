@@ -75,6 +75,7 @@ SCORING = {
         "attention",
         "lymph_nodes",
         "identification",
+        *(["candidates"] if study.candidates else []),
         "radiomics_features",
         "predictions",
         "ensemble",
@@ -247,13 +248,21 @@ def nodes(patient, fold):
 
 
 def instances(patient, fold):
-    """The table that holds a patient's identified lymph nodes."""
-    return f"results/identification/fold{fold}/{chunk(patient)}.tsv"
+    """The table that holds a patient's identified lymph nodes, with all that is said of each."""
+    stage = "candidates" if study.candidates else "identification"
+    return f"results/{stage}/fold{fold}/{chunk(patient)}.tsv"
 
 
 def instance_tables(fold, patients):
     """Those of some patients, each once."""
     return sorted({instances(p, fold) for p in patients})
+
+
+def identified_tables(fold, patients):
+    """The same as `identification` alone gives them."""
+    return sorted(
+        {f"results/identification/fold{fold}/{chunk(p)}.tsv" for p in patients}
+    )
 
 
 def method_inputs(wildcards, patients):

@@ -29,7 +29,7 @@ rule identification_train:
         train=lambda w: study.subset(w.fold, "train"),
         validation=lambda w: study.subset(w.fold, "validation"),
         inner=lambda w: study.inner(w.fold),
-        settings=config["identification"],
+        settings=study.learning("identification"),
         seed=config["seed"],
     script:
         "../scripts/identification_train.py"

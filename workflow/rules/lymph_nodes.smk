@@ -62,5 +62,6 @@ rule lymph_nodes:
         settings=study.scoring("lymph_nodes"),
         inner=lambda w: study.inner(w.fold),
         anatomy=study.anatomy,
+        appearance=study.candidates,
     script:
         "../scripts/lymph_nodes.py"

@@ -2,20 +2,21 @@
 
 from nodestage.core import files, logs, tables, volumes
 from nodestage.core import instances as table
-from nodestage.lymph_nodes import instances
+from nodestage.lymph_nodes import appearance, instances
 from nodestage.lymph_nodes.crossfitting import measured_by
-from nodestage.lymph_nodes.prediction import predict
+from nodestage.lymph_nodes.prediction import above_threshold, highest_probability, log_odds
 from nodestage.nnunet import checkpoints
 
 ABOUT = ["confidence", "measured_by", "in_sample"]
 COLUMNS = ["patient", "variant", *table.COLUMNS, *ABOUT]
+LOOKS = ["patient", "variant", "instance", *appearance.COLUMNS]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
     given, params = snakemake.input, snakemake.params
     model = checkpoints.load(given.model)
     images = (given.arterial, given.venous, given.maps, given.organs)
     patients = list(zip(params.subsets.items(), *images, strict=True))
-    rows = []
+    rows, looks = [], []
     for (patient, subset), *paths in logs.progress(
         patients, f"lymph nodes of {snakemake.wildcards.center}"
     ):
@@ -26,17 +27,18 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
             measure = measured_by(patient, subset, variant, params.inner)
             if measure is None:
                 continue
-            found, confidence = predict(
+            seen = (arterial.array, venous.array, attention.array)
+            margin = log_odds(
                 model,
                 measure.network,
-                arterial.array,
-                venous.array,
-                attention.array,
+                *seen,
                 venous.spacing,
                 params.settings,
                 threads=snakemake.threads,
                 patient=patient,
             )
+            found = above_threshold(margin, venous.spacing, params.settings)
+            confidence = highest_probability(found, margin)
             volumes.write(folder / f"{patient}.{variant}.nii.gz", found, like=venous)
             rows += [
                 {"patient": patient, "variant": variant, **row}
@@ -46,4 +48,18 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
                     found, venous.spacing, organs.array, params.anatomy, venous.origin
                 )
             ]
+            if params.appearance and variant == "attention":
+                looks += [
+                    {"patient": patient, "variant": variant, **row}
+                    for row in appearance.appearance(
+                        found,
+                        *seen,
+                        organs.array,
+                        margin,
+                        venous.spacing,
+                        params.anatomy["labels"],
+                    )
+                ]
     tables.write(folder / "instances.tsv", rows, COLUMNS)
+    if params.appearance:
+        tables.write(folder / "appearance.tsv", looks, LOOKS)

@@ -5,6 +5,8 @@ from functools import cached_property
 from nodestage.cohort import folds as cohort_folds
 from nodestage.study.roster import Roster
 
+CANDIDATE_PARTS = 5
+
 
 class Folds(Roster):
     """The folds of the discovery center, and what each of them does with whom."""
@@ -40,6 +42,18 @@ class Folds(Roster):
             return []
         return cohort_folds.inner_folds(
             train, self.metastasis(train), n, [self.config["seed"], int(fold)]
+        )
+
+    def candidate_parts(self, fold):
+        """Training patients in parts whose candidates are classified by forests without them."""
+        if self.frozen:
+            return []
+        train = self.subset(fold, "train")
+        labels = self.metastasis(train)
+        fewest = min(list(labels.values()).count(label) for label in (0, 1))
+        n = min(CANDIDATE_PARTS, fewest)
+        return cohort_folds.inner_folds(
+            train, labels, n, [self.config["seed"], int(fold), "candidates"]
         )
 
     def learned_from(self, fold):

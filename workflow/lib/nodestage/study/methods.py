@@ -6,6 +6,8 @@ from pathlib import Path
 from nodestage.study.roster import Roster
 
 SCORING = ("threshold", "min_volume_mm3", "windows", "least_share", "step_size", "mirror")
+# A setting of `identification` that only the stage after it feels.
+LATER = ("candidates",)
 # Networks over slices, whose score the gallery can explain.
 EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
 
@@ -67,12 +69,17 @@ class Methods(Roster):
 
     def learning(self, section):
         """The settings of lymph_nodes or identification that training depends on."""
-        return {k: v for k, v in self.config[section].items() if k not in SCORING}
+        return {k: v for k, v in self.config[section].items() if k not in (*SCORING, *LATER)}
 
     def scoring(self, section):
         """Those that only a prediction depends on: changing them retrains nothing."""
         kept = (*SCORING, "variants")
         return {k: v for k, v in self.config[section].items() if k in kept}
+
+    @property
+    def candidates(self):
+        """Whether candidates are told from lymph nodes, a step beyond the paper."""
+        return bool(self.config["identification"]["candidates"])
 
     @property
     def ranges_from(self):

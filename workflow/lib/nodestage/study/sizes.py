@@ -79,7 +79,7 @@ def smaller(config, methods, full=None):
         part, key = NETWORKS[name]
         found += _less(name, network, full[part][key])
     found += _less("identification of nodes", config["identification"], full["identification"])
-    paper = {m: _epochs(one) for m, one in full["methods"].items()}
+    paper = {m: _epochs(one) for m, one in full["methods"].items() if one is not None}
     short = [m for m, one in methods.items() if (_epochs(one) or math.inf) < (paper.get(m) or 0)]
     if short:
         least = min(short, key=lambda m: _epochs(methods[m]))

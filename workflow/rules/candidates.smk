@@ -1,0 +1,57 @@
+# Candidates: which of the segmented lymph nodes are nodes at all (`identification.candidates`).
+
+
+rule candidates_train:
+    """A fold's forests: from out-of-fold candidates of T; cuts from those of V."""
+    input:
+        instances=lambda w: identified_tables(w.fold, study.learned_from(w.fold)),
+        nodes=lambda w: [nodes(p, w.fold) for p in study.learned_from(w.fold)],
+        lymph_nodes=lambda w: [
+            annotation(p, "lymph_nodes") for p in study.learned_from(w.fold)
+        ],
+    output:
+        model="results/candidates/fold{fold}/model.pt",
+    log:
+        "logs/candidates/fold{fold}/train.log",
+    benchmark:
+        "logs/benchmarks/candidates/fold{fold}/train.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("score")
+    resources:
+        mem_mb=memory("score"),
+        runtime=minutes("score"),
+    params:
+        code=code("candidates_train.py"),
+        patients=lambda w: study.learned_from(w.fold),
+        train=lambda w: study.subset(w.fold, "train"),
+        parts=lambda w: study.candidate_parts(w.fold),
+        metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
+        seed=config["seed"],
+    script:
+        "../scripts/candidates_train.py"
+
+
+rule candidates:
+    """The identified lymph nodes of one chunk of patients, with what forests say of each."""
+    input:
+        instances="results/identification/fold{fold}/{center}/chunk{chunk}.tsv",
+        nodes="results/lymph_nodes/fold{fold}/{center}/chunk{chunk}",
+        model=lambda w: model("candidates", w.center, w.fold),
+    output:
+        instances="results/candidates/fold{fold}/{center}/chunk{chunk}.tsv",
+    log:
+        "logs/candidates/fold{fold}/{center}.chunk{chunk}.log",
+    benchmark:
+        "logs/benchmarks/candidates/fold{fold}/{center}.chunk{chunk}.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("score")
+    resources:
+        mem_mb=memory("score"),
+        runtime=minutes("score"),
+    params:
+        code=code("candidates.py"),
+        parts=lambda w: study.candidate_parts(w.fold),
+    script:
+        "../scripts/candidates.py"
