@@ -40,7 +40,7 @@ from nodestage.tumor import slices
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CENTER = "changhai"
-SLICE, CROP = 48, (20, 32, 32)
+SLICE, PIXEL_MM, CROP = 48, 1.1, (20, 32, 32)
 SMALL = {"learning_rate": 0.01, "patients_per_batch": 8, "views_per_patient": 2}
 SETTINGS = {
     "ct_report": {},
@@ -67,8 +67,8 @@ VOLUMES = (0.0, 100.0, 300.0, 665.0, 1500.0, 3000.0)  # mm3, for one and the sam
 
 
 def settings_of(method, options):
-    """The method's settings; a network also has the number of epochs that was asked for."""
-    learns_long = {"epochs": options.epochs} if method in NETWORKS else {}
+    """The method's settings; a network also has the number of steps that was asked for."""
+    learns_long = {"steps": options.steps} if method in NETWORKS else {}
     return SETTINGS[method] | learns_long
 
 
@@ -87,7 +87,7 @@ def make(row, settings, work, seed):
     venous, spacing = made.venous.array, made.venous.spacing
     tumor = made.truth["tumor"]["venous"].array > 0
     pancreas = made.truth["organs"]["venous"].array == 11
-    views = slices.views(arterial, venous, tumor, pancreas, spacing, SLICE, CROP)
+    views = slices.views(arterial, venous, tumor, pancreas, spacing, SLICE, CROP, pixel_mm=PIXEL_MM)
     phases = np.stack([arterial, venous])
     code = row["patient"]
     radiomics.write(work / f"radiomics/{code}.tsv", *radiomics.of_patient(phases, tumor, spacing))
@@ -267,7 +267,7 @@ def main():
     parser.add_argument("--patients", type=int, default=120)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=4, help="of the networks")
+    parser.add_argument("--steps", type=int, default=240, help="of the networks")
     parser.add_argument("--permutations", type=int, default=1, help="for each of the networks")
     options = parser.parse_args()
     # benchmarks/radiomics.py has PyRadiomics' own name, and a script's folder comes first.

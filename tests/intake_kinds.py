@@ -35,7 +35,7 @@ from nodestage.core.errors import InputError
 PAGE = Path(__file__).parents[1] / "docs" / "intake.md"
 BEGIN, END = "<!-- kinds: begin -->", "<!-- kinds: end -->"
 EXACT, WITHIN_1_MM, ANY = "exact", "within 1 mm", "any"
-# What a record always holds; the rest is what was found, mended or left out.
+# What a record always holds; the rest is what was corrected or left out.
 USUAL = {
     "format", "shape", "spacing_mm", "stored_shape", "slices", "frames", "dtype", "volume_mm3",
     "volume_mm3_as_drawn", "resampled_from",
@@ -50,7 +50,7 @@ class Kind:
     words : what it is
     door : `ct`, `mask`, `sheet`, `folds`, `overlap` or `same`
     make : what builds it: f(folder) gives the path of a file or folder, or the door's own input
-    result : `read`, `mended` or `refused`
+    result : `read`, `corrected` or `refused`
     says : what its message, or the keys of its record, must hold
     oracle : how near the volume must come to the phantom
     more : arguments for the reader
@@ -345,20 +345,20 @@ KINDS = [
     ct("gap", "slice thickness unlike the distance of slices", series(change=tag(SliceThickness=5)), "read"),
     ct("gap", "two slices alone", series(keep=[3, 4]), "refused", "no axial CT"),
     ct("duplicates", "the series twice, under another UID", both(series(), inside("copy", uid="1.2.826.2")),
-       "mended", "copies_dropped"),
-    ct("duplicates", "the slices twice, under the same UID", both(series(), inside("copy")), "mended",
+       "corrected", "copies_dropped"),
+    ct("duplicates", "the slices twice, under the same UID", both(series(), inside("copy")), "corrected",
        "copies_dropped"),
     ct("duplicates", "other pixels at six positions",
        both(series(), inside("copy", array=changed(slice(5, 11), 3))), "refused", "6 of 24 positions"),
-    ct("tilt", "gantry tilted by 12°, tilt tag 0, padding −3024", gantry(12), "mended",
+    ct("tilt", "gantry tilted by 12°, tilt tag 0, padding −3024", gantry(12), "corrected",
        "gantry_tilt_deg", oracle=WITHIN_1_MM),
-    ct("tilt", "gantry tilted by −20°", gantry(-20), "mended", "gantry_tilt_deg", oracle=WITHIN_1_MM),
-    ct("tilt", "padding −2000, by its tag", padded(-2000), "mended", "padding_voxels", oracle=WITHIN_1_MM),
-    ct("tilt", "a padding value that is tissue elsewhere", padded(40), "mended",
+    ct("tilt", "gantry tilted by −20°", gantry(-20), "corrected", "gantry_tilt_deg", oracle=WITHIN_1_MM),
+    ct("tilt", "padding −2000, by its tag", padded(-2000), "corrected", "padding_voxels", oracle=WITHIN_1_MM),
+    ct("tilt", "a padding value that is tissue elsewhere", padded(40), "corrected",
        "padding_value_within_tissue", oracle=WITHIN_1_MM),
     # ---- DICOM: what else lies in the folder
     ct("other images", "localizer, dose report, capture, DICOMDIR, Thumbs.db, text, empty file", strangers,
-       "mended", "left_out"),
+       "corrected", "left_out"),
     ct("other images", "localizer and reports without the series", only_strangers, "refused", "no axial CT"),
     ct("other images", "an empty folder", lambda folder: folder, "refused", "empty"),
     ct("other images", "two series, none chosen", chosen_from_two, "refused", "2 CT series", "`series`"),
@@ -368,7 +368,7 @@ KINDS = [
        both(series(change=tag(AcquisitionNumber=1)),
             inside("b", array=phantom() + 20, change=tag(AcquisitionNumber=2))),
        "refused", "2 CT series", "#2"),
-    ct("other images", "slices of bolus tracking beside the series", bolus, "mended", "left_out"),
+    ct("other images", "slices of bolus tracking beside the series", bolus, "corrected", "left_out"),
     ct("other images", "another patient's slices in the folder", other_patient, "refused", "2 patients"),
     ct("other images", "a material map (rescale type other than HU)", series(change=tag(RescaleType="MGML")),
        "refused", "not in hu"),
@@ -391,32 +391,32 @@ KINDS = [
     ct("", "rescale intercept lost", series(change=lacking("RescaleIntercept", "RescaleSlope")),
        "refused", "shifted by 1024", "hu_offset"),
     ct("", "rescale intercept lost, `hu_offset: -1024` set",
-       series(change=lacking("RescaleIntercept", "RescaleSlope")), "mended", "hu_offset", hu_offset=-1024),
+       series(change=lacking("RescaleIntercept", "RescaleSlope")), "corrected", "hu_offset", hu_offset=-1024),
     ct("", "feet first, slices reversed",
        series(array=phantom()[:, ::-1, ::-1], orientation=(-1, 0, 0, 0, -1, 0),
-              **at(lambda k: (-48 + 63 * 1.5, -40 + 63 * 1.5, -30 + 2.5 * k))), "mended", "reoriented"),
+              **at(lambda k: (-48 + 63 * 1.5, -40 + 63 * 1.5, -30 + 2.5 * k))), "corrected", "reoriented"),
     ct("names", "folder `Münster/静脉 期 (1)`", inside("Münster/静脉 期 (1)"), "read"),
     ct("identity", "identifiers in every text field, dates, private tags", series(change=plant), "read"),
     # ---- NIfTI: geometry
-    ct("skewed grid", "axes 1e-4 rad from a right angle", image(affine=sheared(1e-4)), "mended",
+    ct("skewed grid", "axes 1e-4 rad from a right angle", image(affine=sheared(1e-4)), "corrected",
        "axes_snapped_deg", oracle=WITHIN_1_MM),
-    ct("skewed grid", "axes sheared by 0.3°", image(affine=sheared(np.radians(0.3))), "mended",
+    ct("skewed grid", "axes sheared by 0.3°", image(affine=sheared(np.radians(0.3))), "corrected",
        "straightened_deg", oracle=WITHIN_1_MM),
-    ct("skewed grid", "axes sheared by 8°", image(affine=sheared(np.radians(8))), "mended", "shear_deg", oracle=ANY),
-    ct("", "an oblique scan, 15°", image(affine=rotated(15, 0, 1)), "mended", "straightened_deg", oracle=ANY),
+    ct("skewed grid", "axes sheared by 8°", image(affine=sheared(np.radians(8))), "corrected", "shear_deg", oracle=ANY),
+    ct("", "an oblique scan, 15°", image(affine=rotated(15, 0, 1)), "corrected", "straightened_deg", oracle=ANY),
     ct("", "axes 40° off", image(affine=rotated(40, 1, 2)), "refused", "40.0° off"),
     ct("organs", "another of the 48 orientations, header and voxels together",
-       image(reoriented((2, 0, 1), (1, -1, 1), phantom()), turned((2, 0, 1), (1, -1, 1))), "mended",
+       image(reoriented((2, 0, 1), (1, -1, 1), phantom()), turned((2, 0, 1), (1, -1, 1))), "corrected",
        "reoriented"),
     ct("", "qform alone", image(qform=quaternion(), scode=0), "read"),
     ct("", "qform and sform 30 mm apart", image(qform=quaternion(affine_ras()[:3, 3] + [0, 0, 30])),
        "refused", "30.00 mm apart"),
     ct("", "a template's sform beside the scanner's qform",
-       image(affine=moved_sform(20, 0), qform=quaternion(), scode=4), "mended", "template_sform_ignored"),
+       image(affine=moved_sform(20, 0), qform=quaternion(), scode=4), "corrected", "template_sform_ignored"),
     ct("", "neither qform nor sform", image(scode=0), "refused", "neither qform nor sform"),
-    ct("", "meters", image(affine=in_meters(), units=1), "mended", "unit_scaled_to_mm"),
+    ct("", "meters", image(affine=in_meters(), units=1), "corrected", "unit_scaled_to_mm"),
     ct("", "voxels of 250 mm", image(affine=affine_ras(spacing=(250.0, 1.5, 1.5))), "refused", "250 mm"),
-    ct("multi-frame", "NIfTI (x, y, z, 1)", image(phantom()[None]), "mended", "single_axes_dropped"),
+    ct("multi-frame", "NIfTI (x, y, z, 1)", image(phantom()[None]), "corrected", "single_axes_dropped"),
     ct("multi-frame", "NIfTI (x, y, z, 2)", image(np.stack([phantom()] * 2)), "refused", "more than one volume"),
     ct("multi-frame", "NIfTI of one slice", image(phantom()[0]), "refused", "one slice"),
     ct("grid", "a child's small field of view, 0.3 mm pixels", image(affine=affine_ras(spacing=(0.625, 0.3, 0.3))),
@@ -424,12 +424,12 @@ KINDS = [
     # ---- NIfTI: storage and values
     ct("", "float storage", image(dtype="f8"), "read"),
     ct("", "unsigned storage, scaled", image(((phantom().astype(int) + 1024) // 2).astype("u2"), slope=2,
-       inter=-1024), "mended", "scaled_storage"),
-    ct("", "big-endian", big_endian, "mended", "scaled_storage"),
+       inter=-1024), "corrected", "scaled_storage"),
+    ct("", "big-endian", big_endian, "corrected", "scaled_storage"),
     ct("", "NIfTI-2", nifti_2, "read"),
     ct("", "gzip under the name .nii", edited(image(name="a.nii.gz"), bytes), "read"),
-    ct("", "padding −32768", image(with_value(-32768, 50, "i2")), "mended", "padding_voxels", oracle=WITHIN_1_MM),
-    ct("", "metal above int16", image(with_value(50000, 3)), "mended", "cut_at_32767_voxels", oracle=ANY),
+    ct("", "padding −32768", image(with_value(-32768, 50, "i2")), "corrected", "padding_voxels", oracle=WITHIN_1_MM),
+    ct("", "metal above int16", image(with_value(50000, 3)), "corrected", "cut_at_32767_voxels", oracle=ANY),
     ct("values", "NaN", image(with_value(np.nan, 17)), "refused", "17 of"),
     ct("values", "infinity", image(with_value(np.inf, 17)), "refused", "17 of"),
     ct("", "HU shifted by 1024", image(phantom() + 1024), "refused", "hu_offset: -1024"),
@@ -453,35 +453,35 @@ KINDS = [
     Kind("", "one image with two patients", "same", lambda _: [("P1", "venous"), ("P2", "venous")],
          "refused", ("the same image as venous of P1",)),
     # ---- masks
-    mask("grid", "mask 1e-5 mm off the image", drawn(affine=shifted(1e-5)), "mended", "snapped_voxels"),
+    mask("grid", "mask 1e-5 mm off the image", drawn(affine=shifted(1e-5)), "corrected", "snapped_voxels"),
     mask("grid", "mask half a voxel off", drawn(affine=shifted(0.75)), "refused", "not on the grid"),
     mask("grid", "mask 5 mm off", drawn(affine=shifted(5.0)), "refused", "not on the grid"),
-    mask("grid", "mask 5 mm off, `resample_masks: true`", drawn(affine=shifted(5.0)), "mended", "resampled",
+    mask("grid", "mask 5 mm off, `resample_masks: true`", drawn(affine=shifted(5.0)), "corrected", "resampled",
          oracle=ANY, resample=True),
     mask("grid", "mask one slice short", drawn(cube()[:-1]), "refused", "64 × 64 × 23"),
     mask("grid", "mask drawn on the other phase's 5 mm slices",
          drawn(cube()[::2], affine_ras(spacing=(5.0, 1.5, 1.5), origin=(-48.0, -40.0, -28.75))), "refused", "5 mm"),
     mask("grid", "mask in another axis order",
-         drawn(reoriented((2, 0, 1), (1, -1, 1), cube()), turned((2, 0, 1), (1, -1, 1))), "mended", "reoriented"),
+         drawn(reoriented((2, 0, 1), (1, -1, 1), cube()), turned((2, 0, 1), (1, -1, 1))), "corrected", "reoriented"),
     mask("", "mask elsewhere in space, `resample_masks: true`", drawn(affine=shifted(900)), "refused",
          "does not overlap", resample=True),
     mask("values", "mask as float64 {0, 1}", drawn(cube("f8")), "read"),
     mask("values", "mask {0, 0.9999999}", drawn(cube("f8", 0.9999999)), "read"),
-    mask("values", "tumor mask {0, 255}", drawn(cube("u1", 255)), "mended", "foreground_value"),
-    mask("values", "tumor mask 1/255 by its slope", drawn(slope=1 / 255), "mended", "foreground_value"),
+    mask("values", "tumor mask {0, 255}", drawn(cube("u1", 255)), "corrected", "foreground_value"),
+    mask("values", "tumor mask 1/255 by its slope", drawn(slope=1 / 255), "corrected", "foreground_value"),
     mask("values", "mask with NaN", drawn(with_value(np.nan, 9)), "refused", "NaN"),
     mask("values", "an id too many", drawn(cube("u1", 25)), "refused", "id 25", role="organs"),
     mask("values", "nodes numbered one by one: 1, 2, 3", drawn(cube() + 2 * at_the_top()), "refused",
-         "1 = negative, 2 = positive", "not a number of its own", role="lymph_nodes"),
+         "1 = negative, 2 = positive", "not a separate number", role="lymph_nodes"),
     mask("values", "node mask {0, 255}", drawn(cube("u1", 255)), "refused", "255", role="lymph_nodes"),
     mask("values", "a value between two ids", drawn(cube("f4", 1.5)), "refused", "1.5", role="organs"),
     mask("values", "a negative value", drawn(cube("i2", -1)), "refused", "-1"),
     mask("values", "the CT itself in the mask's column", drawn(phantom()), "refused", "an image, not a mask"),
-    mask("values", "mask all zero", drawn(np.zeros(SHAPE, "u1")), "mended", "empty", oracle=ANY),
+    mask("values", "mask all zero", drawn(np.zeros(SHAPE, "u1")), "corrected", "empty", oracle=ANY),
     mask("", "an organ where there is air: part of another tool's ids", drawn(in_air()), "refused",
          "HU", "label_system", role="organs"),
     mask("organs", "mask that touches the upper edge", drawn(at_the_top()),
-         "mended", "touches_edge", oracle=ANY),
+         "corrected", "touches_edge", oracle=ANY),
     mask("", "another tool's class ids without `label_system`", drawn(cube("u1", 63)), "refused", "id 63",
          role="organs"),
     mask("", "the same with `label_system`", drawn(cube("u1", 63)), "read", role="organs",
@@ -502,7 +502,7 @@ KINDS = [
     sheet("", "an age of 161", {"age": "161"}, "0 to 120"),
     sheet("", "a tumor size in millimeters", {"tumor_size_cm": "31"}, "centimeters"),
     sheet("", "an organ mask without `organ_set`", {"organs": "o.nii"}, "organ_set"),
-    sheet("", "a patient without any image", {"venous": "", "lymph_nodes": ""}, "neither"),
+    sheet("", "a patient without any image", {"venous": "", "lymph_nodes": ""}, "both arterial and venous"),
     sheet("", "a mask on a phase that isn't given", {"venous": "", "arterial": "a.nii"}, "venous phase"),
     sheet("", "an external patient who would train",
           lambda: [row("P1"), row("E", "beta", organs="o.nii", organ_set="train")], "Nothing learns"),
@@ -530,7 +530,7 @@ def tried(kind, folder):
     noted = {
         k: v for k, v in record.items() if k not in USUAL and v not in (False, None, 0, {}, [])
     }
-    return Outcome("mended" if noted else "read", "", noted, volume)
+    return Outcome("corrected" if noted else "read", "", noted, volume)
 
 
 def _ct(kind, path, folder):
@@ -539,10 +539,10 @@ def _ct(kind, path, folder):
 
 def _mask(kind, path, folder):
     volume = cohort.read_ct(nifti(folder / "ct.nii", phantom()))
-    more = {"known": KNOWN} if kind.more["role"] == "organs" else {}
-    return cohort.read_mask_with_record(
-        path, patient="P1", column=kind.more["role"], image=volume, **more, **kind.more
-    )
+    role = kind.more["role"]
+    more = {"known": KNOWN} if role == "organs" else {}
+    rules = cohort.MaskRules(**more, **kind.more)
+    return cohort.read_mask_with_record(path, rules, volume, patient="P1", column=role)
 
 
 def _sheet(kind, rows, folder):
@@ -592,11 +592,11 @@ def as_it_should_be(kind, volume):
 
 def table(outcomes):
     """The lines of docs/intake.md between the marks."""
-    counts = {r: sum(o.result == r for o in outcomes) for r in ("read", "mended", "refused")}
+    counts = {r: sum(o.result == r for o in outcomes) for r in ("read", "corrected", "refused")}
     lines = [
         BEGIN,
         "",
-        f"{len(KINDS)} kinds: {counts['read']} read as they are, {counts['mended']} mended or noted in the "
+        f"{len(KINDS)} kinds: {counts['read']} read as they are, {counts['corrected']} corrected or noted in the "
         f"record, {counts['refused']} refused. Written by `python tests/intake_kinds.py`, held by a test.",
         "",
         "| kind | input | what comes of it |",
@@ -610,7 +610,7 @@ def table(outcomes):
 def _said(outcome):
     if outcome.result == "read":
         return "read"
-    if outcome.result == "mended":
+    if outcome.result == "corrected":
         noted = ", ".join(f"`{k}`: {_plain(v)}" for k, v in sorted(outcome.noted.items()))
         return f"read; {noted}"
     text = outcome.text.removeprefix("The sample sheet has 1 fault:").strip().replace("|", "\\|")

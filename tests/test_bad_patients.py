@@ -17,7 +17,13 @@ from nodestage.tumor import slices
 
 SHAPE, SPACING = (16, 24, 26), (2.5, 2.0, 2.2)
 SIZE, CROP = 16, (8, 12, 12)
-NETWORK = {"epochs": 1, "learning_rate": 0.01, "views_per_patient": 1, "size": [8, 12, 12]}
+NETWORK = {
+    "steps": 2,
+    "checks": 1,
+    "learning_rate": 0.01,
+    "views_per_patient": 1,
+    "size": [8, 12, 12],
+}
 CLASSES = {**baselines.METHODS, **fusion.METHODS}
 DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined"}
 RADIOMICS = {"radiomics", "radiomics_ct_report"}

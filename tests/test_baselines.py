@@ -17,7 +17,12 @@ from nodestage.tumor import slices
 
 LASSO = {"alphas": 30, "inner_folds": 4, "max_iter": 2000, "C": 1.0}
 NETWORK = {
-    "epochs": 1,
+    "width": 64,
+    "steps": 2,
+    "optimizer": "sgd",
+    "schedule": "polynomial",
+    "checks": 1,
+    "choose": "best",
     "learning_rate": 0.01,
     "momentum": 0.95,
     "weight_decay": 1e-4,

@@ -56,6 +56,23 @@ def finished(process, timeout=500):
 # Slurm
 
 
+def stand_ins_before_a_real_slurm(folder, plan=None):
+    """A PATH on which both stand-ins come before a Slurm that is installed, and that fails if asked.
+
+    On a login node the commands lie beside python's; what the stand-ins add of the tests' own PATH
+    must therefore come last, once.
+    """
+    conda.install(folder / "conda")
+    slurm.install(folder / "slurm", plan)
+    installed = folder / "installed"
+    installed.mkdir()
+    for name in slurm.COMMANDS:
+        (installed / name).write_text(f"#!/bin/sh\necho {name} >> {folder}/asked\nexit 97\n")
+        (installed / name).chmod(0o755)
+    first = [folder / "conda/bin", folder / "slurm/bin", installed]
+    return os.pathsep.join([*map(str, first), os.environ["PATH"]])
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """One patient from the simulator through intake, on a cluster where everything goes wrong once."""
@@ -66,8 +83,7 @@ def cluster(tmp_path_factory):
         "needs": {"simulate_teaching": {"mem_mb": 2500}, "intake": {"minutes": 30}},
         "late": {"results/cohort/CH001/venous.nii.gz": 6},
     }
-    path = [conda.install(folder / "conda")["PATH"], slurm.install(folder / "slurm", plan)["PATH"]]
-    environment = {"PATH": os.pathsep.join(path)}
+    environment = {"PATH": stand_ins_before_a_real_slurm(folder, plan)}
     profile = yaml.safe_load((PROFILE / "config.yaml").read_text(encoding="utf-8"))
     # The same waits, in a fraction of the time.
     profile |= {"seconds-between-status-checks": 1, "max-status-checks-per-second": 4}
@@ -88,6 +104,12 @@ def test_the_run_ends_well_without_accounting_and_outlives_an_outage(cluster):
     assert "Slurm accounting storage is disabled" in printed
     assert yaml.safe_load((folder / "slurm" / "plan.json").read_text())["squeue_fails"] == 0
     assert volumes.read(folder / "study/results/cohort/CH001/venous.nii.gz").array.any()
+
+
+def test_no_command_of_an_installed_slurm_is_asked(cluster):
+    folder = cluster[0]
+    assert not (folder / "asked").exists(), (folder / "asked").read_text()
+    assert slurm.jobs(folder / "slurm")
 
 
 def test_a_job_out_of_memory_gets_more_and_one_out_of_time_gets_longer(cluster):
@@ -113,7 +135,7 @@ def test_jobs_run_in_the_environment_that_was_made_for_them_before(cluster):
 
 
 def test_the_whole_study_can_be_planned_with_the_profile(tmp_path):
-    path = os.pathsep.join([conda.install(tmp_path / "conda")["PATH"], os.environ["PATH"]])
+    path = stand_ins_before_a_real_slurm(tmp_path)
     profile = ["--workflow-profile", PROFILE, "--dry-run", "--quiet", "rules"]
     code, printed = finished(snakemake(tmp_path / "study", *profile, env={"PATH": path}))
     assert code == 0, printed[-3000:]

@@ -55,9 +55,9 @@ def test_too_few_for_the_folds(positive, negative, n_folds):
 
 @pytest.mark.parametrize("n_folds", [2, 3, 4, 5, 7, 10])
 def test_the_least_number_is_enough(n_folds):
-    from nodestage.cohort.folds import _least
+    from nodestage.cohort.folds import _min_patients
 
-    least = _least(n_folds)
+    least = _min_patients(n_folds)
     for fold in cohort.make_folds(patients(least, least), n_folds, 0):
         assert list(fold.values()).count("train") >= 4
         cohort.inner_folds([p for p, s in fold.items() if s == "train"], LABELS(least), 2, 0)
@@ -126,7 +126,7 @@ def test_all_faults_of_users_tables_in_one_error(tmp_path):
     for words in (
         "fold2, validation: 0 patients with metastasis",
         f"fold1: {gone} missing",
-        "'stranger' is no patient",
+        "'stranger' is not a patient",
         f"patient {twice} is tested in folds",
     ):
         assert words in text, text

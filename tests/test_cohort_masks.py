@@ -28,9 +28,8 @@ def image(tmp_path):
 
 def read(path, image=None, role="tumor", **more):
     more = {"known": KNOWN} | more if role == "organs" else more
-    return cohort.read_mask_with_record(
-        path, patient="P1", column=role, role=role, image=image, **more
-    )
+    rules = cohort.MaskRules(role, **more)
+    return cohort.read_mask_with_record(path, rules, image, patient="P1", column=role)
 
 
 def refused(path, *words, image=None, role="tumor", **more):

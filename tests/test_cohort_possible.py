@@ -62,17 +62,17 @@ def test_organs_cut_by_the_scan_and_diseased_ones_pass():
 @pytest.mark.skipif(not REAL.is_dir(), reason="no real CT here")
 def test_a_real_ct_passes_with_its_label_system_and_is_refused_with_a_subset_of_raw_ids():
     image = cohort.read_ct(REAL / "ct.nii.gz")
-    reading = {
-        "patient": "P1",
-        "column": "organs",
-        "role": "organs",
-        "image": image,
-        "known": KNOWN,
-    }
-    cohort.read_mask_with_record(REAL / "organs.nii.gz", label_system=TOTAL, **reading)
+
+    def read(system):
+        rules = cohort.MaskRules("organs", system, KNOWN)
+        cohort.read_mask_with_record(
+            REAL / "organs.nii.gz", rules, image, patient="P1", column="organs"
+        )
+
+    read(TOTAL)
     raw = {str(k): k for k in (1, 5, 6, 7, 19)} | {"ignore": "others"}
     with pytest.raises(InputError, match="P1: organs: esophagus measures 1126 ml"):
-        cohort.read_mask_with_record(REAL / "organs.nii.gz", label_system=raw, **reading)
+        read(raw)
 
 
 @pytest.mark.parametrize("role", ["discovery", "auxiliary"])
@@ -87,7 +87,6 @@ def test_simulated_patients_pass(tmp_path, role):
     phase = settings["centers"][center]["mask_phase"]
     cohort.read_mask_with_record(
         tmp_path / "drawn" / "organs.nii.gz",
-        role="organs",
-        image=cohort.read_ct(tmp_path / "images" / f"{phase}.nii.gz"),
-        known=KNOWN,
+        cohort.MaskRules("organs", known=KNOWN),
+        cohort.read_ct(tmp_path / "images" / f"{phase}.nii.gz"),
     )

@@ -162,7 +162,7 @@ def test_codes_that_differ_in_capitals_alone_are_refused():
         ({"organ_set": "training", "organs": "o.nii"}, "organ_set", "train, validation, test"),
         ({"organ_set": "train"}, "organ_set", "without an organ mask"),
         ({"organs": "o.nii"}, "organ_set", "empty beside"),
-        ({"venous": "", "lymph_nodes": ""}, "arterial", "neither"),
+        ({"venous": "", "lymph_nodes": ""}, "arterial", "both arterial and venous"),
         ({"venous": "", "arterial": "a.nii"}, "lymph_nodes", "venous phase"),
         ({"series": "3", "arterial": "a.nii"}, "series", "arterial_series"),
         ({"arterial_series": "3"}, "arterial_series", "arterial is empty"),
@@ -234,9 +234,9 @@ def test_cells_are_judged_as_jsonschema_judges_them():
     from nodestage.cohort import sheet_check
 
     for column, rule in sheet_check._schema()["properties"].items():
-        assert rule["description"] and rule["x-mend"] and column in cohort.COLUMNS
+        assert rule["description"] and rule["x-hint"] and column in cohort.COLUMNS
         plain = {k: v for k, v in rule.items() if k != "x-range"}
-        assert set(plain) <= {"description", "type", "enum", "pattern", "minLength", "x-mend"}
+        assert set(plain) <= {"description", "type", "enum", "pattern", "minLength", "x-hint"}
         for value in VALUES:
             expected = jsonschema.Draft202012Validator(plain).is_valid(value)
             assert sheet_check.fits(value, plain) == expected, (column, value)
@@ -300,7 +300,7 @@ def test_a_thousand_rows_with_fifty_faults_within_a_second():
 
 def test_parsing_a_workflow_imports_nothing_heavy():
     code = (
-        "import sys; from nodestage import cohort, settings, study; cohort.read_sheet, cohort.make_folds, cohort.chunk_of;"
+        "import sys; from nodestage import cohort, study; from nodestage.study import settings; cohort.read_sheet, cohort.make_folds, cohort.chunk_of;"
         "print([m for m in ('numpy', 'pandas', 'SimpleITK', 'pydicom', 'jsonschema') if m in sys.modules])"
     )
     assert (
@@ -328,6 +328,6 @@ def test_a_mistyped_column_does_not_drown_in_its_rows(tmp_path):
         "all rows, arteriell: no such column, but 'arterial' is empty. Name it 'arterial'"
         in "\n".join(told[:4])
     )
-    assert any("200 rows, the first row 2, patient P0, arterial: neither" in line for line in told)
+    assert any("200 rows, the first row 2, patient P0, arterial: both" in line for line in told)
     assert any("row 9, patient P7, age: 'x'" in line for line in told)
     assert len(told) < 8

@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 import torch
 
+from nodestage.core import learning
 from nodestage.core.errors import InputError
 from nodestage.methods import base
 from nodestage.methods.fusion import encoding, family, inputs, saliency, training, weights
 from nodestage.methods.fusion.network import PatientNetwork, VolumeFeature
-from nodestage.methods.fusion.optimizer import Nesterov
+from nodestage.methods.fusion.optimizer import AdamW, Nesterov, one_cycle
 from nodestage.methods.fusion.resnet import ResNet18
 from nodestage.methods.fusion.settings import network as network_settings
 from nodestage.tumor import slices
 
 SETTINGS = {
-    "epochs": 6,
+    "width": 64,
+    "steps": 12,
+    "optimizer": "sgd",
+    "schedule": "polynomial",
+    "checks": 6,
+    "choose": "best",
     "learning_rate": 0.02,
     "momentum": 0.95,
     "weight_decay": 1e-4,
@@ -289,7 +295,7 @@ def test_another_digest_and_a_missing_file_are_errors(tmp_path):
 
 def test_frozen_layers_stay_as_pretrained(tmp_path, study):
     pretrained, found = published(tmp_path)
-    settings = SETTINGS | {"pretrained": pretrained, "freeze": True, "epochs": 1}
+    settings = SETTINGS | {"pretrained": pretrained, "freeze": True, "steps": 2, "checks": 1}
     model, _ = fit(study, ["tumor_net"], settings)
     state = model["methods"]["tumor_net"]["state"]
     assert state["origin"].startswith("pretrained")
@@ -386,8 +392,10 @@ def test_a_family_learns_and_its_model_survives_the_file(tmp_path, study, fitted
         assert auc(scores(loaded, classes, data, test, name), labels) > 0.9, name
     state = loaded["methods"]["combined"]["state"]
     assert state["origin"] == "from scratch"
-    assert 1 <= state["epoch"] <= SETTINGS["epochs"] == len(state["validation_loss"])
-    assert state["validation_loss"][state["epoch"] - 1] == min(state["validation_loss"])
+    assert 1 <= state["step"] <= SETTINGS["steps"]
+    assert len(state["train_loss"]) == len(state["validation_loss"]) == SETTINGS["checks"]
+    kept = state["step"] * SETTINGS["checks"] // SETTINGS["steps"]
+    assert state["validation_loss"][kept - 1] == min(state["validation_loss"])
 
 
 def test_permuted_labels_destroy_what_the_true_ones_teach(study, fitted):
@@ -418,9 +426,9 @@ def test_volume_and_image_both_move_the_combined_score(study, fitted):
         )
         return {m: scores(model, classes, changed, ["X"], m)["X"] for m in classes}
 
-    base, larger, other = score("P12", 0.0), score("P12", 900.0), score("P13", 0.0)
-    assert larger["combined"] != base["combined"] != other["combined"]
-    assert larger["tumor_net"] == base["tumor_net"] != other["tumor_net"]
+    plain, larger, other = score("P12", 0.0), score("P12", 900.0), score("P13", 0.0)
+    assert larger["combined"] != plain["combined"] != other["combined"]
+    assert larger["tumor_net"] == plain["tumor_net"] != other["tumor_net"]
     assert larger["nodes_attention"] == 900.0 and other["nodes_attention"] == 0.0
 
 
@@ -563,7 +571,7 @@ def test_a_score_does_not_depend_on_who_else_is_scored(study, fitted):
 
 
 def test_training_is_deterministic_and_each_method_has_its_own_seed(study):
-    settings = SETTINGS | {"epochs": 1}
+    settings = SETTINGS | {"steps": 2, "checks": 1}
     first, _ = fit(study, ["tumor_net"], settings)
     second, _ = fit(study, ["nodes_plain", "tumor_net"], settings)
     other, _ = fit(study, ["tumor_net"], settings, seed=2)
@@ -575,7 +583,7 @@ def test_training_is_deterministic_and_each_method_has_its_own_seed(study):
 def test_no_label_of_a_test_patient_reaches_a_model(study):
     data, labels = study
     train, validation, test = split(labels)
-    settings = {"tumor_net": SETTINGS | {"epochs": 1}}
+    settings = {"tumor_net": SETTINGS | {"steps": 2, "checks": 1}}
     classes = {"tumor_net": family.METHODS["tumor_net"]}
     states = []
     for flipped in (False, True):
@@ -610,14 +618,86 @@ def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
     assert row["score"] is None and "8 of 8" in row["reason"]
 
 
-def test_without_validation_patients_the_last_epoch_stays(study):
+@pytest.mark.parametrize("choose, judges", [("best", 0), ("last", 4)])
+def test_without_validation_patients_or_when_asked_the_last_step_stays(study, choose, judges):
     data, labels = study
-    train = split(labels)[0]
-    settings = {"tumor_net": SETTINGS | {"epochs": 2}}
+    train, validation, _ = split(labels)
+    settings = {"tumor_net": SETTINGS | {"steps": 3, "checks": 3, "choose": choose}}
     classes = {"tumor_net": family.METHODS["tumor_net"]}
-    model = base.fit_family(classes, data, labels, train, [], settings, 1)
+    model = base.fit_family(classes, data, labels, train, validation[:judges], settings, 1)
     state = model["methods"]["tumor_net"]["state"]
-    assert state["epoch"] == 2 and state["validation_loss"] == []
+    assert state["step"] == 3 and len(state["validation_loss"]) == (3 if judges else 0)
+
+
+def test_patients_are_dealt_into_even_batches_pass_after_pass():
+    batches = training._batches(11, 4, torch.Generator().manual_seed(0))
+    for _ in range(3):
+        one_pass = [next(batches) for _ in range(3)]
+        assert sorted(map(len, one_pass)) == [3, 4, 4]
+        assert sorted(torch.cat(one_pass).tolist()) == list(range(11))
+
+
+def test_a_network_that_learned_records_it_and_one_that_did_not_is_a_warning(study, capsys):
+    settings = SETTINGS | {
+        "width": 8,
+        "optimizer": "adam",
+        "schedule": "one_cycle",
+        "choose": "last",
+    }
+    learned, _ = fit(study, ["tumor_net"], settings | {"steps": 40, "learning_rate": 0.005})
+    record = learned["methods"]["tumor_net"]["state"]["learned"]
+    assert record["network"] == "tumor_net" and record["measure"] == "AUC"
+    assert record["value"] > 0.9 and record["loss"] < 0.3
+    assert "Warning" not in capsys.readouterr().out
+    # The same network, its training cut to one step that moves nothing.
+    idle, _ = fit(study, ["tumor_net"], settings | {"steps": 1, "learning_rate": 1e-9})
+    (found,) = learning.records(idle)
+    said = capsys.readouterr().out
+    if found["value"] < 0.75:
+        assert "Warning: tumor_net has not fitted its own training data" in said
+        assert "Raise `steps` (now 1)" in said and "methods.tumor_net.settings" in said
+    else:
+        assert "Warning" not in said
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_width_scales_every_layer(width):
+    network = PatientNetwork(("gap", "tel"), with_volume=True, width=width).eval()
+    image, mask = torch.randn(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    assert network.trunk(image, mask).shape == (2, 8 * width, 1, 1)
+    assert network.features(image, mask).shape == (2, 8 * width + 8 * 64)
+    assert network.trunk.layer2[0].conv1.weight.shape == (2 * width, width, 3, 3)
+    assert network(image, mask, torch.zeros(2)).shape == (2, 2)
+
+
+def test_pretrained_weights_need_their_own_width(tmp_path):
+    pretrained, _ = published(tmp_path)
+    with pytest.raises(InputError, match=r"of another shape.*`width` of 64"):
+        weights.load(ResNet18(width=16), pretrained)
+
+
+def test_one_cycle_rises_over_a_quarter_and_falls_to_nothing():
+    found = [one_cycle(i / 400) for i in range(400)]
+    assert found[0] == pytest.approx(0.04) and max(found) == found[100] == 1
+    assert found[50] == pytest.approx(0.52) and found[250] == pytest.approx(0.5)
+    assert found[-1] < 1e-4
+
+
+def test_our_adam_steps_are_those_of_torchs():
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    step = AdamW(ours.parameters(), 0.1, 0.9, 0.05)
+    adam = torch.optim.AdamW(theirs.parameters(), 0.1, betas=(0.9, 0.999), weight_decay=0.05)
+    for number in range(5):
+        x = torch.randn(4, 5)
+        step.rate = adam.param_groups[0]["lr"] = 0.1 / (number + 1)
+        adam.zero_grad()
+        ours(x).square().sum().backward()
+        theirs(x).square().sum().backward()
+        step.step()
+        adam.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    torch.testing.assert_close(ours.bias, theirs.bias)
 
 
 def test_our_steps_are_those_of_torchs_sgd():

@@ -79,7 +79,7 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"lymph_nodes": {"epochs": 3}}, "'epochs' is no setting (it belongs under `lymph_nodes.network`)"),
         ({"jobs": {"train": {"mem_gb": 4}}}, "jobs.train: 'mem_gb' is no setting (did you mean 'mem_mb'?)"),
         ({"simulator": {"nodes": {"men_count": 3}}}, "simulator.nodes: 'men_count' is no setting (did you mean 'mean_count'?)"),
-        ({"methods": {"resnet2d": {"settings": {"epoch": 3}}}}, "methods.resnet2d.settings: 'epoch' is no setting (did you mean 'epochs'?)"),
+        ({"methods": {"resnet2d": {"settings": {"step": 3}}}}, "methods.resnet2d.settings: 'step' is no setting (did you mean 'steps'?)"),
         ({"methods": {"nodes_plain": {"settings": {"C": 3}}}}, "methods.nodes_plain.settings: 'C' is no setting"),
         ({"centers": {"a": {"role": "external", "mask_fase": "venous"}}}, "centers.a: 'mask_fase' is no setting (did you mean 'mask_phase'?)"),
         # Values: what stands there, and what may.

@@ -36,7 +36,7 @@ def test_full_size_is_told_and_nothing_falls_short_of_it():
         "3 affine rounds, then 5 levels with control points 16 to 4 mm apart"
         in said["Registration"]
     )
-    assert "; 50 passes" in said["Patient networks"]
+    assert "; 3,000 steps." in said["Patient networks"]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_full_size_is_told_and_nothing_falls_short_of_it():
         ),
         ({"identification": {"crop": [12, 16, 16]}}, ["identification of nodes: crops of 12"]),
         (
-            {"methods": {"combined": {"settings": {"epochs": 2}}}},
-            ["patient networks: from 2 epochs (50)"],
+            {"methods": {"combined": {"settings": {"steps": 20}}}},
+            ["patient networks: from 20 steps (3,000)"],
         ),
         ({"spacing_mm": "median"}, []),
         # What isn't trained can't fall short.

@@ -40,6 +40,7 @@ def test_the_default_study_has_the_centers_and_folds_of_the_paper(config):
 
 def test_a_job_does_not_ask_for_other_patients_files(config, tmp_path, monkeypatch):
     """What all files are asked for is the run's beginning; a scan that is lost later stops its own jobs."""
+    monkeypatch.chdir(tmp_path)  # the simulated images' paths start from the working directory
     config["folds"]["folder"] = None
     rows = study(config).rows.values()
     columns = [c for c in next(iter(rows)) if c not in ("annotated",)]

@@ -40,6 +40,29 @@ def test_pixels_are_isotropic_in_every_plane(patient):
     assert len(rows) in (5, 6)
 
 
+def test_smaller_pixels_lie_between_the_voxels_in_image_and_mask_alike():
+    """Pixels of half a voxel: every second one is a voxel's own, those between are means of two."""
+    image = np.zeros((6, 8, 8), np.int16)
+    image[:] = 100 * np.arange(8)
+    mask = np.zeros(image.shape, bool)
+    mask[2:4, 2:6, 2:5] = True  # the centroid (2.5, 3.5, 3) is taken to the voxel (2, 4, 3)
+    images, masks, planes = slices.nine_slices(image, image, mask, (2, 2, 2), 9, pixel_mm=1.0)
+    row = [100, 150, 200, 250, 300, 350, 400, 450, 500]  # from voxel 1 to voxel 5 in x
+    np.testing.assert_array_equal(images[0, 0], np.tile(row, (9, 1)))
+    share_x = [0, 0.5, 1, 1, 1, 1, 1, 0.5, 0]  # the mask's share of each pixel
+    share_y = [1, 1, 1, 1, 1, 1, 1, 0.5, 0]  # voxel 2, the first inside, to voxel 6, outside
+    np.testing.assert_array_equal(masks[0], np.outer(share_y, share_x) >= 0.5)
+    assert planes[3] == 1 and images[3, 0, 4].tolist() == row
+
+
+def test_without_a_pixel_size_a_pixel_is_a_voxel_of_the_plane(patient):
+    own = slices.nine_slices(*patient, SPACING, 32)
+    for found, expected in zip(
+        slices.nine_slices(*patient, SPACING, 32, pixel_mm=SPACING[2]), own, strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_air_beyond_the_volume_and_a_one_voxel_tumor_repeats_its_slice():
     mask = np.zeros((5, 6, 7), bool)
     mask[0, 0, 0] = True

@@ -143,6 +143,11 @@ def test_an_environment_holds_what_any_of_its_scripts_can_import(home, name):
 def test_a_second_run_has_nothing_to_do(home):
     made = len(conda.created(home.conda))
     assert "othing to be done" in home.part("--dry-run")
+    # Nor after `git checkout` of a branch and back, which gives the code the time of now.
+    for name in ("workflow", "envs", "config"):
+        for path in (home.code / name).rglob("*"):
+            path.touch()
+    assert "othing to be done" in home.part("--dry-run")
     assert len(conda.created(home.conda)) == made
 
 

@@ -128,6 +128,7 @@ rule tumor_views:
     params:
         code=code("tumor_views.py"),
         size=config["tumor"]["slice_size"],
+        pixel_mm=config["tumor"]["pixel_mm"],
         crop=config["tumor"]["crop"],
         fallback=config["tumor"]["without_mask"],
         pancreas=study.anatomy["labels"]["pancreas"],

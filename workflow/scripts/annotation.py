@@ -3,7 +3,7 @@
 import numpy as np
 
 from nodestage import registration
-from nodestage.cohort.masks import read_mask_with_record
+from nodestage.cohort.masks import MaskRules, read_mask_with_record
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
@@ -12,13 +12,10 @@ with logs.to(snakemake.log[0]):
     if given.mask:
         mask, record = read_mask_with_record(
             given.mask,
+            MaskRules(wanted.role, params.label_system, params.labels, params.resample),
+            volumes.read(given.ct),
             patient=wanted.patient,
             column=wanted.role,
-            role=wanted.role,
-            image=volumes.read(given.ct),
-            label_system=params.label_system,
-            known=params.labels,
-            resample=params.resample,
         )
         arterial = params.mask_phase == "arterial"
         field = registration.read_field(given.field, grid) if arterial else None

@@ -2,7 +2,7 @@
 
 from nodestage.cohort import same
 from nodestage.cohort.ct import read_ct_with_record
-from nodestage.cohort.facts import quality
+from nodestage.cohort.image_quality import quality
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):

@@ -1,6 +1,6 @@
 """Whether a center's images are fit to be used."""
 
-from nodestage.cohort.facts import phase_contrast
+from nodestage.cohort.image_quality import phase_contrast
 from nodestage.cohort.plausible import organ_volumes
 from nodestage.core import files, logs, volumes
 from nodestage.report import facts, organ_pictures, quality

@@ -1,6 +1,6 @@
 """The voxel of the study grid where the config says `median`: that of all discovery images."""
 
-from nodestage.cohort.facts import median_spacing
+from nodestage.cohort.image_quality import median_spacing
 from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):

@@ -20,5 +20,6 @@ with logs.to(snakemake.log[0]):
             params.size,
             tuple(params.crop),
             params.fallback,
+            params.pixel_mm,
         )
     slices.write(snakemake.output.views, found)

@@ -1,8 +1,8 @@
 """Intake: the sample sheet, CT volumes and masks from outside, and the folds.
 
-Nothing from outside enters the workflow except through here. What can be made
-right is made right and counted in a record; what can't is an `InputError` with
-the patient, the sheet's column, the finding in numbers and the mend.
+Everything from outside enters the workflow here. What can be corrected is corrected
+and counted in a record; everything else is an `InputError` with the patient, the
+sheet's column, what is wrong in numbers, and how to fix it.
 
 Names load on first use: reading a sheet costs neither NumPy nor SimpleITK, and
 a NIfTI file does not cost pydicom.
@@ -28,10 +28,11 @@ _HOME = {
     "ct_grid": "ct",
     "check_overlap": "ct",
     "read_mask_with_record": "masks",
-    "quality": "facts",
-    "touching": "facts",
-    "phase_contrast": "facts",
-    "median_spacing": "facts",
+    "MaskRules": "masks",
+    "quality": "image_quality",
+    "touching": "image_quality",
+    "phase_contrast": "image_quality",
+    "median_spacing": "image_quality",
     "check_headers": "check",
 }
 __all__ = sorted(_HOME)

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.cohort import same
@@ -19,7 +20,7 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     """Open every image header; raise one `IntakeError` with every fault.
 
     Reads no voxels, except of slices that lie twice in a DICOM folder, and of three slices of each
-    series, by which an image that stands in two places is known. Images are read
+    series, by which an image that was given twice is known. Images are read
     in parallel (a share's latency is what takes the time), with progress.
 
     Returns
@@ -27,32 +28,42 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     {(patient, phase): Grid} of the images
     """
     base = Path(base) if base is not None else Path()
-    faults, found, marks, paths = [], {}, {}, {}
+    faults, grids, marks, cells = [], {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
         results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
-        for grids, own, errors in logs.progress(results, "image headers", total=len(rows)):
-            found |= grids
-            marks |= own
-            faults += errors
+        for patient in logs.progress(results, "image headers", total=len(rows)):
+            grids |= patient.grids
+            marks |= patient.marks
+            faults += patient.errors
     for row in rows:
         for phase in IMAGES:
             if (row["patient"], phase) in marks:
-                # Of one path in two cells the sheet's own check tells.
+                # One path in two cells is reported by the check of the sheet.
                 path = os.path.normpath(base / row[phase])
-                paths.setdefault(path, (row["patient"], phase))
-    paths = {place: path for path, place in paths.items()}
-    faults += same.errors({place: marks[place] for place in paths}, paths)
+                cells.setdefault(path, (row["patient"], phase))
+    paths = {cell: path for path, cell in cells.items()}
+    faults += same.errors({cell: marks[cell] for cell in paths}, paths)
     if faults:
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
         raise error
-    return found
+    return grids
+
+
+@dataclass
+class _Headers:
+    """One patient's image headers: grids and marks by (patient, phase), and the errors."""
+
+    grids: dict = field(default_factory=dict)
+    marks: dict = field(default_factory=dict)
+    errors: list = field(default_factory=list)
 
 
 def _patient(row, settings, base):
-    """The grids of one patient's images, what marks each, and the errors met."""
-    patient, grids, marks, errors = row["patient"], {}, {}, []
+    """Read the headers of one patient's images and masks."""
+    patient, headers = row["patient"], _Headers()
+    grids, marks, errors = headers.grids, headers.marks, headers.errors
     for phase in IMAGES:
         if row.get(phase):
             try:
@@ -70,35 +81,35 @@ def _patient(row, settings, base):
         if not row.get(role):
             continue
         try:
-            own = mask_grid(base / row[role], patient=patient, column=role)
-            mine = {phase: grids.get((patient, phase)) for phase in IMAGES}
-            if mine[mask_phase(settings, role)] is not None:
-                _compare(own, mine, settings, patient, role)
+            mask = mask_grid(base / row[role], patient=patient, column=role)
+            images = {phase: grids.get((patient, phase)) for phase in IMAGES}
+            if images[mask_phase(settings, role)] is not None:
+                _compare(mask, images, settings, patient, role)
         except InputError as error:
             errors.append(error)
-    return grids, marks, errors
+    return headers
 
 
-def _compare(own, images, settings, patient, role):
-    """Hold a mask's grid against those of `images`, {phase: Grid or None}."""
+def _compare(mask, images, settings, patient, role):
+    """Compare a mask's grid with those of `images`, {phase: Grid or None}."""
     phase = mask_phase(settings, role)
     image = images[phase]
-    if _on(own, image) or (settings.get("resample_masks") and overlap(image, own) > 0):
+    if _on(mask, image) or (settings.get("resample_masks") and overlap(image, mask) > 0):
         return
     with about(patient, role):
         for other, grid in images.items():
-            if grid is not None and _on(own, grid):
+            if grid is not None and _on(mask, grid):
                 raise IntakeError(
                     f"is not on the grid of the {phase} image, but exactly on that of the {other} one. Are `arterial` and "
                     f"`venous` exchanged in the sheet? If it was drawn on the {other} phase, set `mask_phase: {other}` "
                     "for its center"
                 )
-        what = "does not overlap with" if overlap(image, own) == 0 else "is not on the grid of"
+        what = "does not overlap with" if overlap(image, mask) == 0 else "is not on the grid of"
         raise IntakeError(
-            f"{what} the {phase} image: mask {own}, image {image}. Export it on the image's grid, correct "
+            f"{what} the {phase} image: mask {mask}, image {image}. Export it on the image's grid, correct "
             "`mask_phase` of its center, or set `resample_masks: true` there"
         )
 
 
-def _on(own, image):
-    return apart(own, image) <= MATCH_VOXELS
+def _on(mask, image):
+    return apart(mask, image) <= MATCH_VOXELS

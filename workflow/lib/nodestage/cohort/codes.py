@@ -1,7 +1,7 @@
-"""Patient codes that tell who the patient is: dates, and words that may be names.
+"""Patient codes that reveal who the patient is: dates, and words that may be names.
 
-A code stands in every file name, log, table and page, so it must tell nothing. Whether a number is
-a hospital's own can't be seen; a date can, and a name often.
+A code stands in every file name, log, table and page, so it must reveal nothing. Whether a number is
+a hospital number can't be seen; a date can, and a name often.
 """
 
 import re
@@ -25,18 +25,18 @@ USUAL = {
 
 def date_in(code):
     """The part of a code that reads as a date, or ''."""
-    found = DATE.search(code)
-    return found.group() if found else ""
+    date = DATE.search(code)
+    return date.group() if date else ""
 
 
 def names_in(codes):
     """Codes with a word that no other code has, and that can be spoken: it may be a name."""
     words = {code: {w.lower() for w in re.findall("[A-Za-z]{4,}", code)} for code in codes}
-    count = Counter(word for found in words.values() for word in found)
+    count = Counter(word for in_code in words.values() for word in in_code)
     return [
         code
-        for code, found in words.items()
-        if any(count[w] == 1 and _is_spoken(w) and w not in USUAL for w in found)
+        for code, in_code in words.items()
+        if any(count[w] == 1 and _is_spoken(w) and w not in USUAL for w in in_code)
     ]
 
 

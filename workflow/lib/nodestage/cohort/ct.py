@@ -15,7 +15,7 @@ def read_ct(path, *, patient="", column="", series="", hu_offset=0):
     ----------
     path : NIfTI file, DICOM folder (searched with its subfolders), or DICOM file
     patient, column : for messages
-    series : which series of a DICOM folder, as the sheet says (see `dicom.choosing.find`)
+    series : which series of a DICOM folder, as the sheet names it (see `dicom.choosing.find`)
     hu_offset : added to every value, for a center whose files are shifted
 
     Returns
@@ -28,9 +28,9 @@ def read_ct(path, *, patient="", column="", series="", hu_offset=0):
 
 
 def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
-    """As `read_ct`, and a dict of what was found, dropped and straightened.
+    """As `read_ct`, and a dict of what was left out, corrected and straightened.
 
-    The record holds numbers and words of ours alone: no path, no date, no text from
+    The record holds only numbers and words of our own: no path, no date, no text from
     the image file.
     """
     from nodestage.core.volumes import Volume
@@ -69,9 +69,9 @@ def ct_grid_with_mark(path, *, patient="", column="", series=""):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, slices
 
-            found = choosing.find(path, series)
-            shape, affine = (len(found.frames), *found.frames[0].shape), slices.affine(found, {})
-            mark = same.mark_of_series(found.frames)
+            chosen = choosing.find(path, series)
+            shape, affine = (len(chosen.frames), *chosen.frames[0].shape), slices.affine(chosen, {})
+            mark = same.mark_of_series(chosen.frames)
         else:
             header = nifti.read_header(path)
             shape, affine = header.shape, header.affine
@@ -100,10 +100,10 @@ def _is_dicom(path):
 def _read_dicom(path, series, facts, air):
     from nodestage.cohort.dicom import choosing, pixels, slices
 
-    found = choosing.find(path, series, facts)
-    affine = slices.affine(found, facts)
-    stored = np.empty((len(found.frames), *found.frames[0].shape), np.int32)
-    for k, frame in enumerate(found.frames):
+    chosen = choosing.find(path, series, facts)
+    affine = slices.affine(chosen, facts)
+    stored = np.empty((len(chosen.frames), *chosen.frames[0].shape), np.int32)
+    for k, frame in enumerate(chosen.frames):
         stored[k] = pixels.to_hu(frame, facts, air)
     return stored, affine
 

@@ -1,4 +1,4 @@
-"""What the discovery center's node masks tell of positive nodes: networks learn from nothing else."""
+"""Positive nodes in the discovery center's masks, from which alone the networks learn."""
 
 from nodestage.cohort.faults import IntakeError, some
 
@@ -6,7 +6,7 @@ NEGATIVE, POSITIVE = "1", "2"
 
 
 def summary(records, metastasis, center=""):
-    """What was drawn, counted; an error where no patient has a positive node.
+    """Count what was drawn; raise an error where no patient has a positive node.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def summary(records, metastasis, center=""):
     (codes of patients with metastasis whose nodes are all drawn as negative; sorted)
     """
     drawn = {p: set(record["volume_mm3_as_drawn"]) for p, record in records.items()}
-    found = {
+    counts = {
         "masks": len(drawn),
         "empty": sum(not labels for labels in drawn.values()),
         "with_negative": sum(NEGATIVE in labels for labels in drawn.values()),
@@ -29,19 +29,19 @@ def summary(records, metastasis, center=""):
             p for p, labels in drawn.items() if metastasis.get(p) == 1 and labels == {NEGATIVE}
         ),
     }
-    if drawn and not found["with_positive"]:
+    if drawn and not counts["with_positive"]:
         raise IntakeError(
             f"{center}: none of {len(drawn)} node masks holds a positive node: "
-            f"{found['with_negative']} hold the value 1 (negative) alone, {found['empty']} are empty. "
+            f"{counts['with_negative']} hold the value 1 (negative) alone, {counts['empty']} are empty. "
             "What a positive node looks like can't be learned. Draw negative nodes as 1 and positive nodes as 2, or "
             "translate another tool's values by `label_system: {lymph_nodes: {negative: …, positive: …}}`."
         )
-    return found
+    return counts
 
 
-def warnings(found):
+def warnings(counts):
     """Sentences on a summary for the log."""
-    codes = found["positive_patients_without"]
+    codes = counts["positive_patients_without"]
     if not codes:
         return []
     return [

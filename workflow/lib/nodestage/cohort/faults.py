@@ -1,4 +1,4 @@
-"""How intake speaks: who, which column, what was found, how to mend it."""
+"""Errors of intake: patient, column, what is wrong, how to fix it."""
 
 from contextlib import contextmanager
 
@@ -6,7 +6,7 @@ from nodestage.core.errors import InputError
 
 
 class IntakeError(InputError):
-    """An error at the door.
+    """Something from outside that can't be used.
 
     `str(error)` may stand in a log: it holds neither a path nor text from an image
     file. `error.full` adds those and belongs on the terminal alone.
@@ -35,14 +35,14 @@ def about(patient, column):
     try:
         yield
     except InputError as error:
-        if getattr(error, "placed", False):
+        if getattr(error, "located", False):
             raise
         who = f"{patient}: " if patient else ""
         text = str(error)
-        placed = IntakeError(
+        located = IntakeError(
             f"{who}{column or 'image'}: {text}{'' if text.endswith(('.', '?')) else '.'}"
         )
         detail = getattr(error, "full", text).removeprefix(text).strip()
-        placed.full = f"{placed}\n{detail}" if detail else str(placed)
-        placed.placed = True
-        raise placed from error
+        located.full = f"{located}\n{detail}" if detail else str(located)
+        located.located = True
+        raise located from error

@@ -1,4 +1,4 @@
-"""Who learns, who chooses, who is tested: fold tables, inner folds, chunks.
+"""Training, validation and test patients: fold tables, inner folds, chunks.
 
 Order within a class comes from a hash of seed and patient code, not from a random
 generator: the same tables on every machine and with every library version, and no
@@ -17,10 +17,10 @@ SUBSETS = ("train", "validation", "test")
 def _shuffled(patients, *key):
     """`patients` in an order that depends on `key` and their codes alone."""
 
-    def place(patient):
+    def order(patient):
         return hashlib.sha256("/".join(map(str, (*key, patient))).encode()).digest()
 
-    return sorted(patients, key=place)
+    return sorted(patients, key=order)
 
 
 def chunk_of(patient, n_chunks):
@@ -34,11 +34,11 @@ def chunk_of(patient, n_chunks):
 def _deal(patients, labels, n, *key):
     """`n` stratified parts; classes are dealt one after another, so that sizes stay even."""
     parts = [[] for _ in range(n)]
-    place = 0
+    index = 0
     for label in sorted(set(labels.values())):
         for patient in _shuffled([p for p in patients if labels[p] == label], *key, label):
-            parts[place % n].append(patient)
-            place += 1
+            parts[index % n].append(patient)
+            index += 1
     return parts
 
 
@@ -62,21 +62,21 @@ def make_folds(rows, n_folds, seed):
 
     Returns
     -------
-    list of {patient: 'train' | 'validation' | 'test'}, one a fold, patients sorted
+    list of {patient: 'train' | 'validation' | 'test'}, one per fold, patients sorted
     """
     labels = _labels(rows)
     n_folds = int(n_folds)
     if n_folds < 2:
         raise IntakeError(f"`folds.n` is {n_folds}. Cross-validation needs at least 2.")
-    least = _least(n_folds)
+    minimum = _min_patients(n_folds)
     counts = {label: list(labels.values()).count(label) for label in ("0", "1")}
-    if min(counts.values()) < least:
-        fewer = [n for n in range(n_folds - 1, 1, -1) if _least(n) <= min(counts.values())]
-        mend = f"Add patients, or set `folds.n: {fewer[0]}`" if fewer else "Add patients"
+    if min(counts.values()) < minimum:
+        fewer = [n for n in range(n_folds - 1, 1, -1) if _min_patients(n) <= min(counts.values())]
+        hint = f"Add patients, or set `folds.n: {fewer[0]}`" if fewer else "Add patients"
         raise IntakeError(
             f"The discovery center has {counts['1']} patients with metastasis and {counts['0']} "
-            f"without; {n_folds} folds need at least {least} of each (one to test, one to "
-            f"validate and two to train in every fold). {mend}."
+            f"without; {n_folds} folds need at least {minimum} of each (one to test, one to "
+            f"validate and two to train in every fold). {hint}."
         )
     folds = []
     for fold, tested in enumerate(_deal(sorted(labels), labels, n_folds, seed, "test")):
@@ -93,7 +93,7 @@ def _fifth(n):
     return max(1, round(n / 5))
 
 
-def _least(n_folds):
+def _min_patients(n_folds):
     """Fewest patients of a class that give every fold one of it to test, one to validate, two to train."""
     n = n_folds
     while True:
@@ -115,15 +115,15 @@ def inner_folds(train_patients, labels, n, seed):
     -------
     list of n sorted lists
     """
-    theirs = {patient: str(labels[patient]) for patient in train_patients}
+    by_patient = {patient: str(labels[patient]) for patient in train_patients}
     for label in ("0", "1"):
-        count = list(theirs.values()).count(label)
+        count = list(by_patient.values()).count(label)
         if count < n:
             raise IntakeError(
                 f"A fold trains on {count} patients with metastasis {label}; `folds.inner: {n}` needs "
                 f"at least {n}. Add patients, or lower `folds.inner` (0 measures them in-sample)."
             )
-    return [sorted(part) for part in _deal(sorted(theirs), theirs, int(n), seed, "inner")]
+    return [sorted(part) for part in _deal(sorted(by_patient), by_patient, int(n), seed, "inner")]
 
 
 def read_folds(folder, rows):
@@ -172,7 +172,7 @@ def _read_fold(path, labels, faults):
         patient, subset = (row["patient"] or "").strip(), (row["subset"] or "").strip()
         if patient not in labels:
             faults.append(
-                f"{name}, row {number}: {patient!r} is no patient of the discovery center. Remove the row"
+                f"{name}, row {number}: {patient!r} is not a patient of the discovery center. Remove the row"
             )
         elif patient in fold:
             faults.append(
@@ -187,10 +187,10 @@ def _read_fold(path, labels, faults):
             f"{name}: {', '.join(missing)} missing. Every discovery patient has a row in every fold"
         )
     for subset in SUBSETS:
-        found = [labels[p] for p, s in fold.items() if s == subset and p in labels]
-        if len(set(found)) < 2:
+        classes = [labels[p] for p, s in fold.items() if s == subset and p in labels]
+        if len(set(classes)) < 2:
             faults.append(
-                f"{name}, {subset}: {found.count('1')} patients with metastasis and {found.count('0')} "
+                f"{name}, {subset}: {classes.count('1')} patients with metastasis and {classes.count('0')} "
                 "without. Each subset needs both classes: exchange patients"
             )
     return dict(sorted(fold.items()))

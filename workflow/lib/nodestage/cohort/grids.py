@@ -104,7 +104,7 @@ def plan(shape, affine):
             np.array(list(itertools.product(*[(0, n - 1) for n in counts]))) @ basis.T + origin
         )
         low, high = corners.min(0), corners.max(0)
-        # A step's own share of its axis: for sheared slices that is the distance of their planes.
+        # The part of a step along its axis: for sheared slices that is the distance of their planes.
         spacing = np.diag(basis).copy()
         size = np.ceil((high - low) / spacing - 0.01).astype(int) + 1
         inverse = np.linalg.inv(basis)

@@ -26,17 +26,17 @@ def map_labels(mask, label_system, known):
             f"negative ids (down to {int(mask.min())}). Give the label map, not the CT."
         )
     number = counts(mask)
-    found = [int(value) for value in np.flatnonzero(number)]
+    ids = [int(value) for value in np.flatnonzero(number)]
     table = _table(label_system, known)
     ignore = (label_system or {}).get("ignore") or []
-    unknown = [] if ignore == "others" else [v for v in found if v not in table and v not in ignore]
+    unknown = [] if ignore == "others" else [v for v in ids if v not in table and v not in ignore]
     if unknown:
-        ids = ", ".join(f"{v} ({int(number[v])} voxels)" for v in unknown[:10])
+        shown = ", ".join(f"{v} ({int(number[v])} voxels)" for v in unknown[:10])
         raise InputError(
-            f"id {ids}{' …' if len(unknown) > 10 else ''} not among {_ours(table, label_system, known)}"
+            f"id {shown}{' …' if len(unknown) > 10 else ''} not among {_ours(table, label_system, known)}"
         )
-    lookup = np.zeros(max(found, default=0) + 1, np.uint8)
-    for value in found:
+    lookup = np.zeros(max(ids, default=0) + 1, np.uint8)
+    for value in ids:
         lookup[value] = table.get(value, 0)
     if not label_system and mask.dtype == np.uint8:
         return mask
@@ -47,7 +47,7 @@ def map_labels(mask, label_system, known):
 
 
 def _ours(table, label_system, known):
-    """Which ids there may be, by name where they are few, and how to mend another one."""
+    """Which ids there may be, by name where they are few, and how to admit another one."""
     if label_system or len(known) > 2:
         where = "label_system" if label_system else "config/anatomy.yaml"
         return (
@@ -56,7 +56,7 @@ def _ours(table, label_system, known):
         )
     values = ", ".join(f"{number} = {name}" for name, number in known.items())
     kind = (
-        "Give each node its kind, not a number of its own; translate"
+        "Give each node its kind, not a separate number; translate"
         if len(known) == 2
         else "Translate"
     )
@@ -68,9 +68,9 @@ def counts(labels):
     """Voxels by id (an array, index = id), of non-negative labels (z, y, x)."""
     total = np.zeros(1, np.int64)
     for plane in labels:
-        own = np.bincount(plane.ravel(), minlength=len(total))
-        own[: len(total)] += total
-        total = own
+        in_plane = np.bincount(plane.ravel(), minlength=len(total))
+        in_plane[: len(total)] += total
+        total = in_plane
     return total
 
 

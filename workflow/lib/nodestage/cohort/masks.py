@@ -1,6 +1,7 @@
 """Masks from outside, on the grid of the CT that they were drawn on."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,30 +13,45 @@ KNOWN = {"tumor": {"tumor": 1}, "lymph_nodes": {"negative": 1, "positive": 2}}
 WHOLE = 1e-3  # how far a label may lie from a whole number
 
 
-def read_mask_with_record(
-    path, *, patient="", column="", role, image=None, label_system=None, known=None, resample=False
-):
+@dataclass(frozen=True)
+class MaskRules:
+    """How the masks of one column of a center are to be read.
+
+    Attributes
+    ----------
+    role : 'organs', 'tumor' or 'lymph_nodes'
+    label_system : {our class: their id(s)}, see `labels.map_labels`; None: ours
+    known : {class: our id}; for organs the `labels` of config/anatomy.yaml
+    resample : put a mask on another grid onto the image's, by nearest neighbour
+    """
+
+    role: str
+    label_system: dict | None = None
+    known: dict | None = None
+    resample: bool = False
+
+
+def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
     """Read and check a mask.
 
     Parameters
     ----------
     path : NIfTI file
-    role : 'organs', 'tumor' or 'lymph_nodes'
+    rules : MaskRules
     image : canonical Volume (or Grid) of the CT that it was drawn on; None leaves the
-        mask on its own canonical grid
-    label_system : {our class: their id(s)}, see `labels.map_labels`; None: ours
-    known : {class: our id}; for organs the `labels` of config/anatomy.yaml
-    resample : put a mask on another grid onto the image's, by nearest neighbour
+        mask on the canonical grid of its file
+    patient, column : for messages
 
     Returns
     -------
     Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
-    dict : what was found and done, counts and words of ours alone
+    dict : what intake changed or noticed; only counts and words of our own
     """
     from nodestage.core.volumes import Volume
 
     facts = {}
-    known = KNOWN.get(role, known)
+    role, label_system = rules.role, rules.label_system
+    known = KNOWN.get(role, rules.known)
     if known is None:
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
@@ -50,7 +66,7 @@ def read_mask_with_record(
         drawn = _volumes(labels, header.affine)
         if image is not None:
             target = image if isinstance(image, grids.Grid) else grids.of(image)
-            array, grid = _onto(array, grid, target, resample, facts)
+            array, grid = _onto(array, grid, target, rules.resample, facts)
             if role == "organs" and not isinstance(image, grids.Grid):
                 possible.check(array, image.array, grid.spacing, known, label_system)
     facts["volume_mm3_as_drawn"] = drawn
@@ -81,7 +97,7 @@ def check_file(path):
 
 
 def _whole_numbers(stored, role, label_system, facts):
-    """Labels as whole numbers 0 … 65535, or an error with the values found."""
+    """Labels as whole numbers 0 … 65535, or an error with the values."""
     if stored.dtype.kind == "f":
         bad = stored.size - int(np.count_nonzero(np.isfinite(stored)))
         if bad:
@@ -118,22 +134,22 @@ def _is_lone(values, picture, role, label_system):
 
 def _distinct(stored, limit=256):
     """Sorted distinct values, or None if there are clearly more than `limit`."""
-    found = np.unique(stored.ravel()[:: max(1, stored.size // 65536)])
+    values = np.unique(stored.ravel()[:: max(1, stored.size // 65536)])
     for plane in stored:
         # Most planes hold nothing new, and asking that is cheaper than sorting them.
-        if len(found) > limit:
+        if len(values) > limit:
             return None
         if (
             stored.dtype.kind in "iu"
-            and found[0] >= 0
+            and values[0] >= 0
             and plane.min() >= 0
             and plane.max() <= 65535
         ):
-            own = np.flatnonzero(np.bincount(plane.ravel()))
+            in_plane = np.flatnonzero(np.bincount(plane.ravel()))
         else:
-            own = np.unique(plane)
-        found = np.union1d(found, own)
-    return found
+            in_plane = np.unique(plane)
+        values = np.union1d(values, in_plane)
+    return values
 
 
 def _onto(array, grid, target, resample, facts):
@@ -168,8 +184,10 @@ def _nearest(array, grid, target):
         index = np.rint((where - grid.origin[2 - axis]) / grid.spacing[axis]).astype(int)
         inside.append((index >= 0) & (index < grid.shape[axis]))
         picks.append(np.clip(index, 0, grid.shape[axis] - 1))
-    found = array[np.ix_(*picks)]
-    return found * (inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :])
+    nearest = array[np.ix_(*picks)]
+    return nearest * (
+        inside[0][:, None, None] & inside[1][None, :, None] & inside[2][None, None, :]
+    )
 
 
 def _volumes(labels, affine):
@@ -180,6 +198,6 @@ def _volumes(labels, affine):
 
 
 def _touching(array):
-    from nodestage.cohort.facts import touching
+    from nodestage.cohort.image_quality import touching
 
     return touching(array)

@@ -41,7 +41,7 @@ DAMAGED = "Copy it again, or export it again"
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its voxels; `facts` goes into the patient's record."""
+    """What a header records of the voxels; `facts` goes into the patient's record."""
 
     shape: tuple  # (k, j, i)
     dtype: np.dtype
@@ -140,21 +140,21 @@ def _parse(start):
 
 def _offset(value, size):
     """Where voxels begin; some writers leave 0 or nonsense for "right behind the header"."""
-    least = {348: 352, 540: 544}[size]
-    return int(value) if np.isfinite(value) and value > least else least
+    minimum = {348: 352, 540: 544}[size]
+    return int(value) if np.isfinite(value) and value > minimum else minimum
 
 
 def _parse_1(start, order):
     def get(form, at):
-        found = struct.unpack_from(order + form, start, at)
-        return found if len(found) > 1 else found[0]
+        values = struct.unpack_from(order + form, start, at)
+        return values if len(values) > 1 else values[0]
 
     magic = start[344:348]
     if magic == b"ni1\0":
         raise IntakeError("half of a .hdr/.img pair. Convert it to one .nii.gz")
     if magic != b"n+1\0":
         raise IntakeError(
-            "an Analyze file: it does not say where left is. Convert the original to .nii.gz"
+            "an Analyze file: it does not record which side is left. Convert the original to .nii.gz"
         )
     return {
         "dim": get("8h", 40),
@@ -176,8 +176,8 @@ def _parse_2(start, order):
         raise IntakeError(f"too short to be NIfTI-2 ({len(start)} bytes). {DAMAGED}")
 
     def get(form, at):
-        found = struct.unpack_from(order + form, start, at)
-        return found if len(found) > 1 else found[0]
+        values = struct.unpack_from(order + form, start, at)
+        return values if len(values) > 1 else values[0]
 
     return {
         "dim": get("8q", 16),

@@ -28,9 +28,9 @@ def organ_volumes(labels, known, spacing):
 
 
 def implausible(volumes):
-    """[(structure, ml, least, most)] of the structures whose volume no adult's has."""
-    found = []
-    for name, (least, most) in limits()["volume_ml"].items():
-        if name in volumes and not least <= volumes[name] <= most:
-            found.append((name, volumes[name], least, most))
-    return found
+    """[(structure, ml, minimum, maximum)] of the structures whose volume no adult has."""
+    unlikely = []
+    for name, (minimum, maximum) in limits()["volume_ml"].items():
+        if name in volumes and not minimum <= volumes[name] <= maximum:
+            unlikely.append((name, volumes[name], minimum, maximum))
+    return unlikely

@@ -1,5 +1,5 @@
-"""Given organ masks that no patient can have, by volume and HU: refused (what is merely odd is flagged
-on the quality page, `plausible`)."""
+"""Organ masks that no patient can have, by volume and HU, are refused (what is merely
+unusual is flagged on the quality page, see `plausible`)."""
 
 import functools
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from nodestage.cohort.faults import IntakeError
 
 LIMITS = Path(__file__).with_name("possible.yaml")
-LEAST_VOXELS = 30  # fewer have no median worth judging
+MIN_VOXELS = 30  # fewer have no median worth judging
 
 
 def check(labels, image, spacing, known, label_system=None):
@@ -21,23 +21,23 @@ def check(labels, image, spacing, known, label_system=None):
     image : HU (z, y, x), of the CT that they were drawn on
     spacing : mm (z, y, x)
     known : {class: our id}
-    label_system : as the center's config gives it; the mend depends on whether it does
+    label_system : as the center's config gives it; the hint depends on whether there is one
     """
-    found = [
+    faults = [
         text
         for name, voxels in _organs(labels, image, known)
         for text in _faults(name, voxels, float(np.prod(spacing)) / 1000)
     ]
-    if not found:
+    if not faults:
         return
-    mend = (
+    hint = (
         "Correct the center's `label_system`"
         if label_system
         else "Are these another tool's class ids? Give the center its `label_system` (docs/intake.md has "
         "TotalSegmentator's)"
     )
     raise IntakeError(
-        f"{'; '.join(found)}. {mend}. An organ that is right all the same: take it out of the mask"
+        f"{'; '.join(faults)}. {hint}. An organ that is right all the same: take it out of the mask"
     )
 
 
@@ -55,10 +55,10 @@ def _organs(labels, image, known):
 def _faults(name, voxels, voxel_ml):
     limits = _limits().get(name, {})
     volume = len(voxels) * voxel_ml
-    if volume > limits.get("most_ml", np.inf):
-        yield f"{name} measures {volume:.0f} ml (at most {limits['most_ml']} is plausible)"
+    if volume > limits.get("max_ml", np.inf):
+        yield f"{name} measures {volume:.0f} ml (at most {limits['max_ml']} is plausible)"
     low, high = limits.get("hu", (-np.inf, np.inf))
-    if len(voxels) >= LEAST_VOXELS and not low <= np.median(voxels) <= high:
+    if len(voxels) >= MIN_VOXELS and not low <= np.median(voxels) <= high:
         yield f"{name} has a median of {np.median(voxels):.0f} HU ({low} to {high} are plausible)"
 
 

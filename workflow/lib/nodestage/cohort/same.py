@@ -1,4 +1,4 @@
-"""One image in two places: both phases of a patient, or two patients.
+"""One image given twice: as both phases of a patient, or for two patients.
 
 A copy under another name, path or UID is the same image still. Between patients it carries what a
 network learned from one into the test of the other.
@@ -17,21 +17,21 @@ CHUNK = 1 << 16  # bytes at each of three places of a file
 
 def digest(array):
     """Digest of a CT's voxels (z, y, x), whatever file they came in."""
-    found = hashlib.sha256(repr(array.shape).encode())
+    total = hashlib.sha256(repr(array.shape).encode())
     for plane in array:
-        found.update(np.ascontiguousarray(plane).tobytes())
-    return found.hexdigest()
+        total.update(np.ascontiguousarray(plane).tobytes())
+    return total.hexdigest()
 
 
 def mark_of_file(path):
-    """What tells most files apart at the cost of three short reads: length, beginning, middle, end."""
+    """What distinguishes most files, from three short reads: length, beginning, middle, end."""
     size = os.path.getsize(path)
-    found = hashlib.sha256(str(size).encode())
+    total = hashlib.sha256(str(size).encode())
     with open(path, "rb") as handle:
-        for place in (0, size // 2, max(0, size - CHUNK)):
-            handle.seek(place)
-            found.update(handle.read(CHUNK))
-    return found.hexdigest()
+        for start in (0, size // 2, max(0, size - CHUNK)):
+            handle.seek(start)
+            total.update(handle.read(CHUNK))
+    return total.hexdigest()
 
 
 def mark_of_series(frames):
@@ -43,7 +43,7 @@ def mark_of_series(frames):
 
 
 def check(marks):
-    """Raise one `IntakeError` that names every image that stands in two places.
+    """Raise one `IntakeError` that names every image that was given twice.
 
     Parameters
     ----------
@@ -55,25 +55,25 @@ def check(marks):
 
 
 def errors(marks, paths=None):
-    """An `IntakeError` for every image that another place has already, in the order of the codes.
+    """An `IntakeError` for every image that was given before, in the order of the codes.
 
     `paths`, where given, are compared in full before equal marks are believed.
     """
-    first, found = {}, []
-    for place in sorted(marks):
-        other = first.setdefault(marks[place], place)
-        if other == place or (paths and not _same_file(paths[other], paths[place])):
+    first, repeated = {}, []
+    for image in sorted(marks):
+        other = first.setdefault(marks[image], image)
+        if other == image or (paths and not _same_file(paths[other], paths[image])):
             continue
         try:
-            with about(*place):
-                raise IntakeError(_told(place, other))
+            with about(*image):
+                raise IntakeError(_sentence(image, other))
         except IntakeError as error:
-            found.append(error)
-    return found
+            repeated.append(error)
+    return repeated
 
 
-def _told(place, other):
-    if place[0] == other[0]:
+def _sentence(image, other):
+    if image[0] == other[0]:
         return (
             f"the same image as {other[1]}, voxel by voxel. Give each phase its own, or empty one cell and see "
             "`substitute_phase`"

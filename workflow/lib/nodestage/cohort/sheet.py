@@ -154,13 +154,13 @@ def _rows(name, table, columns):
             f"The sample sheet {name} has more cells than columns in row "
             f"{', '.join(map(str, ragged))}. Quote cells that hold a separator."
         )
-    found = []
+    numbered = []
     for number, cells in table[1:]:
-        given = dict(zip(header, cells, strict=False))
-        found.append((number, {column: given.get(column, "") for column in columns}))
-    found.sort(key=lambda pair: (pair[1]["patient"], pair[1]["center"]))
+        values = dict(zip(header, cells, strict=False))
+        numbered.append((number, {column: values.get(column, "") for column in columns}))
+    numbered.sort(key=lambda pair: (pair[1]["patient"], pair[1]["center"]))
     ignored = [column for column in header if column and column not in columns]
-    return Sheet([row for _, row in found], [number for number, _ in found], ignored)
+    return Sheet([row for _, row in numbered], [number for number, _ in numbered], ignored)
 
 
 def series_of(row, phase):

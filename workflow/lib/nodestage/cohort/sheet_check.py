@@ -16,7 +16,7 @@ from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import COLUMNS, IMAGES, MASKS
 from nodestage.cohort.sheet_files import check_files
 
-ALIKE = 5  # so many rows with one and the same fault are told row by row
+ALIKE = 5  # so many rows with one and the same fault are reported row by row
 SCHEMA = Path(__file__).parents[3] / "schemas" / "samples.schema.yaml"
 
 
@@ -34,7 +34,7 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
     faults = _Faults()
     if not rows:
-        faults.add(0, "", "patient", "no patient in the sheet", "Write a row for each")
+        faults.add((0, "", "patient"), "no patient in the sheet", "Write a row for each")
     _check_columns(rows, faults)
     # Rows made in memory may hold numbers and None.
     rows = [
@@ -49,12 +49,10 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
         elif row["center"]:
             near = difflib.get_close_matches(row["center"], [str(c) for c in centers], 1)
             faults.add(
-                number,
-                row["patient"],
-                "center",
-                f"{row['center']!r} is no center of the config"
+                (number, row["patient"], "center"),
+                f"{row['center']!r} is not a center of the config"
                 + (f" (did you mean {near[0]!r}?)" if near else ""),
-                f"It knows {', '.join(map(str, centers))}; add it under `centers` or correct the cell",
+                f"The centers are {', '.join(map(str, centers))}; add it under `centers` or correct the cell",
             )
     if files:
         check_files(rows, numbers, base, faults)
@@ -65,29 +63,30 @@ class _Faults:
     """Collected faults; paths are kept apart, for the terminal alone."""
 
     def __init__(self):
-        self.found = []
+        self.faults = []
 
-    def add(self, number, patient, column, finding, mend, path=""):
-        self.found.append((number, patient, column, finding, mend, path))
+    def add(self, where, finding, hint, path=""):
+        """`where`: row number (0: the whole sheet), patient, column."""
+        self.faults.append((*where, finding, hint, path))
 
     def stop(self):
-        if not self.found:
+        if not self.faults:
             return
-        self.found.sort(key=lambda fault: (fault[0], fault[2]))
-        plain, full, told = [], [], set()
-        alike = Counter(fault[2:5] for fault in self.found)
-        for number, patient, column, finding, mend, path in self.found:
-            what = (column, finding, mend)
-            if what in told:
+        self.faults.sort(key=lambda fault: (fault[0], fault[2]))
+        plain, full, listed = [], [], set()
+        alike = Counter(fault[2:5] for fault in self.faults)
+        for number, patient, column, finding, hint, path in self.faults:
+            what = (column, finding, hint)
+            if what in listed:
                 continue
             where = f"row {number}, patient {patient or '(empty)'}" if number else "all rows"
             if alike[what] > ALIKE:  # one line, lest it drown the others
-                told.add(what)
+                listed.add(what)
                 where = f"{alike[what]} rows, the first {where}"
-            plain.append(f"  {where}, {column}: {finding}. {mend}")
-            full.append(f"  {where}, {column}: {finding}{f' ({path})' if path else ''}. {mend}")
-        one = len(self.found) == 1
-        head = f"The sample sheet has {len(self.found)} {'fault' if one else 'faults'}:"
+            plain.append(f"  {where}, {column}: {finding}. {hint}")
+            full.append(f"  {where}, {column}: {finding}{f' ({path})' if path else ''}. {hint}")
+        one = len(self.faults) == 1
+        head = f"The sample sheet has {len(self.faults)} {'fault' if one else 'faults'}:"
         error = IntakeError("\n".join([head, *plain]))
         error.full = "\n".join([head, *full])
         raise error
@@ -105,9 +104,7 @@ def _check_columns(rows, faults):
         near = difflib.get_close_matches(column, COLUMNS, 1, cutoff=0.8)
         if near and not any(row.get(near[0]) for row in rows):
             faults.add(
-                0,
-                "",
-                column,
+                (0, "", column),
                 f"no such column, but {near[0]!r} is empty",
                 f"Name it {near[0]!r} if that is meant, or give it a name less alike",
             )
@@ -118,9 +115,7 @@ def _check_centers(rows, centers, faults, frozen):
         for name in centers if rows else ():
             if not any(row["center"] == name for row in rows):
                 faults.add(
-                    0,
-                    "",
-                    "center",
+                    (0, "", "center"),
                     f"no patient belongs to the center {name!r} of the config",
                     "Add its patients, correct the column, or take the center out of the config",
                 )
@@ -128,9 +123,7 @@ def _check_centers(rows, centers, faults, frozen):
             role = (settings or {}).get("role")
             if role != "external":
                 faults.add(
-                    0,
-                    "",
-                    "center",
+                    (0, "", "center"),
                     f"center {name!r} of the config has the role {role!r}",
                     "With a `bundle` nothing is trained: every center is external",
                 )
@@ -140,34 +133,28 @@ def _check_centers(rows, centers, faults, frozen):
     ]
     if len(discovery) != 1:
         faults.add(
-            0,
-            "",
-            "center",
+            (0, "", "center"),
             f"{len(discovery)} centers have the role discovery ({', '.join(discovery) or 'none'})",
             "Exactly one must have it; models learn from it",
         )
         return
-    theirs = [row for row in rows if row["center"] == discovery[0]]
-    if not theirs:
+    patients = [row for row in rows if row["center"] == discovery[0]]
+    if not patients:
         faults.add(
-            0,
-            "",
-            "center",
+            (0, "", "center"),
             f"no patient belongs to the discovery center {discovery[0]!r}",
             "Add its patients, or correct the center's name",
         )
-    elif not any(row.get("lymph_nodes") for row in theirs):
+    elif not any(row.get("lymph_nodes") for row in patients):
         faults.add(
-            0,
-            "",
-            "lymph_nodes",
+            (0, "", "lymph_nodes"),
             f"no patient of the discovery center {discovery[0]!r} has a lymph-node mask",
             "The networks learn from these: give them for the discovery center",
         )
 
 
 def _check_values(rows, numbers, faults):
-    """Each cell against its column's entry in the schema, whose `x-mend` is the advice."""
+    """Each cell against its column's entry in the schema, whose `x-hint` is the advice."""
     properties = _schema()["properties"]
     good = set()  # cells repeat: each distinct value is checked once
     for number, row in zip(numbers, rows, strict=True):
@@ -179,7 +166,7 @@ def _check_values(rows, numbers, faults):
                 good.add((column, value))
             else:
                 finding = f"{value!r} is not allowed" if value else "empty"
-                faults.add(number, row["patient"], column, finding, rule["x-mend"])
+                faults.add((number, row["patient"], column), finding, rule["x-hint"])
 
 
 def fits(value, rule):
@@ -208,11 +195,9 @@ def _check_codes(rows, numbers, faults):
         date = date_in(code)
         if date:
             faults.add(
-                number,
-                code,
-                "patient",
+                (number, code, "patient"),
                 f"{date!r} reads as a date",
-                "Codes stand in every file, log and report: give one that tells nothing of the patient",
+                "Codes stand in every file, log and report: give one that says nothing about the patient",
             )
         # On a disk that knows no case, P1 and p1 would be one file.
         before = first.setdefault(code.lower(), (number, row))
@@ -220,9 +205,7 @@ def _check_codes(rows, numbers, faults):
             continue
         same = before[1]["patient"] == code
         faults.add(
-            number,
-            code,
-            "patient",
+            (number, code, "patient"),
             f"{code!r} stands in row {before[0]} too"
             + ("" if same else f", as {before[1]['patient']!r}")
             + (f" (center {before[1]['center']})" if before[1]["center"] != row["center"] else ""),
@@ -233,8 +216,8 @@ def _check_codes(rows, numbers, faults):
 
 
 def _check_row(number, row, settings, faults):
-    def fault(column, finding, mend):
-        faults.add(number, row["patient"], column, finding, mend)
+    def fault(column, finding, hint):
+        faults.add((number, row["patient"], column), finding, hint)
 
     role = settings.get("role")
     if settings.get("returned"):
@@ -247,7 +230,7 @@ def _check_row(number, row, settings, faults):
     if not row.get("arterial") and not row.get("venous"):
         fault(
             "arterial",
-            "neither arterial nor venous is given",
+            "both arterial and venous are empty",
             "Give at least one phase, or remove the row",
         )
     for mask in MASKS:
@@ -296,7 +279,7 @@ def _check_row(number, row, settings, faults):
         else None
     )
     if role == "discovery" and row.get("organs") and not row.get("organ_set") and source != "given":
-        fault("organ_set", "empty beside an organ mask", "Say train, validation or test")
+        fault("organ_set", "empty beside an organ mask", "Write train, validation or test")
     if role == "external" and row.get("organ_set") in ("train", "validation"):
         fault(
             "organ_set",

@@ -13,7 +13,7 @@ def check_files(rows, numbers, base, faults):
     ----------
     rows, numbers : the sheet's rows and their numbers in the file
     base : folder that relative paths start from (None: the working folder)
-    faults : takes `add(number, patient, column, finding, mend, path)`
+    faults : takes `add((number, patient, column), finding, hint, path)`
     """
     base = Path(base) if base is not None else Path()
     first = {}
@@ -23,12 +23,12 @@ def check_files(rows, numbers, base, faults):
                 continue
             path = os.path.normpath(base / row[column])
 
-            def fault(finding, mend, number=number, row=row, column=column, path=path):
-                faults.add(number, row["patient"], column, finding, mend, path)
+            def fault(finding, hint, number=number, row=row, column=column, path=path):
+                faults.add((number, row["patient"], column), finding, hint, path)
 
-            finding, mend = look_at(path, column)
+            finding, hint = look_at(path, column)
             if finding:
-                fault(finding, mend)
+                fault(finding, hint)
                 continue
             key = (path, series_of(row, column))
             other = first.setdefault(key, (number, row["patient"], column))
@@ -37,12 +37,12 @@ def check_files(rows, numbers, base, faults):
                     f"the same file as {other[2]} of row {other[0]}, patient {other[1]}",
                     "Each image and mask belongs to one patient and one column"
                     if column in MASKS
-                    else "Give each its own; from one DICOM folder choose by `arterial_series` and `venous_series`",
+                    else "Give two files or folders; from one DICOM folder choose by `arterial_series` and `venous_series`",
                 )
 
 
 def look_at(path, column):
-    """What is wrong with a path, and the mend; ('', '') if nothing."""
+    """What is wrong with a path, and the hint; ('', '') if nothing."""
     if os.path.isdir(path):
         if column in MASKS:
             return "a folder, not a file", "A mask is one NIfTI file (.nii or .nii.gz)"
@@ -56,7 +56,7 @@ def look_at(path, column):
             "Correct the path (relative ones start at the study's folder), or empty the cell",
         )
     if not os.path.exists(path):
-        return "a link that leads nowhere", "Mend the link, or give the file's own path"
+        return "a link that leads nowhere", "Correct the link, or give the path of the file itself"
     if os.path.getsize(path) == 0:
         return "the file has 0 bytes", "Copy or export it again"
     if not os.access(path, os.R_OK):

@@ -12,7 +12,7 @@ def to_hu(stored, facts, hu_offset=0):
     """int16 HU from stored values; counts go into `facts`.
 
     What lies below −1024 is padding by any scanner's convention and becomes air
-    here, before anything is resampled. Images that are no HU at all are refused.
+    here, before anything is resampled. Images that are not in HU are refused.
     """
     if stored.dtype.kind == "f":
         bad = stored.size - int(np.count_nonzero(np.isfinite(stored)))
@@ -82,6 +82,6 @@ def _check_mask_like(hu):
     distinct = int(np.count_nonzero(np.bincount(hu.ravel(), minlength=256)))
     if distinct <= 64:
         raise IntakeError(
-            f"{distinct} distinct values from {low} to {high}: a mask, or a picture, but no CT in Hounsfield units. "
+            f"{distinct} distinct values from {low} to {high}: a mask or a picture, not a CT in Hounsfield units. "
             "Were image and mask exchanged in the sheet?"
         )

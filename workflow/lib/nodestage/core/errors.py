@@ -1,4 +1,4 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 
 class NodestageError(Exception):
@@ -9,7 +9,7 @@ class InputError(NodestageError):
     """Something in the user's data or settings is wrong.
 
     The message names the patient, the file (by the sheet's column, never by its
-    path), what was found, and the mend.
+    path), what is wrong, and how to fix it.
     """
 
 

@@ -12,8 +12,8 @@ import yaml
 from snakemake.utils import update_config
 
 from nodestage.cohort.check import check_headers
-from nodestage.cohort.facts import median_spacing
 from nodestage.cohort.faults import millimeters
+from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
 from nodestage.cohort.sheet_check import check_sheet
 from nodestage.cohort.sheet_files import look_at

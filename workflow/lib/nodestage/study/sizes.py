@@ -47,13 +47,13 @@ def told(config, methods):
         f"Crops of {_times(one['crop'])} voxels, {_steps(one)} of {one['batch_size']} nodes, SGD at a "
         f"rate of {one['learning_rate']:g} that falls to 0."
     )
-    passes = sorted({_epochs(one) for one in methods.values()} - {None})
-    if passes:
-        most = f" to {passes[-1]}" if len(passes) > 1 else ""
+    lengths = sorted({_length(one) for one in methods.values()} - {None})
+    if lengths:
+        most = f" to {lengths[-1]:,}" if len(lengths) > 1 else ""
+        pixel = config["tumor"]["pixel_mm"]
         found["Patient networks"] = (
-            f"Slices of {config['tumor']['slice_size']} pixels, crops of "
-            f"{_times(config['tumor']['crop'])} voxels; {passes[0]}{most} passes over the training "
-            "patients."
+            f"Slices of {config['tumor']['slice_size']} pixels{f' of {pixel:g} mm' if pixel else ''}, "
+            f"crops of {_times(config['tumor']['crop'])} voxels; {lengths[0]:,}{most} steps."
         )
     return found
 
@@ -79,11 +79,11 @@ def smaller(config, methods, full=None):
         part, key = NETWORKS[name]
         found += _less(name, network, full[part][key])
     found += _less("identification of nodes", config["identification"], full["identification"])
-    paper = {m: _epochs(one) for m, one in full["methods"].items() if one is not None}
-    short = [m for m, one in methods.items() if (_epochs(one) or math.inf) < (paper.get(m) or 0)]
+    paper = {m: _length(one) for m, one in full["methods"].items() if one is not None}
+    short = [m for m, one in methods.items() if (_length(one) or math.inf) < (paper.get(m) or 0)]
     if short:
-        least = min(short, key=lambda m: _epochs(methods[m]))
-        found.append(f"patient networks: from {_epochs(methods[least])} epochs ({paper[least]})")
+        least = min(short, key=lambda m: _length(methods[m]))
+        found.append(f"patient networks: from {_length(methods[least]):,} steps ({paper[least]:,})")
     return found
 
 
@@ -140,8 +140,9 @@ def _steps(settings):
     return f"{epochs:,} epochs × {each:,} steps"
 
 
-def _epochs(method):
-    return (method.get("settings") or {}).get("epochs")
+def _length(method):
+    """Steps of a patient network; None for other methods, and where the settings don't say."""
+    return (method.get("settings") or {}).get("steps")
 
 
 def _times(values):

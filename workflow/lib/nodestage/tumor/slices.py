@@ -14,7 +14,7 @@ PLANES = ("axial", "coronal", "sagittal")  # array axes 0, 1, 2
 PER_PLANE = 3
 
 
-def nine_slices(arterial, venous, mask, spacing, size):
+def nine_slices(arterial, venous, mask, spacing, size, pixel_mm=None):
     """The nine slices of one patient (Section III-B).
 
     Parameters
@@ -23,6 +23,7 @@ def nine_slices(arterial, venous, mask, spacing, size):
     mask : bool array (z, y, x) with at least one voxel
     spacing : (z, y, x), mm
     size : pixels along a side of a slice
+    pixel_mm : side of a pixel, mm; None: the in-plane study spacing
 
     Returns
     -------
@@ -30,12 +31,12 @@ def nine_slices(arterial, venous, mask, spacing, size):
     masks : uint8 array (9, size, size)
     planes : uint8 array (9,), index into `PLANES`
 
-    Pixels are isotropic at the in-plane study spacing, so that a sagittal slice
-    shows the tumor in its true proportions. Slices are centered at the centroid
+    Pixels are isotropic, so that a sagittal slice shows the tumor in its true proportions; between
+    voxels the images are interpolated linearly, the mask cut at one half. Slices are centered at the centroid
     of their own mask (see `_middle`). Equal areas go to the lowest index; a tumor that reaches
     fewer than three slices of a plane repeats its largest.
     """
-    pixel = spacing[2]
+    pixel = pixel_mm or spacing[2]
     images, masks, planes = [], [], []
     for axis, index in largest(mask):
         zoom = np.delete(np.asarray(spacing), axis) / pixel
@@ -91,7 +92,17 @@ def crop(volume, mask, shape, fill=AIR):
     return out
 
 
-def views(arterial, venous, tumor, pancreas, spacing, size, crop_shape, fallback="pancreas"):
+def views(
+    arterial,
+    venous,
+    tumor,
+    pancreas,
+    spacing,
+    size,
+    crop_shape,
+    fallback="pancreas",
+    pixel_mm=None,
+):
     """All that the networks see of one patient.
 
     Parameters
@@ -100,6 +111,7 @@ def views(arterial, venous, tumor, pancreas, spacing, size, crop_shape, fallback
     tumor, pancreas : bool arrays (z, y, x)
     fallback : "pancreas" centers the views on the pancreas where no tumor is marked;
         "none" leaves such a patient without views
+    size, pixel_mm : see `nine_slices`
 
     Returns
     -------
@@ -115,7 +127,7 @@ def views(arterial, venous, tumor, pancreas, spacing, size, crop_shape, fallback
             reason = "no tumor was found"
         if not usable:
             return {"usable": False, "reason": reason, "source": "none"}
-    images, masks, planes = nine_slices(arterial, venous, mask, spacing, size)
+    images, masks, planes = nine_slices(arterial, venous, mask, spacing, size, pixel_mm)
     return {
         "usable": True,
         "reason": reason,

@@ -1,7 +1,7 @@
 """DICOM folders: which images are the CT asked for, and how its slices lie.
 
-Nothing is taken from names or instance numbers: series are told apart by what the
-headers say, slices are ordered by position, and a series passes only if its slices
+Nothing is taken from names or instance numbers: series are separated by what the
+headers record, slices are ordered by position, and a series passes only if its slices
 are evenly spaced. Text from the headers is used to decide and leaves this package
 only in `IntakeError.full`, for the terminal.
 

@@ -8,7 +8,7 @@ from nodestage.cohort.dicom.headers import files_under, frames_of
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
 
-# A kernel's name may be said only if it is one: these are the makers' own.
+# A kernel may be named in a message only if it is one of the vendors' names.
 KERNEL = re.compile(
     r"(FC\d\d(-?[A-Z]{1,2})?|[A-Z][a-z]{0,2}\d{2}[a-z]?(\\\d)?|[A-Z]{1,2}|B_(V?SOFT|V?SHARP|SMOOTH)_[A-D]{1,2}"
     r"|(SOFT|SHARP|SMOOTH|STANDARD|STND|BONE|BONEPLUS|LUNG|DETAIL|EDGE|CHST|ULTRA)(\d| ?PLUS)?)",
@@ -62,12 +62,12 @@ def find(path, choice="", facts=None):
 def _named(candidates, choice):
     """Candidates whose series number, UID or description is `choice`."""
     for of in (lambda f: f.number, lambda f: f.series, lambda f: f.description.strip().lower()):
-        found = [s for s in candidates if of(s.frames[0]) in (choice, choice.lower())]
-        if found:
-            return found
+        matching = [s for s in candidates if of(s.frames[0]) in (choice, choice.lower())]
+        if matching:
+            return matching
     numbers = sorted({s.frames[0].number or "(none)" for s in candidates}, key=_as_number)
     raise IntakeError(
-        f"no axial CT series is {'number ' + choice if choice.isdigit() else 'as its `series` cell says'}; "
+        f"no axial CT series is {'number ' + choice if choice.isdigit() else 'what its `series` cell names'}; "
         f"there are the series numbers {some(numbers)}. Correct the sheet's `series` cell",
         _listing(candidates, private=True),
     )
@@ -78,12 +78,12 @@ def _chosen(candidates, choice):
         rank = choice[1:].strip()
         if rank.isdigit() and 1 <= int(rank) <= len(candidates):
             return candidates[int(rank) - 1]
-    mend = (
+    hint = (
         "Write the one that is meant into the sheet's column `series` (or `arterial_series`, `venous_series`): "
-        "its series number, or '#' and its place in this list"
+        "its series number, or '#' and its position in this list"
     )
     raise IntakeError(
-        f"{len(candidates)} CT series in one folder:\n{_listing(candidates)}\n    {mend}",
+        f"{len(candidates)} CT series in one folder:\n{_listing(candidates)}\n    {hint}",
         _listing(candidates, private=True),
     )
 

@@ -45,11 +45,11 @@ def files_under(path):
     """All files of a folder and its subfolders, in a fixed order; or the one file."""
     if os.path.isfile(path):
         return [str(path)]
-    found = []
+    paths = []
     for folder, inner, names in os.walk(path):
         inner.sort()
-        found += [os.path.join(folder, name) for name in sorted(names)]
-    return found
+        paths += [os.path.join(folder, name) for name in sorted(names)]
+    return paths
 
 
 def looks_like_dicom(path):
@@ -79,10 +79,7 @@ def frames_of(path, left_out):
             return []
         if kind in ENHANCED:
             return _enhanced(path, data, left_out)
-        orientation = data.ImageOrientationPatient
-        frame = _frame(
-            path, None, data, data.ImagePositionPatient, orientation, data.PixelSpacing, data
-        )
+        frame = _frame(path, data, _single(data))
     except Exception:
         # pydicom raises what a broken header leads it to, by a dozen names.
         # A header that can't be understood is no slice we could place; should it have
@@ -96,7 +93,7 @@ def frames_of(path, left_out):
 
 
 def _stranger(data, kind):
-    """Why an image is no axial CT slice, or ''."""
+    """Why an image is not an axial CT slice, or ''."""
     if kind == DICOMDIR or not kind:
         return "not_an_image"
     if kind != CT and kind not in ENHANCED:
@@ -132,51 +129,61 @@ def _numbers(values):
     return tuple(float(v) for v in values)
 
 
-def _frame(
-    path,
-    index,
-    data,
-    position,
-    orientation,
-    spacing,
-    rescale,
-    kernel=None,
-    thickness=None,
-    splits=None,
-):
-    multiframe = index is not None
-    kernel = data.get("ConvolutionKernel") if kernel is None else kernel
-    kernel = (
-        "\\".join(kernel)
-        if isinstance(kernel, list | pydicom.multival.MultiValue)
-        else str(kernel or "")
+@dataclass(frozen=True)
+class _Plane:
+    """What a single-frame file has at its top and a multi-frame file in its functional groups."""
+
+    position: list
+    orientation: list
+    spacing: list
+    rescale: pydicom.Dataset
+    kernel: object
+    thickness: object
+    splits: tuple
+    index: int | None = None
+
+
+def _single(data):
+    return _Plane(
+        data.ImagePositionPatient,
+        data.ImageOrientationPatient,
+        data.PixelSpacing,
+        data,
+        data.get("ConvolutionKernel"),
+        data.get("SliceThickness"),
+        (
+            str(data.get("AcquisitionNumber") or ""),
+            str(data.get("TemporalPositionIdentifier") or ""),
+            str(data.get("AcquisitionDateTime") or data.get("AcquisitionTime") or ""),
+        ),
     )
-    thickness = data.get("SliceThickness") if thickness is None else thickness
-    slope, intercept = rescale.get("RescaleSlope"), rescale.get("RescaleIntercept")
+
+
+def _frame(path, data, plane):
+    """A `Frame` from a file's data set and one of its planes."""
+    kernel = plane.kernel
+    if isinstance(kernel, list | pydicom.multival.MultiValue):
+        kernel = "\\".join(kernel)
+    slope, intercept = (plane.rescale.get(f"Rescale{name}") for name in ("Slope", "Intercept"))
     frame = Frame(
         path=path,
-        index=index,
-        position=_numbers(position),
-        orientation=_numbers(orientation),
-        spacing=_numbers(spacing),
+        index=plane.index,
+        position=_numbers(plane.position),
+        orientation=_numbers(plane.orientation),
+        spacing=_numbers(plane.spacing),
         shape=(int(data.Rows), int(data.Columns)),
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
-        thickness=float(thickness or "nan"),
-        kernel=kernel,
+        thickness=float(plane.thickness or "nan"),
+        kernel=str(kernel or ""),
         series=str(data.get("SeriesInstanceUID") or ""),
         number=str(data.get("SeriesNumber") if data.get("SeriesNumber") is not None else ""),
         description=str(data.get("SeriesDescription") or ""),
         patient=str(data.get("PatientID") or data.get("PatientName") or ""),
         instance=str(data.get("ConcatenationUID") or data.get("SOPInstanceUID"))
-        if multiframe
+        if plane.index is not None
         else "",
-        splits=splits
-        or (
-            str(data.get("AcquisitionNumber") or ""),
-            str(data.get("TemporalPositionIdentifier") or ""),
-            str(data.get("AcquisitionDateTime") or data.get("AcquisitionTime") or ""),
-        ),
+        splits=plane.splits,
     )
     if not np.isfinite(
         [*frame.position, *frame.orientation, *frame.spacing, frame.slope, frame.intercept]
@@ -186,13 +193,13 @@ def _frame(
 
 
 def _enhanced(path, data, left_out):
-    """Frames of an Enhanced CT file, each with its own position."""
+    """Frames of an Enhanced CT file, each placed by its position."""
     shared = (data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     frames = []
-    for index, own in enumerate(data.get("PerFrameFunctionalGroupsSequence") or []):
+    for index, item in enumerate(data.get("PerFrameFunctionalGroupsSequence") or []):
 
-        def group(name, own=own):
-            return (own.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
+        def group(name, item=item):
+            return (item.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
 
         kind = group("CTImageFrameTypeSequence").get("FrameType") or []
         position = group("PlanePositionSequence").get("ImagePositionPatient")
@@ -208,19 +215,21 @@ def _enhanced(path, data, left_out):
             frames.append(
                 _frame(
                     path,
-                    index,
                     data,
-                    position,
-                    orientation,
-                    measures.PixelSpacing,
-                    group("PixelValueTransformationSequence"),
-                    group("CTReconstructionSequence").get("ConvolutionKernel") or "",
-                    measures.get("SliceThickness") or 0,
-                    (
-                        str(content.get("FrameAcquisitionNumber") or ""),
-                        str(content.get("TemporalPositionIndex") or ""),
-                        # A frame's own time differs from slice to slice; the stack is what parts volumes.
-                        str(content.get("StackID") or ""),
+                    _Plane(
+                        position,
+                        orientation,
+                        measures.PixelSpacing,
+                        group("PixelValueTransformationSequence"),
+                        group("CTReconstructionSequence").get("ConvolutionKernel") or "",
+                        measures.get("SliceThickness") or 0,
+                        (
+                            str(content.get("FrameAcquisitionNumber") or ""),
+                            str(content.get("TemporalPositionIndex") or ""),
+                            # A frame's time differs from slice to slice; the stack separates volumes.
+                            str(content.get("StackID") or ""),
+                        ),
+                        index,
                     ),
                 )
             )

@@ -10,7 +10,7 @@ from pydicom.uid import UID
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.grids import AIR
 
-# Who decodes what here; said when a syntax can't be decoded.
+# Packages that decode a syntax; named when a syntax can't be decoded.
 DECODERS = {
     "1.2.840.10008.1.2.4.57": "python-gdcm",
     "1.2.840.10008.1.2.4.70": "python-gdcm",
@@ -130,22 +130,22 @@ def _padding(data, stored, frame, facts):
     high = low if not isinstance(limit, int) else int(limit) & bits
     low, high = min(low, high), max(low, high)
     unsigned = stored.astype(np.int64) & bits
-    found = (unsigned >= low) & (unsigned <= high)
-    if not found.any():
+    padded = (unsigned >= low) & (unsigned <= high)
+    if not padded.any():
         return None
     as_read = int(value)
     if int(data.PixelRepresentation) == 1 and as_read > bits >> 1:
         as_read -= bits + 1
     if TISSUE[0] < as_read * frame.slope + frame.intercept < TISSUE[1]:
-        found = _from_corners(found)
+        padded = _from_corners(padded)
         facts["padding_value_within_tissue"] = True
-    return found
+    return padded
 
 
-def _from_corners(found):
+def _from_corners(mask):
     """The parts of a 2D mask that hold a corner of the image."""
     from scipy import ndimage
 
-    parts, _ = ndimage.label(found)
+    parts, _ = ndimage.label(mask)
     corners = {int(parts[y, x]) for y in (0, -1) for x in (0, -1)} - {0}
     return np.isin(parts, list(corners))

@@ -1,4 +1,4 @@
-"""Planes that make one volume: told apart, phases taken apart, copies dropped."""
+"""Planes that make one volume: separated from others, phases separated, copies dropped."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +7,7 @@ import numpy as np
 from nodestage.cohort.dicom import pixels
 from nodestage.cohort.faults import IntakeError, some
 
-SAME_PLACE_MM = 0.01
+SAME_POSITION_MM = 0.01
 
 
 @dataclass
@@ -24,17 +24,19 @@ class Series:
         normal = np.cross(row, column)
         return normal / np.linalg.norm(normal)
 
-    def places(self):
+    def positions_mm(self):
         """Distance of each frame along the normal, mm."""
         return np.array([f.position for f in self.frames]) @ self.normal
 
     @property
     def step(self):
         """Distance from slice to slice, mm."""
-        return float(np.median(np.diff(self.places()))) if len(self.frames) > 1 else float("nan")
+        return (
+            float(np.median(np.diff(self.positions_mm()))) if len(self.frames) > 1 else float("nan")
+        )
 
     def sort(self):
-        order = np.argsort(self.places(), kind="stable")
+        order = np.argsort(self.positions_mm(), kind="stable")
         self.frames = [self.frames[i] for i in order]
         return self
 
@@ -53,7 +55,7 @@ def grouped(frames):
                 break
         else:
             groups[key].append(Series([frame]))
-    return [series.sort() for found in groups.values() for series in found]
+    return [series.sort() for members in groups.values() for series in members]
 
 
 def without_strays(candidates, left_out):
@@ -66,16 +68,16 @@ def without_strays(candidates, left_out):
 
 
 def split(series):
-    """One series with two images at each place: copies dropped, phases taken apart."""
+    """Separate a series with two images at each position: drop copies, separate phases."""
     groups = _distinct(series)
-    if all(len(found) == 1 for _, found in groups):
+    if all(len(frames) == 1 for _, frames in groups):
         return [series]
     differing = []
-    for place, found in groups:
-        if len({pixels.digest(frame) for frame in found}) > 1:
-            differing.append(place)
+    for position, frames in groups:
+        if len({pixels.digest(frame) for frame in frames}) > 1:
+            differing.append(position)
     if not differing:
-        kept = [found[0] for _, found in groups]
+        kept = [frames[0] for _, frames in groups]
         return [Series(kept, merged=len(series.frames) - len(kept))]
     for rank in range(3):
         parts = {}
@@ -110,26 +112,26 @@ def merge_copies(candidates):
 
 
 def _distinct(series):
-    """Frames by place: a list of lists, ascending."""
-    places, groups = series.places(), []
-    for place, frame in zip(places, series.frames, strict=True):
-        if groups and place - groups[-1][0] <= SAME_PLACE_MM:
+    """Frames by position: a list of lists, ascending."""
+    positions, groups = series.positions_mm(), []
+    for position, frame in zip(positions, series.frames, strict=True):
+        if groups and position - groups[-1][0] <= SAME_POSITION_MM:
             groups[-1][1].append(frame)
         else:
-            groups.append((place, [frame]))
+            groups.append((position, [frame]))
     return groups
 
 
 def _two_images(differing, total):
     return (
         f"two different images at {len(differing)} of {total} positions "
-        f"(z = {some(f'{place:.2f}' for place in differing)} mm along the slices' normal). "
+        f"(z = {some(f'{position:.2f}' for position in differing)} mm along the slices' normal). "
         "Export the series again, and remove the copy that is not meant"
     )
 
 
 def _compare(a, b):
-    """How many places two series share, and those where their pixels differ."""
+    """How many positions two series share, and those where their pixels differ."""
     first, second = a.frames[0], b.frames[0]
     same = (
         first.shape == second.shape
@@ -146,8 +148,8 @@ def _compare(a, b):
     def key(frame):  # + 0.0 turns −0 into 0
         return (np.round(frame.position, 1) + 0.0).tobytes()
 
-    theirs = {key(frame): frame for frame in b.frames}
-    pairs = [(frame, theirs[key(frame)]) for frame in a.frames if key(frame) in theirs]
+    by_position = {key(frame): frame for frame in b.frames}
+    pairs = [(frame, by_position[key(frame)]) for frame in a.frames if key(frame) in by_position]
     if len(pairs) < 0.5 * min(len(a.frames), len(b.frames)):
         return 0, []
     differing = [

@@ -13,10 +13,10 @@ def affine(series, facts):
     """The affine (indices (i, j, k) to LPS mm) of a series whose slices lie evenly.
 
     Raises on gaps, uneven spacing and slices shifted sideways. The step from slice to
-    slice comes from the positions; a tilted gantry shows in it, whatever the tilt tag says.
+    slice comes from the positions; a tilted gantry shows in it, whatever the tilt tag records.
     """
-    frames, places = series.frames, series.places()
-    _check_even(places)
+    frames, along = series.frames, series.positions_mm()
+    _check_even(along)
     positions = np.array([frame.position for frame in frames])
     # A line through all positions: rounding in the first or last one does not count.
     number = np.arange(len(frames))
@@ -26,7 +26,7 @@ def affine(series, facts):
     if sideways.max() > SIDEWAYS_MM:
         worst = int(sideways.argmax())
         raise IntakeError(
-            f"slice {worst + 1} of {len(frames)} (z = {places[worst]:.2f} mm) lies {sideways[worst]:.1f} mm "
+            f"slice {worst + 1} of {len(frames)} (z = {along[worst]:.2f} mm) lies {sideways[worst]:.1f} mm "
             "beside the line through all. Export the series again"
         )
     tilt = float(
@@ -45,13 +45,13 @@ def affine(series, facts):
     return matrix
 
 
-def _check_even(places):
-    """Raise unless the places (ascending, mm) are evenly spaced but for rounding."""
-    steps = np.diff(places)
+def _check_even(along):
+    """Raise unless the positions (ascending, mm) are evenly spaced but for rounding."""
+    steps = np.diff(along)
     step = float(np.median(steps))
-    number = np.arange(len(places))
-    slope, start = np.polyfit(number, places, 1)
-    off = np.abs(places - start - slope * number)
+    number = np.arange(len(along))
+    slope, start = np.polyfit(number, along, 1)
+    off = np.abs(along - start - slope * number)
     slack = min(max(EVEN * step, ROUNDED_MM), 0.2 * step)
     if off.max() <= slack and np.abs(steps - slope).max() <= 2 * slack:
         return
@@ -60,7 +60,7 @@ def _check_even(places):
     if len(odd) and whole[odd].all() and len(odd) <= 0.25 * len(steps):
         missing = np.rint(steps[odd] / step).astype(int) - 1
         where = some(
-            f"{n} between z = {places[i]:.2f} and {places[i + 1]:.2f} mm"
+            f"{n} between z = {along[i]:.2f} and {along[i + 1]:.2f} mm"
             for i, n in zip(odd, missing, strict=True)
         )
         raise IntakeError(
@@ -70,5 +70,5 @@ def _check_even(places):
     turn = int(odd[0]) if len(odd) else int(off.argmax())
     raise IntakeError(
         f"uneven slices: {steps.min():.4g} to {steps.max():.4g} mm apart (expected {step:.4g} mm), the first odd "
-        f"step at z = {places[turn]:.2f} mm. Export a series with one spacing, or the two parts apart"
+        f"step at z = {along[turn]:.2f} mm. Export a series with one spacing, or the two parts apart"
     )

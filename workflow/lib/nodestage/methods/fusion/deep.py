@@ -98,4 +98,5 @@ class DeepMethod:
             self.dimensions,
             self.settings["tel"] if "tel" in self.pooling else None,
             self.settings["volume_relu"] if self.with_volume else False,
+            self.settings["width"],
         )

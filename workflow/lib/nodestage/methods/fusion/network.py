@@ -7,8 +7,6 @@ from torch.nn import functional
 from nodestage.methods.fusion.encoding import TextureEncoding
 from nodestage.methods.fusion.resnet import ResNet18
 
-CHANNELS = 512  # of layer4
-
 
 class VolumeFeature(nn.Module):
     """FC(BN(V)) of Eq. 7: the lymph-node volume as a vector that is added to F.
@@ -41,20 +39,24 @@ class PatientNetwork(nn.Module):
     dimensions : 2 (slices) or 3 (crop; GAP alone)
     tel : options of `TextureEncoding`
     volume_relu : a ReLU after Eq. 7's FC
+    width : channels of conv1; 64 in the paper's ResNet-18
 
     forward : image (B, 3, ...), mask (B, 1, ...), volume (B,) or None -> logits (B, 2)
     """
 
-    def __init__(self, pooling, with_volume=False, dimensions=2, tel=None, volume_relu=False):
+    def __init__(
+        self, pooling, with_volume=False, dimensions=2, tel=None, volume_relu=False, width=64
+    ):
         super().__init__()
         if dimensions == 3 and tuple(pooling) != ("gap",):
             raise ValueError("texture encoding is two-dimensional")
-        self.trunk = ResNet18(dimensions)
+        self.trunk = ResNet18(dimensions, width)
+        channels = 8 * width  # of layer4
         self.with_gap = "gap" in pooling
         self.tel = None
-        size = CHANNELS if self.with_gap else 0
+        size = channels if self.with_gap else 0
         if "tel" in pooling:
-            self.tel = TextureEncoding(CHANNELS, **(tel or {}))
+            self.tel = TextureEncoding(channels, **(tel or {}))
             size += self.tel.codewords.numel()
         self.volume = VolumeFeature(size, volume_relu) if with_volume else None
         self.head = nn.Sequential(nn.Linear(size, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
@@ -66,7 +68,7 @@ class PatientNetwork(nn.Module):
         return self.head(feature)
 
     def features(self, image, mask):
-        """F of Eq. 6, (B, 512 or 1024)."""
+        """F of Eq. 6, (B, 512 or 1024) at width 64."""
         layer4 = self.trunk(image, mask)
         parts = []
         if self.with_gap:

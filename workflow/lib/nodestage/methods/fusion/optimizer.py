@@ -1,10 +1,18 @@
-"""SGD with Nesterov momentum.
+"""Optimizers of the patient networks, and the schedules of their rate.
 
-The same steps as `torch.optim.SGD(nesterov=True)`, which a test compares. That one imports
-torch's compiler when it is made: 5 to 13 s of each short job, for nothing that we use.
+The same steps as `torch.optim.SGD(nesterov=True)` and `torch.optim.AdamW`, which tests compare.
+Those import torch's compiler when they are made: 5 to 13 s of each short job, for nothing that we
+use.
 """
 
+import math
+
 import torch
+
+RISE = 0.25  # share of the steps over which `one_cycle` rises
+FIRST = 0.04  # where it begins, as a share of the highest rate
+BETA_2 = 0.999
+EPSILON = 1e-8
 
 
 class Nesterov:
@@ -33,3 +41,53 @@ class Nesterov:
                 velocity = self.velocity[index] = gradient.clone()
             parameter.add_(gradient.add_(velocity, alpha=self.momentum), alpha=-self.rate)
             parameter.grad = None
+
+
+class AdamW:
+    """Adam with decoupled weight decay over `parameters`; `momentum` is the first beta.
+
+    rate : learning rate, may be set anew before each step
+    """
+
+    def __init__(self, parameters, rate, momentum, weight_decay):
+        self.parameters = [p for p in parameters if p.requires_grad]
+        self.rate = rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.moments = {}
+
+    @torch.no_grad()
+    def step(self):
+        """One step along the gradients, which are then forgotten."""
+        for index, parameter in enumerate(self.parameters):
+            if parameter.grad is None:
+                continue
+            if index not in self.moments:
+                self.moments[index] = [0, torch.zeros_like(parameter), torch.zeros_like(parameter)]
+            moments = self.moments[index]
+            moments[0] += 1
+            number, mean, square = moments
+            mean.mul_(self.momentum).add_(parameter.grad, alpha=1 - self.momentum)
+            square.mul_(BETA_2).addcmul_(parameter.grad, parameter.grad, value=1 - BETA_2)
+            spread = (square / (1 - BETA_2**number)).sqrt_().add_(EPSILON)
+            parameter.mul_(1 - self.rate * self.weight_decay)
+            parameter.addcdiv_(mean / (1 - self.momentum**number), spread, value=-self.rate)
+            parameter.grad = None
+
+
+OPTIMIZERS = {"sgd": Nesterov, "adam": AdamW}
+
+
+def polynomial(progress: float) -> float:
+    """nnU-Net's decay, as a share of the initial rate; `progress` in [0, 1)."""
+    return (1 - progress) ** 0.9
+
+
+def one_cycle(progress: float) -> float:
+    """Linear rise over the first quarter, then a cosine's fall to 0, as a share of the highest rate."""
+    if progress < RISE:
+        return FIRST + (1 - FIRST) * progress / RISE
+    return 0.5 * (1 + math.cos(math.pi * (progress - RISE) / (1 - RISE)))
+
+
+SCHEDULES = {"polynomial": polynomial, "one_cycle": one_cycle}

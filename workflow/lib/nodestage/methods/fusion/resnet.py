@@ -49,10 +49,15 @@ class MaskBranch(nn.Module):
 class ResNet18(nn.Module):
     """The trunk up to layer4, in 2D (torchvision) or 3D (the Kinetics/MiT 3D-ResNet-18).
 
-    forward : image (B, 3, ...), mask (B, 1, ...) -> layer4's feature (B, 512, ...)
+    Parameters
+    ----------
+    dimensions : 2 or 3
+    width : channels of conv1; layer1 to layer4 have 1, 2, 4 and 8 times as many. 64 is the published ResNet-18
+
+    forward : image (B, 3, ...), mask (B, 1, ...) -> layer4's feature (B, 8 * width, ...)
     """
 
-    def __init__(self, dimensions=2):
+    def __init__(self, dimensions: int = 2, width: int = 64):
         super().__init__()
         conv, norm, pool = {
             2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d),
@@ -60,11 +65,11 @@ class ResNet18(nn.Module):
         }[dimensions]
         # The published 3D network keeps every slice in conv1 (conv1_t_stride 1).
         stride = 2 if dimensions == 2 else (1, 2, 2)
-        self.conv1 = conv(3, 64, 7, stride=stride, padding=3, bias=False)
-        self.bn1 = norm(64)
+        self.conv1 = conv(3, width, 7, stride=stride, padding=3, bias=False)
+        self.bn1 = norm(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = pool(3, stride=2, padding=1)
-        widths = (64, 64, 128, 256, 512)
+        widths = (width, width, 2 * width, 4 * width, 8 * width)
         for number in range(1, 5):
             inputs, outputs = widths[number - 1 : number + 1]
             first = BasicBlock(inputs, outputs, 1 if number == 1 else 2, conv, norm)
@@ -74,7 +79,7 @@ class ResNet18(nn.Module):
             if isinstance(module, conv):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         # Made last, so that the initialisation above leaves its zeros and ones alone.
-        self.mask_branch = MaskBranch(64, stride, conv)
+        self.mask_branch = MaskBranch(width, stride, conv)
 
     def forward(self, image, mask):
         x = self.conv1(image) * self.mask_branch(mask)

@@ -1,4 +1,4 @@
-"""Train a patient network, choose its epoch on validation, and score patients with it."""
+"""Train a patient network, choose its weights on validation, and score patients with it."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nodestage.core import logs
+from nodestage.core import learning, logs
 from nodestage.core.errors import TrainingError
 from nodestage.methods.fusion import inputs, weights
-from nodestage.methods.fusion.optimizer import Nesterov
+from nodestage.methods.fusion.optimizer import OPTIMIZERS, SCHEDULES
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Views:
 
 
 def fit(network, train, labels, validation, validation_labels, settings, seed, name):
-    """Train `network` in place and leave it at its best epoch.
+    """Train `network` in place and leave it with the weights that are kept.
 
     Parameters
     ----------
@@ -44,63 +44,85 @@ def fit(network, train, labels, validation, validation_labels, settings, seed, n
 
     Returns
     -------
-    history : {"epoch": the chosen one, from 1, "train_loss": [...], "validation_loss": [...]}
+    history : `step` (whose weights are kept, from 1), `train_loss` and `validation_loss` (one value
+        per check; of the training views seen since the check before, of all validation patients),
+        `learned` (see `core.learning`; of the training patients under the weights kept)
 
-    SGD with Nesterov momentum and the polynomial decay of nnU-Net from the paper's initial
-    rate. The chosen epoch has the smallest cross entropy of the patients' averaged
-    probabilities on validation (the earliest of equals): with a handful of validation
-    patients an AUC has too few values to choose by. Without any, the last epoch stays.
+    With `choose: best` the weights kept have the smallest cross entropy of the patients' averaged
+    probabilities on validation (the earliest of equals): with a handful of validation patients an
+    AUC has too few values to choose by. With `last`, or without validation patients, they are
+    those of the last step.
     """
     generator = torch.Generator().manual_seed(seed)
     labels = torch.as_tensor(np.asarray(labels), dtype=torch.long)
-    optimizer = Nesterov(
+    optimizer = OPTIMIZERS[settings["optimizer"]](
         network.parameters(),
         settings["learning_rate"],
         settings["momentum"],
         settings["weight_decay"],
     )
-    history = {"epoch": settings["epochs"], "train_loss": [], "validation_loss": []}
-    best, best_weights = float("inf"), None
-    for epoch in logs.progress(range(settings["epochs"]), name):
-        optimizer.rate = settings["learning_rate"] * (1 - epoch / settings["epochs"]) ** 0.9
-        loss = _epoch(network, optimizer, train, labels, settings, generator)
-        if not np.isfinite(loss):
+    steps = settings["steps"]
+    checks = {round(steps * (i + 1) / settings["checks"]) for i in range(settings["checks"])}
+    history = {"step": steps, "train_loss": [], "validation_loss": []}
+    best, best_weights, losses = float("inf"), None, []
+    batches = _batches(len(train), settings["patients_per_batch"], generator)
+    for step in logs.progress(range(steps), name):
+        optimizer.rate = settings["learning_rate"] * SCHEDULES[settings["schedule"]](step / steps)
+        losses.append(_step(network, optimizer, train, labels, next(batches), settings, generator))
+        if not np.isfinite(losses[-1]):
             raise TrainingError(
-                f"{name}: the loss is {loss} in epoch {epoch + 1}. "
+                f"{name}: the loss is {losses[-1]} in step {step + 1}. "
                 f"Lower `learning_rate` (now {settings['learning_rate']})."
             )
-        history["train_loss"].append(loss)
+        if step + 1 not in checks:
+            continue
+        history["train_loss"].append(float(np.mean(losses)))
+        losses = []
         if not len(validation):
             continue
         loss = cross_entropy(predict(network, validation, settings), validation_labels)
         history["validation_loss"].append(loss)
-        if loss < best:
+        if settings["choose"] == "best" and loss < best:
             best, best_weights = loss, state_of(network)
-            history["epoch"] = epoch + 1
+            history["step"] = step + 1
     if best_weights is not None:
         network.load_state_dict(best_weights)
+    scores = predict(network, train, settings)
+    history["learned"] = learning.fitted(
+        name,
+        learning.AUC,
+        learning.auc(labels, scores),
+        cross_entropy(scores, labels),
+        f"Raise `steps` (now {steps}) or `learning_rate` (now {settings['learning_rate']:g}) under "
+        f"`methods.{name}.settings`, or let the slices show the tumor in more pixels (`tumor.pixel_mm`)",
+    )
     return history
 
 
-def _epoch(network, optimizer, views, labels, settings, generator):
-    """One pass over all patients; the mean loss."""
+def _batches(count, size, generator):
+    """Indices of patients, pass after pass, each pass in an order of its own, without an end.
+
+    A pass is cut into even parts of about `size`: batch norm can't learn from a patient left over.
+    """
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order.tensor_split(max(1, round(count / size)))
+
+
+def _step(network, optimizer, views, labels, batch, settings, generator):
+    """One step on a batch of patients; its loss."""
     network.train()
     if settings["freeze"]:
         for layer in weights.LAYERS_TO_FREEZE:
             getattr(network.trunk, layer).eval()
-    losses = []
-    order = torch.randperm(len(views), generator=generator)
-    # Even parts, none smaller than asked: batch norm can't learn from a patient left over alone.
-    for batch in order.tensor_split(max(1, len(order) // settings["patients_per_batch"])):
-        patients, chosen = _draw_views(batch, views.images.shape[1], settings, generator)
-        drawn = inputs.draw(len(patients), settings["augmentation"], generator)
-        seen = views.images[patients, chosen], views.masks[patients, chosen]
-        logits = logits_of(network, *seen, views.volumes[patients], settings, drawn)
-        loss = functional.cross_entropy(logits, labels[patients].to(logits.device))
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item() * len(patients))
-    return sum(losses) / (len(order) * len(patients) / len(batch))
+    patients, chosen = _draw_views(batch, views.images.shape[1], settings, generator)
+    drawn = inputs.draw(len(patients), settings["augmentation"], generator)
+    seen = views.images[patients, chosen], views.masks[patients, chosen]
+    logits = logits_of(network, *seen, views.volumes[patients], settings, drawn)
+    loss = functional.cross_entropy(logits, labels[patients].to(logits.device))
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 def _draw_views(batch, count, settings, generator):

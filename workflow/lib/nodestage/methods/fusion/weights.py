@@ -48,7 +48,8 @@ def load(trunk, pretrained):
             "the pretrained weights are not those of this ResNet-18: "
             f"{len(missing)} keys missing {sorted(missing)[:3]}, {len(extra)} too many "
             f"{sorted(extra)[:3]}, {len(shapes)} of another shape {sorted(shapes)[:3]}. "
-            "Set `pretrained.path` to the right file, or to none to train from scratch."
+            "Set `pretrained.path` to the right file and leave the network its `width` of 64, or set the "
+            "path to none to train from scratch."
         )
     trunk.load_state_dict(found, strict=False)
     return f"pretrained, sha256 {pretrained['sha256'][:12]}"

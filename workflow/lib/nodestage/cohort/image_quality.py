@@ -1,4 +1,4 @@
-"""What a quality page says of an image, cheap enough to be asked of every one."""
+"""Image quality: numbers and warnings that are cheap enough to compute for every image."""
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def quality(volume):
 
 
 def _spine_behind(coarse, body):
-    """Whether bone near the middle plane lies behind the body's center; True where there is too little to say."""
+    """Whether bone near the middle plane lies behind the body's center; True where there is too little bone to decide."""
     columns = np.flatnonzero(body.any((0, 1)))
     if not len(columns):
         return True
@@ -101,11 +101,11 @@ def touching(labels):
         "right": labels[:, :, 0],
         "left": labels[:, :, -1],
     }
-    found = {}
+    faces_of = {}
     for name, face in faces.items():
         for label in np.flatnonzero(np.bincount(face.ravel(), minlength=1)[1:]) + 1:
-            found.setdefault(str(label), []).append(name)
-    return found
+            faces_of.setdefault(str(label), []).append(name)
+    return faces_of
 
 
 def phase_contrast(arterial, venous, labels, known):
@@ -120,17 +120,17 @@ def phase_contrast(arterial, venous, labels, known):
     Returns
     -------
     dict: aorta_arterial, aorta_venous, portal_arterial, portal_venous (median HU, None where
-    the vessel is missing), warnings (words), unchecked (why the phases can't be told apart, or "")
+    the vessel is missing), warnings (words), unchecked (why the phases can't be distinguished, or "")
     """
-    found = {}
+    median_hu = {}
     for name, key in [("aorta", "aorta"), ("portal", "portal_splenic_vein")]:
         inside = labels == known[key]
         for phase, image in [("arterial", arterial), ("venous", venous)]:
-            found[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
-    absurd, usable = [], dict(found)
+            median_hu[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
+    absurd, usable = [], dict(median_hu)
     low, high = limits()["vessel_hu"]
     for name, words in (("aorta", "aorta"), ("portal", "portal vein")):
-        seen = {phase: found[f"{name}_{phase}"] for phase in ("arterial", "venous")}
+        seen = {phase: median_hu[f"{name}_{phase}"] for phase in ("arterial", "venous")}
         if any(hu is not None and not low <= hu <= high for hu in seen.values()):
             usable |= dict.fromkeys((f"{name}_{phase}" for phase in seen), None)
             absurd.append(
@@ -140,11 +140,11 @@ def phase_contrast(arterial, venous, labels, known):
     unchecked = ""
     if all(hu is None for hu in usable.values()):
         unchecked = "neither aorta nor portal vein is labelled where a vessel can be"
-    return found | {"warnings": absurd + _swapped(**usable), "unchecked": unchecked}
+    return median_hu | {"warnings": absurd + _swapped(**usable), "unchecked": unchecked}
 
 
-def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, least=30):
-    """A sentence where the vessels are bright in the wrong phase, by `least` HU or more."""
+def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, margin_hu=30):
+    """A sentence where the vessels are bright in the wrong phase, by `margin_hu` or more."""
     aorta, portal = aorta_arterial is not None, portal_arterial is not None
     if aorta and portal:
         # The aorta stands out against the portal vein in the arterial phase alone.
@@ -159,7 +159,7 @@ def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, least
         wrong = first - second
     else:
         return []
-    if wrong < least:
+    if wrong < margin_hu:
         return []
     return [
         f"{what} is {first:.0f} HU in the arterial and {second:.0f} HU in the venous phase: the two may "

@@ -1,0 +1,191 @@
+"""What a new time of a script reruns (nothing), and what its new content does, by every way in."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import slurm_stand_in as slurm
+import yaml
+from test_entry import MODULE
+from test_environments import rules
+
+ROOT = Path(__file__).parents[1]
+PATIENT = "CH001"
+TARGETS = ("results/cohort/folds/fold0.tsv", f"results/cohort/{PATIENT}/venous.nii.gz")
+# Scripts of the jobs that make them.
+SCRIPTS = {"folds", "simulate", "intake"}
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+
+class Clone:
+    """The code as a clone has it, with a part of the default study finished in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    @classmethod
+    def fresh(cls, folder):
+        for name in ("config", "envs", "profiles", "workflow"):
+            shutil.copytree(ROOT / name, folder / name)
+        shutil.copy(ROOT / "Makefile", folder)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        shutil.copy(ROOT / "constraints.txt", folder)
+        bin = folder / ".venv/bin"
+        bin.mkdir(parents=True)
+        for name, words in (("python", ""), ("snakemake", "-m snakemake")):
+            (bin / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+            (bin / name).chmod(0o755)
+        (folder / ".venv/ready").touch()
+        return cls(folder)
+
+    def run(self, command, cwd=None, environment=None):
+        path = str(self.folder / "workflow/lib")
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | (environment or {}),
+        )
+        printed = done.stdout + done.stderr
+        assert done.returncode == 0, printed[-4000:]
+        return printed
+
+    def planned(self):
+        return self.run([*SNAKEMAKE, "--cores", "1", "--dry-run", *TARGETS])
+
+    def scripts(self):
+        return sorted((self.folder / "workflow").rglob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished part of the study; then every file of the code gets the time of now."""
+    clone = Clone.fresh(tmp_path_factory.mktemp("reruns") / "clone")
+    clone.run([*SNAKEMAKE, "--cores", "1", *TARGETS])
+    outputs = [(clone.folder / target).stat().st_mtime for target in TARGETS]
+    for name in ("workflow", "config", "envs"):
+        for path in (clone.folder / name).rglob("*"):
+            os.utime(path, (max(outputs) + 100,) * 2)
+    return clone
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """What `cp -r` makes of it: all times new, those of the results too."""
+    folder = tmp_path / "copied"
+    shutil.copytree(finished.folder, folder, copy_function=shutil.copyfile)
+    for path in (folder / ".venv/bin").iterdir():
+        path.chmod(0o755)
+    return Clone(folder)
+
+
+def bare(clone, tmp_path):
+    """In the repository; --use-conda is added by test_use_conda."""
+    return clone.run([*SNAKEMAKE, "--cores", "all", "--dry-run", *TARGETS])
+
+
+def by_make(clone, tmp_path):
+    return clone.run(["make", "run", f"ARGS=--dry-run {' '.join(TARGETS)}"])
+
+
+def another_directory(clone, tmp_path):
+    """From elsewhere, as the README has it: a study's folder and configs over the default."""
+    own = tmp_path / "config.yaml"
+    own.write_text("title: Another title\n")  # no setting of these jobs
+    command = [*SNAKEMAKE, "--cores", "1", "--snakefile", clone.folder / "workflow/Snakefile"]
+    command += ["--directory", clone.folder, "--configfile", own, "--dry-run", "--", *TARGETS]
+    return clone.run(command, cwd=tmp_path)
+
+
+def by_the_slurm_profile(clone, tmp_path):
+    """Without conda, since this study was finished without."""
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(profile | {"use-conda": False}))
+    command = [*SNAKEMAKE, "--workflow-profile", tmp_path / "profile", "--dry-run", *TARGETS]
+    return clone.run(command, environment=slurm.install(tmp_path / "slurm"))
+
+
+def as_a_module(clone, tmp_path):
+    own = tmp_path / "Snakefile"
+    own.write_text(MODULE.format(snakefile=clone.folder / "workflow/Snakefile"))
+    texts = [
+        yaml.safe_load((clone.folder / f"config/{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("config", "simulator")
+    ]
+    (clone.folder / "config.yaml").write_text(yaml.safe_dump(texts[0] | texts[1], sort_keys=False))
+    command = [*SNAKEMAKE, "--cores", "1", "--snakefile", own, "--directory", clone.folder]
+    return clone.run([*command, "--dry-run", *TARGETS], cwd=tmp_path)
+
+
+WAYS = [bare, by_make, another_directory, by_the_slurm_profile, as_a_module]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_new_times_of_scripts_rerun_nothing(finished, tmp_path, way):
+    assert "othing to be done" in way(finished, tmp_path)
+
+
+def test_a_copy_with_all_times_new_reruns_nothing(copied):
+    assert "othing to be done" in copied.planned()
+
+
+def test_a_comment_reruns_nothing_and_new_content_of_a_script_its_own_jobs(copied):
+    script = copied.folder / "workflow/scripts/folds.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(f"{text}\n# A remark.\n", encoding="utf-8")
+    assert "othing to be done" in copied.planned()
+    script.write_text(f"{text}\nchanged = True\n", encoding="utf-8")
+    printed = copied.planned()
+    assert "rule folds" in printed and "Params have changed" in printed
+    assert "rule intake" not in printed and "rule simulate" not in printed
+
+
+def test_new_content_of_a_library_module_reruns_the_jobs_that_import_it(copied):
+    module = copied.folder / "workflow/lib/nodestage/cohort/dicom/choosing.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(f"{text}\nCHANGED = True\n", encoding="utf-8")
+    printed = copied.planned()
+    assert "rule intake" in printed and "rule simulate" not in printed
+
+
+def test_somebody_elses_script_keeps_its_time(copied, tmp_path):
+    """A workflow that imports this one has no digests: its own scripts rerun by Snakemake's rule."""
+    (tmp_path / "own.py").write_text("open(snakemake.output[0], 'w').close()\n")
+    rule = '\nrule own:\n    output: "own.txt"\n    script: "own.py"\n'
+    snakefile = tmp_path / "Snakefile"
+    as_a_module(copied, tmp_path)
+    snakefile.write_text(snakefile.read_text() + rule)
+    command = [*SNAKEMAKE, "--cores", "1", "--snakefile", snakefile, "--directory", copied.folder]
+    copied.run([*command, "own.txt"])
+    os.utime(tmp_path / "own.py", ((copied.folder / "own.txt").stat().st_mtime + 100,) * 2)
+    printed = copied.run([*command, "--dry-run", "own.txt", *TARGETS])
+    assert "rule own" in printed and "Code has changed" in printed
+    assert not any(f"rule {name}" in printed for name in ("intake", "folds"))
+
+
+def test_every_rule_with_a_script_has_the_digest_that_stands_for_its_time():
+    with_script = {name: block for name, block in rules() if "scripts/" in block}
+    assert len(with_script) > 40
+    assert [
+        name
+        for name, block in with_script.items()
+        if not re.search(r"\bcode=(lambda w: )?code\(", block)
+    ] == []
+
+
+def test_a_snakemake_that_asks_otherwise_for_times_is_named_and_runs(tmp_path):
+    """Then jobs may run again for nothing, never the other way round."""
+    shutil.copytree(ROOT / "workflow/rules", tmp_path / "rules")
+    text = "import snakemake.jobs\n\ndel snakemake.jobs.get_script_mtime\n\n\n"
+    text += 'include: "rules/reruns.smk"\n\nrule all:\n    shell: "true"\n'
+    (tmp_path / "Snakefile").write_text(text)
+    command = [*SNAKEMAKE, "--cores", "1", "--directory", tmp_path]
+    printed = Clone(tmp_path).run([*command, "--snakefile", tmp_path / "Snakefile"])
+    assert "--rerun-triggers mtime params input software-env" in printed
