@@ -35,8 +35,8 @@ def scene(spacing=(2.0, 1.5, 1.5), move=0):
     organs[:, 20:, :10] = 1
     organs[:, 30:36, 32:38] = 2
     attention = np.ones(shape, np.float32)
-    log_odds = np.where(node, 3.0, -np.inf)
-    return instances, arterial, venous, attention, organs, log_odds, spacing
+    images = {"arterial": arterial, "venous": venous, "attention": attention, "organs": organs}
+    return instances, images | {"log_odds": np.where(node, 3.0, -np.inf)}, spacing
 
 
 def test_appearance_of_a_ball_and_of_a_rod():
@@ -66,6 +66,14 @@ def test_a_candidate_of_one_voxel_at_the_edge_of_the_volume_has_every_number():
     instances[0, 0, 0] = 1
     (row,) = appearance.appearance(instances, *others, LABELS)
     assert np.isfinite(list(row.values())).all() and row["elongation"] <= 1
+
+
+def test_densities_are_those_of_the_appearance():
+    instances, images, spacing = scene()
+    whole = appearance.appearance(instances, images, spacing, LABELS)
+    phases = {name: images[name] for name in ("arterial", "venous")}
+    for row, dense in zip(whole, appearance.densities(instances, phases, spacing), strict=True):
+        assert dense == {name: row[name] for name in ("instance", *appearance.DENSITIES)}
 
 
 # Forests
@@ -121,7 +129,7 @@ def test_a_candidate_is_the_node_that_it_matches():
     instances = np.zeros_like(annotated, np.uint16)
     instances[1:3, 1:4, 1:5], instances[1:3, 7:10, 7:10], instances[0, 11, 0] = 1, 2, 3
     instances[3, 1:4, 1:4] = 4  # touches the first node's place, but shares no voxel with it
-    expected = [training.NEGATIVE, training.POSITIVE, training.NOT_A_NODE, training.NOT_A_NODE]
+    expected = [training.NEGATIVE_NODE, training.POSITIVE_NODE, training.OTHER, training.OTHER]
     assert training.classes_of(instances, annotated).tolist() == expected
 
 
@@ -130,10 +138,11 @@ def rows_of(patient, draw, n=8):
     classes = draw.choice([0, 0, 0, 1, 2], n)
     found = []
     for i, kind in enumerate(classes):
-        row = dict.fromkeys(appearance.COLUMNS, 0.0) | {"log_odds_max": 4.0 * (kind > 0)}
+        row = dict.fromkeys(appearance.COLUMNS, 0.0)
+        row |= {"log_odds_max": 4.0 * (kind > 0), "venous_core": 4.0 * (kind == 2)}
         row = {name: value + float(draw.normal()) for name, value in row.items()}
         row |= {"patient": patient, "variant": "attention", "instance": str(i + 1)}
-        row |= {"p_positive": 0.9 if kind == 2 else 0.2, "volume_mm3": 100.0 + 50 * i}
+        row |= {"volume_mm3": 100.0 + 50 * i}
         found.append(row | {"class": int(kind)})
     return found
 
@@ -146,16 +155,17 @@ def fold(train=30, validation=12, seed=0):
     )
     names = sorted(train)
     metastasis = {p: int(any(r["class"] == 2 for r in rows)) for p, rows in validation.items()}
-    return train, validation, [names[:10], names[10:20], names[20:]], metastasis
+    annotated = {p: [row for row in rows if row["class"]] for p, rows in train.items()}
+    return train, validation, annotated, [names[:10], names[10:20], names[20:]], metastasis
 
 
 def weights(model, name):
-    return checkpoints.digest(model["forests"][name])
+    return [checkpoints.digest(found) for found in model["forests"][name].values()]
 
 
 def test_a_fold_tells_nodes_from_others_in_patients_whom_it_never_saw():
     model = training.train_fold(*fold(), seed=1)
-    others, _, _, _ = fold(seed=5)
+    others, *_ = fold(seed=5)
     said = [
         (row["class"], answer["p_node"], answer["p_node_positive"], answer["is_node"])
         for rows in others.values()
@@ -169,36 +179,36 @@ def test_a_fold_tells_nodes_from_others_in_patients_whom_it_never_saw():
 
 
 def test_what_is_said_of_a_training_patient_does_not_depend_on_its_own_classes():
-    train, validation, parts, metastasis = fold()
-    before = training.train_fold(train, validation, parts, metastasis, seed=1)
-    changed = copy.deepcopy(train)
-    for row in changed["T0"]:
-        row["class"] = 2 - row["class"]
-    after = training.train_fold(changed, validation, parts, metastasis, seed=1)
+    train, validation, annotated, parts, metastasis = fold()
+    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
+    changed = copy.deepcopy((train, annotated))
+    for row in (*changed[0]["T0"], *changed[1]["T0"]):
+        row["class"] = {0: 2, 1: 2, 2: 1}[row["class"]]
+    after = training.train_fold(changed[0], validation, changed[1], parts, metastasis, seed=1)
     (own,) = (i for i, part in enumerate(parts) if "T0" in part)
     assert weights(before, f"part{own}") == weights(after, f"part{own}")
     assert weights(before, "all") != weights(after, "all")
 
 
 def test_validation_patients_grow_no_tree_and_choose_both_cuts():
-    train, validation, parts, metastasis = fold()
-    before = training.train_fold(train, validation, parts, metastasis, seed=1)
+    train, validation, annotated, parts, metastasis = fold()
+    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
     for rows in validation.values():
         for row in rows:
             row["class"] = 0
     after = training.train_fold(
-        train, validation, parts, {p: 1 - y for p, y in metastasis.items()}, seed=1
+        train, validation, annotated, parts, {p: 1 - y for p, y in metastasis.items()}, seed=1
     )
     assert all(weights(before, name) == weights(after, name) for name in before["forests"])
     assert (before["cut"], before["node_cut"]) != (after["cut"], after["node_cut"])
 
 
 def test_a_fold_without_found_nodes_says_so_and_still_answers():
-    train, validation, parts, metastasis = fold(train=30)
+    train, validation, _, parts, metastasis = fold()
     for rows in train.values():
         for row in rows:
             row["class"] = 0
-    model = training.train_fold(train, validation, parts, metastasis, seed=1)
+    model = training.train_fold(train, validation, {}, parts, metastasis, seed=1)
     assert "nothing could be learned" in model["note"]
     answers = prediction.classify(model, validation["V0"])
     assert all(answer["p_node"] == 0 and answer["counts"] == 0 for answer in answers)

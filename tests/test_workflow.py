@@ -28,6 +28,7 @@ METHODS = (
     "nodes_attention",
     "nodes_candidates",
     "combined",
+    "combined_candidates",
 )
 STAGES_OF_A_FOLD = (
     "lymph_nodes",
@@ -240,17 +241,13 @@ def test_candidates_of_test_patients_grow_no_tree_and_choose_no_cut(copy):
     before = (copy / model).read_bytes()
     folds = tables.read(copy / "results/cohort/folds/fold0.tsv")
     tested = {row["patient"] for row in folds if row["subset"] == "test"}
-    chunk = copy / "results/identification/fold0/changhai/chunk0.tsv"
     looks = copy / "results/lymph_nodes/fold0/changhai/chunk0/appearance.tsv"
-    changed = 0
-    for path, column in ((chunk, "p_positive"), (looks, "log_volume")):
-        rows, columns = tables.read(path), tables.header(path)
-        for row in rows:
-            if row["patient"] in tested:
-                row[column] = "0.123"
-                changed += 1
-        tables.write(path, rows, columns)
-    assert changed
+    rows, columns = tables.read(looks), tables.header(looks)
+    others = [row for row in rows if row["patient"] in tested]
+    for row in others:
+        row |= dict.fromkeys(columns[3:], "0.123")
+    assert others
+    tables.write(looks, rows, columns)
     (copy / model).unlink()
     workflow.snakemake(copy, "--allowed-rules", "candidates_train", "--", model)
     assert (copy / model).read_bytes() == before

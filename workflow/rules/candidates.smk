@@ -4,7 +4,7 @@
 rule candidates_train:
     """A fold's forests: from out-of-fold candidates of T; cuts from those of V."""
     input:
-        instances=lambda w: identified_tables(w.fold, study.learned_from(w.fold)),
+        unpack(lambda w: scans(study.learned_from(w.fold))),
         nodes=lambda w: [nodes(p, w.fold) for p in study.learned_from(w.fold)],
         lymph_nodes=lambda w: [
             annotation(p, "lymph_nodes") for p in study.learned_from(w.fold)

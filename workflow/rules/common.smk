@@ -258,13 +258,6 @@ def instance_tables(fold, patients):
     return sorted({instances(p, fold) for p in patients})
 
 
-def identified_tables(fold, patients):
-    """The same as `identification` alone gives them."""
-    return sorted(
-        {f"results/identification/fold{fold}/{chunk(p)}.tsv" for p in patients}
-    )
-
-
 def method_inputs(wildcards, patients):
     """Files that the methods of a family look at, of the patients that have images."""
     needs = {

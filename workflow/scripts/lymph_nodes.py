@@ -53,9 +53,11 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
                     {"patient": patient, "variant": variant, **row}
                     for row in appearance.appearance(
                         found,
-                        *seen,
-                        organs.array,
-                        margin,
+                        {
+                            **dict(zip(("arterial", "venous", "attention"), seen, strict=True)),
+                            "organs": organs.array,
+                            "log_odds": margin,
+                        },
                         venous.spacing,
                         params.anatomy["labels"],
                     )

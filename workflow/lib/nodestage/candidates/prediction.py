@@ -6,9 +6,11 @@ from nodestage.candidates import forest
 from nodestage.core import tables
 from nodestage.lymph_nodes import appearance
 
-MOST_LOG_ODDS = 12.0  # of identification, whose probability may round to 0 or 1
-# The networks' outputs, not their features: those of two networks have nothing in common.
-INPUTS = [*appearance.COLUMNS, "identification"]
+# What each of the two forests reads. Log odds are the networks' output; their features are left
+# out, for those of two networks have nothing in common. Whether a node is positive is read from its
+# densities alone: with its shape and its surroundings as well, fewer were told apart (docs/benchmarks.md).
+NODE = list(appearance.COLUMNS)
+POSITIVE = list(appearance.DENSITIES)
 COLUMNS = ["p_node", "p_node_positive", "is_node", "counts"]
 
 
@@ -22,17 +24,10 @@ def joined(instances: list[dict], looks: list[dict]) -> list[dict]:
     return [row | known[key] for row, key in zip(instances, keys, strict=True) if key in known]
 
 
-def inputs(rows: list[dict]) -> np.ndarray:
-    """The table that forests read, float64 (n, inputs).
-
-    rows : from `joined`; numbers or text
-    """
-    found = np.empty((len(rows), len(INPUTS)))
-    for row, values in zip(rows, found, strict=True):
-        values[:-1] = [tables.number(row[name]) for name in appearance.COLUMNS]
-        p = min(max(tables.number(row["p_positive"]), 1e-9), 1 - 1e-9)
-        values[-1] = np.clip(np.log(p / (1 - p)), -MOST_LOG_ODDS, MOST_LOG_ODDS)
-    return found
+def inputs(rows: list[dict], columns: list[str]) -> np.ndarray:
+    """The table that a forest reads, float64 (n, columns), from rows of numbers or text."""
+    found = [[tables.number(row[name]) for name in columns] for row in rows]
+    return np.array(found, float).reshape(len(rows), len(columns))
 
 
 def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dict]:
@@ -43,7 +38,7 @@ def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dic
     model : a fold's model, from `training.train_fold`
     rows : from `joined`
     part : number of the part of the training patients that the patient belongs to: its candidates
-        are classified by the forest that it had no share in. None for every other patient
+        are classified by the forests that it had no share in. None for every other patient
 
     Returns
     -------
@@ -52,18 +47,20 @@ def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dic
     """
     if not rows:
         return []
-    shares = forest.probabilities(model["forests"][forest_of(part)], inputs(rows))
+    forests = model["forests"][name_of(part)]
+    node = forest.probabilities(forests["node"], inputs(rows, NODE))[:, 1]
+    positive = forest.probabilities(forests["positive"], inputs(rows, POSITIVE))[:, 1] * node
     return [
         {
-            "p_node": float(negative + positive),
-            "p_node_positive": float(positive),
-            "is_node": int(negative + positive > model["node_cut"]),
-            "counts": int(positive > model["cut"]),
+            "p_node": float(n),
+            "p_node_positive": float(p),
+            "is_node": int(n > model["node_cut"]),
+            "counts": int(p > model["cut"]),
         }
-        for _, negative, positive in shares
+        for n, p in zip(node, positive, strict=True)
     ]
 
 
-def forest_of(part: int | None) -> str:
-    """The name of the forest that may classify a patient of this part of the training patients."""
+def name_of(part: int | None) -> str:
+    """The name of the forests that may classify a patient of this part of the training patients."""
     return "all" if part is None else f"part{part}"

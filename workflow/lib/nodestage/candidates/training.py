@@ -5,12 +5,12 @@ import zlib
 import numpy as np
 
 from nodestage.candidates import forest
-from nodestage.candidates.prediction import classify, forest_of, inputs
+from nodestage.candidates.prediction import NODE, POSITIVE, classify, inputs, name_of
 from nodestage.core import logs, tables
+from nodestage.lymph_nodes.appearance import densities
 from nodestage.metrics.instances import label_instances, matched_pairs
-from nodestage.nnunet import checkpoints
 
-NOT_A_NODE, NEGATIVE, POSITIVE = range(3)
+OTHER, NEGATIVE_NODE, POSITIVE_NODE = range(3)  # classes of a candidate
 # Cuts of the probability of a positive node: few, for the validation patients are few, and a finer
 # choice would follow their noise. Of equally good ones that nearest to the usual one is taken.
 CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -27,62 +27,85 @@ def classes_of(instances: np.ndarray, annotated: np.ndarray) -> np.ndarray:
     instances : candidates, numbered from 1; annotated : 1 negative, 2 positive; both (z, y, x)
     """
     nodes = label_instances(annotated)
-    found = np.full(int(instances.max(initial=0)), NOT_A_NODE)
+    found = np.full(int(instances.max(initial=0)), OTHER)
     for node, candidate, _ in matched_pairs(nodes, instances):
         found[candidate - 1] = int(annotated[nodes == node][0])
     return found
 
 
+def annotated_nodes(mask, arterial: np.ndarray, venous: np.ndarray) -> list[dict]:
+    """Densities and `class` of a patient's annotated nodes.
+
+    mask : Volume, 1 negative, 2 positive; arterial, venous : int16 (z, y, x), HU, on its grid
+    """
+    nodes = label_instances(mask.array)
+    rows = densities(nodes, {"arterial": arterial, "venous": venous}, mask.spacing)
+    return [row | {"class": int(mask.array[nodes == row["instance"]][0])} for row in rows]
+
+
 def train_fold(
     train: dict,
     validation: dict,
+    annotated: dict,
     parts: list,
     metastasis: dict,
     seed: int,
-    output: str | None = None,
     label: str = "candidates",
 ) -> dict:
     """Grow the forests of a fold and choose its cuts.
+
+    What is a node is learned from the training patients' candidates; whether a node is positive
+    from those that are nodes, and from the annotated nodes themselves, which are more.
 
     Parameters
     ----------
     train, validation : {patient: rows of its candidates}, from `prediction.joined`, with `class`
         (`classes_of`). Those of training patients must come from networks that never saw them.
+    annotated : {patient: rows of its annotated nodes}, from `appearance.densities` with `class`,
+        of the training patients
     parts : list of lists, disjoint parts of the training patients. The fusion learns from what
-        forests say of training patients, so each part is classified by a forest without it.
+        forests say of training patients, so each part is classified by forests without it.
     metastasis : {patient: 0 or 1} of the validation patients, those without candidates too
     seed : int
-    output : path of the model, or None
 
     Returns
     -------
-    dict of plain values and tensors: `forests` {all, part0, …}, `cut` and `node_cut` (of the
-    probability of a positive node, and of a node), `note` where nothing could be learned
+    dict of plain values and tensors: `forests` {all, part0, …: {node, positive}}, `cut` and
+    `node_cut` (of the probability of a positive node, and of a node), `note` where nothing could
+    be learned
     """
-    forests, note = {}, ""
-    groups = {forest_of(None): []} | {forest_of(i): part for i, part in enumerate(parts)}
+    groups = {name_of(None): []} | {name_of(i): part for i, part in enumerate(parts)}
+    forests = {}
     for name, left_out in groups.items():
-        rows = [r for p in sorted(set(train) - set(left_out)) for r in train[p]]
-        classes = np.array([row["class"] for row in rows], np.int64)
+        patients = sorted(set(train) - set(left_out))
+        rows = [row for p in patients for row in train[p]]
+        nodes = [row for row in rows if row["class"] != OTHER]
+        nodes += [row for p in patients for row in annotated.get(p, [])]
         own_seed = zlib.crc32(f"{seed} candidates {name}".encode())
-        forests[name] = forest.grow(inputs(rows), classes, 3, own_seed)
-        if name == forest_of(None):
-            counts = np.bincount(classes, minlength=3).tolist()
-            logs.say(
-                f"{label}: {counts[POSITIVE]} positive and {counts[NEGATIVE]} negative nodes, "
-                f"{counts[NOT_A_NODE]} others among the candidates of {len(train)} patients"
-            )
-            if not counts[POSITIVE] + counts[NEGATIVE]:
-                note = "no candidate of the training patients is a node: nothing could be learned"
-                logs.say(f"{label}: {note}")
+        forests[name] = {
+            "node": _grown(rows, NODE, lambda kind: kind != OTHER, own_seed),
+            "positive": _grown(nodes, POSITIVE, lambda kind: kind == POSITIVE_NODE, own_seed),
+        }
+    classes = np.array([row["class"] for rows in train.values() for row in rows], np.int64)
+    counts = np.bincount(classes, minlength=3).tolist()
+    logs.say(
+        f"{label}: {counts[POSITIVE_NODE]} positive and {counts[NEGATIVE_NODE]} negative nodes, "
+        f"{counts[OTHER]} others among the candidates of {len(train)} patients"
+    )
     # The file goes to other hospitals: it names no patient.
-    model = {"forests": forests, "cut": USUAL, "node_cut": NODE_CUTS[-1], "note": note}
+    model = {"forests": forests, "cut": USUAL, "node_cut": NODE_CUTS[0], "note": ""}
+    if len(classes) in (0, counts[OTHER]):
+        model["note"] = "no candidate of the training patients is a node: nothing could be learned"
+        logs.say(f"{label}: {model['note']}")
     said = {patient: classify(model, rows) for patient, rows in validation.items()}
     model["cut"] = choose_cut(validation, said, metastasis)
     model["node_cut"] = choose_node_cut(validation, said)
-    if output is not None:
-        checkpoints.save(output, model)
     return model
+
+
+def _grown(rows, columns, belongs, seed):
+    classes = np.array([int(belongs(row["class"])) for row in rows], np.int64)
+    return forest.grow(inputs(rows, columns), classes, 2, seed)
 
 
 def choose_cut(candidates: dict, said: dict, metastasis: dict) -> float:
@@ -114,7 +137,7 @@ def choose_node_cut(candidates: dict, said: dict) -> float:
         answer["p_node"]
         for patient, rows in candidates.items()
         for row, answer in zip(rows, said[patient], strict=True)
-        if row["class"] != NOT_A_NODE
+        if row["class"] != OTHER
     ]
     kept = [cut for cut in NODE_CUTS if nodes and np.mean(np.array(nodes) > cut) >= KEPT]
     return max(kept, default=NODE_CUTS[0])

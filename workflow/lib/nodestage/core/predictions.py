@@ -20,7 +20,6 @@ SETTINGS = {
     "ct_report": {"threshold": False},
     "nodes_plain": {"nonnegative": True},
     "nodes_attention": {"nonnegative": True},
-    "nodes_candidates": {"nonnegative": True},
 }
 
 MAJORITY = 0.5

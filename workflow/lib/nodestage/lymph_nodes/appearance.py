@@ -53,24 +53,18 @@ PLACE = (
     "ring_attention",
 )
 NETWORK = ("log_odds_max", "log_odds_mean", "log_odds_sd", "log_odds_rim")
-COLUMNS = [
-    *SHAPE,
-    *(f"arterial_{name}" for name in OF_PHASE),
-    *(f"venous_{name}" for name in OF_PHASE),
+PHASES = ("arterial", "venous")
+DENSITIES = (
+    *(f"{phase}_{name}" for phase in PHASES for name in OF_PHASE),
     "venous_minus_arterial",
     "phases_correlation",
-    *PLACE,
-    *NETWORK,
-]
+)
+COLUMNS = [*SHAPE, *DENSITIES, *PLACE, *NETWORK]
 
 
 def appearance(
     instances: np.ndarray,
-    arterial: np.ndarray,
-    venous: np.ndarray,
-    attention: np.ndarray,
-    organs: np.ndarray,
-    log_odds: np.ndarray,
+    images: dict[str, np.ndarray],
     spacing: tuple[float, float, float],
     labels: dict[str, int],
 ) -> list[dict]:
@@ -79,10 +73,8 @@ def appearance(
     Parameters
     ----------
     instances : integer array (z, y, x), numbered from 1
-    arterial, venous : int16 arrays (z, y, x), HU
-    attention : float array (z, y, x) in [0, 1]
-    organs : uint8 label map (z, y, x)
-    log_odds : float array (z, y, x), of the segmentation network
+    images : arrays (z, y, x): `arterial` and `venous` (int16, HU), `attention` (in [0, 1]),
+        `organs` (uint8 labels), `log_odds` (of the segmentation network)
     spacing : (z, y, x), mm
     labels : {structure: label of `organs`}
 
@@ -94,8 +86,32 @@ def appearance(
     """
     spacing = np.asarray(spacing, float)
     vessels = [labels[name] for name in VESSELS if name in labels]
-    margin = np.ceil((RING_MM[1] + 2) / spacing).astype(int)
     rows = []
+    for number, box, regions, depth in _instances(instances, spacing):
+        seen = {name: image[box] for name, image in images.items()}
+        row = {"instance": number, **_shape(regions["node"], depth, spacing)}
+        row |= _densities(seen, regions)
+        row |= _place(seen["organs"], seen["attention"], regions, spacing, vessels)
+        row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
+        rows.append(row)
+    return rows
+
+
+def densities(
+    instances: np.ndarray,
+    images: dict[str, np.ndarray],
+    spacing: tuple[float, float, float],
+) -> list[dict]:
+    """One row for each instance: `instance` and `DENSITIES`, from `arterial` and `venous` alone."""
+    return [
+        {"instance": number, **_densities({n: i[box] for n, i in images.items()}, regions)}
+        for number, box, regions, _ in _instances(instances, np.asarray(spacing, float))
+    ]
+
+
+def _instances(instances, spacing):
+    """Number, box, regions and depth in mm of each instance, in a box with some margin."""
+    margin = np.ceil((RING_MM[1] + 2) / spacing).astype(int)
     for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
         if box is None:
             continue
@@ -106,24 +122,14 @@ def appearance(
         node = instances[box] == number
         outside = ndimage.distance_transform_edt(~node, sampling=spacing)
         depth = ndimage.distance_transform_edt(node, sampling=spacing)
+        ring = (outside > RING_MM[0]) & (outside <= RING_MM[1]) & (instances[box] == 0)
         regions = {
             "node": node,
             "core": _or_else(depth > spacing.max(), node, least=4),
             "rim": _or_else((outside > 0) & (outside <= RIM_MM), node),
-            "ring": _or_else(
-                (outside > RING_MM[0]) & (outside <= RING_MM[1]) & (instances[box] == 0), node
-            ),
+            "ring": _or_else(ring, node),
         }
-        row = {"instance": number, **_shape(node, depth, spacing)}
-        for phase, image in (("arterial", arterial[box]), ("venous", venous[box])):
-            found = _of_phase(image.astype(np.float64), regions)
-            row |= {f"{phase}_{name}": value for name, value in found.items()}
-        row["venous_minus_arterial"] = row["venous_core"] - row["arterial_core"]
-        row["phases_correlation"] = _correlation(arterial[box][node], venous[box][node])
-        row |= _place(organs[box], attention[box], regions, spacing, vessels)
-        row |= _network(np.clip(log_odds[box], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
-        rows.append(row)
-    return rows
+        yield number, box, regions, depth
 
 
 def _or_else(region, node, least=1):
@@ -147,6 +153,17 @@ def _shape(node, depth, spacing):
         "filling": float(volume / ellipsoid),
         "depth_mm": float(depth.max()),
     }
+
+
+def _densities(images, regions):
+    row = {}
+    for phase in PHASES:
+        found = _of_phase(images[phase].astype(np.float64), regions)
+        row |= {f"{phase}_{name}": value for name, value in found.items()}
+    node = regions["node"]
+    row["venous_minus_arterial"] = row["venous_core"] - row["arterial_core"]
+    row["phases_correlation"] = _correlation(*(images[p][node].astype(float) for p in PHASES))
+    return row
 
 
 def _of_phase(image, regions):

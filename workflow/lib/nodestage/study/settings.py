@@ -14,7 +14,7 @@ import yaml
 from nodestage.core.errors import InputError
 
 # Methods that read what `identification.candidates` says of each candidate.
-CANDIDATE_METHODS = ("nodes_candidates",)
+CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 

@@ -2,6 +2,7 @@
 
 from nodestage.methods.fusion import (
     combined,
+    combined_candidates,
     nodes_attention,
     nodes_candidates,
     nodes_plain,
@@ -14,4 +15,5 @@ METHODS = {
     "nodes_candidates": nodes_candidates.Method,
     "tumor_net": tumor_net.Method,
     "combined": combined.Method,
+    "combined_candidates": combined_candidates.Method,
 }

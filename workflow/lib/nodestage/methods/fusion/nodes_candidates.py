@@ -1,7 +1,21 @@
-"""The largest candidate that counts: one told from what is no node (`identification.candidates`)."""
+"""Probability of at least one positive node among the candidates (`identification.candidates`).
 
-from nodestage.methods.fusion.nodes import Nodes
+Candidates are weighed, not cut: 1 minus the product of what each leaves to chance.
+"""
 
 
-class Method(Nodes):
-    variant = "candidates"
+class Method:
+    """Nothing to learn here: the fold's forests have learned; the threshold is chosen later."""
+
+    def __init__(self, settings, seed):
+        self.settings = dict(settings)
+        self.state = {}
+
+    def fit(self, train, validation):
+        for subset in (train, validation):
+            subset.gather(subset.noisy_or)
+        return {}
+
+    def predict(self, patients):
+        names, values, reasons = patients.gather(patients.noisy_or)
+        return dict(zip(names, (value for (value,) in values), strict=True)) | reasons
