@@ -25,10 +25,10 @@ endif
 # Jobs are many and short: without compiled files each would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint study check quality packet bundle score unlock clean help
+.PHONY: run test test-fast lint docs study check quality packet bundle score unlock clean help
 
 help: ## What there is to type
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
@@ -44,14 +44,24 @@ run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder
 	$(SNAKEMAKE) $(TARGET)
 	@$(BIN)/python -m nodestage.report.summary "$(or $(STUDY),.)/results"
 
-test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores), with their coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@echo "Coverage of the library, without jobs that Snakemake starts: $$($(BIN)/coverage report --format=total) %"
 
-lint: $(VENV)/ready ## Check the code and the rules
+test-fast: $(VENV)/ready ## Run the tests that neither train nor start Snakemake (under three minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: $(VENV)/ready ## Check style, docstrings, types and spelling of the code, and the rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/codespell
 	$(BIN)/snakefmt --check workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+docs: $(VENV)/ready ## The documentation as a site, in site/
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
 
 study: $(VENV)/ready ## Begin a study of your own: DIR=folder
 	@test -n "$(DIR)" || { echo "Say where: make study DIR=my_study"; exit 1; }
@@ -86,5 +96,5 @@ unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfi
 	$(SNAKEMAKE) --unlock $(TARGET)
 
 clean: ## Remove caches; never results
-	rm -rf .pytest_cache .ruff_cache build *.egg-info workflow/lib/*.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .coverage site build *.egg-info workflow/lib/*.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -31,7 +31,7 @@ from nodestage.report import (
 )
 from nodestage.report.figures import style
 from nodestage.report.sources import Cell, Row, Rows, load
-from nodestage.statistics import layout, lymph_nodes
+from nodestage.statistics import lymph_nodes, vocabulary
 from nodestage.statistics.comparisons import PRIMARY
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
@@ -545,10 +545,10 @@ def test_folds_are_called_stratified_where_they_are(source, said, words):
 
 def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
     for page in ("study", "center"):
-        assert layout.FAMILY in Page(study[page].read_text(encoding="utf-8")).text(), page
-    assert layout.FAMILY in fields.TESTS and layout.FAMILY in answer("29", listed="CLAIM")
+        assert vocabulary.family() in Page(study[page].read_text(encoding="utf-8")).text(), page
+    assert vocabulary.family() in answer("29", listed="CLAIM")
     for name in ("table_6.tsv", "table_7.tsv"):
-        assert layout.FAMILY in layout.FOOT[name]
+        assert vocabulary.family() in vocabulary.foot(name)
 
 
 def test_what_a_mean_of_folds_does_not_tell_is_said_of_every_such_interval(tmp_path):
@@ -981,5 +981,5 @@ def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
     columns = {attributes["data-column"] for attributes, _ in page.numbers}
     assert columns >= {*numbers_of, *on_pairs} and "share_dice" not in columns
     text = page.text()
-    for words in ("on the patients whom both define", "n, both define Dice", layout.FOOT["table_5.tsv"]):  # fmt: skip
+    for words in ("on the patients whom both define", "n, both define Dice", vocabulary.foot("table_5.tsv")):  # fmt: skip
         assert words in text, words

@@ -13,12 +13,12 @@ from report_study import write_center
 from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
 from test_study import config  # noqa: F401
 
+import nodestage
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.core import files, tables
+from nodestage.core import files, reasons, tables
 from nodestage.core.errors import InputError
 from nodestage.exchange import returned
 from nodestage.exchange.returned import reading, writing
-from nodestage.registration import phases
 from nodestage.report import pages
 from nodestage.statistics import study as study_statistics
 from nodestage.statistics import tables as statistics
@@ -28,7 +28,7 @@ LABELS = [0, 1, 1, 0, 1, 0, None, 1, 0, 0, 1, 0]
 UNSCORED = ("P002", "P005")
 PLANTED = "arterial phase of Mustermann_19430217 in /export/2021-03-04/P002 missing"
 HEAD = {
-    "nodestage": "0.1.0",
+    "nodestage": nodestage.__version__,
     "bundle": "ab" * 32,
     "changed_code": "none",
     "holds": returned.ROWS,
@@ -149,7 +149,7 @@ def test_numbers_and_known_words_are_all_that_is_in_the_file(patients, scores, t
     assert {word for line in head for word in line[2:].split()} == told
     cells = {cell for line in text.splitlines()[len(head) :] for cell in line.split("\t")}
     numbers = {cell for cell in cells if reading._is_number(cell)}
-    assert cells - numbers == {*returned.columns(METHODS), returned.OTHER}
+    assert cells - numbers == {*returned.columns(METHODS), returned.REASONS["kept_at_hospital"]}
     assert max(abs(float(number)) for number in numbers - {""}) < len(LABELS)
 
 
@@ -159,21 +159,40 @@ def test_numbers_and_known_words_are_all_that_is_in_the_file(patients, scores, t
         ("", ""),
         ("arterial phase missing", "arterial phase missing"),
         ("unscored in 2 of 5 folds: no tumor was found", "no tumor was found"),
-        ("the phases share 4 % of the venous grid (at least 10 % are needed)", returned.FAILED),
-        ("0.31 % of the voxels fold; implausible affine (stretches 0.5 to 1.9)", returned.FAILED),
-        ("no two of the 7 voxels of the tumor mask touch", returned.SMALL),
-        ("no threshold: the validation part has 0 positive and 4 negative", returned.NO_THRESHOLD),
-        ("no tumor was found in C:\\scans\\0815", returned.OTHER),
+        (
+            "the phases share 4 % of the venous grid (at least 10 % are needed)",
+            "the registration failed",
+        ),
+        (
+            "0.31 % of the voxels fold; implausible affine (stretches 0.50 to 1.90)",
+            "the registration failed",
+        ),
+        (
+            "no two of the 7 voxels of the tumor mask touch",
+            "the tumor mask is too small for radiomics",
+        ),
+        (reasons.sentence("no_threshold", positives=0, negatives=4), "no threshold was frozen"),
+        ("arterial and venous phase missing", reasons.SENTENCES["kept_at_hospital"]),
+        ("no tumor was found in C:\\scans\\0815", reasons.SENTENCES["kept_at_hospital"]),
     ],
 )
 def test_a_reason_travels_as_one_of_a_few_sentences(said, told):
     assert writing.reason(said) == told
-    assert told in ("", *returned.REASONS)
+    assert told in ("", *returned.REASONS.values())
 
 
-def test_the_words_of_a_failed_registration_are_those_of_the_registration():
-    text = open(phases.__file__, encoding="utf-8").read()
-    assert all(words in text for words in writing.FAILURES)
+@pytest.mark.parametrize("code", sorted(reasons.REGISTRATION_FAILED | reasons.MASK_UNUSABLE))
+def test_polished_prose_changes_nothing_in_the_file(code, monkeypatch):
+    """A sentence may be worded otherwise: what travels follows from its code."""
+    fields = dict.fromkeys(("share", "minimum", "after", "chance", "affine", "percent", "mm"), 1.5)
+    fields |= dict.fromkeys(("low", "high", "voxels", "missing", "count", "first"), 2)
+    before = writing.reason(reasons.sentence(code, **fields))
+    monkeypatch.setitem(reasons.SENTENCES, code, "otherwise worded")
+    reasons._patterns.cache_clear()
+    after = writing.reason("otherwise worded")
+    monkeypatch.undo()
+    reasons._patterns.cache_clear()
+    assert after == before != reasons.SENTENCES["kept_at_hospital"]
 
 
 def changed(**cells):
@@ -197,25 +216,25 @@ def swapped(old, new):
     [
         (swapped("# bundle", "# bundel"), "its line `# bundle: …` is missing"),
         (swapped("# holds: rows", "# holds: all"), "`# holds: …` reads 'all'"),
-        (swapped("combined.", "combinde."), "'combinde' is no method of this study (did you mean 'combined'?)"),
-        (swapped("radiomics.reason", "age"), "the column 'age' has no place in it"),
+        (swapped("combined.", "combinde."), "'combinde' is not a method of this study (did you mean 'combined'?)"),
+        (swapped("radiomics.reason", "age"), "the column 'age' is not allowed"),
         (swapped("\tmetastasis\t", "\tlabel\t"), "the column 'metastasis' is missing"),
         (swapped("combined.call", "combined.score"), "it has the column 'combined.score' 2 times"),
         (changed(metastasis=""), "row 1: metastasis is empty"),
         (changed(metastasis="N1"), "row 1: metastasis is not 0 or 1"),
-        (changed(number="3"), "number 3 stands there 2 times"),
-        (changed(number="MUSTERMANN"), "row 1: its number is none"),
-        (changed(**{"radiomics.score": "high"}), "row 1: radiomics.score is no number"),
-        (changed(**{"radiomics.score": "inf"}), "row 1: radiomics.score is no number"),
+        (changed(number="3"), "number 3 occurs 2 times"),
+        (changed(number="MUSTERMANN"), "row 1: its number is not a whole number"),
+        (changed(**{"radiomics.score": "high"}), "row 1: radiomics.score is not a number"),
+        (changed(**{"radiomics.score": "inf"}), "row 1: radiomics.score is not a number"),
         (changed(**{"radiomics.probability": "1.2"}), "radiomics.probability is not within 0 and 1"),
-        (changed(**{"radiomics.reason": "Mustermann"}), "radiomics.reason is none of those"),
+        (changed(**{"radiomics.reason": "Mustermann"}), "radiomics.reason is not one of the allowed"),
         (changed(**{"radiomics.score": ""}), "row 1: radiomics has neither score nor reason"),
-        (lambda text: text.rstrip("\n").rpartition("\n")[0], "it announces 11 patients, and holds 10"),
+        (lambda text: text.rstrip("\n").rpartition("\n")[0], "announces 11 patients, but it holds 10"),
         (lambda text: text + "12\t0\n", "line 12 of its table has 2 cells"),
         (lambda text: text[: text.index("number\t")], "it has no table"),
     ],
 )  # fmt: skip
-def test_a_fault_is_named_with_its_mend_and_no_cell_is_repeated(file, change, said):
+def test_a_fault_is_named_with_its_fix_and_no_cell_is_repeated(file, change, said):
     file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
     with pytest.raises(InputError) as error:
         reading.read(file, "elsewhere", METHODS)
@@ -231,10 +250,10 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
     with pytest.raises(InputError, match="can't be read"):
         reading.read(tmp_path / "nowhere.tsv", "elsewhere")
     (tmp_path / "x.tsv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="it is no text"):
+    with pytest.raises(InputError, match="not UTF-"):
         reading.read(tmp_path / "x.tsv", "elsewhere")
     tables.write(tmp_path / "x.tsv", [{"patient": "P1", "score": 1.0}])
-    with pytest.raises(InputError, match="nothing of what heads such a file"):
+    with pytest.raises(InputError, match="none of the lines"):
         reading.read(tmp_path / "x.tsv", "elsewhere")
 
 
@@ -319,13 +338,13 @@ def test_summaries_are_taken_in_as_reported_and_nothing_is_tested(summary):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (swapped("combined\tauc", "combined\tf1"), "'f1' is no metric"),
+        (swapped("combined\tauc", "combined\tf1"), "'f1' is not a metric"),
         (
             swapped("combined\tauc", "combined\taccuracy"),
-            "accuracy of combined stands there 2 times",
+            "accuracy of combined occurs 2 times",
         ),
         (swapped("\t11\n", "\t12\n"), "don't fit 11 patients"),
-        (swapped("combined\t", "mine\t"), "'mine' is no method"),
+        (swapped("combined\t", "mine\t"), "'mine' is not a method"),
     ],
 )
 def test_a_fault_of_summaries_is_named(summary, change, said):
@@ -352,11 +371,11 @@ def with_cells(path, metric, **cells):
 @pytest.mark.parametrize(
     "metric, cells, said",
     [
-        ("sensitivity", {"estimate": "0.7"}, "sensitivity of combined: its estimate is no share of 4 patients"),
-        ("specificity", {"estimate": "0.5"}, "specificity of combined: its estimate is no share of 5"),
-        ("sensitivity", {"low": "0.9", "high": "0.2"}, "sensitivity of combined: low, estimate and high don't rise"),
-        ("auc", {"low_delong": "0.999", "high_delong": "1"}, "auc of combined: low_delong, estimate and high_delong don't rise"),
-        ("auc", {"low": "0.1", "high": ""}, "auc of combined: low stands there without high"),
+        ("sensitivity", {"estimate": "0.7"}, "sensitivity of combined: its estimate is not a share of 4 patients"),
+        ("specificity", {"estimate": "0.5"}, "specificity of combined: its estimate is not a share of 5"),
+        ("sensitivity", {"low": "0.9", "high": "0.2"}, "sensitivity of combined: low, estimate and high are not in ascending order"),
+        ("auc", {"low_delong": "0.999", "high_delong": "1"}, "auc of combined: low_delong, estimate and high_delong are not in ascending order"),
+        ("auc", {"low": "0.1", "high": ""}, "auc of combined: low is given without high"),
         ("specificity", {"worst_case": "0.99"}, "specificity of combined: its worst case is better than its estimate"),
         ("auc", {"low": "0.5", "high": "1", "se": "0.0001"}, "auc of combined: its se is too small for its interval"),
         ("accuracy", {"positives": "3"}, "accuracy of combined: n and positives differ from those of sensitivity"),
@@ -539,7 +558,7 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
     seven = study_statistics.table_7({"": here}), study_statistics.table_7({"": there})
     assert seven[0] == seven[1] and len(seven[0]) == len(RUN)
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
-    for words in ("was scored where its images are", "No gallery: the images are where", "elsewhere-01", "in the file sent back"):  # fmt: skip
+    for words in ("scored its patients at its own site", "No gallery: the images are where", "elsewhere-01", "in the file sent back"):  # fmt: skip
         assert words in page, words
     assert 'id="cards"' not in page and 'href="#None"' not in page
 
@@ -563,14 +582,14 @@ def test_a_file_of_another_bundle_stops_before_any_table(team, hospital):
     )
     elsewhere(team, text.replace("combined.score", "combined").encode())
     printed = workflow.snakemake(team, "--dry-run", check=False, preset=False)
-    assert "the column 'combined' has no place in it" in printed and "Traceback" not in printed
+    assert "the column 'combined' is not allowed" in printed and "Traceback" not in printed
 
 
 def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
     workflow.write_config(hospital, packet={"rows": False})
     workflow.snakemake(hospital, FILE, preset=False)
     file = (hospital / FILE).read_bytes()
-    assert b"one row a patient" not in file.lower() and b"# holds: summaries" in file
+    assert b"one row per patient" not in file.lower() and b"# holds: summaries" in file
     elsewhere(team, file)
     workflow.snakemake(team, "results/report/elsewhere.html", preset=False)
     here, there = (statistics_of(team, center) for center in ("beta", "elsewhere"))
@@ -579,7 +598,7 @@ def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
         assert tables.number(mine["estimate"]) == pytest.approx(tables.number(same["estimate"]), nan_ok=True)  # fmt: skip
         assert mine["note"].startswith("reported by the center")
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
-    assert "Its figures stand here as it reports them" in page
+    assert "Its figures are shown as it reports them" in page
     assert "The center sent back summaries alone, and this needs a row a patient." in page
     pages.study_page(
         team,

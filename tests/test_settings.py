@@ -8,13 +8,13 @@ import workflow_study as workflow
 import yaml
 
 from nodestage.core.errors import InputError
+from nodestage.core.names import MAIN_METRICS
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.methods.baselines import family as baselines
 from nodestage.methods.fusion import family as fusion
 from nodestage.methods.fusion import settings as fusion_settings
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
-from nodestage.statistics.comparisons import METRICS
 from nodestage.study import check, settings
 from nodestage.study import new as new_study
 
@@ -218,7 +218,7 @@ def test_the_schema_lists_what_the_code_reads():
             if "properties" in listed[key]:
                 assert set(listed[key]["properties"]) == set(value), key
     primary = SCHEMA["properties"]["statistics"]["properties"]["primary"]["properties"]
-    assert primary["metric"]["enum"] == list(METRICS)
+    assert primary["metric"]["enum"] == list(MAIN_METRICS)
     variants = SCHEMA["properties"]["lymph_nodes"]["properties"]["variants"]
     assert set(variants["items"]["enum"]) == set(VARIANTS)
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))

@@ -9,7 +9,9 @@ import pytest
 
 from nodestage import metrics, organs, statistics
 from nodestage.core import tables as files_of_rows
-from nodestage.statistics import layout, oracle, tables
+from nodestage.report.printed import tables as printed
+from nodestage.report.printed import text
+from nodestage.statistics import oracle, tables, vocabulary
 
 METHODS = ("ct_report", "radiomics", "combined", "a_users_own")
 SETTINGS = {"bootstraps": 200}
@@ -407,14 +409,14 @@ def test_table_5_compares_variants_on_the_patients_that_both_define(tmp_path):
         assert ours["n_dice"] == 10 and ours["dice"] == pytest.approx(row["dice_on_pairs"])
         assert ours["pairs_dice"] is None
     assert one(found, variant="plain", basis="fold_mean")["p_dice"] == 1
-    layout.write(tmp_path, {"table_5.tsv": found})
+    printed.write(tmp_path, {"table_5.tsv": found})
     for ending in ("html", "tex"):
         text = (tmp_path / f"table_5.{ending}").read_text(encoding="utf-8")
         for words in (
             "n, Dice",
             "n, F",
             "Dice, both defined",
-            "compare variants on the patients whom both define",
+            "compare variants on the patients in whom both are defined",
         ):
             assert words in text, (ending, words)
 
@@ -481,6 +483,7 @@ def test_table_4_speaks_of_nodes_where_a_class_is_missing():
 def test_printed_tables_name_their_basis_and_star_no_test_that_is_none(tmp_path):
     found = tables.study_tables(study(), {}, SETTINGS, 0)
     tables.write(tmp_path, found)
+    printed.write(tmp_path, found)
     for ending in (".tex", ".html"):
         six = (tmp_path / "table_6.tsv").with_suffix(ending).read_text(encoding="utf-8")
         assert "mean of the folds" in six and "folds pooled" in six
@@ -494,14 +497,15 @@ def test_tables_without_ground_truth_are_empty_and_say_so():
     found = tables.study_tables(study(), {}, SETTINGS, 0)
     for name in ("table_2.tsv", "table_3.tsv", "table_4.tsv", "table_5.tsv", "table_pdac.tsv"):
         assert found[name] == []
-    assert "no ground truth" in layout.html([], "Table III")
-    assert layout.latex([], "Table III").startswith("%")
+    assert "no ground truth" in text.html(printed.printed("table_3.tsv", []))
+    assert text.latex(printed.printed("table_3.tsv", [])).startswith("%")
 
 
 @pytest.mark.parametrize("name, what", [("table_3", "organs"), ("table_pdac", "tumor")])
 def test_masks_that_a_center_gives_test_no_network_and_the_table_says_so(tmp_path, name, what):
     found = tables.study_tables(study(), {}, SETTINGS, 0)
-    tables.write(tmp_path, found, {"organs": "predicted", "tumor": "predicted", what: "given"})
+    sources = {"organs": "predicted", "tumor": "predicted", what: "given"}
+    printed.write(tmp_path, found, sources)
     for ending in ("html", "tex"):
         for table in ("table_3", "table_pdac"):
             text = (tmp_path / f"{table}.{ending}").read_text(encoding="utf-8")
@@ -583,8 +587,8 @@ def test_tables_6_and_7_hold_every_digit_beside_the_text():
 
 def test_the_papers_tables_are_written_as_html_and_latex_too(tmp_path):
     found = tables.study_tables(study(), evaluation(), SETTINGS, 0)
-    tables.write(tmp_path, found)
-    for name, number, _ in layout.TABLES:
+    printed.write(tmp_path, found)
+    for name, (number, _) in vocabulary.paper_tables().items():
         page = (tmp_path / name).with_suffix(".html").read_text(encoding="utf-8")
         text = (tmp_path / name).with_suffix(".tex").read_text(encoding="utf-8")
         assert number in page and number in text and "<script" not in page
@@ -607,10 +611,11 @@ def test_the_papers_tables_are_written_as_html_and_latex_too(tmp_path):
 
 def test_layouts_escape_what_they_print():
     rows = [{"method": "<script>&_%", "auc": 0.5, "note": None}]
-    text = layout.html(rows, "<b>")
-    assert "<script>" not in text and "<b>" not in text and "0.500" in text and "–" in text
-    html.parser.HTMLParser().feed(text)
-    assert r"\textless{}script\textgreater{}\&\_\%" in layout.latex(rows, "x")
+    table = text.Table(rows, "<b>")
+    made = text.html(table)
+    assert "<script>" not in made and "<b>" not in made and "0.500" in made and "–" in made
+    html.parser.HTMLParser().feed(made)
+    assert r"\textless{}script\textgreater{}\&\_\%" in text.latex(table)
 
 
 def test_what_patients_are_called_and_how_they_are_listed_moves_no_number():

@@ -17,12 +17,15 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
 from nodestage.exchange import bundle
 from nodestage.study import settings
+from nodestage.core import configs
 from nodestage.core.digest import code_digest
 from nodestage.core.errors import InputError
 from nodestage.study import Study, lacking
 
 try:
     if workflow.is_main_process:
+        for path in workflow.configfiles:
+            configs.read(path)  # Snakemake keeps the last of two equal keys in silence
         settings.check(config)
     frozen = bundle.opened(config["bundle"])
     if frozen:

@@ -6,7 +6,7 @@ from nodestage.core import files, logs, tables, volumes
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     wanted = {name: i for name, i in params.labels.items() if i in params.annotated}
-    taught = organs.labels_in(files.read_json(record) for record in given.taught)
+    learned = organs.labels_in(files.read_json(record) for record in given.taught)
     teacher = organs.open_model(given.teacher)
     images = (given.arterial, given.venous, given.organs, given.drawn, given.registration)
     rows = []
@@ -14,17 +14,19 @@ with logs.to(snakemake.log[0]):
         list(zip(params.patients, *images, strict=True)), "organs against drawn masks"
     ):
         truth = volumes.read(drawn)
-        found = volumes.read(files.of_patient(predicted, patient))
-        rows += organs.evaluate_networks(
+        case = organs.Case(
             patient,
             truth.array,
             {"arterial": volumes.read(arterial).array, "venous": volumes.read(venous).array},
             truth.spacing,
+            files.read_json(record).get("substituted"),
+        )
+        rows += organs.evaluate_networks(
+            case,
             wanted,
-            student=found.array,
+            student=volumes.read(files.of_patient(predicted, patient)).array,
             teacher=teacher,
-            taught=taught,
-            stand_in=files.read_json(record).get("substituted"),
+            learned=learned,
             threads=snakemake.threads,
         )
     tables.write(snakemake.output.rows, rows)

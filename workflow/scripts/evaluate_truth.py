@@ -11,7 +11,7 @@ with logs.to(snakemake.log[0]):
     images = (given.truth, given.grid, given.organs, given.tumor, given.nodes)
     rows = []
 
-    def add(patient, structure, true, found):
+    def add(patient, structure, true, found):  # noqa: D103
         overlap = voxels.overlap(true, found)
         rows.append(
             {"patient": patient, "center": snakemake.wildcards.center, "structure": structure}

@@ -6,7 +6,7 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    given, params, model = snakemake.input, snakemake.params, snakemake.output.model
     patients = [*params.train, *params.validation]
     cases = {
         patient: (
@@ -19,9 +19,6 @@ with logs.to(snakemake.log[0]):
     organs.train_student(
         [cases[p] for p in params.train],
         [cases[p] for p in params.validation],
-        params.settings,
-        seed=params.seed,
-        output=snakemake.output.model,
-        work=Path(snakemake.output.model).with_name("work_student"),
+        organs.Training(params.settings, params.seed, model, Path(model).with_name("work_student")),
         threads=snakemake.threads,
     )

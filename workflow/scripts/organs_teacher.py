@@ -6,7 +6,7 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    given, params, model = snakemake.input, snakemake.params, snakemake.output.model
     organs.train_teacher(
         [
             (patient, {"arterial": arterial, "venous": venous}, mask)
@@ -14,9 +14,6 @@ with logs.to(snakemake.log[0]):
                 params.patients, given.arterial, given.venous, given.organs, strict=True
             )
         ],
-        params.settings,
-        seed=params.seed,
-        output=snakemake.output.model,
-        work=Path(snakemake.output.model).with_name("work_teacher"),
+        organs.Training(params.settings, params.seed, model, Path(model).with_name("work_teacher")),
         threads=snakemake.threads,
     )

@@ -2,6 +2,7 @@
 
 from nodestage.core import files, logs
 from nodestage.exchange.returned import reading
+from nodestage.report.printed import tables as printed
 from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
@@ -10,4 +11,6 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     reading.check_bundle(found, files.digest(given.manifest))
     counts = (int(found.head[key]) for key in ("patients", "positives"))
     reported = reading.performance(found)
-    statistics.write(folder, statistics.reported_tables(reported, *counts, params.discovery))
+    made = statistics.reported_tables(reported, *counts, params.discovery)
+    statistics.write(folder, made)
+    printed.write(folder, made)

@@ -17,7 +17,7 @@ with logs.to(snakemake.log[0]):
     if ranges is None:
         ranges = attention.by_label(files.read_json(given.ranges), params.labels)
 
-    def read(patient):
+    def read(patient):  # noqa: D103
         venous, organs, on_map, chunk = images[patient]
         image = volumes.read(venous)
         variants = ("plain", "attention")

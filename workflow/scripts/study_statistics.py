@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nodestage.core import files, logs, tables
+from nodestage.report.printed import tables as printed
 from nodestage.statistics import tables as statistics
 
 PER_CENTER = ("performance", "comparisons", "table_1")
@@ -23,5 +24,6 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     evaluation["ranges"] = {"Table II": params.anatomy["ranges_mm"]} | {
         Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in given.ranges
     }
-    found = statistics.study_tables(centers, evaluation, params.settings, params.seed)
-    statistics.write(folder, found, params.sources)
+    made = statistics.study_tables(centers, evaluation, params.settings, params.seed)
+    statistics.write(folder, made)
+    printed.write(folder, made, params.sources)

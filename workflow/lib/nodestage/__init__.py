@@ -5,4 +5,4 @@ files, and none knows Snakemake. Modules are imported one by one, so that a job
 pays only for what it uses.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

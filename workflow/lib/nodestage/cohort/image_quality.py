@@ -3,6 +3,7 @@
 import numpy as np
 
 from nodestage.cohort.plausible import limits
+from nodestage.core.names import PHASES
 
 EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 32768)
 
@@ -130,7 +131,7 @@ def phase_contrast(arterial, venous, labels, known):
     absurd, usable = [], dict(median_hu)
     low, high = limits()["vessel_hu"]
     for name, words in (("aorta", "aorta"), ("portal", "portal vein")):
-        seen = {phase: median_hu[f"{name}_{phase}"] for phase in ("arterial", "venous")}
+        seen = {phase: median_hu[f"{name}_{phase}"] for phase in PHASES}
         if any(hu is not None and not low <= hu <= high for hu in seen.values()):
             usable |= dict.fromkeys((f"{name}_{phase}" for phase in seen), None)
             absurd.append(

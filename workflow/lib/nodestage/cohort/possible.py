@@ -1,5 +1,7 @@
-"""Organ masks that no patient can have, by volume and HU, are refused (what is merely
-unusual is flagged on the quality page, see `plausible`)."""
+"""Organ masks that no patient can have, by volume and HU, are refused.
+
+What is merely unusual is flagged on the quality page: `plausible`.
+"""
 
 import functools
 from pathlib import Path

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from nodestage.core import reasons
 from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
@@ -153,9 +154,10 @@ def freeze(scores, labels, settings=None):
                 record["threshold"] = threshold(y, score, option["nonnegative"])
                 record["calibration"] = calibrate(y, score)
             else:
-                record["reason"] = (
-                    f"no threshold: the validation part has {record['positives']} positive and "
-                    f"{len(y) - record['positives']} negative patients with a score"
+                record["reason"] = reasons.sentence(
+                    "no_threshold",
+                    positives=record["positives"],
+                    negatives=len(y) - record["positives"],
                 )
         frozen[method] = record
     return frozen
@@ -226,14 +228,16 @@ def ensemble(fold_rows, frozen):
         scores = [_number(row["score"]) if row else None for row in rows]
         score, probability, reason = None, None, ""
         if any(s is None for s in scores):
-            reasons = [
+            unscored = [
                 (row["reason"] if row else "") or "no row for this patient"
                 for row, s in zip(rows, scores, strict=True)
                 if s is None
             ]
-            reason = reasons[0]
-            if len(reasons) < len(rows):
-                reason = f"unscored in {len(reasons)} of {len(rows)} folds: {reason}"
+            reason = unscored[0]
+            if len(unscored) < len(rows):
+                reason = reasons.sentence(
+                    "unscored_in_folds", n=len(unscored), folds=len(rows), reason=reason
+                )
         else:
             score = math.fsum(scores) / len(scores)
             chances = [_number(row["probability"]) for row in rows]

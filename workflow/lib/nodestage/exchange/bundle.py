@@ -1,4 +1,4 @@
-"""A frozen bundle as a hospital receives it: is it whole, and what does it say about scoring?
+"""A frozen bundle as a hospital receives it: whether it is whole, and what it says of scoring.
 
 `python -m nodestage.exchange.bundle folder` holds every file against the manifest. That shows a file which
 was damaged or exchanged on the way; not who made the bundle: whoever can write a file can write a
@@ -151,6 +151,7 @@ def _named(study):
 
 
 def main(arguments=None):
+    """Check a bundle from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m nodestage.exchange.bundle", description=__doc__
     )

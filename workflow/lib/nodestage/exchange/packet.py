@@ -183,6 +183,7 @@ def _copy(source, target):
 
 
 def main(arguments=None):
+    """Make a packet from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         prog="make packet STUDY=folder OUT=folder-or-zip", description=__doc__
     )

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from nodestage.cohort.clinical import CLINICAL
-from nodestage.core import logs
+from nodestage.core import logs, reasons
 from nodestage.core.errors import InputError, TrainingError
 from nodestage.identification.volumes import volume_feature
 from nodestage.methods import radiomics
@@ -137,7 +137,7 @@ class Patients:
         """The radiologist's lymph-node status, 0 or 1."""
         cell = self.clinical(patient)["ct_reported"]
         if cell == "":
-            raise Unscored("no CT report of the lymph nodes")
+            raise Unscored(reasons.sentence("no_ct_report"))
         if float(cell) not in (0.0, 1.0):
             raise InputError(
                 f"{patient}: ct_reported is {cell!r}; write 0, 1 or leave the cell empty."

@@ -28,7 +28,7 @@ UNUSED = (
 class _Absent(types.ModuleType):
     """Gives a placeholder for whatever is imported from it."""
 
-    __path__ = ()
+    __path__: list[str] = []
 
     def __getattr__(self, name):
         if name.startswith("__"):

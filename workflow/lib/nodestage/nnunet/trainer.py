@@ -4,6 +4,8 @@ Subclasses override what nnU-Net's own trainer lets them: `build_network_archite
 `get_training_transforms` (static), `_build_loss`, and here `loader_class`.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
@@ -14,8 +16,8 @@ from nodestage.core.errors import TrainingError
 from nodestage.nnunet import imports
 from nodestage.nnunet.rectified import join
 
-nnunet = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
-datasets = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
+nnunet: Any = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
+datasets: Any = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
 
 
 DeepSupervisionWrapper = nnunet.DeepSupervisionWrapper

@@ -38,8 +38,10 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=Fal
 
 
 def _holding(inside, steps, tile):
-    """The corners whose windows hold any True; an axis at a time, so that no voxel is asked twice
-    for two windows that differ along another one."""
+    """The corners whose windows hold any True.
+
+    An axis at a time, so that no voxel is read twice for two windows that differ along another one.
+    """
     for z in steps[0]:
         plane = inside[z : z + tile[0]].any(0)
         for y in steps[1]:

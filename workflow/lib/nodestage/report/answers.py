@@ -5,7 +5,7 @@ a field that is absent leaves its items to the authors.
 """
 
 from nodestage.report.fields import inner_words, primary_words, substituted_words
-from nodestage.statistics.layout import FAMILY
+from nodestage.statistics import vocabulary
 
 FOLDS = {
     "stratified": "stratified by the outcome",
@@ -109,7 +109,7 @@ def _shown(facts, role, counts, headline):
             "study": "Table I sets the centers side by side.",
         }[role],
         "interval_words": "95 % intervals by bootstrap within each class, DeLong beside the AUC.",
-        "family": FAMILY,
+        "family": vocabulary.family(),
         "predictions": {
             "external": f"{ensemble}.",
             "discovery": f"{held_back}.",

@@ -4,12 +4,12 @@ import string
 
 from markupsafe import Markup
 
+from nodestage.core import reasons
+from nodestage.core.names import MAIN_METRICS
 from nodestage.report import numbers
 from nodestage.report.sources import Cell
 from nodestage.statistics import vocabulary
 from nodestage.statistics.intervals import collapsed
-
-MAIN_METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 
 TEXT_COLUMNS = {
     "patient",
@@ -35,44 +35,6 @@ TESTS = (
     "p_wilcoxon_bootstrap",
 )
 """Columns of comparisons.tsv that a table shows, the paper's own test last."""
-
-HEADS = {
-    "n": "n",
-    "low": "95 % CI, low",
-    "high": "95 % CI, high",
-    "p_bootstrap": "p, paired bootstrap",
-    "z_delong": "z, DeLong",
-    "p_delong": "p, DeLong",
-    "p_delong_stratified": "p, DeLong by fold",
-    "p_mcnemar": "p, McNemar",
-    "p_wilcoxon_bootstrap": "p, Wilcoxon on bootstrap †",
-    "p_holm": "p, Holm",
-    "auc": "AUC",
-    "asd_mm": "ASD, mm",
-    "hd_mm": "HD, mm",
-    "hd95_mm": "HD95, mm",
-    "prediction_low": "95 % prediction, low",
-    "prediction_high": "95 % prediction, high",
-    "detectable_difference": "Smallest detectable",
-    "holm": "Holm",
-    "wilcoxon_bootstrap": "Wilcoxon on bootstrap †",
-    "pt_stage": "pT",
-    "pn_stage": "pN",
-    "tumor_size_cm": "Tumor size, cm",
-    "ct_reported": "CT report",
-    "p_dice": "p, Dice",
-    "p_f": "p, F",
-    "tau2": "τ²",
-    "i2": "I²",
-    "q": "Q",
-    "p_q": "p of Q",
-    "f": "F",
-    "d_min": "d min, mm",
-    "d_max": "d max, mm",
-    "spacing_z_mm": "Slice distance, mm",
-    "sd": "SD",
-}
-
 
 KINDS = {
     "method": "methods",
@@ -194,7 +156,7 @@ def _performance_line(method, rows, metrics, notes):
 def _sorted_notes(text):
     """The notes of a cell, and those that hold for the whole line (how many lack a value)."""
     parts = [part for part in text.split("; ") if part]
-    line = [part for part in parts if part.endswith("patients without a value")]
+    line = [part for part in parts if "without_value" in reasons.codes_of(part)]
     return "; ".join(part for part in parts if part not in line), line
 
 
@@ -354,7 +316,7 @@ def table(rows, hide=(), heads=None, intervals=()):
     ----------
     rows : Rows
     hide : columns left out
-    heads : {column: words}, over `HEADS`
+    heads : {column: words}, over `vocabulary.heads()`
     intervals : columns that take their ends, in `{column}_low` and `{column}_high`, into their cell
     """
     heads = heads or {}
@@ -405,7 +367,7 @@ def _joined(columns):
 def _heading(column, other, heads):
     if other and other.endswith("high"):
         stem = column.removesuffix("low").removesuffix("_")
-        of = heads.get(column, HEADS.get(column)) or f"{head(stem)}, 95 % CI, low"
+        of = heads.get(column, vocabulary.heads().get(column)) or f"{head(stem)}, 95 % CI, low"
         return of.removesuffix(", low")
     words = heads.get(column) or head(column)
     return f"{words} ± SD" if other else words
@@ -432,7 +394,9 @@ def head(column):
         return f"n, {head(column[2:])}"
     words = column.replace("_", " ")
     # `pT` and other names that are words already keep their letters.
-    return HEADS.get(column, words if words[1:2].isupper() else words[:1].upper() + words[1:])
+    return vocabulary.heads().get(
+        column, words if words[1:2].isupper() else words[:1].upper() + words[1:]
+    )
 
 
 def _is_numeric(rows, column):

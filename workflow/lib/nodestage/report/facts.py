@@ -4,6 +4,7 @@ from importlib import metadata
 from pathlib import Path
 
 from nodestage.core import files, tables
+from nodestage.core.names import PHASES
 from nodestage.report import gallery as galleries
 
 SOFTWARE = (
@@ -138,9 +139,7 @@ def records(paths):
     found = {}
     for path in map(Path, paths):
         found.setdefault(path.parent.name, {}).update(
-            {path.stem: files.read_json(path)}
-            if path.stem in ("arterial", "venous")
-            else files.read_json(path)
+            {path.stem: files.read_json(path)} if path.stem in PHASES else files.read_json(path)
         )
     return found
 

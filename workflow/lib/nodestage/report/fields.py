@@ -1,7 +1,6 @@
 """What a run says about itself, in words: notices, methods and versions."""
 
 from nodestage.statistics import vocabulary
-from nodestage.statistics.layout import FAMILY
 
 
 def notices(facts, role):
@@ -100,7 +99,7 @@ TESTS = (
     "the others instead: DeLong did so in 4–7 %, by fold in 4–6 %, the paired bootstrap in 4–9 % "
     "(9 % for balanced accuracy with ten positive patients of 59), McNemar in 0–4 %. DeLong over "
     "pooled folds compares scores of five models: up to 33 % where one method’s models differ in "
-    f"scale. {FAMILY}"
+    "scale."
 )
 
 
@@ -134,7 +133,7 @@ def methods(facts):
         ("Tumor masks", facts.get("tumor_source")),
         ("Missing phase", substituted_words(facts.get("substituted"))),
         ("Intervals", INTERVALS),
-        ("Tests", TESTS),
+        ("Tests", f"{TESTS} {vocabulary.family()}"),
         ("Seed", facts.get("seed")),
         ("Config digest", facts.get("config_digest")),
         ("Model digest", facts.get("model_digest")),

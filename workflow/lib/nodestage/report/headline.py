@@ -1,10 +1,11 @@
-"""The first sentences of a page: does the frozen model hold here?"""
+"""The first sentences of a page: whether the frozen model holds here."""
 
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nodestage.report import blocks, fields, numbers
+from nodestage.core import reasons
+from nodestage.report import fields, numbers
 from nodestage.statistics import answer, independent, intervals, vocabulary
 
 BASES = {"external": "ensemble", "discovery": "fold_mean"}
@@ -85,11 +86,12 @@ def headline(center, role, performance, primary, discovery=None):
         )
     reference = None if discovery is None else primary_row(discovery, method, metric, "discovery")
     gap = None if reference is None else difference(row, reference)
-    verdict, words = _verdict(row, metric, gap, margin)
-    verdict, words = _tempered(verdict, words, row)
-    sentence = Markup("In {} the frozen model {} {}.").format(center, words, figures)
+    judged, words = _verdict(row, metric, gap, margin)
+    verdict, words = _tempered(judged, words, row)
+    colon = "" if words == GIVES else ":"
+    sentence = Markup("In {} the frozen model {}{} {}.").format(center, words, colon, figures)
     if gap is not None:
-        held = words.startswith("held")
+        held = judged == "held"
         sentence += Markup(" {}").format(_drop(gap, reference, margin, digits, held))
     beside = ALONE if discovery is None else ""
     if reference is not None and reference["estimate"].defined:
@@ -159,7 +161,7 @@ def _tempered(verdict, words, row):
     few = _few(row)
     if not few or verdict not in ("held", "better", "part", "failed"):
         return verdict, words
-    return "few", f"{words.removesuffix(':')}, as far as {few} can show:"
+    return "few", f"{words}, as far as {few} can show"
 
 
 def _caution(row):
@@ -168,11 +170,13 @@ def _caution(row):
     if not few:
         return ""
     narrow = "an interval from so few is narrower than it should be. "
-    if intervals.BY_MOVER in row.text(
-        "note"
-    ):  # which holds from a single patient on, wide as it is
+    # This interval holds from a single patient on, wide as it is.
+    if "by_mover" in reasons.codes_of(row.text("note")):
         narrow = "an interval from so few says little. "
     return f"Only {few}: {narrow}Read it as a first look, not as evidence."
+
+
+GIVES = "gives"
 
 
 def _verdict(row, metric, gap, margin):
@@ -180,21 +184,21 @@ def _verdict(row, metric, gap, margin):
     low, high = row["low"].number, row["high"].number
     chance = vocabulary.terms()["chance"].get(metric)
     if low != low or high != high:
-        return "open", "can’t be judged, for want of an interval:"
+        return "open", "can’t be judged, for want of an interval"
     if intervals.collapsed(low, high):
-        return "open", "can’t be judged, its interval having shrunk to a point:"
+        return "open", "can’t be judged, its interval having shrunk to a point"
     if chance is not None and high < chance:
-        return "failed", "did not hold:"
+        return "failed", "did not hold"
     if chance is not None and low <= chance:
-        return "open", "has not been shown to do better than guessing:"
+        return "open", "has not been shown to do better than guessing"
     if gap is not None and margin is not None and gap.low > -margin:
-        return "held", "held:"
+        return "held", "held"
     worse = gap is not None and gap.high < 0
     if chance is None:
-        return ("part", "did worse than in the discovery center:") if worse else ("open", "gives")
+        return ("part", "did worse than in the discovery center") if worse else ("open", GIVES)
     if worse:
-        return "part", "did better than guessing, but worse than in the discovery center:"
-    return "better", "did better than guessing:"
+        return "part", "did better than guessing, but worse than in the discovery center"
+    return "better", "did better than guessing"
 
 
 ALONE = "Nothing stands beside it: the discovery center’s own figures don’t travel with the frozen model."
@@ -268,7 +272,7 @@ def comparison(comparisons, primary):
         vocabulary.name("methods", row.text("reference")),
         numbers.show(row["difference"], digits),
         numbers.interval_words(row, digits=digits),
-        blocks.HEADS[test].removeprefix("p, "),
+        vocabulary.heads()[test].removeprefix("p, "),
         _equals(numbers.show_p(row[test]), row[test]),
         numbers.show_count(row["n"]),
     )

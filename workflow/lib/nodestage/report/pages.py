@@ -17,9 +17,10 @@ from nodestage.report import (
     plots,
 )
 from nodestage.report import numbers as shown
+from nodestage.report.printed import tables as printed
 from nodestage.report.sources import load
 from nodestage.report.writing import write_page
-from nodestage.statistics import comparisons, layout, vocabulary
+from nodestage.statistics import comparisons, vocabulary
 
 REGISTRATION = (
     "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 would "
@@ -33,23 +34,7 @@ BESIDE_TABLES = (
 )
 """What attention claims to change; not among the paper's tables."""
 
-BESIDE_HEADS = {
-    "difference": "Attention minus this",
-    "difference_low": "95 % CI of it, low",
-    "difference_high": "95 % CI of it, high",
-    "allowed": "Allowed a patient",
-    "false_positives_per_patient": "False positives a patient",
-    "per_patient": "A patient",
-    "threshold": "Probability from",
-}
-
 SUMMARISED = "The center sent back summaries alone, and this needs a row a patient."
-
-ORACLE_HEADS = {
-    "difference": "AUC minus the oracle's",
-    "difference_low": "95 % CI of it, low",
-    "difference_high": "95 % CI of it, high",
-}
 
 NEED_TRUTH = {
     "table_3.tsv",
@@ -141,7 +126,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
             tables["performance"], blocks.further_metrics(tables["performance"])
         ),
         "comparisons": blocks.comparisons(tables["comparisons"], primary),
-        "family": layout.FAMILY,
+        "family": vocabulary.family(),
         "missing": blocks.table(tables["missing"]),
         "plots": plots.of_center(center, role, tables, there, primary)
         | plots.of_registration(people),
@@ -158,7 +143,7 @@ def center_page(center, role, statistics_folder, gallery_file, facts, output, di
         "outcome_words": patients.OUTCOMES,
         "registration_words": REGISTRATION,
         "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
-        "oracle": blocks.facts_table(facts["oracle"], ORACLE_HEADS)
+        "oracle": blocks.facts_table(facts["oracle"], vocabulary.heads("oracle"))
         if facts.get("oracle")
         else None,
         "absent": {name: rows.absent for name, rows in tables.items()},
@@ -228,12 +213,12 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
             (
                 number,
                 _parts(statistics_folder, name, title, sources),
-                layout.FOOT.get(name, ""),
+                vocabulary.foot(name),
             )
-            for name, number, title in layout.TABLES
+            for name, (number, title) in vocabulary.paper_tables().items()
         ],
         "beside": [
-            (title, _study_table(statistics_folder, name, BESIDE_HEADS))
+            (title, _study_table(statistics_folder, name, vocabulary.heads("detection")))
             for name, title in BESIDE_TABLES
         ],
         "signature": _signature(statistics_folder),
@@ -256,11 +241,11 @@ def _say_why(tables):
 def _study_table(folder, name, heads=None, sources=()):
     rows = load(folder, name)
     if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
-        rows.absent = layout.why_empty(name, sources)
+        rows.absent = printed.why_empty(name, sources)
     # The columns of Table I are the centers, whose names stay as they are.
     if name == "table_1.tsv":
         heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
-    return blocks.table(rows, hide=layout.HIDDEN.get(name, ()), heads=heads)
+    return blocks.table(rows, hide=printed.HIDDEN.get(name, ()), heads=heads)
 
 
 def _parts(folder, name, title, sources):
@@ -268,10 +253,10 @@ def _parts(folder, name, title, sources):
     rows = load(folder, name)
     if name != "table_5.tsv" or not rows:
         return [(title, _study_table(folder, name, sources=sources))]
-    heads, intervals = layout.HEADS[name], ("dice", "f")
+    heads, intervals = vocabulary.heads("table_5"), ("dice", "f")
     ends = [f"{column}_{end}" for column in intervals for end in ("low", "high")]
-    own = {*layout.PRINTED[name], *ends} - {*layout.ON_PAIRS}
-    paired = {"class", "variant", "basis", *layout.ON_PAIRS, "note"}
+    own = {*printed.PRINTED[name], *ends} - {*printed.ON_PAIRS}
+    paired = {"class", "variant", "basis", *printed.ON_PAIRS, "note"}
     pairs = [row for row in rows if row.text("pairs_dice")]
     beside = type(rows)(pairs, rows.name, rows.columns, "there is one variant alone.")
     return [

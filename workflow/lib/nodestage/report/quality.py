@@ -10,13 +10,12 @@ from statistics import median
 from markupsafe import Markup
 
 from nodestage.cohort import plausible
+from nodestage.core.names import PHASES
 from nodestage.report import numbers, organ_pictures
 from nodestage.report.facts import flags
 from nodestage.report.sources import Cell
 from nodestage.report.writing import write_page
 from nodestage.statistics import vocabulary
-
-PHASES = ("arterial", "venous")
 
 LEAST_OF_MEDIAN = 0.75
 """A likeness of the phases below this share of the center's median is worth a look."""

@@ -4,6 +4,8 @@ A difference is `method` minus `reference`. Scores of the folds' models are not 
 that AUCs of a center with folds are compared fold by fold.
 """
 
+from nodestage.core import reasons
+from nodestage.core.names import MAIN_METRICS
 from nodestage.statistics import bootstrap, intervals, paired, rates, roc
 from nodestage.statistics.performance import NOT_RANKED
 from nodestage.statistics.undefined import answer
@@ -33,8 +35,6 @@ COLUMNS = (
 PRIMARY = {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"}
 """The endpoint where the config declares none, or leaves out a part of it."""
 
-METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
-
 
 def endpoint(declared):
     """The primary endpoint {metric, method, reference}, from what is declared of it (or None)."""
@@ -63,7 +63,7 @@ def rows(all_scored, method, primary, n=1000, seed=0):
     if method not in by_name:
         return []
     found = []
-    for metric in METRICS:
+    for metric in MAIN_METRICS:
         family = [_row(by_name[method], by_name[name], metric, n, seed) for name in others]
         adjusted = paired.holm([row[row["holm_test"]] for row in family])
         for row, p in zip(family, adjusted, strict=True):
@@ -78,7 +78,7 @@ def rows(all_scored, method, primary, n=1000, seed=0):
             by_name[primary["method"]], by_name[primary["reference"]], primary["metric"], n, seed
         )
         row["primary"] = 1
-        row["note"] = "; ".join(filter(None, ["outside the Holm family", row["note"]]))
+        row["note"] = "; ".join(filter(None, [reasons.sentence("outside_family"), row["note"]]))
         if not any(other["primary"] for other in found):
             found.insert(0, row)
     return found

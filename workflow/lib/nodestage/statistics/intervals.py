@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from nodestage.core import reasons
 from nodestage.statistics import rates
 from nodestage.statistics.undefined import UndefinedError
 
@@ -28,8 +29,6 @@ SAME = "no interval: every resample gives the same"
 SEPARATED = "no interval: the scores separate the classes"
 
 KINDS = {"positive": "with metastasis", "negative": "without metastasis"}
-
-BY_MOVER = "interval by MOVER, from Wilson’s limits of sensitivity and specificity"
 
 
 def collapsed(low, high):
@@ -112,7 +111,10 @@ def reported(metric, positives, negatives, given):
     y = np.repeat([1, 0], [positives, negatives])
     none = why_none(y, metric)
     if none:
-        return [none, *([BY_MOVER] if given and metric == "balanced_accuracy" else [])]
+        return [
+            none,
+            *([reasons.sentence("by_mover")] if given and metric == "balanced_accuracy" else []),
+        ]
     return [caution(y, metric)] if given else []
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nodestage.core import reasons
 from nodestage.statistics import bootstrap, intervals, rates, roc
 from nodestage.statistics.undefined import UndefinedError, answer
 
@@ -75,7 +76,7 @@ def _row(scored, basis, metric, n, seed):
         _everybody(row, scored, keep, metric)
     absent = len(scored.y) - len(y)
     if absent:
-        notes.append(f"{absent} of {len(scored.y)} patients without a value")
+        notes.append(reasons.sentence("without_value", n=absent, patients=len(scored.y)))
     return row | {"note": "; ".join(notes)}
 
 
@@ -145,7 +146,7 @@ def mover(row, notes, y, call):
     if row["low"] is None:
         shares = rates.shares(y, call)
         row["low"], row["high"] = intervals.mover(*shares["sensitivity"], *shares["specificity"])
-        notes.append(intervals.BY_MOVER)
+        notes.append(reasons.sentence("by_mover"))
 
 
 def _delong(row, notes, y, values, strata):

@@ -4,17 +4,17 @@ from collections import Counter
 
 import numpy as np
 
-from nodestage.core import tables
+from nodestage.core import reasons, tables
+from nodestage.core.names import MAIN_METRICS
 from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes
 
-METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
 
 ABOUT = ("organ", "structure", "network", "phases", "slices", "spacing_z_mm")
 """What a row of masks against the truth may be about; its other columns belong to a patient."""
 
 NUMBERS = (
-    *(f"{metric}_{part}" for metric in METRICS for part in ("estimate", "sd", "low", "high")),
+    *(f"{metric}_{part}" for metric in MAIN_METRICS for part in ("estimate", "sd", "low", "high")),
     "p_wilcoxon_bootstrap",
     "p_holm",
     "p_delong",
@@ -23,7 +23,7 @@ NUMBERS = (
 
 _ROW_BLOCK = (
     "method",
-    *METRICS,
+    *MAIN_METRICS,
     "n",
     "positives",
     "wilcoxon_bootstrap",
@@ -81,7 +81,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
     external = {c: r for c, r in center_results.items() if r["role"] == "external"}
     discovery = next((r for r in center_results.values() if r["role"] == "discovery"), None)
     found = {
-        "heterogeneity.tsv": heterogeneity.rows(external, METRICS),
+        "heterogeneity.tsv": heterogeneity.rows(external, MAIN_METRICS),
         "table_1.tsv": table_1(center_results),
         "table_2.tsv": table_2(evaluation.get("ranges") or {}),
         "table_3.tsv": means(evaluation.get("organs") or []),
@@ -233,14 +233,15 @@ def _block(result, basis):
     """
     marks, p_delong = {}, {}
     for row in result["comparisons"]:
-        if row["metric"] == "balanced_accuracy" and "outside" not in row["note"]:
+        in_family = "outside_family" not in reasons.codes_of(row["note"])
+        if row["metric"] == "balanced_accuracy" and in_family:
             marks[row["reference"]] = (row["p_wilcoxon_bootstrap"], row["p_holm"])
             marks[row["method"]] = "ref"
         if row["metric"] == "auc":
             p_delong[row["reference"]] = row[row["holm_test"]]
     lines = {}
     for row in result["performance"]:
-        if row["basis"] == basis and row["metric"] in METRICS:
+        if row["basis"] == basis and row["metric"] in MAIN_METRICS:
             lines.setdefault(row["method"], {})[row["metric"]] = row
     found = []
     for method, cells in lines.items():

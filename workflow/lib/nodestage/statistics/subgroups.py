@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nodestage.core import tables
+from nodestage.core import reasons, tables
 from nodestage.statistics import bootstrap, intervals, performance, rates
 from nodestage.statistics.undefined import answer
 
@@ -45,12 +45,12 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
     for scored in all_scored:
         if scored.method not in methods:
             continue
-        reasons = {entry["patient"]: entry["reason"] for entry in scored.missing}
+        why = {entry["patient"]: entry["reason"] for entry in scored.missing}
         for subgroup, (column, rule) in GROUPS.items():
             if column and not any(column in row for row in sheet_rows):
                 continue  # nothing of the kind is known of this center
             group = np.array(
-                [rule(by_patient[p], reasons.get(p, "")) for p in scored.patients], dtype=str
+                [rule(by_patient[p], why.get(p, "")) for p in scored.patients], dtype=str
             )
             for name in np.unique(group):
                 part = scored.only(group == name)
@@ -112,8 +112,8 @@ def _ct(row, reason):
 
 
 def _phases(row, reason):
-    """`missing_phase` of the sheet row where it is given, else what the reason says."""
-    if row.get("missing_phase") or "phase missing" in reason:
+    """`missing_phase` of the sheet row where it has one, else the patient's reason."""
+    if row.get("missing_phase") or reasons.codes_of(reason) & reasons.PHASE_MISSING:
         return "one missing"
     return "both present"
 

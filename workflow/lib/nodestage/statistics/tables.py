@@ -9,7 +9,6 @@ from nodestage.statistics import (
     comparisons,
     curves,
     intervals,
-    layout,
     performance,
     subgroups,
 )
@@ -107,12 +106,8 @@ def _reported(row):
     return row | {"note": "; ".join(filter(None, [row["note"], *notes]))}
 
 
-def write(folder, found, sources=()):
-    """Write every table, an empty one with its columns alone; the paper's as HTML and LaTeX too.
-
-    `sources` tells where the discovery center's organ and tumor masks come from (`layout.why_empty`).
-    """
-    for name, rows in found.items():
+def write(folder, made):
+    """Write every table of `made` ({file name: rows}), an empty one with its columns alone."""
+    for name, rows in made.items():
         columns = dict.fromkeys(column for row in rows for column in row)
         tables.write(Path(folder) / name, rows, list(columns or COLUMNS[name]))
-    layout.write(folder, found, sources)

@@ -1,4 +1,4 @@
-"""The reader's words for methods, metrics, bases and layers (`vocabulary.yaml`), and their order."""
+"""The words of tables and pages (`vocabulary.yaml`), and the order of methods, metrics and bases."""
 
 from functools import cache
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 
 @cache
 def terms():
-    """Names and order of methods, metrics, bases and layers (vocabulary.yaml)."""
+    """The content of vocabulary.yaml."""
     return yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 
 
@@ -28,3 +28,25 @@ def ordered(kind, keys):
     keys = list(dict.fromkeys(keys))
     known = [key for key in terms()[kind] if key in keys]
     return known + [key for key in keys if key not in known]
+
+
+def heads(part="all"):
+    """{column: words} of the tables of one kind: `all`, `table_5`, `detection` or `oracle`."""
+    return terms()["heads"][part]
+
+
+def paper_tables():
+    """{file name: (number, title)} of the paper's tables, in order."""
+    return {f"{name}.tsv": (t["number"], t["title"]) for name, t in terms()["tables"].items()}
+
+
+def foot(table):
+    """The note under one of the paper's tables (a file name); "" where it has none."""
+    name = table.removesuffix(".tsv")
+    note = terms()["tables"][name].get("note", "")
+    return f"{note} {family()}" if name in ("table_6", "table_7") else note
+
+
+def family():
+    """Which tests Holm's adjustment covers."""
+    return terms()["family"]

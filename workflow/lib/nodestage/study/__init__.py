@@ -9,12 +9,9 @@ written, no image is opened. Rules ask it who belongs where.
 - `study.told`      what tables, reports and the bundle are told
 """
 
-from pathlib import Path
-
-import yaml
-
 from nodestage.cohort.sheet import read_sheet
 from nodestage.cohort.sheet_check import check_sheet
+from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.returned import reading
 from nodestage.study.roster import SOURCES
@@ -31,7 +28,7 @@ class Study(Told):
         With `files`, whether all that the sheet names is there.
         The config itself was checked before: `nodestage.study.settings.check`.
         """
-        text = yaml.safe_load(Path(anatomy).read_text(encoding="utf-8"))
+        text = configs.load(anatomy)
         if frozen:
             text = frozen.anatomy
             if config["samples"] is None:

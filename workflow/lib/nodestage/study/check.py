@@ -8,7 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
 from snakemake.utils import update_config
 
 from nodestage.cohort.check import check_headers
@@ -28,6 +27,7 @@ DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
 def main(arguments=None):
+    """Check a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         description="Check config and sample sheet, and open every image header."
     )
@@ -116,7 +116,7 @@ def _study(config, rows, frozen, base, errors):
     if errors:
         print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
         return None
-    anatomy = yaml.safe_load((CONFIGS / "anatomy.yaml").read_text(encoding="utf-8"))
+    anatomy = configs.load(CONFIGS / "anatomy.yaml")
     if frozen:
         config, anatomy = config | frozen.settings, frozen.anatomy
     study = Study(config, anatomy, rows, centers, frozen, returned)

@@ -25,6 +25,7 @@ def check_samples(config):
 
 
 def main(arguments=None):
+    """Check a study's folder from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder")
     given = parser.parse_args(arguments)

@@ -72,8 +72,9 @@ class Folds(Roster):
 
     @cached_property
     def pictured(self):
-        """(fold, its test patients) of whom the study's pictures may show some: those of the first
-        fold with annotated lymph nodes, else with images.
+        """(fold, its test patients) of whom the study's pictures may show some.
+
+        Those of the first fold with annotated lymph nodes, else with images.
         """
         imaged = {
             fold: list(filter(self.is_imaged, self.subset(fold, "test"))) for fold in self.folds

@@ -7,6 +7,7 @@ the study as a whole: too few patients for the folds, a network without a teache
 from collections import Counter
 
 from nodestage.core.errors import InputError
+from nodestage.core.reasons import PHASE_MISSING, codes_of
 from nodestage.lymph_nodes.crossfitting import learners
 from nodestage.study.roster import SOURCES
 
@@ -135,7 +136,7 @@ def _unusable(study, what, centers, said):
     reasons = Counter(study.why_not_imaged(p) for p in drawn)
     told = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
     mend = "Give what is missing"
-    if any("phase" in reason for reason in reasons):
+    if any(codes_of(reason) & PHASE_MISSING for reason in reasons):
         mend += ", or set `substitute_phase: true` (the phase at hand stands in for both)"
     return (
         f"{said} {_masks(what)} of {names}, where {len(drawn)} patients have one, but none can be used "

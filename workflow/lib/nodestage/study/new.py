@@ -1,10 +1,13 @@
 """Begin a study of one's own: a folder with a commented config and an empty sample sheet."""
 
 import argparse
+import json
+import sys
 from pathlib import Path
 
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
+from nodestage.core.errors import InputError
 
 CONFIG = """\
 # Laid over nodestage's own settings (config/config.yaml, and config/paper.yaml for full size).
@@ -51,8 +54,15 @@ centers:
 def begin(folder, preset="config/paper.yaml"):
     """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there."""
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"{folder} is a file. Name a folder that shall hold the study: make study DIR=my_study"
+        )
     texts = {
-        "config.yaml": CONFIG.format(folder=folder, name=folder.name or "My study"),
+        "config.yaml": CONFIG.format(
+            folder=" ".join(str(folder).split()),
+            name=json.dumps(folder.name or "My study", ensure_ascii=False),
+        ),
         "samples.tsv": "\t".join(COLUMNS) + "\n",
         # `make` reads which settings lie between nodestage's own and config.yaml.
         "preset": f"{preset}\n",
@@ -76,4 +86,7 @@ if __name__ == "__main__":
         "preset", nargs="?", default="config/paper.yaml", help="settings laid over the defaults"
     )
     given = parser.parse_args()
-    begin(given.folder, given.preset)
+    try:
+        begin(given.folder, given.preset)
+    except (InputError, OSError) as error:
+        sys.exit(f"Error: {error}")

@@ -7,8 +7,9 @@ from nodestage.cohort import centers as cohort_centers
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet
 from nodestage.cohort.clinical import CLINICAL
+from nodestage.core import reasons
+from nodestage.core.names import PHASES
 
-PHASES = ("arterial", "venous")
 SOURCES = ("organs", "tumor")
 
 
@@ -125,9 +126,11 @@ class Roster:
         center = self.center_of(patient)
         absent = [phase for phase in PHASES if phase not in self.phases(patient)]
         if absent and not (len(absent) == 1 and self.substitutes(center)):
-            return f"{' and '.join(absent)} phase missing"
+            return reasons.sentence(
+                "both_phases_missing" if len(absent) == 2 else f"{absent[0]}_missing"
+            )
         if self.source("organs", center) == "given" and not self.rows[patient]["organs"]:
-            return "no organ mask was given"
+            return reasons.sentence("no_organ_mask")
         return ""
 
     def reasons(self, patients):

@@ -182,7 +182,7 @@ def _absent(keys, place, schema):
     hint = _near(place[-1], schema["properties"]["methods"]["properties"])
     return (
         f"{said}{hint}. A method that is not nodestage's own needs `file` and `needs` "
-        "(docs/methods.md)."
+        "(docs/own_method.md)."
     )
 
 

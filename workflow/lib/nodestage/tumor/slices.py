@@ -7,7 +7,7 @@ of the axial, coronal and sagittal planes.
 import numpy as np
 from scipy import ndimage
 
-from nodestage.core import files
+from nodestage.core import files, reasons
 
 AIR = -1024
 PLANES = ("axial", "coronal", "sagittal")  # array axes 0, 1, 2
@@ -122,9 +122,8 @@ def views(
     if not tumor.any():
         usable = fallback == "pancreas" and pancreas.any()
         mask, source = pancreas, "pancreas"
-        reason = "no tumor was found" + ("" if usable else ", nor a pancreas to center on")
-        if fallback != "pancreas":
-            reason = "no tumor was found"
+        nothing = fallback == "pancreas" and not usable
+        reason = reasons.sentence("no_tumor_or_pancreas" if nothing else "no_tumor")
         if not usable:
             return {"usable": False, "reason": reason, "source": "none"}
     images, masks, planes = nine_slices(arterial, venous, mask, spacing, size, pixel_mm)

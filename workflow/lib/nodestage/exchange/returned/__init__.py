@@ -1,11 +1,14 @@
 """The file that a hospital sends back: plain text, of which a person can read every line.
 
-Lines that begin with # say what it is; a tab-separated table follows. It holds `rows`, one a
-patient, or `summaries`, one a method and metric. What may stand in it is listed here, and nothing
-else is written or taken in: no code, date, path, image, or further column of the sample sheet, and
-no text but the sentences of `REASONS`. It doesn't promise that nobody who has a hospital's own
-prediction tables could find a patient by a score in it.
+Lines that begin with # describe it; a tab-separated table follows. It holds `rows`, one per
+patient, or `summaries`, one per method and metric. The columns and values that it may hold are
+listed here, and nothing else is written or read: no code, date, path, image, or further column of
+the sample sheet, and no text but the sentences of `REASONS`. It doesn't promise that nobody who has
+a hospital's prediction tables could find a patient by a score in it.
 """
+
+from nodestage.core.names import MAIN_METRICS
+from nodestage.core.reasons import SENTENCES
 
 ROWS, SUMMARIES = "rows", "summaries"
 HEAD = {
@@ -15,15 +18,15 @@ HEAD = {
     "holds": "rows, or summaries",
     "patients": "patients whose lymph-node status is known",
     "positives": "those of them with metastasis",
-    "status_unknown": "patients who stay out, their status being unknown",
-    "substituted": "patients in whom one phase stands for both",
+    "status_unknown": "patients left out because their status is unknown",
+    "substituted": "patients with one phase, used in place of both",
     "organs": "organ masks: predicted or given",
     "tumor": "tumor masks: predicted or given",
 }
 PARTS = ("score", "probability", "call", "reason")
-"""What is told of a patient by each method, in columns `{method}.{part}`."""
+"""What a row holds of each method, in columns `{method}.{part}`."""
 
-METRICS = ("balanced_accuracy", "auc", "accuracy", "sensitivity", "specificity")
+METRICS = MAIN_METRICS
 ESTIMATES = (
     "estimate",
     "low",
@@ -39,26 +42,26 @@ ESTIMATES = (
 COUNTS = ("n", "positives", "n_all")
 SUMMARY_COLUMNS = ("method", "metric", *ESTIMATES, *COUNTS)
 
-FAILED = "the registration failed"
-SMALL = "the tumor mask is too small for radiomics"
-NO_THRESHOLD = "no threshold was frozen"
-OTHER = "another reason, told at the hospital alone"
-REASONS = (
-    "arterial phase missing",
-    "venous phase missing",
-    "no organ mask was given",
-    "no CT report of the lymph nodes",
-    "no tumor was found",
-    "no tumor was found, nor a pancreas to center on",
-    "no tumor was found; radiomics need its mask",
-    FAILED,
-    SMALL,
-    NO_THRESHOLD,
-    OTHER,
-)
+REASONS = {
+    code: SENTENCES[code]
+    for code in (
+        "arterial_missing",
+        "venous_missing",
+        "no_organ_mask",
+        "no_ct_report",
+        "no_tumor",
+        "no_tumor_or_pancreas",
+        "no_tumor_for_radiomics",
+        "registration_failed",
+        "mask_too_small",
+        "threshold_not_frozen",
+        "kept_at_hospital",
+    )
+}
+"""{code: sentence} of the reasons that a file may give; any other stays at the hospital."""
 
 
 def columns(methods):
-    """The columns of a file with a row a patient."""
-    told = [f"{method}.{part}" for method in methods for part in PARTS]
-    return ["number", "metastasis", *told]
+    """The columns of a file with one row per patient."""
+    parts = [f"{method}.{part}" for method in methods for part in PARTS]
+    return ["number", "metastasis", *parts]

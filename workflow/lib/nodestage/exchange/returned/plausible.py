@@ -1,6 +1,6 @@
-"""Whether a hospital's summaries can be true: they come without the patients that would prove them.
+"""Whether a hospital's summaries are consistent, since they come without rows of patients.
 
-It doesn't promise that they are: numbers that fit one another may still be made up.
+Consistent numbers may still be made up.
 """
 
 import itertools
@@ -11,9 +11,9 @@ from nodestage.exchange import returned
 INTERVALS = (("low", "high"), ("low_delong", "high_delong"), ("low_exact", "high_exact"))
 CALLS = ("balanced_accuracy", "accuracy", "sensitivity", "specificity")
 ROUNDING = 1e-6
-"""What a spreadsheet that showed the numbers may have cut off; `make score` writes every digit."""
+"""Digits that a spreadsheet may have cut off; `make score` writes them all."""
 
-LEAST_ERROR = math.sqrt(0.0125)
+MIN_ERROR = math.sqrt(0.0125)
 """Of an interval's width. Outside a 95 % percentile interval, or on its ends, lie 2.5 % of the
 resamples on each side, so that their variance is at least 0.025 times half the squared width."""
 
@@ -30,16 +30,16 @@ def faults(rows, head):
     -------
     list of sentences
     """
-    found = [fault for row in rows for fault in _alone(row, head)]
+    sentences = [fault for row in rows for fault in _alone(row, head)]
     for method in dict.fromkeys(row["method"] for row in rows):
-        mine = {row["metric"]: row for row in rows if row["method"] == method}
-        if not found and all(metric in mine for metric in CALLS):
-            found += _together(mine)
-    return found
+        of_method = {row["metric"]: row for row in rows if row["method"] == method}
+        if not sentences and all(metric in of_method for metric in CALLS):
+            sentences += _together(of_method)
+    return sentences
 
 
 def standard_error(rows):
-    """Standard errors of a method's shares, from their counts: what a bootstrap within each class tends to.
+    """Standard errors of a method's shares from their counts, the limit of a bootstrap within class.
 
     Parameters
     ----------
@@ -50,22 +50,22 @@ def standard_error(rows):
     {metric: float} of those that sensitivity and specificity determine, as far as they are defined
     """
     n, positives = (int(rows["sensitivity"][key]) for key in ("n", "positives"))
-    found = {}
+    errors = {}
     for metric, patients in (("sensitivity", positives), ("specificity", n - positives)):
         if rows[metric]["estimate"]:
             share = _share(rows[metric])
-            found[metric] = math.sqrt(share * (1 - share) / patients)
+            errors[metric] = math.sqrt(share * (1 - share) / patients)
     # A class without patients adds nothing to accuracy; balanced accuracy is undefined then.
-    positive, negative = found.get("sensitivity", 0.0), found.get("specificity", 0.0)
+    positive, negative = errors.get("sensitivity", 0.0), errors.get("specificity", 0.0)
     if rows["accuracy"]["estimate"]:
-        found["accuracy"] = math.hypot(positives * positive, (n - positives) * negative) / n
+        errors["accuracy"] = math.hypot(positives * positive, (n - positives) * negative) / n
     if rows["balanced_accuracy"]["estimate"]:
-        found["balanced_accuracy"] = math.hypot(positive, negative) / 2
-    return found
+        errors["balanced_accuracy"] = math.hypot(positive, negative) / 2
+    return errors
 
 
 def _alone(row, head):
-    """Faults of one row that it shows by itself, or beside the head."""
+    """Faults of one row, by itself or against the head."""
     who = f"{row['metric']} of {row['method']}"
     n, positives, everybody = (int(row[key]) for key in returned.COUNTS)
     of_class = {"positives": int(head["positives"])}
@@ -81,9 +81,9 @@ def _alone(row, head):
     for low, high in INTERVALS:
         if bool(row[low]) != bool(row[high]):
             there, absent = (low, high) if row[low] else (high, low)
-            yield f"{who}: {there} stands there without {absent}"
+            yield f"{who}: {there} is given without {absent}"
         elif row[low] and row["estimate"] and not _rise(row[low], row["estimate"], row[high]):
-            yield f"{who}: {low}, estimate and {high} don't rise"
+            yield f"{who}: {low}, estimate and {high} are not in ascending order"
     if not row["estimate"]:
         if any(row[key] for ends in INTERVALS for key in ends) or row["se"]:
             yield f"{who} has another number without an estimate"
@@ -91,31 +91,31 @@ def _alone(row, head):
     if row["worst_case"] and not _rise(row["worst_case"], row["estimate"]):
         yield f"{who}: its worst case is better than its estimate"
     if row["low"] and row["high"] and row["se"] and row["metric"] not in CALLS:
-        least = LEAST_ERROR * (float(row["high"]) - float(row["low"]))
-        if float(row["se"]) < least - ROUNDING:
+        minimum = MIN_ERROR * (float(row["high"]) - float(row["low"]))
+        if float(row["se"]) < minimum - ROUNDING:
             yield f"{who}: its se is too small for its interval"
     patients = _patients(row)
     if patients is not None:
         if not patients:
             yield f"{who} has an estimate and no patient"
         elif abs(float(row["estimate"]) - _share(row)) > ROUNDING:
-            yield f"{who}: its estimate is no share of {patients} patients"
+            yield f"{who}: its estimate is not a share of {patients} patients"
 
 
-def _together(mine):
-    """Faults of one method's rows beside one another; {metric: row}."""
-    sensitivity, specificity = mine["sensitivity"], mine["specificity"]
+def _together(rows):
+    """Faults between the rows of one method; {metric: row}."""
+    sensitivity, specificity = rows["sensitivity"], rows["specificity"]
     n, positives = (int(sensitivity[key]) for key in ("n", "positives"))
     for metric in CALLS:
-        if [mine[metric][key] for key in ("n", "positives")] != [str(n), str(positives)]:
-            yield f"{metric} of {mine[metric]['method']}: n and positives differ from those of sensitivity"
+        if [rows[metric][key] for key in ("n", "positives")] != [str(n), str(positives)]:
+            yield f"{metric} of {rows[metric]['method']}: n and positives differ from those of sensitivity"
             return
     right = {
         "balanced_accuracy": (0.5, 0.5),
         "accuracy": (positives / n, 1 - positives / n) if n else (0.0, 0.0),
     }
     for metric, weights in right.items():
-        row = mine[metric]
+        row = rows[metric]
         parts = [(r, w) for r, w in zip((sensitivity, specificity), weights, strict=True) if w]
         known = bool(parts) and all(r["estimate"] for r, _ in parts)
         follows = sum(w * _share(r) for r, w in parts) if known else None
@@ -127,7 +127,7 @@ def _together(mine):
 
 
 def _patients(row):
-    """How many patients a share is of; None for what is no share."""
+    """How many patients a share is of; None where the metric is not a share."""
     n, positives = int(row["n"]), int(row["positives"])
     return {"sensitivity": positives, "specificity": n - positives, "accuracy": n}.get(
         row["metric"]

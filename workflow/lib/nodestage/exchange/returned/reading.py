@@ -1,6 +1,5 @@
-"""What a hospital sent back, taken in: every fault named, before any number is believed."""
+"""Reading what a hospital sent back: every fault is named before any number is used."""
 
-import csv
 import difflib
 import math
 import re
@@ -8,23 +7,29 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodestage.core import handwritten, reasons
 from nodestage.core.errors import InputError
 from nodestage.exchange import returned
 from nodestage.exchange.returned import plausible
 
 SHOWN = 8
-"""Faults of one file that are told; further ones are counted."""
+"""Faults of one file that a message lists; further ones are counted."""
 
 ASK = "Ask the hospital for the file as `make score` wrote it"
+COUNT = r"[0-9]{1,7}"
+NUMBER = re.compile(r"-?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
 FORMS = {
     "nodestage": r"\S+",
     "bundle": r"[0-9a-f]{64}",
     "changed_code": r"[a-z0-9_]+(, [a-z0-9_]+)*",
     "holds": f"{returned.ROWS}|{returned.SUMMARIES}",
-    **dict.fromkeys(("patients", "positives", "status_unknown", "substituted"), r"\d+"),
+    **dict.fromkeys(("patients", "positives", "status_unknown", "substituted"), COUNT),
     **dict.fromkeys(("organs", "tumor"), "predicted|given"),
 }
-"""What may stand behind each key of the head."""
+"""The form of each key's value in the head."""
+
+FORMER = ("another reason, told at the hospital alone",)
+"""Sentences that files written before version 0.2.0 may give as a reason."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Returned:
     ----------
     center : name in this study
     head : {key: text} with the keys of `returned.HEAD`
-    rows : list of dicts of text, one a patient, or one a method and metric
+    rows : list of dicts of text, one per patient, or one per method and metric
     """
 
     center: str
@@ -59,29 +64,29 @@ class Returned:
 
     @property
     def words(self):
-        """What a report must say of it, in sentences."""
-        head, what = self.head, "the summaries of its tables"
+        """What a report must mention about it, in sentences."""
+        head, content = self.head, "summary tables"
         if not self.summarised:
-            what = (
-                f"status and scores of {head['patients']} patients under numbers of the file's own"
-            )
-        said = (
-            f"{self.center} was scored where its images are, with the same frozen models, and sent back "
-            f"{what}. Pictures, image quality and clinical columns stayed there."
-        )
+            content = f"status and scores of {head['patients']} patients under new numbers"
+        sentences = [
+            f"{self.center} scored its patients at its own site, with the same frozen models, and sent "
+            f"back {content}. Pictures, image quality and clinical columns stayed there."
+        ]
         if self.summarised:
-            said += (
-                " Its figures stand here as it reports them: without a row a patient there is no "
-                "paired test, no curve and no calibration."
+            sentences.append(
+                "Its figures are shown as it reports them. Paired tests, curves and calibration need "
+                "one row per patient and are not available."
             )
         if int(head["status_unknown"]):
-            said += f" Patients of unknown status, who stayed out: {head['status_unknown']}."
-        if head["changed_code"] != "none":
-            said += (
-                f" The code there differed from that of the bundle ({head['changed_code']}), so that "
-                "scores may differ from those that this study would get."
+            sentences.append(
+                f"Patients left out because their status is unknown: {head['status_unknown']}."
             )
-        return said
+        if head["changed_code"] != "none":
+            sentences.append(
+                f"The code there differed from that of the bundle ({head['changed_code']}): scores may "
+                "differ from those that this study would compute."
+            )
+        return " ".join(sentences)
 
 
 def read(path, center, methods=None):
@@ -100,7 +105,7 @@ def read(path, center, methods=None):
     lines = _lines(path, center)
     head = _head(line[0] for line in lines if line[0].startswith("#"))
     if not head:
-        _stop(center, ["it has nothing of what heads such a file"])
+        _stop(center, ["it has none of the lines `# key: value` at its head"])
     table = [line for line in lines if not line[0].startswith("#")]
     faults = [
         f"its line `# {key}: …` {'is missing' if key not in head else f'reads {head[key]!r}'}"
@@ -127,26 +132,26 @@ def read(path, center, methods=None):
     return Returned(center, head, rows)
 
 
-def check_bundle(found, digest):
+def check_bundle(file, digest):
     """Raise `InputError` unless the file's scores come from the bundle whose manifest has this digest."""
-    if found.head["bundle"] != digest:
+    if file.head["bundle"] != digest:
         _stop(
-            found.center,
+            file.center,
             [
-                f"its scores come from another bundle ({found.head['bundle'][:12]}…) than this study's "
+                f"its scores come from another bundle ({file.head['bundle'][:12]}…) than this study's "
                 f"results/bundle ({digest[:12]}…)"
             ],
-            "Send the hospital a new packet (`make packet`) and take in what it then returns; or set "
-            "the study back to what it was when the packet was made",
+            "Send the hospital a new packet (`make packet`) and use the file that it then returns; or "
+            "set the study back to what it was when the packet was made",
         )
 
 
-def predictions(found, frozen):
-    """Prediction rows of each method, once every call was held against the frozen thresholds.
+def predictions(file, frozen):
+    """Prediction rows of each method, after every call was checked against the frozen thresholds.
 
     Parameters
     ----------
-    found : Returned, with rows
+    file : Returned, with rows
     frozen : {method: that method's records of all folds (`predictions.freeze`)}
 
     Returns
@@ -160,7 +165,7 @@ def predictions(found, frozen):
         cut, _ = predictions.mean_threshold(records)
         whole = records[0]["call_is_score"]
         tables[method] = []
-        for patient, row in zip(found.metastasis, found.rows, strict=True):
+        for patient, row in zip(file.metastasis, file.rows, strict=True):
             score, probability, call, reason = (row[f"{method}.{p}"] for p in returned.PARTS)
             called = predictions.call_of(float(score), cut, whole) if score else None
             wanted = "" if called is None else str(called)
@@ -177,47 +182,43 @@ def predictions(found, frozen):
                 )
             values = (patient, "external", _float(score), _float(probability), call, reason)
             tables[method].append(dict(zip(predictions.COLUMNS, values, strict=True)))
-    _stop(found.center, faults)
+    _stop(file.center, faults)
     return tables
 
 
-def performance(found):
+def performance(file):
     """Rows of performance.tsv from a file of summaries, each with a note that the center reports it.
 
     A share's standard error is that of its counts, whatever the file says: the random-effects mean
     over centers weighs by it.
     """
     rows, by_method = [], {}
-    for row in found.rows:
+    for row in file.rows:
         by_method.setdefault(row["method"], {})[row["metric"]] = row
-    errors = {method: plausible.standard_error(mine) for method, mine in by_method.items()}
-    for row in found.rows:
-        own = errors[row["method"]].get(row["metric"])
-        row = row if own is None or not row["se"] else row | {"se": repr(own)}
+    errors = {method: plausible.standard_error(of) for method, of in by_method.items()}
+    for row in file.rows:
+        error = errors[row["method"]].get(row["metric"])
+        row = row if error is None or not row["se"] else row | {"se": repr(error)}
         absent = int(row["n_all"]) - int(row["n"])
         notes = ["reported by the center"]
         notes += [] if row["estimate"] else ["undefined there"]
-        notes += [f"{absent} of {row['n_all']} patients without a value"] if absent else []
+        if absent:
+            notes.append(reasons.sentence("without_value", n=absent, patients=row["n_all"]))
         rows.append({"basis": "ensemble", **row, "note": "; ".join(notes)})
     return rows
 
 
 def _lines(path, center):
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError:
+    what = f"center {center}: the file that `returned` names"
+    if not Path(path).exists():
         _stop(
             center,
             ["it can't be read"],
             "Give its path (from the study's folder), or leave out the center",
         )
-    except UnicodeDecodeError:
-        _stop(center, ["it is no text"])
     # Nothing in it is quoted, but a spreadsheet may have done so.
-    try:
-        return [line for line in csv.reader(text.splitlines(), delimiter="\t") if any(line)]
-    except csv.Error as error:
-        _stop(center, [f"it is no table ({error})"])
+    table = handwritten.lines(path, what, header=False, delimiter="\t")
+    return [cells for _, cells in table]
 
 
 def _head(lines):
@@ -244,11 +245,11 @@ def _of_columns(columns, methods, head):
         if column in wanted:
             continue
         if dot and part in known:
-            faults.append(f"{method!r} is no method of this study{_near(method, methods)}")
+            faults.append(f"{method!r} is not a method of this study{_near(method, methods)}")
         else:
             faults.append(
-                f"the column {column!r} has no place in it: nothing travels but status, scores, calls "
-                "and reasons. Delete this copy if it tells of patients"
+                f"the column {column!r} is not allowed: the file may hold status, scores, calls and "
+                "reasons alone. Delete this copy if it identifies patients"
             )
     absent = [column for column in wanted if column not in columns]
     if absent:
@@ -263,30 +264,30 @@ def _of_rows(rows, methods, head):
     for i, row in enumerate(rows, start=1):
         who = f"row {i}"
         if not re.fullmatch("[1-9][0-9]{0,8}", row["number"]):
-            faults.append(f"{who}: its number is none, counted from 1")
+            faults.append(f"{who}: its number is not a whole number from 1")
         if row["metastasis"] not in ("0", "1"):
             empty = "empty" if row["metastasis"] == "" else "not 0 or 1"
             faults.append(f"{who}: metastasis is {empty}")
         for method in methods:
             score, probability, call, reason = (row[f"{method}.{p}"] for p in returned.PARTS)
             if not _is_number(score):
-                faults.append(f"{who}: {method}.score is no number")
+                faults.append(f"{who}: {method}.score is not a number")
             if not _is_number(probability, 0, 1):
                 faults.append(f"{who}: {method}.probability is not within 0 and 1")
             if call not in ("", "0", "1"):
                 faults.append(f"{who}: {method}.call is not 0 or 1")
-            if reason and reason not in returned.REASONS:
-                faults.append(f"{who}: {method}.reason is none of those that a file may tell")
+            if reason and reason not in (*returned.REASONS.values(), *FORMER):
+                faults.append(f"{who}: {method}.reason is not one of the allowed sentences")
             if not score and not reason:
                 faults.append(f"{who}: {method} has neither score nor reason")
             if not score and (probability or call):
                 faults.append(f"{who}: {method} has a probability or call without a score")
     for number, count in Counter(row["number"] for row in rows).items():
         if count > 1 and not faults:
-            faults.append(f"number {number} stands there {count} times")
+            faults.append(f"number {number} occurs {count} times")
     counts = {"patients": len(rows), "positives": sum(r["metastasis"] == "1" for r in rows)}
     return faults + [
-        f"it announces {head[key]} {key}, and holds {n}"
+        f"its head announces {head[key]} {key}, but it holds {n}"
         for key, n in counts.items()
         if not faults and n != int(head[key])
     ]
@@ -297,17 +298,17 @@ def _of_summaries(rows, methods, head):
     pairs = Counter((row["method"], row["metric"]) for row in rows)
     for (method, metric), count in pairs.items():
         if method not in methods:
-            faults.append(f"{method!r} is no method of this study{_near(method, methods)}")
+            faults.append(f"{method!r} is not a method of this study{_near(method, methods)}")
         if metric not in returned.METRICS:
-            faults.append(f"{metric!r} is no metric of such a file")
+            faults.append(f"{metric!r} is not a metric of such a file")
         if count > 1:
-            faults.append(f"{metric} of {method} stands there {count} times")
+            faults.append(f"{metric} of {method} occurs {count} times")
     absent = [f"{m} of {x}" for x in methods for m in returned.METRICS if (x, m) not in pairs]
     faults += [f"{', '.join(absent[:3])} {'are' if absent[1:] else 'is'} missing"] if absent else []
     for row in rows:
         who = f"{row['metric']} of {row['method']}"
         bad = [key for key in returned.ESTIMATES if not _is_number(row[key], 0, 1)]
-        bad += [key for key in returned.COUNTS if not re.fullmatch(r"\d+", row[key])]
+        bad += [key for key in returned.COUNTS if not re.fullmatch(COUNT, row[key])]
         if bad:
             faults.append(f"{who}: {bad[0]} is not allowed")
         elif (
@@ -326,21 +327,19 @@ def _is_number(text, low=-math.inf, high=math.inf):
     """Whether a cell is empty or a finite number within bounds."""
     if text == "":
         return True
-    try:
-        value = float(text)
-    except ValueError:
+    if not NUMBER.fullmatch(text):  # float() would take 1_0 and digits of any script
         return False
-    return math.isfinite(value) and low <= value <= high
+    return math.isfinite(float(text)) and low <= float(text) <= high
 
 
 def _near(name, known):
-    found = difflib.get_close_matches(name, known, 1)
-    return f" (did you mean {found[0]!r}?)" if found else f" (it has {', '.join(known)})"
+    close = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {close[0]!r}?)" if close else f" (its methods: {', '.join(known)})"
 
 
-def _stop(center, faults, mend=ASK):
+def _stop(center, faults, fix=ASK):
     if not faults:
         return
     more = len(faults) - SHOWN
-    told = "; ".join([*faults[:SHOWN], *([f"and {more} more"] if more > 0 else [])])
-    raise InputError(f"center {center}: the file that `returned` names: {told}. {mend}.")
+    listed = "; ".join([*faults[:SHOWN], *([f"and {more} more"] if more > 0 else [])])
+    raise InputError(f"center {center}: the file that `returned` names: {listed}. {fix}.")

@@ -1,26 +1,20 @@
 """What a hospital sends back, from its prediction tables or from its statistics."""
 
-import re
-
-from nodestage.core import files
+from nodestage.core import files, reasons
 from nodestage.exchange import returned
 
 PROSE = {
     returned.ROWS: (
-        "One row a patient whose lymph-node status is known. Rows are sorted by what they hold and",
-        "then numbered, so that neither place nor number tells who it is.",
+        "One row per patient whose lymph-node status is known. Rows are sorted by their content and",
+        "then numbered, so that neither the order nor the number identifies a patient.",
     ),
     returned.SUMMARIES: ("Summaries of each method alone: no row is about one patient.",),
 }
 FIRST = "What a hospital sends back to the team that made the model. Nothing else is in this file."
-# Words of each sentence about a failed registration (`registration.phases`) and about a mask that
-# radiomics can't use (`radiomics.extraction`).
-FAILURES = ("phases share", "no more alike", "similarity after", "voxels fold", "implausible")
-MASKS = ("the tumor mask", "no two of the")
 
 
 def rows(metastasis, predictions):
-    """One row a patient, sorted by content: the same whatever patients are called or listed.
+    """One row per patient, sorted by content: codes and order in the sheet don't matter.
 
     Parameters
     ----------
@@ -32,30 +26,34 @@ def rows(metastasis, predictions):
     list of dicts with `returned.columns`
     """
     by_patient = {
-        method: {row["patient"]: row for row in found} for method, found in predictions.items()
+        method: {row["patient"]: row for row in of_method}
+        for method, of_method in predictions.items()
     }
-    found = []
+    unnumbered = []
     for patient, label in metastasis.items():
         row = {"metastasis": str(int(label))}
-        for method, theirs in by_patient.items():
+        for method, predicted in by_patient.items():
             for part in returned.PARTS:
-                told = reason if part == "reason" else _number
-                row[f"{method}.{part}"] = told(theirs[patient][part])
-        found.append(row)
-    found.sort(key=lambda row: list(row.values()))
-    return [{"number": str(i)} | row for i, row in enumerate(found, start=1)]
+                plain = reason if part == "reason" else _number
+                row[f"{method}.{part}"] = plain(predicted[patient][part])
+        unnumbered.append(row)
+    unnumbered.sort(key=lambda row: list(row.values()))
+    return [{"number": str(i)} | row for i, row in enumerate(unnumbered, start=1)]
 
 
 def reason(text):
-    """The one of `returned.REASONS` that a reason amounts to; its own words stay in the house."""
-    text = re.sub(r"^unscored in \d+ of \d+ folds: ", "", text)
-    if text in ("", *returned.REASONS):
-        return text
-    if any(words in text for words in FAILURES):
-        return returned.FAILED
-    if text.startswith(MASKS):
-        return returned.SMALL
-    return returned.NO_THRESHOLD if text.startswith("no threshold") else returned.OTHER
+    """The one of `returned.REASONS` that stands for a reason; the reason itself stays at the hospital."""
+    if not text:
+        return ""
+    codes = reasons.codes_of(text) - {"unscored_in_folds"}
+    code = next(iter(codes)) if len(codes) == 1 else ""
+    if codes and codes <= reasons.REGISTRATION_FAILED:
+        code = "registration_failed"
+    elif codes and codes <= reasons.MASK_UNUSABLE:
+        code = "mask_too_small"
+    elif code == "no_threshold":
+        code = "threshold_not_frozen"
+    return returned.REASONS.get(code, returned.REASONS["kept_at_hospital"])
 
 
 def summaries(performance):
@@ -69,20 +67,20 @@ def summaries(performance):
     ]
 
 
-def write(path, head, found, methods):
+def write(path, head, rows, methods):
     """Write the file.
 
     Parameters
     ----------
     head : {key: value} with the keys of `returned.HEAD`
-    found : what `rows` or `summaries` gave, as `head["holds"]` says
+    rows : of `rows` or `summaries` above, whichever `head["holds"]` names
     methods : names, in the order of the tables
     """
     holds = head["holds"]
     columns = returned.columns(methods) if holds == returned.ROWS else returned.SUMMARY_COLUMNS
     lines = [f"# {line}" for line in (FIRST, *PROSE[holds])]
     lines += [f"# {key}: {head[key]}  ({words})" for key, words in returned.HEAD.items()]
-    lines += ["\t".join(columns), *("\t".join(row[c] for c in columns) for row in found)]
+    lines += ["\t".join(columns), *("\t".join(row[c] for c in columns) for row in rows)]
     files.write_text(path, "\n".join(lines) + "\n")
 
 

@@ -2,6 +2,8 @@
 
 
 class Method:
+    """The radiologist's report as the call."""
+
     def __init__(self, settings, seed):
         self.state = {}
 

@@ -7,6 +7,8 @@ from nodestage.methods.baselines import signature
 
 
 class Method:
+    """Logistic regression on the radiomics signature."""
+
     def __init__(self, settings, seed):
         self.settings = signature.settings_of(settings)
         self.seed = seed

@@ -4,4 +4,6 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    """A slice network with global average pooling alone."""
+
     pooling = ("gap",)

@@ -4,5 +4,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    """Tumor and lymph nodes in one network (Eq. 7)."""
+
     pooling = ("gap", "tel")
     with_volume = True

@@ -16,7 +16,7 @@ class DeepMethod:
         candidates: volume of the largest that counts, probability of any positive node
     """
 
-    pooling = ("gap",)
+    pooling: tuple[str, ...] = ("gap",)
     dimensions = 2
     with_volume = False
 

@@ -9,7 +9,7 @@ from nodestage.methods.fusion.settings import over
 class Nodes:
     """ClsbyLNSeg: nothing to learn; the threshold is chosen later, on validation."""
 
-    variant = None  # "plain" or "attention"
+    variant: str | None = None  # "plain" or "attention"
 
     def __init__(self, settings, seed):
         self.settings = over({"volume": "largest"}, settings)

@@ -4,4 +4,6 @@ from nodestage.methods.fusion.nodes import Nodes
 
 
 class Method(Nodes):
+    """The volume that the attention-guided network measures."""
+
     variant = "attention"

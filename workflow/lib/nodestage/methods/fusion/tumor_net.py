@@ -4,4 +4,6 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    """The tumor alone."""
+
     pooling = ("gap", "tel")

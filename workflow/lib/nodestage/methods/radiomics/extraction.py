@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from radiomics import getFeatureClasses, imageoperations
 
+from nodestage.core import reasons
 from nodestage.core.errors import InputError
 from nodestage.methods.radiomics import filters
 from nodestage.methods.radiomics.common import COUNT, Unscorable
@@ -68,8 +69,13 @@ def features(image, mask, spacing):
     missing = sorted(name for name, value in found.items() if not np.isfinite(value))
     if missing:
         raise Unscorable(
-            f"the tumor mask of {int(mask.sum())} voxels leaves {len(missing)} of {COUNT} "
-            f"radiomics features undefined ({missing[0]} first)"
+            reasons.sentence(
+                "mask_leaves_undefined",
+                voxels=int(mask.sum()),
+                missing=len(missing),
+                count=COUNT,
+                first=missing[0],
+            )
         )
     return found
 
@@ -77,11 +83,11 @@ def features(image, mask, spacing):
 def _check(mask):
     count = int(mask.sum())
     if count == 0:
-        raise Unscorable("the tumor mask is empty")
+        raise Unscorable(reasons.sentence("mask_empty"))
     if count == 1:
-        raise Unscorable("the tumor mask has one voxel; radiomics needs two that touch")
+        raise Unscorable(reasons.sentence("mask_one_voxel"))
     if cc3d.connected_components(mask, connectivity=26, return_N=True)[1] == count:
-        raise Unscorable(f"no two of the {count} voxels of the tumor mask touch")
+        raise Unscorable(reasons.sentence("mask_scattered", voxels=count))
 
 
 def bounding_box(mask):

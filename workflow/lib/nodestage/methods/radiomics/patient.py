@@ -1,5 +1,6 @@
 """A patient's radiomics: both phases, or the reason why there are none."""
 
+from nodestage.core import reasons
 from nodestage.methods.radiomics.common import PHASES, Unscorable
 from nodestage.methods.radiomics.extraction import features
 
@@ -20,7 +21,7 @@ def of_patient(phases, mask, spacing, source="tumor"):
     reason : "" or why there are none
     """
     if source != "tumor":
-        return {}, "no tumor was found; radiomics need its mask"
+        return {}, reasons.sentence("no_tumor_for_radiomics")
     try:
         found = {
             phase: features(image, mask, spacing)
