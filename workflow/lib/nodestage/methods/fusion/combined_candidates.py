@@ -8,5 +8,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 
 
 class Method(DeepMethod):
+    """`combined` with two numbers of the candidates."""
+
     pooling = ("gap", "tel")
     with_volume = 2
