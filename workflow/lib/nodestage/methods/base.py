@@ -57,18 +57,18 @@ class Data:
     volumes : {"plain": {patient: list of mm3, or a reason}, "attention": {...}}, this fold's
         measure of each positive lymph node, [] where there are none; "candidates": of each
         candidate that counts
-    noisy_or : {patient: probability of at least one positive node among the candidates, or a
-        reason}, {} where candidates are not told from nodes
     clinical : {patient: row of the sample sheet}
     reasons : {patient: why there are no images of both phases on one grid}
+    noisy_or : {patient: probability of at least one positive node among the candidates, or a
+        reason}, {} where candidates are not told from nodes
     """
 
     slices: dict = field(default_factory=dict)
     features: dict = field(default_factory=dict)
     volumes: dict = field(default_factory=dict)
-    noisy_or: dict = field(default_factory=dict)
     clinical: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
+    noisy_or: dict = field(default_factory=dict)
 
 
 class Patients:
