@@ -244,4 +244,10 @@ def test_a_patients_numbers_from_its_candidates():
     ]
     assert patients.counted_volumes(rows) == [120.0, 80.0]
     assert patients.noisy_or(rows) == pytest.approx(1 - 0.5 * 0.8 * 0.75)
+    instances = np.array([[[0, 1, 2, 3]]])
+    for number, (row, node) in enumerate(zip(rows, (1, 0, 1), strict=True), start=1):
+        row |= {"instance": str(number), "is_node": str(node), "p_node": "0.75"}
+    left, positive, confidence = patients.called_nodes(instances, rows)
+    assert left.tolist() == [[[0, 1, 0, 3]]]
+    assert positive == {1: 1.0, 3: 1.0} and confidence == {1: 0.75, 3: 0.75}
     assert patients.counted_volumes([]) == [] and patients.noisy_or([]) == 0.0

@@ -87,6 +87,7 @@ rule evaluate_lymph_nodes:
         code=code("evaluate_lymph_nodes.py"),
         patients=lambda w: study.tested(w.fold),
         variants=config["lymph_nodes"]["variants"],
+        candidates=study.candidates,
         anatomy=study.anatomy,
     script:
         "../scripts/evaluate_lymph_nodes.py"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nodestage.candidates.patients import called_nodes
 from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
@@ -18,12 +19,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         map=given.maps,
         lymph_nodes=given.drawn,
     )
-    positive, confidence = {}, {}
-    for path in given.instances:
-        for row in tables.read(path):
-            whose, instance = (row["patient"], row["variant"]), int(row["instance"])
-            positive.setdefault(whose, {})[instance] = tables.number(row["p_positive"])
-            confidence.setdefault(whose, {})[instance] = tables.number(row["confidence"])
+    known = [row for path in given.instances for row in tables.read(path)]
     found = {"classes": [], "nodes": [], "candidates": [], "identification": []}
     for patient, organs, nodes in logs.progress(
         list(zip(params.patients, given.organs, given.nodes, strict=True)), f"fold {fold}"
@@ -36,16 +32,27 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
             row["instance"]: row["station"]
             for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
         }
+        seen = {}
         for variant in params.variants:
+            own = [r for r in known if (r["patient"], r["variant"]) == (patient, variant)]
+            seen[variant] = (
+                volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array,
+                {int(row["instance"]): tables.number(row["p_positive"]) for row in own},
+                {int(row["instance"]): tables.number(row["confidence"]) for row in own},
+            )
+        if params.candidates:
+            own = [r for r in known if (r["patient"], r["variant"]) == (patient, "attention")]
+            seen["candidates"] = called_nodes(seen["attention"][0], own)
+        for variant, (instances, positive, confidence) in seen.items():
             rows = evaluate_lymph_nodes(
                 drawn.array,
-                volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array,
-                positive.get((patient, variant), {}),
+                instances,
+                positive,
                 drawn.spacing,
                 organs=labels,
                 attention=attention,
                 truth_stations=stations,
-                confidence=confidence.get((patient, variant)),
+                confidence=confidence,
             )
             for kind, some in rows.items():
                 found[kind] += [
