@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from scipy import ndimage
+from rungs.patients import on_venous_grid
 
 from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
@@ -41,7 +41,16 @@ from nodestage.tumor import slices
 REPOSITORY = Path(__file__).resolve().parent.parent
 CENTER = "changhai"
 SLICE, PIXEL_MM, CROP = 48, 1.1, (20, 32, 32)
-SMALL = {"learning_rate": 0.01, "patients_per_batch": 8, "views_per_patient": 2}
+SMALL = {
+    "width": 16,
+    "optimizer": "adam",
+    "schedule": "one_cycle",
+    "learning_rate": 0.002,
+    "momentum": 0.9,
+    "patients_per_batch": 5,
+    "checks": 4,
+    "choose": "last",
+}
 SETTINGS = {
     "ct_report": {},
     "radiomics": {"alphas": 30},
@@ -93,20 +102,6 @@ def make(row, settings, work, seed):
     radiomics.write(work / f"radiomics/{code}.tsv", *radiomics.of_patient(phases, tumor, spacing))
     tables.write(work / f"nodes/{code}.tsv", nodes(code, made, settings, seed), NODE_COLUMNS)
     slices.write(work / f"views/{code}.npz", views)  # last: its presence means all are there
-
-
-def on_venous_grid(made):
-    """The arterial scan where the venous one has the same tissue, by the true field (mm)."""
-    venous, arterial = made.venous, made.arterial
-    at = np.indices(venous.array.shape, np.float32)
-    for axis in range(3):
-        start = venous.origin[2 - axis] - arterial.origin[2 - axis]  # origins are (x, y, z)
-        at[axis] *= venous.spacing[axis]
-        at[axis] = (at[axis] + start + made.truth["field"][..., axis]) / arterial.spacing[axis]
-    moved = ndimage.map_coordinates(
-        arterial.array.astype(np.float32), at, order=1, mode="constant", cval=slices.AIR
-    )
-    return np.rint(moved).astype(np.int16)
 
 
 def nodes(code, made, settings, seed):

@@ -193,6 +193,26 @@ def chosen_mask(role, patient):
     return f"results/{role}/{chunk(patient)}"
 
 
+def trained():
+    """Files of all networks and methods that this study trains; none where a bundle scores."""
+    if study.frozen:
+        return []
+    shared = {"organs": ["teacher", "model"], "tumor": ["arterial", "model"]}
+    return [
+        f"results/{part}/{name}.pt"
+        for part, names in shared.items()
+        if study.source(part, study.discovery) == "predicted"
+        for name in names
+    ] + expand(
+        "results/{part}/fold{fold}/model.pt",
+        part=["lymph_nodes", "identification", *study.families],
+        fold=study.folds,
+    )
+
+
+LEARNING = [] if study.frozen else "results/statistics/evaluation/learning.tsv"
+
+
 def labelled(center):
     """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
     if study.role(center) == "auxiliary":

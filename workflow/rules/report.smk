@@ -194,6 +194,7 @@ rule center_report:
         ],
         manifest="results/bundle/manifest.json",
         thresholds=expand("results/bundle/fold{fold}/thresholds.json", fold=study.folds),
+        learning=LEARNING,
         truth=(
             "results/statistics/evaluation/truth/{center}.tsv"
             if study.simulated
@@ -293,6 +294,7 @@ rule study_report:
         study="results/statistics/study",
         pictures=f"{FIGURES}/figures.json" if PICTURED else [],
         manifest="results/bundle/manifest.json",
+        learning=LEARNING,
         truth=[
             f"results/statistics/evaluation/truth/{c}.tsv"
             for c in study.reported

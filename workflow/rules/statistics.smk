@@ -176,6 +176,28 @@ rule signature:
         "../scripts/signature.py"
 
 
+rule evaluate_learning:
+    """Whether each trained network has fitted its own training data."""
+    input:
+        models=trained(),
+    output:
+        rows="results/statistics/evaluation/learning.tsv",
+    log:
+        "logs/statistics/evaluate_learning.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_learning.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("table")
+    resources:
+        mem_mb=memory("table"),
+        runtime=minutes("table"),
+    params:
+        code=code("evaluate_learning.py"),
+    script:
+        "../scripts/evaluate_learning.py"
+
+
 rule center_statistics:
     """Every patient-level table of one center."""
     input:

@@ -16,6 +16,7 @@ with logs.to(snakemake.log[0]):
         truth=given.truth or None,
         oracle=given.oracle or None,
         quality=given.quality or None,
+        learning=given.learning or None,
     )
     pages.center_page(
         center,

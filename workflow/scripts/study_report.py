@@ -21,6 +21,7 @@ with logs.to(snakemake.log[0]):
         params.facts,
         manifest=given.manifest,
         truth=given.truth or None,
+        learning=given.learning or None,
         benchmarks=Path("logs/benchmarks"),
     )
     pages.study_page(

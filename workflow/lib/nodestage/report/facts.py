@@ -4,6 +4,7 @@ from importlib import metadata
 from pathlib import Path
 
 from nodestage.core import files, tables
+from nodestage.core import learning as trained
 from nodestage.core.names import PHASES
 from nodestage.report import gallery as galleries
 
@@ -34,6 +35,7 @@ def of_center(
     truth=None,
     oracle=None,
     quality=None,
+    learning=None,
 ):
     """The facts of a center's page.
 
@@ -47,6 +49,7 @@ def of_center(
     thresholds : files with each fold's frozen thresholds, for an external center's mean
     truth, oracle : evaluation tables of a simulated study, or None
     quality : file with what the page about the images warns of, or None
+    learning : table of how each network fitted its own training data, or None
     """
     shown = galleries.read(gallery) if gallery else {}
     images = files.read_json(quality) if quality else {}
@@ -82,7 +85,7 @@ def of_center(
         "truth": mean_dice(tables.read(truth)) if truth else None,
         "oracle": tables.read(oracle) if oracle else None,
         "images": {key: images[key] for key in ("patients", "flagged")} if images else None,
-        **about_the_run(manifest),
+        **about_the_run(manifest, learning),
     }
 
 
@@ -97,9 +100,9 @@ def mean_thresholds(paths):
     return found
 
 
-def of_study(known, manifest, truth=None, benchmarks=None):
+def of_study(known, manifest, truth=None, benchmarks=None, learning=None):
     """The facts of the study's page; `truth` are the evaluation tables of a simulated study."""
-    found = {**known, **about_the_run(manifest)}
+    found = {**known, **about_the_run(manifest, learning)}
     if truth:
         found["truth"] = mean_dice([row for path in truth for row in tables.read(path)])
     if benchmarks:
@@ -107,9 +110,10 @@ def of_study(known, manifest, truth=None, benchmarks=None):
     return found
 
 
-def about_the_run(manifest):
-    """Versions of what ran, and the digest that names the frozen model."""
+def about_the_run(manifest, learning=None):
+    """Versions of what ran, the digest that names the frozen model, and networks that failed to learn."""
     return {
+        "unlearned": trained.sentences(tables.read(learning)) if learning else [],
         "versions": {name: metadata.version(name) for name in SOFTWARE if _installed(name)},
         "model_digest": files.digest(manifest),
     }

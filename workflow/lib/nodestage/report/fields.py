@@ -22,6 +22,7 @@ def notices(facts, role):
                 "(folds.inner: 0): the fusion may rely on them too much.",
             )
         )
+    found += [("unlearned", str(text)) for text in facts.get("unlearned") or []]
     if facts.get("smaller"):
         some = "; ".join(facts["smaller"][:SHOWN])
         more = "; …" if len(facts["smaller"]) > SHOWN else ""

@@ -20,7 +20,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle
 from nodestage.exchange.returned import reading
-from nodestage.study import Study, folder, lacking, outline, settings
+from nodestage.study import Study, folder, lacking, outline, preset, settings
 
 CONFIGS = folder.REPOSITORY / "config"
 DEFAULTS = ("config.yaml", "simulator.yaml")
@@ -36,7 +36,11 @@ def main(arguments=None):
     parser.add_argument(
         "--base", help="folder that relative paths start from (default: the config's)"
     )
-    parser.add_argument("--preset", help="settings laid under the study's own, as `make run` does")
+    parser.add_argument(
+        "--preset",
+        help="settings laid under the study's own, as `make run` does; empty: those that the study's "
+        "file `preset` names",
+    )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
     parser.add_argument("--jobs", type=int, help="images read at a time")
     parser.add_argument(
@@ -73,29 +77,29 @@ def main(arguments=None):
 
 def _configured(given, base):
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
+    folder.check_name(base)
     own = configs.read(given.config)
     settings.check(own)  # who the centers are must be right before their rows can be
     if given.sheet:
         own["samples"] = str(Path(given.sheet).absolute())
     folder.check_samples(own)
-    config = _whole(own, given.preset, base)
+    under = None if given.preset is None else preset.chosen(base, given.preset)
+    config = _whole(own, under, base)
     named = config["bundle"] and base / config["bundle"]
     return config, bundle.opened(given.bundle or named)
 
 
-def _whole(own, preset, base):
+def _whole(own, under, base):
     """A study's config with all that it leaves out: the defaults, the preset, then its own.
 
     Parameters
     ----------
     own : dict, the study's own config
-    preset : file that is laid under it, or None
+    under : file that is laid under it, or None
     base : folder from which the paths in it start
     """
-    if preset and not Path(preset).is_file():
-        raise InputError(f"There is no file {preset}. Correct PRESET.")
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [configs.read(preset)] if preset else []
+    layers += [configs.read(under)] if under else []
     found = {}
     for layer in [*layers, own]:
         update_config(found, layer)

@@ -5,7 +5,9 @@ holds a config that can be read and names its patients.
 """
 
 import argparse
+import os
 import sys
+import unicodedata
 from pathlib import Path
 
 from nodestage.core.configs import read
@@ -24,12 +26,25 @@ def check_samples(config):
         )
 
 
+def check_name(folder: str | Path) -> None:
+    """Raise `InputError` where Snakemake can't lock, or a terminal can't show, a study's folder."""
+    path = os.path.abspath(folder)
+    if any(unicodedata.category(character) == "Cc" for character in path):
+        raise InputError(f"The folder {path!r} has a line break or a control character. Rename it.")
+    if "{" in path or "}" in path:
+        raise InputError(
+            f"The folder {path} has a brace, {{ or }}, which Snakemake takes for the name of a "
+            "wildcard. Rename it."
+        )
+
+
 def main(arguments=None):
     """Check a study's folder from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder")
     given = parser.parse_args(arguments)
     try:
+        check_name(given.folder)
         check_samples(read(Path(given.folder, CONFIG)))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -1,19 +1,23 @@
 """Begin a study of one's own: a folder with a commented config and an empty sample sheet."""
 
 import argparse
-import json
+import shlex
 import sys
 from pathlib import Path
+
+import yaml
 
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
 from nodestage.core.errors import InputError
+from nodestage.study import preset
+from nodestage.study.folder import check_name
 
 CONFIG = """\
 # Laid over nodestage's own settings (config/config.yaml, and config/paper.yaml for full size).
 # Every key: config/README.md. Check it all in minutes, before hours: make check STUDY={folder}
 
-title: {name}
+{title}
 
 # One row a patient; columns are explained in docs/intake.md. Paths start from this folder.
 samples: samples.tsv
@@ -51,42 +55,62 @@ centers:
 """
 
 
-def begin(folder, preset="config/paper.yaml"):
-    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there."""
+def begin(folder, settings=preset.DEFAULT):
+    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there.
+
+    Raises
+    ------
+    InputError where `folder` is a file, can't be made, or has a name that Snakemake can't take, and
+    where `settings` is not a file of settings
+    """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(
-            f"{folder} is a file. Name a folder that shall hold the study: make study DIR=my_study"
-        )
+    check_name(folder)
+    preset.remembered(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(p for p in [folder, *folder.parents] if p.exists() or p.is_symlink())
+        raise InputError(f"{file} is a file. Name another folder in DIR.") from error
+    except OSError as error:
+        raise InputError(f"{folder} can't be made: {error.strerror}. Correct DIR.") from error
+    title = yaml.safe_dump({"title": folder.name or "My study"}, allow_unicode=True, width=9999)
+    quoted = shlex.quote(str(folder))
     texts = {
-        "config.yaml": CONFIG.format(
-            folder=" ".join(str(folder).split()),
-            name=json.dumps(folder.name or "My study", ensure_ascii=False),
-        ),
+        "config.yaml": CONFIG.format(folder=quoted, title=title.strip()),
         "samples.tsv": "\t".join(COLUMNS) + "\n",
         # `make` reads which settings lie between nodestage's own and config.yaml.
-        "preset": f"{preset}\n",
+        preset.FILE: f"{settings}\n",
     }
     for name, text in texts.items():
         if (folder / name).exists():
             print(f"{folder / name} is there already and stays as it is.")
         else:
-            files.write_text(folder / name, text)
+            try:
+                files.write_text(folder / name, text)
+            except OSError as error:
+                raise InputError(
+                    f"{folder / name} can't be written: {error.strerror}. Correct DIR."
+                ) from error
             print(f"Wrote {folder / name}.")
     print(
-        f"Next: fill in {folder / 'samples.tsv'}, then `make check STUDY={folder}` "
-        f"and `make run STUDY={folder}`."
+        f"Next: fill in {folder / 'samples.tsv'}, then `make check STUDY={quoted}` "
+        f"and `make run STUDY={quoted}`."
     )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Begin a study from the command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
+    parser.add_argument("folder", help="where the study shall live; made if absent")
+    parser.add_argument("--preset", default="", help="settings laid over the defaults")
+    given = parser.parse_args(arguments)
+    try:
+        begin(given.folder, given.preset or preset.DEFAULT)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
-    parser.add_argument("folder", help="where the study shall live; made if absent")
-    parser.add_argument(
-        "preset", nargs="?", default="config/paper.yaml", help="settings laid over the defaults"
-    )
-    given = parser.parse_args()
-    try:
-        begin(given.folder, given.preset)
-    except (InputError, OSError) as error:
-        sys.exit(f"Error: {error}")
+    sys.exit(main())
