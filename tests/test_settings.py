@@ -149,7 +149,7 @@ def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
         {"spacing_mm": "median"},
         {"centers": {"a": {"role": "external", "returned": "a.tsv"}}, "packet": {"rows": False}},
         {"folds": {"inner": 0, "folder": "folds"}, "identification": {"candidates": False},
-         "methods": {"nodes_candidates": None}},
+         "methods": {"nodes_candidates": None, "combined_candidates": None}},
         {"lymph_nodes": {"variants": ["plain", "tversky", "map_one", "attention"]}},
         {"centers": {"001-K": {"role": "external", "organs": {"source": "given"}, "chunks": 4,
                                "label_system": {1: 7, "liver": [2, 3], "ignore": [9]}}}},
