@@ -33,7 +33,7 @@ from rungs.patients import on_venous_grid
 from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
 from nodestage.core import files, tables
-from nodestage.methods import base, evidence, radiomics
+from nodestage.methods import base, evidence, radiomics, registry
 from nodestage.nnunet import checkpoints
 from nodestage.simulator import lesions
 from nodestage.tumor import slices
@@ -64,7 +64,6 @@ SETTINGS = {
     "combined": SMALL,
 }
 NETWORKS = {m for m, settings in SETTINGS.items() if "learning_rate" in settings}
-FAMILY = {m: "fusion" for m in ("tumor_net", "nodes_plain", "nodes_attention", "combined")}
 # How often labels are dealt anew: nothing to learn, a minute of CPU for all, a minute for each.
 PERMUTATIONS = {
     **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention"), 200),
@@ -149,8 +148,7 @@ def labels_of(rows, name):
 def cross_validated(method, labels, data, work, options, keep=False):
     """Test scores {patient: score} and {patient: fold} of a method; models on disk where asked."""
     rows = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
-    family = FAMILY.get(method, "baselines")
-    classes = evidence.classes(family, [method])
+    classes = {method: registry.load(method)}
     scores, tested = {}, {}
     for fold, table in enumerate(cohort_folds.make_folds(rows, options.folds, options.seed)):
         parts = {s: [p for p, found in table.items() if found == s] for s in cohort_folds.SUBSETS}
@@ -158,9 +156,7 @@ def cross_validated(method, labels, data, work, options, keep=False):
         model = base.fit_family(
             classes,
             data,
-            known,
-            parts["train"],
-            parts["validation"],
+            base.Split(parts["train"], parts["validation"], known),
             {method: settings_of(method, options)},
             options.seed + fold,
         )
@@ -227,7 +223,7 @@ def print_parts(data, rows, work, options):
     """Image fixed and volume varied, and the reverse, by the combined networks of all folds."""
     labels = labels_of(rows, "true")
     given = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
-    classes = evidence.classes("fusion", ["combined"])
+    classes = {"combined": registry.load("combined")}
     by_volume, by_image = [], []
     for fold, table in enumerate(cohort_folds.make_folds(given, options.folds, options.seed)):
         model = checkpoints.load(work / f"models/combined.{fold}.pt")

@@ -5,14 +5,13 @@ import io
 from pathlib import Path
 
 import numpy as np
+
+from nodestage.methods import base, registry
+from nodestage.nnunet import checkpoints
 from rungs import patients as simulated
 from rungs import tumor
 from rungs.nodes import Nodes
 from rungs.score import Timer, ranked, rung
-
-from nodestage.methods import base
-from nodestage.methods.fusion import family
-from nodestage.nnunet import checkpoints
 
 METHODS = ("tumor_net", "combined", "combined_candidates")  # the last one ends the ladder
 
@@ -50,10 +49,8 @@ def climb(patients, options, config=None):
     for method in METHODS:
         timer = Timer()
         model = fitted(patients, nodes, method, data, config["methods"][method]["settings"])
-        known = {
-            row["patient"]: row["score"]
-            for row in base.score_family(model, family.METHODS, data, patients.tested)
-        }
+        rows = base.score_family(model, {method: registry.load(method)}, data, patients.tested)
+        known = {row["patient"]: row["score"] for row in rows}
         scores = [known[p] for p in patients.tested]
         learned = model["methods"][method]["state"]["learned"]["value"]
         last = ranked(y, scores, learned)
@@ -78,13 +75,12 @@ def fitted(patients, nodes, method, data, settings):
     path = Path(patients.folder, "models", f"{method}-{kind}.pt")
     if not path.exists():
         train, validation = nodes.fold.train, nodes.fold.validation
+        labels = {p: patients.labels[p] for p in (*train, *validation)}
         with contextlib.redirect_stdout(io.StringIO()):
             model = base.fit_family(
-                {method: family.METHODS[method]},
+                {method: registry.load(method)},
                 data,
-                {p: patients.labels[p] for p in (*train, *validation)},
-                train,
-                validation,
+                base.Split(train, validation, labels),
                 {method: settings},
                 patients.seed,
             )

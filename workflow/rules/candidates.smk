@@ -4,10 +4,10 @@
 rule candidates_train:
     """A fold's forests: from out-of-fold candidates of T; cuts from those of V."""
     input:
-        unpack(lambda w: scans(study.learned_from(w.fold))),
-        nodes=lambda w: [nodes(p, w.fold) for p in study.learned_from(w.fold)],
+        unpack(lambda w: paths.images(folds.node_networks(w.fold))),
+        nodes=lambda w: [paths.nodes(p, w.fold) for p in folds.node_networks(w.fold)],
         lymph_nodes=lambda w: [
-            annotation(p, "lymph_nodes") for p in study.learned_from(w.fold)
+            paths.drawn("lymph_nodes", p) for p in folds.node_networks(w.fold)
         ],
     output:
         model="results/candidates/fold{fold}/model.pt",
@@ -19,14 +19,13 @@ rule candidates_train:
         "../../envs/deep.yaml"
     threads: threads("score")
     resources:
-        mem_mb=memory("score"),
-        runtime=minutes("score"),
+        **resources_of("score"),
     params:
         code=code("candidates_train.py"),
-        patients=lambda w: study.learned_from(w.fold),
-        train=lambda w: study.subset(w.fold, "train"),
-        parts=lambda w: study.candidate_parts(w.fold),
-        metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
+        patients=lambda w: folds.node_networks(w.fold),
+        train=lambda w: folds.subset(w.fold, "train"),
+        parts=lambda w: folds.candidate_parts(w.fold),
+        metastasis=lambda w: patients.metastasis(folds.subset(w.fold, "validation")),
         seed=config["seed"],
     script:
         "../scripts/candidates_train.py"
@@ -37,7 +36,7 @@ rule candidates:
     input:
         instances="results/identification/fold{fold}/{center}/chunk{chunk}.tsv",
         nodes="results/lymph_nodes/fold{fold}/{center}/chunk{chunk}",
-        model=lambda w: model("candidates", w.center, w.fold),
+        model=lambda w: paths.model("candidates", w.center, w.fold),
     output:
         instances="results/candidates/fold{fold}/{center}/chunk{chunk}.tsv",
     log:
@@ -48,10 +47,9 @@ rule candidates:
         "../../envs/deep.yaml"
     threads: threads("score")
     resources:
-        mem_mb=memory("score"),
-        runtime=minutes("score"),
+        **resources_of("score"),
     params:
         code=code("candidates.py"),
-        parts=lambda w: study.candidate_parts(w.fold),
+        parts=lambda w: folds.candidate_parts(w.fold),
     script:
         "../scripts/candidates.py"

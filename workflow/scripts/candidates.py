@@ -7,11 +7,11 @@ from nodestage.core import logs, tables
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    model = checkpoints.load(given.model)
-    rows = tables.read(given.instances)
+    inputs, params = snakemake.input, snakemake.params
+    model = checkpoints.load(inputs.model)
+    rows = tables.read(inputs.instances)
     part = {patient: i for i, patients in enumerate(params.parts) for patient in patients}
-    known = prediction.joined(rows, tables.read(Path(given.nodes, "appearance.tsv")))
+    known = prediction.joined(rows, tables.read(Path(inputs.nodes, "appearance.tsv")))
     found = {}
     for patient in dict.fromkeys(row["patient"] for row in known):
         own = [row for row in known if row["patient"] == patient]
@@ -20,5 +20,5 @@ with logs.to(snakemake.log[0]):
             found[patient, row["variant"], row["instance"]] = answer
     for row in rows:
         row |= found.get((row["patient"], row["variant"], row["instance"]), {})
-    columns = [*tables.header(given.instances), *prediction.COLUMNS]
+    columns = [*tables.header(inputs.instances), *prediction.COLUMNS]
     tables.write(snakemake.output.instances, rows, columns)

@@ -8,9 +8,9 @@ from nodestage.core import logs, tables, volumes
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     instances, looks = (
-        [row for path in sorted(set(given.nodes)) for row in tables.read(Path(path, name))]
+        [row for path in sorted(set(inputs.nodes)) for row in tables.read(Path(path, name))]
         for name in ("instances.tsv", "appearance.tsv")
     )
     candidates = {patient: [] for patient in params.patients}
@@ -18,7 +18,7 @@ with logs.to(snakemake.log[0]):
         if row["patient"] in candidates:
             candidates[row["patient"]].append(row)
     train, annotated = set(params.train), {}
-    files = (given.nodes, given.lymph_nodes, given.arterial, given.venous)
+    files = (inputs.nodes, inputs.lymph_nodes, inputs.arterial, inputs.venous)
     for patient, nodes, drawn, *scans in zip(params.patients, *files, strict=True):
         mask = volumes.read(drawn)
         found = volumes.read(Path(nodes, f"{patient}.attention.nii.gz"))

@@ -10,5 +10,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """`combined` with two numbers of the candidates."""
 
+    family = "fusion"
+    needs = ("views", "nodes")
     pooling = ("gap", "tel")
     with_volume = 2

@@ -1,11 +1,14 @@
 """Probability of at least one positive node among the candidates (`identification.candidates`).
 
-Candidates are weighed, not cut: 1 minus the product of what each leaves to chance.
+Candidates are weighed, not cut: 1 minus the product of their probabilities of being no positive node.
 """
 
 
 class Method:
     """Nothing to learn here: the fold's forests have learned; the threshold is chosen later."""
+
+    family = "fusion"
+    needs = ("nodes",)
 
     def __init__(self, settings, seed):
         self.settings = dict(settings)
