@@ -71,11 +71,11 @@ docs: $(VENV)/ready ## Build the documentation as a site, in site/
 	$(BIN)/mkdocs build --strict --quiet
 
 study: $(VENV)/ready ## Create a study of your own, with a config and an empty sheet: DIR=folder
-	@test -n "$$DIR" || { echo "Say where: make study DIR=my_study"; exit 1; }
+	@test -n "$$DIR" || { echo "Name a folder: make study DIR=my_study"; exit 1; }
 	@$(BIN)/python -m nodestage.study.new --preset="$$PRESET" -- "$$DIR"
 
 check: $(VENV)/ready ## Check a study's config, sheet and image headers, in minutes: STUDY=folder
-	@test -n "$$STUDY" || { echo "Say which: make check STUDY=my_study"; exit 1; }
+	@test -n "$$STUDY" || { echo "Name a study: make check STUDY=my_study"; exit 1; }
 	@$(BIN)/python -m nodestage.study.check --preset="$$PRESET" -- "$$STUDY/config.yaml"
 
 quality: $(VENV)/ready ## Make the pages on images, registration and organs, before the long part: STUDY=folder
@@ -83,15 +83,15 @@ quality: $(VENV)/ready ## Make the pages on images, registration and organs, bef
 	$(RUN) qualities
 
 packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
-	@test -n "$$OUT" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
+	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.packet -- "$${STUDY:-.}/results/bundle" "$$OUT"
 
 bundle: $(VENV)/ready ## Check that a bundle is complete and unchanged: BUNDLE=folder
-	@test -n "$$BUNDLE" || { echo "Say which: make bundle BUNDLE=../bundle"; exit 1; }
+	@test -n "$$BUNDLE" || { echo "Name a bundle: make bundle BUNDLE=../bundle"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.bundle -- "$$BUNDLE"
 
 score: $(VENV)/ready ## Score patients at such a hospital with the bundle that the config names: STUDY=folder
-	@test -n "$$STUDY" || { echo "Say which: make score STUDY=../study"; exit 1; }
+	@test -n "$$STUDY" || { echo "Name a study: make score STUDY=../study"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.bundle --study="$$STUDY" $${BUNDLE:+-- "$$BUNDLE"}
 	@$(BIN)/python -m nodestage.study.check $${BUNDLE:+--bundle="$$BUNDLE"} --no-images -- "$$STUDY/config.yaml"
 	$(RUN) --score --bundle="$$BUNDLE"
