@@ -1,12 +1,11 @@
 """The validation report of one center."""
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
     given, known, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
-    found = facts.of_center(
-        known,
+    inputs = facts.CenterInputs(
         predictions=facts.predictions(given.predictions, known["role"]),
         registration=facts.records(given.records),
         intake=facts.records(given.intake),
@@ -17,12 +16,11 @@ with logs.to(snakemake.log[0]):
         oracle=given.oracle or None,
         quality=given.quality or None,
     )
-    pages.center_page(
+    shown = records.Center(
         center,
         known["role"],
         given.statistics,
-        given.gallery or None,
-        found,
-        snakemake.output.html,
+        gallery=given.gallery or None,
         discovery=given.discovery or None,
     )
+    pages.center_page(shown, facts.of_center(known, inputs), snakemake.output.html)

@@ -3,7 +3,7 @@
 from nodestage.cohort.image_quality import phase_contrast
 from nodestage.cohort.plausible import organ_volumes
 from nodestage.core import files, logs, volumes
-from nodestage.report import facts, organ_pictures, quality
+from nodestage.report import facts, organ_pictures, quality, quality_page
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
@@ -20,21 +20,30 @@ with logs.to(snakemake.log[0]):
         sizes[patient] = organ_volumes(arrays["labels"], params.labels, spacing)
         drawn[patient] = organ_pictures.pictures(**arrays, known=params.labels, spacing=spacing)
     known = params.facts
-    found = quality.patients(
+    people, notes = quality.patients(
         params.patients,
-        facts.records(given.intake),
-        facts.records(given.records),
-        contrast,
-        known["reasons"],
-        sizes,
-        known["organs_given"],
-        negative=[
-            patient
-            for path in given.node_masks
-            for patient in files.read_json(path)["positive_patients_without"]
-        ],
+        quality.Records(
+            intake=facts.records(given.intake),
+            registration=facts.records(given.records),
+            contrast=contrast,
+            reasons=known["reasons"],
+            volumes=sizes,
+            given=known["organs_given"],
+            negative=[
+                patient
+                for path in given.node_masks
+                for patient in files.read_json(path)["positive_patients_without"]
+            ],
+        ),
     )
-    files.write_json(snakemake.output.record, quality.record(found))
-    quality.page(
-        snakemake.wildcards.center, known["role"], found, known, snakemake.output.html, drawn
+    files.write_json(snakemake.output.record, quality.record(people, notes))
+    about = quality_page.About(
+        snakemake.wildcards.center,
+        known["role"],
+        known["study"],
+        known["simulated"],
+        known["effects"],
+        known["organs"],
+        first_look=known.get("first_look", False),
     )
+    quality_page.page(about, people, notes, snakemake.output.html, drawn)

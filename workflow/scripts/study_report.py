@@ -3,21 +3,21 @@
 from pathlib import Path
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     centers = [
-        {
-            "center": center,
-            "role": role,
-            "statistics": folder,
-            "page": f"{center}.html",
-            "summarised": center in params.summarised,
-        }
+        records.Center(
+            center,
+            role,
+            folder,
+            page=f"{center}.html",
+            summarised=center in params.summarised,
+        )
         for (center, role), folder in zip(params.roles.items(), given.centers, strict=True)
     ]
-    found = facts.of_study(
+    known = facts.of_study(
         params.facts,
         manifest=given.manifest,
         truth=given.truth or None,
@@ -26,7 +26,7 @@ with logs.to(snakemake.log[0]):
     pages.study_page(
         given.study,
         centers,
-        found,
+        known,
         snakemake.output.html,
         record=given.pictures or None,
         figures=Path(snakemake.output.froc).parent,
