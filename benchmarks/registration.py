@@ -133,7 +133,7 @@ def none(pair, **_):
 
 def affine(pair, **_):
     return registration.register(
-        pair["fixed"], pair["moving"], pair["spacing"], levels=0
+        pair["fixed"], pair["moving"], pair["spacing"], grid_mm=[], step_mm=[], radius=[]
     ).displacement
 
 
@@ -325,8 +325,8 @@ def _grown(shape, pipe):
     pair = []
     for seed in (0, 1):
         array = np.roll(image, (2 * seed, -3 * seed, 2 * seed), axis=(0, 1, 2))
-        pace = [(n - 1) / (m - 1) for n, m in zip(image.shape, shape, strict=True)]
-        large = bands.resample(array, (1.0,) * 3, shape, pace)
+        spacing = [(n - 1) / (m - 1) for n, m in zip(image.shape, shape, strict=True)]
+        large = bands.resample(array, (1.0,) * 3, shape, spacing)
         rng = np.random.default_rng(seed)
         for slab in large:  # in place: at full size a second array is 0.2 GB
             slab += rng.normal(0, 12, slab.shape).astype(np.float32)

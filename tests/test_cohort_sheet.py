@@ -97,7 +97,7 @@ def test_byte_order_mark_utf16_and_blank_lines(tmp_path):
         (b"", "is empty"),
         (b"patient\tvenous\n1\ta\n", "no column center"),
         (b"patient\tcenter\tpatient\n1\ta\t2\n", "more than once"),
-        (b"patient\tcenter\n1\ta\tb\n", "row 2"),
+        (b"patient\tcenter\n1\ta\tb\n", "line 2"),
         ("patient\tcenter\n1\tMünchen\n".encode("latin-1"), "not UTF-8"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nodestage.cohort import folds
-from nodestage.methods import base
+from nodestage.methods import base, registry
 from nodestage.tumor import slices
 
 ROOT = Path(__file__).parents[1]
@@ -146,15 +146,35 @@ def test_two_scripts_read_the_truth():
     assert reading == {"evaluate_truth", "evaluate_oracle"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "config/README.md", "docs/stages.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "config/README.md", "docs/stages.md", "docs/paper.md"]
+)
 def test_links_between_pages_lead_somewhere(name):
     page = ROOT / name
     linked = re.findall(r"\]\((?!https?:)([^)#]+\.md)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [link for link in linked if not (page.parent / link).is_file()] == []
 
 
+def test_the_page_on_the_paper_names_every_equation_table_and_part_with_a_file_that_exists():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    parts = re.findall(r"^\| (\d+) \| (.*?) \| (.*?) \|", page, re.MULTILINE)
+    assert [int(number) for number, *_ in parts] == list(range(1, 20))
+    for _, part, named in parts:
+        files = re.findall(r"`([^`]+\.py)`", named)
+        library = ROOT / "workflow" / "lib" / "nodestage"
+        assert files and [file for file in files if not (library / file).is_file()] == [], part
+    assert {f"Eq. {n}" for n in range(1, 8)} <= set(re.findall(r"Eq\. \d", page))
+    tables = set(
+        re.findall(
+            r"\b(?:IV|VII|VI|V|III|II|I)\b",
+            " ".join(re.findall(r"Tables? [IV]+(?: and [IV]+)?", page)),
+        )
+    )
+    assert tables == {"I", "II", "III", "IV", "V", "VI", "VII"}
+
+
 def test_the_method_in_the_documentation_runs(tmp_path):
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "own_method.md").read_text(encoding="utf-8")
     file = tmp_path / "brightness.py"
     file.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1), encoding="utf-8")
     paths = {f"P{i}": tmp_path / f"P{i}.npz" for i in range(8)}
@@ -167,7 +187,7 @@ def test_the_method_in_the_documentation_runs(tmp_path):
         )
     data = base.Data(slices=paths, reasons={"P8": "venous phase missing"})
     labels = {patient: i % 2 for i, patient in enumerate(paths)}
-    method = base.from_file("brightness", file)({"C": 10.0}, 1)
+    method = registry.from_file("brightness", file)({"C": 10.0}, 1)
     method.state = method.fit(
         base.Patients(data, list(paths)[:6], labels),
         base.Patients(data, list(paths)[6:], labels),
@@ -178,15 +198,16 @@ def test_the_method_in_the_documentation_runs(tmp_path):
     assert found["P8"] == "venous phase missing"
 
 
-def test_what_the_radiologist_is_told_is_so():
+def test_the_radiologists_page_agrees_with_the_program():
     page = (ROOT / "docs" / "radiologist.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"`?make ([a-z]+) (?:DIR|STUDY)=", page))
     assert {"study", "check", "quality", "run", "packet"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert "five folds need five patients with metastasis and five without" in page
-    assert (folds._least(5), folds._least(4)) == (5, 4) and "four folds four of each" in page
-    assert min(map(folds._least, range(2, 11))) == 4
+    assert (folds._min_patients(5), folds._min_patients(4)) == (5, 4)
+    assert "Four folds need four of each" in page
+    assert min(map(folds._min_patients, range(2, 11))) == 4
     assert "**1 = negative, 2 = positive**" in page and "PRESET=config/config.yaml" in page
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page):
         assert (ROOT / "docs" / target).is_file(), target

@@ -1,4 +1,4 @@
-"""A machine without a card doesn't begin trainings that want one; whoever submits to a cluster may."""
+"""A machine without a GPU doesn't begin trainings that want one; whoever submits to a cluster may."""
 
 import os
 import subprocess
@@ -43,9 +43,9 @@ def run(folder, *arguments):
     return found.returncode, found.stdout + found.stderr
 
 
-def test_cards_are_seen_by_their_device(tmp_path):
+def test_gpus_are_seen_by_their_device(tmp_path):
     assert not gpus.seen(tmp_path, {})
-    (tmp_path / "nvidiactl").touch()  # a driver without a card
+    (tmp_path / "nvidiactl").touch()  # a driver without a GPU
     assert not gpus.seen(tmp_path, {})
     (tmp_path / "nvidia0").touch()
     assert gpus.seen(tmp_path, {}) and not gpus.seen(tmp_path, NONE)
@@ -62,7 +62,7 @@ def test_the_message_names_the_jobs_and_the_ways_on(tmp_path):
 
 def test_a_run_here_is_refused_before_its_first_job(tmp_path):
     code, printed = run(tmp_path)
-    assert code != 0 and "No graphics card is seen" in printed and "Traceback" not in printed
+    assert code != 0 and "No GPU is seen" in printed and "Traceback" not in printed
     assert not (tmp_path / "early.txt").exists()
     # A dry run, and what needs no card, go on; nor is anything asked once all is done.
     assert run(tmp_path, "-n")[0] == 0

@@ -44,11 +44,11 @@ def dice(a, b):
 def test_teacher_and_student_learn_from_one_another(tmp_path):
     """The teacher knows label 1 alone; label 2 is drawn by hand; the student learns both."""
     first = [make_patient(i) for i in range(3)]
-    taught = [
+    drawn = [
         (p, v, m.with_array(np.where(m.array == 1, 1, 0).astype(np.uint8))) for p, v, m in first
     ]
     organs.train_teacher(
-        taught, SETTINGS, seed=1, output=tmp_path / "teacher.pt", work=tmp_path / "w1", classes=1
+        drawn, organs.Training(SETTINGS, 1, tmp_path / "teacher.pt", tmp_path / "w1", classes=1)
     )
     assert not (tmp_path / "w1").exists()
     teacher = organs.open_model(tmp_path / "teacher.pt")
@@ -66,11 +66,7 @@ def test_teacher_and_student_learn_from_one_another(tmp_path):
     organs.train_student(
         merged[:3],
         merged[3:],
-        SETTINGS,
-        seed=1,
-        output=tmp_path / "student.pt",
-        work=tmp_path / "w2",
-        classes=2,
+        organs.Training(SETTINGS, 1, tmp_path / "student.pt", tmp_path / "w2", classes=2),
     )
     student = organs.open_model(tmp_path / "student.pt")
     _, phases, labels = make_patient(20)
@@ -87,7 +83,7 @@ def test_a_patient_without_a_phase_is_named():
     del phases["arterial"]
     with pytest.raises(InputError, match="p0: `arterial` is missing"):
         organs.train_student(
-            [(patient, phases, labels)], [], SETTINGS, seed=1, output="unused", work="unused"
+            [(patient, phases, labels)], [], organs.Training(SETTINGS, 1, "unused", "unused")
         )
 
 
@@ -96,11 +92,7 @@ def test_a_label_beyond_the_classes_is_refused(tmp_path):
         organs.train_student(
             [make_patient(0)],
             [],
-            SETTINGS,
-            seed=1,
-            output=tmp_path / "m.pt",
-            work=tmp_path,
-            classes=1,
+            organs.Training(SETTINGS, 1, tmp_path / "m.pt", tmp_path, classes=1),
         )
 
 
@@ -144,12 +136,15 @@ class Sees:
         return np.where(image > 50, 1, 0).astype(np.uint8)
 
 
-def rows_of_table_3(**changes):
+def rows_of_table_3(stand_in=None, learned=(1,)):
     patient, phases, truth = make_patient(4)
     images = {name: volume.array for name, volume in phases.items()}
-    how = {"student": truth.array, "teacher": Sees(), "taught": {1}, **changes}
     rows = organs.evaluate_networks(
-        patient, truth.array, images, SPACING, {"liver": 1, "lga": 2}, **how
+        organs.Case(patient, truth.array, images, SPACING, stand_in),
+        {"liver": 1, "lga": 2},
+        student=truth.array,
+        teacher=Sees(),
+        learned=learned,
     )
     return {(r["network"], r["phases"], r["organ"]): r for r in rows if r["slices"] == "study"}
 
@@ -163,12 +158,12 @@ def test_table_3_has_the_teacher_on_each_phase_beside_the_student():
     assert rows["student", "A+V", "liver"]["dice"] == rows["student", "A+V", "lga"]["dice"] == 1
 
 
-def test_what_the_teacher_was_not_taught_has_no_value_and_says_why():
+def test_what_the_teacher_has_not_learned_has_no_value_and_says_why():
     row = rows_of_table_3()["teacher", "V", "lga"]
     assert row["dice"] is row["asd_mm"] is row["predicted_voxels"] is None
     assert row["truth_voxels"] > 0 and "teacher learned" in row["note"]
-    taught = rows_of_table_3(taught={1, 2})["teacher", "V", "lga"]
-    assert taught["dice"] == 0 and taught["note"] == "prediction empty"
+    learned = rows_of_table_3(learned=(1, 2))["teacher", "V", "lga"]
+    assert learned["dice"] == 0 and learned["note"] == "prediction empty"
     assert organs.labels_in([{"volume_mm3": {"1": 2.5}}, {"given": False}]) == {1}
 
 

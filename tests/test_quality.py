@@ -233,7 +233,7 @@ def test_the_page_shows_the_labels_on_both_phases(found, tmp_path):
 def test_the_first_look_waits_for_no_network(tmp_path):
     """`make quality` asks for these two targets, one after the other."""
     makefile = (workflow.REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    asked = re.findall(r"\$\(SNAKEMAKE\) .* (first_looks|qualities)\n", makefile)
+    asked = re.findall(r"\$\(RUN\) (first_looks|qualities)\n", makefile)
     assert asked == ["first_looks", "qualities"]
     (tmp_path / "config.yaml").write_text("{}")
     first, later = (set(workflow.planned(tmp_path, target)) for target in asked)

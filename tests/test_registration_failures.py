@@ -41,15 +41,12 @@ def align(arterial, **settings):
 def sabotaged(change):
     """`register`, its coefficients changed before their similarity is taken."""
 
-    def run(fixed, moving, spacing, *, valid_moving, threads, **settings):
-        found = deform.register(
-            fixed, moving, spacing, valid_moving=valid_moving, threads=threads, **settings
-        )
+    def run(fixed, moving, spacing, *, valid, threads, **settings):
+        found = deform.register(fixed, moving, spacing, valid=valid, threads=threads, **settings)
         wrong = replace(found, coefficients=change(found.coefficients).astype(np.float32))
         straight = replace(found, coefficients=np.zeros_like(found.coefficients))
-        quality = deform._quality(
-            fixed.astype(np.float32), moving, spacing, None, None, straight, wrong
-        )
+        pair = deform.Pair(fixed.astype(np.float32), moving, spacing)
+        quality = deform.measure(pair, straight, wrong)
         return replace(wrong, quality=quality)
 
     return run

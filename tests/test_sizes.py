@@ -28,7 +28,7 @@ def methods(settings):
 def test_full_size_is_told_and_nothing_falls_short_of_it():
     full = config("paper.yaml")
     assert sizes.smaller(full, methods(full)) == []
-    said = sizes.told(full, methods(full))
+    said = sizes.described(full, methods(full))
     assert said["Grid"] == "0.8 × 0.68 × 0.68 mm (z × y × x)."
     for words in ("80 × 192 × 160", "1,000 epochs × 250 steps", "SGD", "nnU-Net’s own choice"):
         assert words in said["Lymph-node networks"]
@@ -68,7 +68,7 @@ def test_the_page_warns_of_small_settings_and_offers_a_paragraph():
     small = config()
     facts = made.facts(
         [],
-        sizes=sizes.told(small, methods(small)),
+        sizes=sizes.described(small, methods(small)),
         smaller=sizes.smaller(small, methods(small)),
     )
     kinds = dict(fields.notices(facts, "external"))

@@ -48,3 +48,16 @@ def test_the_table_is_printed_with_its_basis(results, capsys):
     printed = capsys.readouterr().out
     assert "peking: mean of the folds" in printed and numbers.UNDEFINED in printed
     assert "ResNet" not in printed and "resnet3d" in printed and "…" not in printed
+
+
+def test_reports_are_named_only_where_they_are(results, tmp_path, capsys):
+    """A dry run, or one that ends early, has made none."""
+    summary.show(tmp_path / "nothing [yet]")
+    assert capsys.readouterr().out == "No report was made yet.\n"
+    (results / "report").mkdir()
+    (results / "report/tianjin.html").touch()
+    summary.show(results)
+    assert "Reports: one for each center in" in capsys.readouterr().out
+    (results / "report/study.html").touch()
+    summary.show(results)
+    assert "beside it." in capsys.readouterr().out

@@ -10,26 +10,27 @@ from nodestage.metrics.lymph_nodes import evaluate_lymph_nodes
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
-    given, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold
+    inputs, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold
     patients = files.by_patient(
         params.patients,
-        arterial=given.arterial,
-        venous=given.venous,
-        map=given.maps,
-        lymph_nodes=given.drawn,
+        arterial=inputs.arterial,
+        venous=inputs.venous,
+        map=inputs.maps,
+        lymph_nodes=inputs.drawn,
     )
     positive, confidence = {}, {}
-    for path in given.instances:
+    for path in inputs.instances:
         for row in tables.read(path):
-            whose, instance = (row["patient"], row["variant"]), int(row["instance"])
-            positive.setdefault(whose, {})[instance] = tables.number(row["p_positive"])
-            confidence.setdefault(whose, {})[instance] = tables.number(row["confidence"])
-    found = {"classes": [], "nodes": [], "candidates": [], "identification": []}
+            key, instance = (row["patient"], row["variant"]), int(row["instance"])
+            positive.setdefault(key, {})[instance] = tables.number(row["p_positive"])
+            confidence.setdefault(key, {})[instance] = tables.number(row["confidence"])
+    tables_of = {"classes": [], "nodes": [], "candidates": [], "identification": []}
+    masks = files.masks(inputs, "organs", params.patients)
     for patient, organs, nodes in logs.progress(
-        list(zip(params.patients, given.organs, given.nodes, strict=True)), f"fold {fold}"
+        list(zip(params.patients, masks, inputs.nodes, strict=True)), f"fold {fold}"
     ):
         drawn = volumes.read(patients[patient]["lymph_nodes"])
-        labels = volumes.read(files.of_patient(organs, patient)).array
+        labels = volumes.read(organs).array
         attention = volumes.read(patients[patient]["map"]).array
         true_nodes = label_instances(drawn.array)
         stations = {
@@ -48,13 +49,15 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
                 confidence=confidence.get((patient, variant)),
             )
             for kind, some in rows.items():
-                found[kind] += [
+                tables_of[kind] += [
                     {"fold": fold, "patient": patient, "variant": variant} | row for row in some
                 ]
-    model = checkpoints.load(given.model)
+    model = checkpoints.load(inputs.model)
     for variant in params.variants:
         if variant in model["networks"]:
             rows = on_ground_truth(model, variant, patients, threads=snakemake.threads)
-            found["identification"] += [{"fold": fold, "variant": variant} | row for row in rows]
-    for kind, rows in found.items():
+            tables_of["identification"] += [
+                {"fold": fold, "variant": variant} | row for row in rows
+            ]
+    for kind, rows in tables_of.items():
         tables.write(folder / f"{kind}.tsv", rows, list(rows[0]) if rows else ["fold", "patient"])

@@ -1,4 +1,4 @@
-"""Lymph nodes of one chunk of patients, as one fold's networks see them."""
+"""Lymph nodes of one chunk of patients, as one fold's networks segment them."""
 
 from nodestage.core import files, logs, tables, volumes
 from nodestage.core import instances as table
@@ -11,22 +11,21 @@ ABOUT = ["confidence", "measured_by", "in_sample"]
 COLUMNS = ["patient", "variant", *table.COLUMNS, *ABOUT]
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = checkpoints.load(given.model)
-    images = (given.arterial, given.venous, given.maps, given.organs)
+    inputs, params = snakemake.input, snakemake.params
+    model = checkpoints.load(inputs.model)
+    masks = files.masks(inputs, "organs", list(params.subsets))
+    images = (inputs.arterial, inputs.venous, inputs.maps, masks)
     patients = list(zip(params.subsets.items(), *images, strict=True))
     rows = []
     for (patient, subset), *paths in logs.progress(
         patients, f"lymph nodes of {snakemake.wildcards.center}"
     ):
-        arterial, venous, attention, organs = (
-            volumes.read(files.of_patient(path, patient)) for path in paths
-        )
+        arterial, venous, attention, organs = (volumes.read(path) for path in paths)
         for variant in params.settings["variants"]:
             measure = measured_by(patient, subset, variant, params.inner)
             if measure is None:
                 continue
-            found, confidence = predict(
+            nodes, confidence = predict(
                 model,
                 measure.network,
                 arterial.array,
@@ -37,13 +36,13 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
                 threads=snakemake.threads,
                 patient=patient,
             )
-            volumes.write(folder / f"{patient}.{variant}.nii.gz", found, like=venous)
+            volumes.write(folder / f"{patient}.{variant}.nii.gz", nodes, like=venous)
             rows += [
                 {"patient": patient, "variant": variant, **row}
                 | {"confidence": confidence[row["instance"]]}
                 | {"measured_by": measure.network, "in_sample": measure.in_sample}
                 for row in instances.instance_table(
-                    found, venous.spacing, organs.array, params.anatomy, venous.origin
+                    nodes, venous.spacing, organs.array, params.anatomy, venous.origin
                 )
             ]
     tables.write(folder / "instances.tsv", rows, COLUMNS)

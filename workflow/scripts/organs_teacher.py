@@ -6,17 +6,14 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params, model = snakemake.input, snakemake.params, snakemake.output.model
     organs.train_teacher(
         [
             (patient, {"arterial": arterial, "venous": venous}, mask)
             for patient, arterial, venous, mask in zip(
-                params.patients, given.arterial, given.venous, given.organs, strict=True
+                params.patients, inputs.arterial, inputs.venous, inputs.organs, strict=True
             )
         ],
-        params.settings,
-        seed=params.seed,
-        output=snakemake.output.model,
-        work=Path(snakemake.output.model).with_name("work_teacher"),
+        organs.Training(params.settings, params.seed, model, Path(model).with_name("work_teacher")),
         threads=snakemake.threads,
     )

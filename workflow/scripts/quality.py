@@ -6,15 +6,18 @@ from nodestage.core import files, logs, volumes
 from nodestage.report import facts, organ_pictures, quality, quality_page
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     images = {}
     if params.labelled:  # the first look comes before the organs
         images = files.by_patient(
-            params.labelled, arterial=given.arterial, venous=given.venous, labels=given.organs
+            params.labelled,
+            arterial=inputs.arterial,
+            venous=inputs.venous,
+            labels=files.masks(inputs, "organs", params.labelled),
         )
     contrast, sizes, drawn = {}, {}, {}
     for patient, paths in images.items():
-        read = {n: volumes.read(files.of_patient(path, patient)) for n, path in paths.items()}
+        read = {name: volumes.read(path) for name, path in paths.items()}
         arrays, spacing = {n: one.array for n, one in read.items()}, read["labels"].spacing
         contrast[patient] = phase_contrast(**arrays, known=params.labels)
         sizes[patient] = organ_volumes(arrays["labels"], params.labels, spacing)
@@ -23,15 +26,15 @@ with logs.to(snakemake.log[0]):
     people, notes = quality.patients(
         params.patients,
         quality.Records(
-            intake=facts.records(given.intake),
-            registration=facts.records(given.records),
+            intake=facts.records(inputs.intake),
+            registration=facts.records(inputs.records),
             contrast=contrast,
             reasons=known["reasons"],
             volumes=sizes,
             given=known["organs_given"],
             negative=[
                 patient
-                for path in given.node_masks
+                for path in inputs.node_masks
                 for patient in files.read_json(path)["positive_patients_without"]
             ],
         ),

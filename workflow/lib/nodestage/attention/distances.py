@@ -1,12 +1,14 @@
 """Distances to a structure as far as they matter, and the attention that they give.
 
 A lymph node's range ends some 30 mm from a structure, so nothing farther is computed. The
-squared distance is the least of x², then of x² + y², then of x² + y² + z² over the border voxels
-within reach, one axis after the other; rows that can't add anything are passed over. All loops
-run along x, on which the processor takes eight voxels at a time.
+squared distance is the minimum of x², then of x² + y², then of x² + y² + z² over the border voxels
+within that distance, one axis after the other; rows that can't add anything are passed over. All
+loops run along x, on which the processor takes eight voxels at a time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,7 +16,55 @@ from numba import njit
 FAR = np.float32(1e30)
 
 
-def boxes(labels):
+@dataclass(frozen=True)
+class LabelMap:
+    """What all structures of one patient share.
+
+    Attributes
+    ----------
+    labels : uint8 array (z, y, x), contiguous
+    spacing : (z, y, x), mm
+    ranged : bool array (256,), True for every label that has a range
+    border : mm over which attention falls to 0 beyond either end of a range
+    """
+
+    labels: np.ndarray
+    spacing: tuple[float, ...]
+    ranged: np.ndarray
+    border: float
+
+
+# The compiled loops take named tuples: numba knows no dataclass.
+class _Structure(NamedTuple):
+    """One structure, its bounding box, and the window within its range: first, last + 1 by axis."""
+
+    labels: np.ndarray
+    label: int
+    box: np.ndarray
+    window: np.ndarray
+
+
+class _Rows(NamedTuple):
+    """In-plane distances, mm², of the slices of a structure's box: z of the box, y and x of the window."""
+
+    squared: np.ndarray
+    spans: np.ndarray  # first and one past the last x that holds a value
+    smallest: np.ndarray
+
+
+class _Rule(NamedTuple):
+    """What turns distances along z into scores (Eq. 1)."""
+
+    squares: np.ndarray
+    pad: int
+    limit: np.float32
+    low: np.float32
+    high: np.float32
+    border: np.float32
+    ranged: np.ndarray
+
+
+def boxes(labels: np.ndarray) -> dict[int, tuple[slice, ...]]:
     """{label: (z, y, x) slices of its bounding box} of every label that occurs but 0.
 
     Parameters
@@ -31,64 +81,61 @@ def boxes(labels):
     }
 
 
-def attend(labels, label, box, limits, border, spacing, ranged, found, threads=1):
-    """Lay the scores of one structure (Eq. 1) over `found` (Eq. 2), in place.
+def attend(
+    label_map: LabelMap,
+    label: int,
+    box: tuple[slice, ...],
+    limits: tuple[float, float],
+    attention: np.ndarray,
+    threads: int = 1,
+) -> None:
+    """Lay the scores of one structure (Eq. 1) over `attention` (Eq. 2), in place.
 
-    The structure's own voxels take its score; voxels of other structures in `ranged` keep
+    The structure's own voxels take its score; voxels of other structures with a range keep
     theirs; all others the larger of the two. So the order of the structures does not matter.
 
     Parameters
     ----------
-    labels : uint8 array (z, y, x), contiguous
+    label_map : what all structures share
     label, box : the structure and its bounding box, from `boxes`
     limits : (d_min, d_max), mm, negative inside
-    border : mm over which attention falls to 0 beyond either end
-    spacing : (z, y, x), mm
-    ranged : bool array (256,), True for every label that has a range
-    found : float32 array (z, y, x), 0 where nothing was laid yet
+    attention : float32 array (z, y, x), 0 where nothing was laid yet
     threads : slices and columns worked on at a time
     """
+    labels, spacing, border = label_map.labels, label_map.spacing, label_map.border
     low, high = limits
     # Outside nothing counts beyond d_max + border, inside beyond border - d_min.
-    reach = max(high + border, border - low, 0.0)
-    pads = [min(int(reach / s), n - 1) for s, n in zip(spacing, labels.shape, strict=True)]
-    room = np.array(
+    farthest = max(high + border, border - low, 0.0)
+    pads = [min(int(farthest / s), n - 1) for s, n in zip(spacing, labels.shape, strict=True)]
+    window = np.array(
         [
             (max(b.start - p, 0), min(b.stop + p, n))
             for b, p, n in zip(box, pads, labels.shape, strict=True)
         ]
     )
-    own = np.array([(b.start, b.stop) for b in box])
+    structure = _Structure(labels, label, np.array([(b.start, b.stop) for b in box]), window)
     squares = tuple(
         ((np.arange(n + 1) * s) ** 2).astype(np.float32)
         for s, n in zip(spacing, labels.shape, strict=True)
     )
-    limit = np.float32(reach**2 * (1 + 1e-5))
-    # Half the width in x that is within reach of a border voxel, at each distance in y.
-    widths = np.sqrt(np.maximum(reach**2 - squares[1][: pads[1] + 1], 0)) / spacing[2]
+    limit = np.float32(farthest**2 * (1 + 1e-5))
+    # Half the width in x within that distance of a border voxel, at each distance in y.
+    widths = np.sqrt(np.maximum(farthest**2 - squares[1][: pads[1] + 1], 0)) / spacing[2]
     widths = widths.astype(np.int64) + 1
 
-    deep = own[0, 1] - own[0, 0]
-    tall, wide = room[1:, 1] - room[1:, 0]
-    squared = np.full((deep, tall, wide), FAR)
-    spans = np.zeros((deep, tall, 2), np.int32)
-    least = np.full((deep, tall), FAR, np.float32)
-    _split(
-        lambda a, b: _in_slices(
-            labels, label, own, room, squares, widths, a, b, squared, spans, least
-        ),
-        deep,
-        threads,
+    depth = structure.box[0, 1] - structure.box[0, 0]
+    height, width = window[1:, 1] - window[1:, 0]
+    rows = _Rows(
+        np.full((depth, height, width), FAR),
+        np.zeros((depth, height, 2), np.int32),
+        np.full((depth, height), FAR, np.float32),
     )
-    numbers = np.array([low, high, border], np.float32)
-    _split(
-        lambda a, b: _across_slices(
-            squared, spans, least, own, room, squares[0], pads[0], limit, labels, label, ranged,
-            numbers, a, b, found,
-        ),
-        tall,
-        threads,
+    _split(lambda a, b: _in_slices(structure, squares, widths, a, b, rows), depth, threads)
+    rule = _Rule(
+        squares[0], pads[0], limit, np.float32(low), np.float32(high), np.float32(border),
+        label_map.ranged,
     )  # fmt: skip
+    _split(lambda a, b: _across_slices(rows, structure, rule, a, b, attention), height, threads)
 
 
 def _split(work, n, threads):
@@ -141,8 +188,9 @@ def _lower(values, plus, start, stop, out):
 
 
 @njit(cache=True, nogil=True)
-def _lower_by_four(a, b, c, d, plus, start, stop, out):
-    """`_lower` by four rows at once, for which `out` is read and written once."""
+def _lower_by_four(rows, plus, start, stop, out):
+    """`_lower` by a tuple of four rows at once, for which `out` is read and written once."""
+    a, b, c, d = rows
     plus_a, plus_b, plus_c, plus_d = plus[0], plus[1], plus[2], plus[3]
     for x in range(start, stop):
         first, second, third, fourth = a[x] + plus_a, b[x] + plus_b, c[x] + plus_c, d[x] + plus_d
@@ -153,25 +201,26 @@ def _lower_by_four(a, b, c, d, plus, start, stop, out):
 
 
 @njit(cache=True, nogil=True)
-def _in_slices(labels, label, own, room, squares, widths, first, last, squared, spans, least):
+def _in_slices(structure, squares, widths, first, last, rows):
     """Squared distance to the border voxels of the same slice, for slices first..last.
 
-    `squared` (z, y, x): z within the structure's box, y and x within reach of it. A row holds
-    values within its span [start, stop), FAR elsewhere; `least` is the smallest of them.
+    A row holds values within its span [start, stop), FAR elsewhere.
     """
-    (y_own, y_end), (x_own, x_end) = own[1], own[2]
-    (y_room, _), (x_room, _) = room[1], room[2]
-    tall, wide = squared.shape[1:]
-    lines = np.empty((y_end - y_own, wide), np.float32)
-    ends = np.empty((y_end - y_own, 2), np.int64)  # first and last border voxel of a row
+    labels, label, box, window = structure
+    squared, spans, smallest = rows
+    (y_box, y_end), (x_box, x_end) = box[1], box[2]
+    y_window, x_window = window[1, 0], window[2, 0]
+    height, width = squared.shape[1:]
+    lines = np.empty((y_end - y_box, width), np.float32)
+    ends = np.empty((y_end - y_box, 2), np.int64)  # first and last border voxel of a row
     for k in range(first, last):
-        z = own[0, 0] + k
-        for j in range(y_end - y_own):
+        z = box[0, 0] + k
+        for j in range(y_end - y_box):
             line, seen = lines[j], -1
             ends[j, 0], ends[j, 1] = -1, -2
-            for x in range(x_own, x_end):
-                if labels[z, y_own + j, x] == label and _on_border(labels, label, z, y_own + j, x):
-                    i = x - x_room
+            for x in range(x_box, x_end):
+                if labels[z, y_box + j, x] == label and _on_border(labels, label, z, y_box + j, x):
+                    i = x - x_window
                     if seen < 0:
                         ends[j, 0] = i
                         for a in range(i):
@@ -182,47 +231,46 @@ def _in_slices(labels, label, own, room, squares, widths, first, last, squared, 
                     seen = i
             if seen >= 0:
                 ends[j, 1] = seen
-                for a in range(seen, wide):
+                for a in range(seen, width):
                     line[a] = squares[2][a - seen]
-        for y in range(tall):
+        for y in range(height):
             out = squared[k, y]
-            nearest, farthest = y + y_room - y_own - (widths.size - 1), y + y_room - y_own
-            nearest, farthest = max(nearest, 0), min(farthest + widths.size, y_end - y_own)
-            start, stop = wide, 0
+            nearest, farthest = y + y_window - y_box - (widths.size - 1), y + y_window - y_box
+            nearest, farthest = max(nearest, 0), min(farthest + widths.size, y_end - y_box)
+            start, stop = width, 0
             for j in range(nearest, farthest):
                 if ends[j, 0] >= 0:
-                    width = widths[abs(y + y_room - y_own - j)]
-                    start = min(start, max(ends[j, 0] - width, 0))
-                    stop = max(stop, min(ends[j, 1] + width + 1, wide))
+                    half = widths[abs(y + y_window - y_box - j)]
+                    start = min(start, max(ends[j, 0] - half, 0))
+                    stop = max(stop, min(ends[j, 1] + half + 1, width))
             if stop <= start:
                 continue
             for j in range(nearest, farthest):
                 if ends[j, 0] >= 0:
-                    away = abs(y + y_room - y_own - j)
+                    away = abs(y + y_window - y_box - j)
                     a = max(ends[j, 0] - widths[away], 0)
-                    b = min(ends[j, 1] + widths[away] + 1, wide)
+                    b = min(ends[j, 1] + widths[away] + 1, width)
                     _lower(lines[j], squares[1][away], a, b, out)
             spans[k, y, 0], spans[k, y, 1] = start, stop
-            least[k, y] = out[start:stop].min()
+            smallest[k, y] = out[start:stop].min()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _across_slices(
-    squared, spans, least, own, room, squares, pad, limit, labels, label, ranged, numbers,
-    first, last, found,
-):  # fmt: skip
+def _across_slices(rows, structure, rule, first, last, attention):
     """Distances over all slices, and their scores, for the columns first..last along y."""
-    z_own, (z_room, z_end) = own[0, 0], room[0]
-    low, high, border = numbers
+    labels, label, box, window = structure
+    squared, spans, smallest = rows
+    squares, pad, limit, low, high, border, ranged = rule
+    z_box, (z_window, z_end) = box[0, 0], window[0]
     deep, _, wide = squared.shape
     out, near, plus = np.empty(wide, np.float32), np.empty(deep, np.int64), squares.copy()
     for j in range(first, last):
-        y = room[1, 0] + j
-        for z in range(z_room, z_end):
+        y = window[1, 0] + j
+        for z in range(z_window, z_end):
             count, start, stop = 0, wide, 0
-            for k in range(max(z - z_own - pad, 0), min(z - z_own + pad + 1, deep)):
-                away = squares[abs(z - z_own - k)]
-                if least[k, j] + away <= limit:
+            for k in range(max(z - z_box - pad, 0), min(z - z_box + pad + 1, deep)):
+                away = squares[abs(z - z_box - k)]
+                if smallest[k, j] + away <= limit:
                     near[count], plus[count] = k, away
                     start, stop = min(start, spans[k, j, 0]), max(stop, spans[k, j, 1])
                     count += 1
@@ -233,7 +281,7 @@ def _across_slices(
             for n in range(0, fours, 4):
                 a, b, c, d = near[n], near[n + 1], near[n + 2], near[n + 3]
                 _lower_by_four(
-                    squared[a, j], squared[b, j], squared[c, j], squared[d, j], plus[n:],
+                    (squared[a, j], squared[b, j], squared[c, j], squared[d, j]), plus[n:],
                     min(spans[a, j, 0], spans[b, j, 0], spans[c, j, 0], spans[d, j, 0]),
                     max(spans[a, j, 1], spans[b, j, 1], spans[c, j, 1], spans[d, j, 1]),
                     out,
@@ -241,7 +289,7 @@ def _across_slices(
             for n in range(fours, count):
                 k = near[n]
                 _lower(squared[k, j], plus[n], spans[k, j, 0], spans[k, j, 1], out)
-            names, scores = labels[z, y, room[2, 0] :], found[z, y, room[2, 0] :]
+            names, scores = labels[z, y, window[2, 0] :], attention[z, y, window[2, 0] :]
             for i in range(start, stop):
                 if out[i] > limit:
                     continue

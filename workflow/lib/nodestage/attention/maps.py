@@ -5,15 +5,27 @@ trapezium that turns it into a score (Eq. 1), and the maximum over structures
 except inside one, where its own score counts (Eq. 2).
 """
 
+from collections.abc import Iterable, Mapping
+
 import edt
 import numpy as np
 
+Spacing = tuple[float, ...]  # mm, (z, y, x)
+Ranges = Mapping[int, tuple[float, float]]  # label: (d_min, d_max), mm
+
 BORDER_MM = 3.0  # Eq. 1: the smooth border beyond either end of a range
-# Voxels from which on compiled loops (`attention.distances`) repay the second that it takes to load them.
+# Voxels from which on compiled loops (`attention.distances`) repay the second that it takes to
+# load them.
 LARGE = 4_000_000
 
 
-def attention_map(labels, spacing, ranges, border=BORDER_MM, threads=1):
+def attention_map(
+    labels: np.ndarray,
+    spacing: Spacing,
+    ranges: Ranges,
+    border: float = BORDER_MM,
+    threads: int = 1,
+) -> np.ndarray:
     """Attention of every voxel (Eq. 1 and 2).
 
     Parameters
@@ -34,24 +46,23 @@ def attention_map(labels, spacing, ranges, border=BORDER_MM, threads=1):
     boxes = {label: box for label, box in _boxes(labels).items() if label in ranges}
     if not boxes:
         return np.ones(labels.shape, np.float32)
-    found = np.zeros(labels.shape, np.float32)
     if labels.size < LARGE:
-        _by_transform(labels, boxes, ranges, border, spacing, found)
-        return found
+        return _by_transform(labels, boxes, ranges, border, spacing)
     from nodestage.attention import distances
 
+    attention = np.zeros(labels.shape, np.float32)
     ranged = np.zeros(256, bool)
     ranged[list(boxes)] = True
+    label_map = distances.LabelMap(labels, tuple(spacing), ranged, border)
     for label, box in boxes.items():
-        distances.attend(
-            labels, label, box, ranges[label], border, tuple(spacing), ranged, found, threads
-        )
-    return found
+        distances.attend(label_map, label, box, ranges[label], attention, threads)
+    return attention
 
 
-def _by_transform(labels, boxes, ranges, border, spacing, found):
+def _by_transform(labels, boxes, ranges, border, spacing):
     """The map of a small volume, by a distance transform around each structure."""
-    own = []
+    attention = np.zeros(labels.shape, np.float32)
+    own_scores = []
     for label, box in boxes.items():
         low, high = ranges[label]
         region = tuple(
@@ -63,14 +74,17 @@ def _by_transform(labels, boxes, ranges, border, spacing, found):
         )
         inside = labels[region] == label
         scores = trapezium(signed_distance(inside, spacing), low, high, border)
-        np.maximum(found[region], scores, out=found[region])
-        own.append((region, inside, scores[inside]))
+        np.maximum(attention[region], scores, out=attention[region])
+        own_scores.append((region, inside, scores[inside]))
     # Last, since a neighbour's score must not survive inside an organ (Eq. 2).
-    for region, inside, scores in own:
-        found[region][inside] = scores
+    for region, inside, scores in own_scores:
+        attention[region][inside] = scores
+    return attention
 
 
-def trapezium(distance, low, high, border=BORDER_MM):
+def trapezium(
+    distance: np.ndarray, low: float, high: float, border: float = BORDER_MM
+) -> np.ndarray:
     """Attention of each voxel from its distance to one structure (Eq. 1).
 
     Parameters
@@ -87,7 +101,7 @@ def trapezium(distance, low, high, border=BORDER_MM):
     return np.clip(1 - beyond / border, 0, 1).astype(np.float32, copy=False)
 
 
-def signed_distance(inside, spacing):
+def signed_distance(inside: np.ndarray, spacing: Spacing) -> np.ndarray:
     """Distance in mm to a structure's own border voxels, negative inside.
 
     The surface is SimpleITK's (SignedMaurerDistanceMap): voxels of the structure
@@ -111,12 +125,14 @@ def signed_distance(inside, spacing):
     return np.where(core, -distance, distance)
 
 
-def missing(labels, ranges):
+def missing(labels: np.ndarray, ranges: Iterable[int]) -> list[int]:
     """Labels of `ranges` of which `labels` (z, y, x) holds no voxel, sorted."""
     return sorted(set(ranges) - set(_boxes(labels)))
 
 
-def node_distances(labels, nodes, spacing, structures):
+def node_distances(
+    labels: np.ndarray, nodes: np.ndarray, spacing: Spacing, structures: Iterable[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Nearest structure and signed distance of each lymph-node voxel.
 
     Parameters
@@ -137,26 +153,28 @@ def node_distances(labels, nodes, spacing, structures):
     if not present or not len(where[0]):
         return np.zeros(0, int), np.zeros(0, np.float32)
     ends = [(i.min(), i.max() + 1) for i in where]
-    stacked = []
+    by_structure = []
     for label in present:
         # One voxel more on every side, so that the structure's border is seen.
         region = tuple(
             slice(max(min(b.start, first) - 1, 0), max(b.stop, last) + 1)
             for b, (first, last) in zip(boxes[label], ends, strict=True)
         )
-        place = tuple(i - r.start for i, r in zip(where, region, strict=True))
-        stacked.append(signed_distance(labels[region] == label, spacing)[place])
-    stacked = np.stack(stacked)
+        index = tuple(i - r.start for i, r in zip(where, region, strict=True))
+        by_structure.append(signed_distance(labels[region] == label, spacing)[index])
+    stacked = np.stack(by_structure)
     first = stacked.argmin(axis=0)
     return np.asarray(present)[first], stacked[first, np.arange(stacked.shape[1])]
 
 
-def estimate_ranges(samples, percentiles=(0, 100)):
+def estimate_ranges(
+    samples: Iterable[tuple[np.ndarray, np.ndarray]], percentiles: tuple[float, float] = (0, 100)
+) -> dict[int, tuple[float, float, int]]:
     """Ranges like Table II's from the lymph-node voxels of a fold's training patients.
 
     Parameters
     ----------
-    samples : iterable of (nearest, distance) as `node_distances` gives, one a patient
+    samples : iterable of (nearest, distance) as `node_distances` gives, one per patient
     percentiles : (low, high); (0, 100), minimum and maximum, is the paper's choice
 
     Returns
@@ -166,18 +184,18 @@ def estimate_ranges(samples, percentiles=(0, 100)):
     samples = list(samples)
     nearest = np.concatenate([s[0] for s in samples])
     distance = np.concatenate([s[1] for s in samples])
-    return {
-        int(label): (
-            *(float(v) for v in np.percentile(distance[nearest == label], percentiles)),
-            int((nearest == label).sum()),
-        )
-        for label in np.unique(nearest)
-    }
+    ranges = {}
+    for label in np.unique(nearest):
+        low, high = np.percentile(distance[nearest == label], percentiles)
+        ranges[int(label)] = (float(low), float(high), int((nearest == label).sum()))
+    return ranges
 
 
-def by_label(estimated, labels):
+def by_label(
+    estimated: Mapping[str, tuple], labels: Mapping[str, int]
+) -> dict[int, tuple[float, float]]:
     """{label: (d_min, d_max)} in mm, from a file of `estimate_ranges` and {structure: label}."""
-    return {labels[name]: tuple(found[:2]) for name, found in estimated.items()}
+    return {labels[name]: tuple(limits[:2]) for name, limits in estimated.items()}
 
 
 def _boxes(labels):
@@ -187,14 +205,14 @@ def _boxes(labels):
         from nodestage.attention import distances
 
         return distances.boxes(labels)
-    found = {}
+    boxes = {}
     for label in np.nonzero(np.bincount(labels.ravel(), minlength=1)[1:])[0] + 1:
         inside, box = labels == label, []
         for axis in range(3):
             (lines,) = np.nonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
             box.append(slice(int(lines[0]), int(lines[-1]) + 1))
-        found[int(label)] = tuple(box)
-    return found
+        boxes[int(label)] = tuple(box)
+    return boxes
 
 
 def _erode(mask):

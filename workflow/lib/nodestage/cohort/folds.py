@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 from nodestage.cohort.faults import IntakeError
-from nodestage.core import tables
+from nodestage.core import handwritten
 
 SUBSETS = ("train", "validation", "test")
 
@@ -163,13 +163,17 @@ def read_folds(folder, rows):
 
 def _read_fold(path, labels, faults):
     name, fold = path.stem, {}
-    for number, row in enumerate(tables.read(path), start=2):
-        if "patient" not in row or "subset" not in row:
+    table = handwritten.lines(path, f"The fold table {path.name}")
+    columns = [cell.lower() for cell in table[0][1]] if table else []
+    for column in ("patient", "subset"):
+        if columns.count(column) != 1:
             faults.append(
-                f"{name}: the columns are {', '.join(map(str, row))}. They must be patient and subset"
+                f"{name}: the columns are {', '.join(columns) or '(none)'}. They must be patient and subset"
             )
             return fold
-        patient, subset = (row["patient"] or "").strip(), (row["subset"] or "").strip()
+    for number, cells in table[1:]:
+        row = dict(zip(columns, cells, strict=False))
+        patient, subset = row["patient"], row.get("subset", "")
         if patient not in labels:
             faults.append(
                 f"{name}, row {number}: {patient!r} is not a patient of the discovery center. Remove the row"

@@ -1,10 +1,17 @@
-"""Configs that a person writes, read with a sentence for every usual mistake."""
+"""YAML that a person writes, read strictly, with a sentence for every usual mistake."""
 
+import re
 from pathlib import Path
 
 import yaml
 
+from nodestage.core import files
 from nodestage.core.errors import InputError
+
+MAX_BYTES = 1_000_000
+MAX_VALUES = 100_000  # once every alias is written out
+PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
+PLAIN_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", re.ASCII)
 
 
 def read(path):
@@ -12,10 +19,11 @@ def read(path):
 
     Raises
     ------
-    InputError where the file isn't there, isn't text or YAML, or holds no settings
+    InputError where the file isn't there, isn't text or YAML, holds no settings, names a key
+    twice, or writes a number in a way that YAML reads as another
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         folder = path.parent
         what = (
             f"no {path.name} in the folder {folder}" if folder.is_dir() else f"no folder {folder}"
@@ -23,33 +31,142 @@ def read(path):
         raise InputError(
             f"There is {what}. Correct STUDY, or begin a study: make study DIR={folder}"
         )
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise InputError(_unreadable(path, error)) from error
-    if found is None:
+    settings = load(path)
+    if settings is None:
         raise InputError(
             f"{path.name} is empty. It must name `samples` and `centers`: config/README.md."
         )
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise InputError(f"{path.name} holds no settings. Write lines of the form `key: value`.")
-    return found
+    return settings
 
 
-def _unreadable(path, error):
-    """Which line of a YAML file is wrong, and how to mend it."""
+def load(path):
+    """What any YAML file from outside holds, read strictly; raises as `read` does."""
+    path = Path(path)
+    files.check_regular(path, path.name)
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise InputError(f"{path.name} has {size / 1e6:.0f} MB, a config at most 1. Give a config.")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name} is not UTF-8 text. Save it as UTF-8.") from error
+    try:
+        return yaml.load(text, Loader=_Strict)
+    except yaml.YAMLError as error:
+        raise InputError(_unreadable(path, text, error)) from error
+    except RecursionError as error:
+        raise InputError(
+            f"{path.name} nests lists or settings hundreds deep. Write it as config/README.md shows."
+        ) from error
+
+
+class _Fault(yaml.YAMLError):
+    """A fault that speaks for itself."""
+
+
+class _Strict(yaml.SafeLoader):
+    """YAML as Snakemake reads it, but for what it would read in silence as something else."""
+
+    def get_single_node(self):
+        node = super().get_single_node()
+        if node is not None:
+            _check_size(node)
+            self._check_keys(node, set())
+        return node
+
+    def _check_keys(self, node, seen):
+        """Refuse a mapping with one key twice, before any value replaces another."""
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for part in node.value:
+                self._check_keys(part, seen)
+        if isinstance(node, yaml.MappingNode):
+            first = {}
+            for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise _Fault(
+                        f"line {key.start_mark.line + 1}: a list or mapping stands where a key belongs. Write "
+                        "`key: value`, with the key in quotes if it holds brackets"
+                    )
+                line = key.start_mark.line + 1
+                if key.value in first:
+                    raise _Fault(
+                        f"lines {first[key.value]} and {line}: {key.value!r} is there twice. YAML would keep the "
+                        "second in silence: remove one"
+                    )
+                first[key.value] = line
+                self._check_keys(value, seen)
+
+
+def _check_size(root):
+    """Refuse aliases that contain themselves or multiply beyond any config."""
+    sizes, open_nodes = {}, set()
+
+    def size(node):
+        if id(node) in open_nodes:
+            raise _Fault(
+                f"line {node.start_mark.line + 1}: an alias (*) stands within what it repeats. Write it out"
+            )
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            parts = []
+            if isinstance(node, yaml.SequenceNode):
+                parts = node.value
+            elif isinstance(node, yaml.MappingNode):
+                parts = [part for pair in node.value for part in pair]
+            sizes[id(node)] = 1 + sum(map(size, parts))
+            open_nodes.discard(id(node))
+        return sizes[id(node)]
+
+    if size(root) > MAX_VALUES:
+        raise _Fault(f"its aliases (*) repeat to over {MAX_VALUES} values. Write them out")
+
+
+def _whole(loader, node):
+    if not PLAIN_NUMBER.fullmatch(node.value):
+        raise _Fault(_odd_number(node, "whole number"))
+    return int(node.value)
+
+
+def _decimal(loader, node):
+    if not PLAIN_FLOAT.fullmatch(node.value) and node.value.lower().lstrip("+-") not in (
+        ".inf",
+        ".nan",
+    ):
+        raise _Fault(_odd_number(node, "number"))
+    return yaml.SafeLoader.construct_yaml_float(loader, node)
+
+
+def _odd_number(node, kind):
+    text = node.value if len(node.value) <= 30 else f"{node.value[:20]}… ({len(node.value)} digits)"
+    return (
+        f"line {node.start_mark.line + 1}: {text} is no plain {kind}, and YAML reads it as another one. "
+        "Write the digits alone, or put it in quotes if it is a name"
+    )
+
+
+_Strict.add_constructor("tag:yaml.org,2002:int", _whole)
+_Strict.add_constructor("tag:yaml.org,2002:float", _decimal)
+
+
+def _unreadable(path, text, error):
+    """Which line of a YAML file is wrong, and how to fix it."""
+    if isinstance(error, _Fault):
+        return f"{path.name}, {error}."
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return f"{path.name} can't be read ({error}). Mend it in a text editor."
-    lines = path.read_text(encoding="utf-8").splitlines()
+        return f"{path.name} can't be read ({error}). Correct it in a text editor."
+    lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     problem = getattr(error, "problem", "") or "not YAML"
     if "\t" in line[: mark.column + 1]:
-        mend = "It begins with a tab: indent with blanks"
+        hint = "It begins with a tab: indent with blanks"
     elif "mapping values" in problem:
-        mend = 'A text that holds a colon needs quotes: title: "Nodes: a study"'
+        hint = 'A text that holds a colon needs quotes: title: "Nodes: a study"'
     else:
-        mend = f"{problem.capitalize()}: are quotes, brackets and indents closed and even, here and above?"
-    return f"{path.name}, line {mark.line + 1}: {line.strip()!r} can't be read. {mend}."
+        hint = f"{problem.capitalize()}: are quotes, brackets and indents closed and even, here and above?"
+    return f"{path.name}, line {mark.line + 1}: {line.strip()!r} can't be read. {hint}."

@@ -1,18 +1,23 @@
 """Where a network runs."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-
-def chosen(given=None):
-    """The device that is asked for, else a GPU if there is one, else the CPU (torch.device)."""
+if TYPE_CHECKING:  # importing torch takes seconds
     import torch
 
-    return torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+def chosen(name: str | None = None) -> "torch.device":
+    """The device of this name, else a GPU if there is one, else the CPU."""
+    import torch
+
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 @contextmanager
-def repeatable(device):
+def repeatable(device: "torch.device") -> Iterator[None]:
     """Have a GPU add up in the same order each time, as the CPU does, and undo it afterwards.
 
     Where torch knows no such way (the 3D max pool's gradient) it warns. Costs time: a training of

@@ -16,29 +16,30 @@ DATA = (".yaml", ".html", ".css", ".js")
 
 
 @cache
-def code_digest(*files):
+def code_digest(*files: str | Path) -> str:
     """Hexadecimal digest of scripts or modules and of all `nodestage` modules that they reach."""
-    files = [Path(file) for file in files]
+    paths = [Path(file) for file in files]
     digest = hashlib.sha256()
-    for path in [*files, *sorted(reached(*files) - set(files))]:
+    for path in [*paths, *sorted(reached(*paths) - set(paths))]:
         digest.update(path.name.encode())
         digest.update(_essence(path).encode() if path.suffix == ".py" else path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def reached(*files):
+def reached(*files: str | Path) -> set[Path]:
     """Files of the library that `files` import, directly or through each other."""
-    found, waiting = set(), [Path(file) for file in files]
+    modules: set[Path] = set()
+    waiting = [Path(file) for file in files]
     while waiting:
         for path in _imports(waiting.pop()):
-            if path not in found:
-                found.add(path)
+            if path not in modules:
+                modules.add(path)
                 waiting.append(path)
     # Data that a package carries (settings, templates) belongs to whoever imports its code. The
     # `__init__` of a package around another one, without code of its own, reads no data.
-    for folder in {path.parent for path in found if _runs(path)} - {LIBRARY}:
-        found.update(_data(folder))
-    return found
+    for folder in {path.parent for path in modules if _runs(path)} - {LIBRARY}:
+        modules.update(_data(folder))
+    return modules
 
 
 def _runs(path):
@@ -86,8 +87,8 @@ def _files(name):
     """The file of a dotted name, and of the packages around it; nothing for a mere attribute."""
     parts = name.split(".")[1:]
     for depth in range(len(parts) + 1):
-        place = LIBRARY.joinpath(*parts[:depth])
-        for file in (place / "__init__.py", place.with_suffix(".py")):
+        path = LIBRARY.joinpath(*parts[:depth])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
             if file.is_file():
                 yield file
 

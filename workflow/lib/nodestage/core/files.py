@@ -4,12 +4,16 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nodestage.core.errors import InputError
+
 
 @contextmanager
-def whole(path):
+def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block ends well.
 
     The temporary name keeps every suffix, since writers choose the format by it.
@@ -24,46 +28,58 @@ def whole(path):
         temporary.unlink(missing_ok=True)
 
 
-def of_patient(place, patient):
-    """A patient's image: `place` itself, or the patient's file where `place` is a chunk's folder."""
-    place = Path(place)
-    return place / f"{patient}.nii.gz" if place.is_dir() else place
-
-
-def by_patient(patients, **paths):
-    """{patient: {name: path}} from one list of paths a name, in the patients' order."""
-    return {
-        patient: dict(zip(paths, mine, strict=True))
-        for patient, *mine in zip(patients, *paths.values(), strict=True)
-    }
-
-
-def of_fold(given, params):
-    """What a fold's training and validation patients give the node networks.
+def masks(inputs, role: str, patients: Sequence[str]) -> list[Path]:
+    """Each patient's organ labels or tumor mask, from a rule's input.
 
     Parameters
     ----------
-    given : a rule's input with `arterial`, `venous`, `maps`, `lymph_nodes`, of `params.patients`
+    inputs : a rule's input with `<role>_files`, one file per patient, or `<role>_chunks`, one
+        folder per patient that holds `<patient>.nii.gz`; the other is empty
+    role : organs or tumor
+    patients : codes, in the order of the input
+    """
+    files, chunks = inputs[f"{role}_files"], inputs[f"{role}_chunks"]
+    if files:
+        return [Path(file) for _, file in zip(patients, files, strict=True)]
+    return [
+        Path(folder, f"{patient}.nii.gz") for patient, folder in zip(patients, chunks, strict=True)
+    ]
+
+
+def by_patient(patients: Sequence[str], **paths: Sequence[str]) -> dict[str, dict[str, str]]:
+    """{patient: {name: path}} from one list of paths per name, in the patients' order."""
+    return {
+        patient: dict(zip(paths, of_one, strict=True))
+        for patient, *of_one in zip(patients, *paths.values(), strict=True)
+    }
+
+
+def of_fold(inputs, params) -> dict[str, dict[str, str]]:
+    """The images and masks of a fold's training and validation patients, for the node networks.
+
+    Parameters
+    ----------
+    inputs : a rule's input with `arterial`, `venous`, `maps`, `lymph_nodes`, of `params.patients`
     params : its `patients` (the annotated ones), `train` and `validation`
 
     Returns
     -------
-    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for who is not annotated, and so
-    teaches nobody
+    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for patients without
+    annotation, on whom no network is trained
     """
     channels = {
-        "arterial": given.arterial,
-        "venous": given.venous,
-        "map": given.maps,
-        "lymph_nodes": given.lymph_nodes,
+        "arterial": inputs.arterial,
+        "venous": inputs.venous,
+        "map": inputs.maps,
+        "lymph_nodes": inputs.lymph_nodes,
     }
-    found = by_patient(params.patients, **channels)
-    others = {*params.train, *params.validation} - set(found)
-    return found | {patient: dict.fromkeys(channels, "") for patient in others}
+    annotated = by_patient(params.patients, **channels)
+    others = {*params.train, *params.validation} - set(annotated)
+    return annotated | {patient: dict.fromkeys(channels, "") for patient in others}
 
 
 @contextmanager
-def whole_folder(path):
+def whole_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it to `path` if the block ends well."""
     path = Path(path)
     temporary = path.with_name(f".part-{path.name}")
@@ -77,23 +93,44 @@ def whole_folder(path):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_text(path, text):
+def is_regular(path: str | Path) -> bool:
+    """Whether a path, links followed, is an ordinary file: a pipe or device would block its reader."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def check_regular(path: str | Path, what: str) -> None:
+    """Raise `InputError` unless `path` is an ordinary file that this account may read."""
+    if not os.path.lexists(path):
+        raise InputError(f"{what} is not there. Correct its path.")
+    if not os.path.exists(path):
+        raise InputError(f"{what} is a link that leads nowhere. Correct the link, or its path.")
+    if not is_regular(path):
+        kind = "a folder" if os.path.isdir(path) else "a pipe or device"
+        raise InputError(f"{what} is {kind}, not a file. Correct its path.")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{what} may not be read by this account. Ask for the right to read it.")
+
+
+def write_text(path: str | Path, text: str) -> None:
     """Write `text` in UTF-8, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, value, sort=True):
+def write_json(path: str | Path, value: object, sort: bool = True) -> None:
     """Write `value` as JSON, by default with sorted keys, so that equal content is equal bytes."""
     write_text(path, json.dumps(value, indent=1, sort_keys=sort, default=_plain) + "\n")
 
 
-def read_json(path):
+def read_json(path: str | Path):
     """The value that a JSON file holds."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def digest(path):
+def digest(path: str | Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
@@ -103,4 +140,4 @@ def _plain(value):
     """NumPy scalars and arrays as plain Python values."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no place in a JSON record")
+    raise TypeError(f"{type(value).__name__} can't stand in a JSON record")

@@ -3,6 +3,8 @@
 Imports nothing heavy: statistics and report read the table without a network's packages.
 """
 
+from collections.abc import Iterable
+
 from nodestage.core import tables
 
 COLUMNS = [
@@ -29,6 +31,6 @@ def is_positive(p_positive):
     return p_positive >= POSITIVE_FROM
 
 
-def positive_rows(rows):
+def positive_rows(rows: Iterable[dict]) -> list[dict]:
     """Those of an instance table's rows, with `p_positive` as number or text, that are positive."""
     return [row for row in rows if is_positive(tables.number(row["p_positive"]))]

@@ -1,9 +1,10 @@
-"""Where a job's words go: its log file, and progress on the terminal too."""
+"""Where a job's output goes: its log file, and progress on the terminal too."""
 
 import logging
 import sys
 import time
 import traceback
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -21,10 +22,10 @@ class Failed(SystemExit):
 
 
 @contextmanager
-def to(path):
+def to(path: str | Path) -> Iterator[None]:
     """Send everything that a script prints or logs to the file at `path`.
 
-    An error that a user can mend is one sentence on the terminal; any other
+    An error that a user can fix is one sentence on the terminal; any other
     leaves its traceback in the log and its last line on the terminal.
     """
     global _terminal
@@ -43,8 +44,8 @@ def to(path):
             raise Failed from error
         except BaseException as error:
             if memory.refused(error):
-                for place in (log, _terminal):
-                    print(f"Error: {OUT_OF_MEMORY}", file=place, flush=True)
+                for stream in (log, _terminal):
+                    print(f"Error: {OUT_OF_MEMORY}", file=stream, flush=True)
             traceback.print_exc(file=log)
             print(f"Error: {error!r} (more in {path})", file=_terminal, flush=True)
             raise
@@ -59,26 +60,28 @@ OUT_OF_MEMORY = (
 )
 
 
-def say(text):
+def say(text: str) -> None:
     """One line to the log and, from a running job, to the terminal."""
     print(text, flush=True)
     if _terminal is not None:
         print(text, file=_terminal, flush=True)
 
 
-def progress(items, label, total=None, every=10.0):
-    """Go through `items`, saying at most every `every` seconds how many are left.
+def progress(
+    items: Collection, label: str, total: int | None = None, every: float = 10.0
+) -> Iterator:
+    """Go through `items`, reporting at most every `every` seconds how many are left.
 
-    Short work says nothing on the terminal: the first line comes after `every` seconds.
+    Short work reports nothing on the terminal: the first line comes after `every` seconds.
     """
     total = total if total is not None else len(items)
-    started = said = time.monotonic()
+    started = reported = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if done and now - said >= every:
+        if done and now - reported >= every:
             left = (now - started) / done * (total - done)
             say(f"{label}: {done} of {total}, about {_duration(left)} left")
-            said = now
+            reported = now
         yield item
     print(f"{label}: {total} of {total} in {_duration(time.monotonic() - started)}", flush=True)
 

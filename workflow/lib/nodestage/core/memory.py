@@ -13,17 +13,17 @@ GIB = 2**30
 REFUSALS = ("alloc", "out of memory", "could not create a primitive", "could not create a memory")
 
 
-def refused(error):
+def refused(error: BaseException) -> bool:
     """Whether an error means that memory was asked for and not given."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSALS)
 
 
-def free(root="/"):
-    """Bytes that this process may still take; infinite where nothing tells.
+def free(root: str | Path = "/") -> float:
+    """Bytes that this process may still take; infinite where no limit is known.
 
-    The least of what the machine has (swap counted), of what the cgroups around this process
+    The minimum of what the machine has (swap counted), of what the cgroups around this process
     leave (Slurm, containers; the cache of files can be given back), and of `ulimit -v`.
 
     Parameters
@@ -35,14 +35,14 @@ def free(root="/"):
 
 
 def _of_machine(root):
-    told = dict(re.findall(r"^(\w+): +(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE))
-    if "MemAvailable" not in told:
+    amounts = dict(re.findall(r"^(\w+): +(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE))
+    if "MemAvailable" not in amounts:
         return float("inf")
-    return 1024 * (int(told["MemAvailable"]) + int(told.get("SwapFree", 0)))
+    return 1024 * (int(amounts["MemAvailable"]) + int(amounts.get("SwapFree", 0)))
 
 
 def _of_cgroups(root):
-    least = float("inf")
+    minimum = float("inf")
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, kinds, path = line.split(":", 2)
         if kinds == "":
@@ -52,19 +52,19 @@ def _of_cgroups(root):
             top = root / "sys/fs/cgroup/memory"
         else:
             continue
-        place = top / path.lstrip("/")
+        group = top / path.lstrip("/")
         # A container may see its own cgroup as the top, whatever its path says.
-        for folder in {top, place, *place.parents} - set(top.parents):
-            least = min(least, _of_cgroup(folder, *names))
-    return least
+        for folder in {top, group, *group.parents} - set(top.parents):
+            minimum = min(minimum, _of_cgroup(folder, *names))
+    return minimum
 
 
 def _of_cgroup(folder, limit, used, cache):
-    given, taken = _text(folder / limit).strip(), _text(folder / used).strip()
-    if not given.isdigit() or not taken.isdigit():  # absent, or "max"
+    allowed, taken = _text(folder / limit).strip(), _text(folder / used).strip()
+    if not allowed.isdigit() or not taken.isdigit():  # absent, or "max"
         return float("inf")
     kept = re.search(rf"^{cache} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
-    return int(given) - int(taken) + (int(kept.group(1)) if kept else 0)
+    return int(allowed) - int(taken) + (int(kept.group(1)) if kept else 0)
 
 
 def _of_limit(root):

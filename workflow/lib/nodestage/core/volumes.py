@@ -1,8 +1,10 @@
-"""CT volumes and masks: arrays with the place that they take in the patient."""
+"""CT volumes and masks: arrays with their position in the patient."""
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,6 +12,7 @@ import SimpleITK as sitk
 from nodestage.core import files
 from nodestage.core.errors import InputError
 
+Vector = Sequence[float] | np.ndarray  # three numbers, (z, y, x)
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -26,18 +29,18 @@ class Volume:
     """
 
     array: np.ndarray
-    spacing: tuple
-    origin: tuple = (0.0, 0.0, 0.0)
-    direction: tuple = IDENTITY
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY
 
-    def with_array(self, array):
-        """The same place, other values."""
+    def with_array(self, array: np.ndarray) -> "Volume":
+        """The same grid, other values."""
         if array.shape != self.array.shape:
             raise ValueError(f"shape {array.shape} does not fit the grid {self.array.shape}")
         return replace(self, array=array)
 
 
-def to_sitk(volume):
+def to_sitk(volume: Volume) -> sitk.Image:
     """The volume as a SimpleITK image."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array))
     image.SetSpacing([float(s) for s in reversed(volume.spacing)])
@@ -46,7 +49,7 @@ def to_sitk(volume):
     return image
 
 
-def from_sitk(image):
+def from_sitk(image: sitk.Image) -> Volume:
     """A SimpleITK image as a volume."""
     return Volume(
         sitk.GetArrayFromImage(image),
@@ -56,7 +59,7 @@ def from_sitk(image):
     )
 
 
-def read(path):
+def read(path: str | Path) -> Volume:
     """Read a volume that a stage of this workflow wrote.
 
     For a file from outside use `cohort.read_ct`, which checks it.
@@ -64,7 +67,7 @@ def read(path):
     return from_sitk(read_image(path))
 
 
-def read_image(path):
+def read_image(path: str | Path) -> sitk.Image:
     """A SimpleITK image from a file of this workflow, refused when it was cut short."""
     try:
         if str(path).endswith(".gz"):
@@ -80,20 +83,20 @@ def read_image(path):
         ) from error
 
 
-def write(path, array, like):
+def write(path: str | Path, array: np.ndarray, like: Volume) -> None:
     """Write `array` (z, y, x) on the grid of the volume `like`, whole or not at all."""
     with files.whole(path) as temporary:
         image = to_sitk(replace(like, array=np.asarray(array)))
         sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
 
 
-def write_volume(path, volume):
+def write_volume(path: str | Path, volume: Volume) -> None:
     """Write a volume, whole or not at all."""
     write(path, volume.array, like=volume)
 
 
-def same_grid(a, b, tolerance=1e-3):
-    """Whether two volumes have the same voxels in the same places (to `tolerance` mm)."""
+def same_grid(a: Volume, b: Volume, tolerance: float = 1e-3) -> bool:
+    """Whether two volumes have the same voxels at the same positions (to `tolerance` mm)."""
     return (
         a.array.shape == b.array.shape
         and np.allclose(a.spacing, b.spacing, atol=tolerance)

@@ -6,9 +6,10 @@ center's own vessels are laid over these pseudo labels, and the *student* learns
 from both phases. Label numbers are those of `config/anatomy.yaml`.
 """
 
-from nodestage.organs.evaluation import evaluate, evaluate_networks, labels_in
+from nodestage.organs.evaluation import Case, evaluate, evaluate_networks, labels_in
 from nodestage.organs.labels import clean, merge
 from nodestage.organs.learning import (
+    Training,
     open_model,
     predict,
     predict_phase,
@@ -18,6 +19,8 @@ from nodestage.organs.learning import (
 )
 
 __all__ = [
+    "Case",
+    "Training",
     "clean",
     "evaluate",
     "evaluate_networks",

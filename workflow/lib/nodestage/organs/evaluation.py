@@ -1,16 +1,47 @@
 """Organs against the truth (Table III)."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
+from nodestage.core.volumes import Vector
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.organs.learning import predict_phase
 
 THICK_MM = 5.0
 PHASES = {"arterial": "A", "venous": "V"}
-UNTAUGHT = "no mask that the teacher learned from shows it"
+UNLEARNED = "no mask that the teacher learned from shows it"
 
 
-def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
+@dataclass(frozen=True)
+class Case:
+    """A patient with drawn organs.
+
+    Attributes
+    ----------
+    patient : code
+    truth : label map (z, y, x), drawn
+    images : {"arterial": HU array (z, y, x), "venous": the same}, on the truth's grid
+    spacing : (z, y, x), mm
+    stand_in : the phase that stands in for a missing one, if any: the teacher reads it alone, and
+        the student's note says that it read it twice
+    """
+
+    patient: str
+    truth: np.ndarray
+    images: Mapping[str, np.ndarray]
+    spacing: Vector
+    stand_in: str | None = None
+
+
+def evaluate(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    spacing: Vector,
+    labels: Mapping[str, int],
+    thick_mm: float = THICK_MM,
+) -> list[dict]:
     """Dice and surface distances of each structure, at the study's and at thick slices.
 
     Parameters
@@ -33,9 +64,9 @@ def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
         ("study", truth, prediction, tuple(spacing)),
         ("thick", truth[thick], prediction[thick], (thick_mm, *spacing[1:])),
     )
-    for slices, true, found, at in versions:
+    for slices, true, predicted, at in versions:
         for organ, label in labels.items():
-            a, b = true == label, found == label
+            a, b = true == label, predicted == label
             rows.append(
                 {
                     "organ": organ,
@@ -51,24 +82,25 @@ def evaluate(truth, prediction, spacing, labels, thick_mm=THICK_MM):
 
 
 def evaluate_networks(
-    patient, truth, images, spacing, labels, *, student, teacher, taught, stand_in=None, **how
-):
+    case: Case,
+    labels: Mapping[str, int],
+    *,
+    student: np.ndarray,
+    teacher,
+    learned: Iterable[int],
+    **options,
+) -> list[dict]:
     """Rows of Table III of one patient: the teacher on each phase alone, the student on both.
 
     Parameters
     ----------
-    patient : code
-    truth : label map (z, y, x), drawn
-    images : {"arterial": HU array (z, y, x), "venous": the same}, on the truth's grid
-    spacing : (z, y, x), mm
+    case : the patient, images and truth
     labels : {name: label} of the structures that the truth has annotated
     student : the student's label map, as later stages use it
     teacher : network from `learning.open_model`
-    taught : labels that the teacher's training masks show (`labels_in`); of the others its rows
+    learned : labels that the teacher's training masks show (`labels_in`); of the others its rows
         hold no value and say so, as in the paper's Table III
-    stand_in : the phase that stands in for a missing one, if any: the teacher reads it alone, and
-        the student's note says that it read it twice
-    how : `threads`, `device`, as in `predict_phase`
+    options : `threads`, `device`, as in `predict_phase`
 
     Returns
     -------
@@ -76,33 +108,33 @@ def evaluate_networks(
     """
     rows = []
     for phase, letter in PHASES.items():
-        if stand_in not in (None, phase):
+        if case.stand_in not in (None, phase):
             continue
-        found = predict_phase(teacher, images[phase], spacing, **how)
-        about = {"patient": patient, "network": "teacher", "phases": letter}
+        predicted = predict_phase(teacher, case.images[phase], case.spacing, **options)
+        about = {"patient": case.patient, "network": "teacher", "phases": letter}
         rows += [
-            about | (row if row["label"] in taught else row | _untaught())
-            for row in evaluate(truth, found, spacing, labels)
+            about | (row if row["label"] in learned else row | _unlearned())
+            for row in evaluate(case.truth, predicted, case.spacing, labels)
         ]
-    about = {"patient": patient, "network": "student", "phases": "A+V"}
-    twice = [f"{stand_in} phase twice"] if stand_in else []
+    about = {"patient": case.patient, "network": "student", "phases": "A+V"}
+    twice = [f"{case.stand_in} phase twice"] if case.stand_in else []
     return rows + [
         about | row | {"note": "; ".join([*twice, *filter(None, [row["note"]])])}
-        for row in evaluate(truth, student, spacing, labels)
+        for row in evaluate(case.truth, student, case.spacing, labels)
     ]
 
 
-def labels_in(records):
+def labels_in(records: Iterable[dict]) -> set[int]:
     """Labels that at least one mask shows, by the records of `cohort.masks`."""
     return {int(label) for record in records for label in record.get("volume_mm3", {})}
 
 
-def _untaught():
+def _unlearned():
     measures = ("predicted_voxels", "dice", "asd_mm", "hd_mm", "hd95_mm")
-    return dict.fromkeys(measures) | {"note": UNTAUGHT}
+    return dict.fromkeys(measures) | {"note": UNLEARNED}
 
 
-def thick_slices(count, spacing_z, thick_mm):
+def thick_slices(count: int, spacing_z: float, thick_mm: float) -> np.ndarray:
     """Indices of the slices nearest to positions `thick_mm` apart, the first slice among them."""
     positions = np.arange(0, (count - 1) * spacing_z + 1e-6, thick_mm)
     return np.unique(np.minimum(np.rint(positions / spacing_z), count - 1).astype(int))

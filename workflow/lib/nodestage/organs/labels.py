@@ -1,17 +1,20 @@
 """Label maps of organs: pseudo labels joined with annotations, and small pieces removed."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 
 # A piece smaller than this share of its organ's largest piece is taken for an error. A tenth
 # keeps a vessel that a thin stretch has cut in two, and drops specks far from the organ.
 SHARE = 0.1
+Share = float | Mapping[int, float]
 
 
-def merge(pseudo, annotated, classes):
+def merge(pseudo: np.ndarray, annotated: np.ndarray, classes: Iterable[int]) -> np.ndarray:
     """Pseudo labels with the classes that were annotated by hand laid over them.
 
     A voxel that the teacher gave to an annotated class, but the annotation did not, becomes
-    background: the hand decides alone where these classes are.
+    background: for these classes the annotation alone counts.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ def merge(pseudo, annotated, classes):
     return merged
 
 
-def clean(labels, share=SHARE):
+def clean(labels: np.ndarray, share: Share = SHARE) -> np.ndarray:
     """Remove each label's pieces that are small beside its largest one.
 
     Parameters
@@ -54,8 +57,8 @@ def clean(labels, share=SHARE):
     owner[pieces.ravel()] = labels.ravel()
     kept = owner.copy()
     for label in np.unique(owner[1:]):
-        limit = share.get(int(label), SHARE) if isinstance(share, dict) else share
-        own = owner == label
-        kept[own & (sizes < limit * sizes[own].max())] = 0
+        limit = share.get(int(label), SHARE) if isinstance(share, Mapping) else share
+        of_label = owner == label
+        kept[of_label & (sizes < limit * sizes[of_label].max())] = 0
     kept[0] = 0
     return kept[pieces]

@@ -4,20 +4,50 @@ A patient in the lists below is `(patient, {phase: image}, labels)`, with phases
 "venous"; images and labels are paths (or Volumes) on the study grid.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 
 from nodestage.core.errors import InputError
 from nodestage.core.names import PHASES
+from nodestage.core.volumes import Vector
 from nodestage.nnunet import fitting
-from nodestage.organs.labels import SHARE, clean
+from nodestage.organs.labels import SHARE, Share, clean
 
 TEACHER_CLASSES = 17
 STUDENT_CLASSES = 19
+Patient = tuple[str, Mapping, object]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained, and where it goes.
+
+    Attributes
+    ----------
+    settings : as in `nnunet.plans.make_plans`
+    seed : of all random numbers
+    output : file of the model
+    work : scratch folder, deleted on success
+    classes : labels 1..classes are learned; None: all of the network's (17 or 19)
+    """
+
+    settings: dict
+    seed: int
+    output: str | Path
+    work: str | Path
+    classes: int | None = None
 
 
 def train_teacher(
-    patients, settings, *, seed, output, work, validation=(), classes=TEACHER_CLASSES, **how
-):
+    patients: Sequence[Patient],
+    training: Training,
+    *,
+    validation: Sequence[Patient] = (),
+    **options,
+) -> dict:
     """Train the single-phase network of the auxiliary center.
 
     Every phase of a patient is a sample of its own, so that the network reads either.
@@ -25,66 +55,70 @@ def train_teacher(
     Parameters
     ----------
     patients, validation : lists of patients (see above); a patient may have one phase only
-    settings : dict, as in `nnunet.plans.make_plans`
-    seed : int
-    output : file of the model
-    work : scratch folder, deleted on success
-    classes : labels 1..classes are learned
-    how : `device`, `threads`, `choose`
+    training : settings, seed and files
+    options : `device`, `threads`, `choose`, as in `nnunet.fitting.fit`
+
+    Returns
+    -------
+    the model, as `nnunet.fitting.fit` gives it
     """
-    return fitting.fit(
-        "organs",
-        _single_phases(patients),
-        _single_phases(validation),
-        ["CT"],
-        classes,
-        settings,
-        seed=seed,
-        output=output,
-        work=work,
-        label="organs, teacher",
-        **how,
-    )
+    samples = (_single_phases(patients), _single_phases(validation))
+    return _fit(samples, ["CT"], training, TEACHER_CLASSES, "teacher", **options)
 
 
 def train_student(
-    patients, validation, settings, *, seed, output, work, classes=STUDENT_CLASSES, **how
-):
+    patients: Sequence[Patient],
+    validation: Sequence[Patient],
+    training: Training,
+    **options,
+) -> dict:
     """Train the two-phase network of the discovery center on merged labels.
 
     The epoch is chosen on `validation` where there is any (`choose="last"` takes the last).
     Other arguments as in `train_teacher`; every patient needs both phases.
     """
-    how.setdefault("choose", "best" if validation else "last")
+    options.setdefault("choose", "best" if validation else "last")
+    samples = (_both_phases(patients), _both_phases(validation))
+    channels = list(PHASES)
+    return _fit(samples, channels, training, STUDENT_CLASSES, "student", **options)
+
+
+def _fit(samples, channels, training, classes, name, **options):
     return fitting.fit(
         "organs",
-        _both_phases(patients),
-        _both_phases(validation),
-        list(PHASES),
-        classes,
-        settings,
-        seed=seed,
-        output=output,
-        work=work,
-        label="organs, student",
-        **how,
+        *samples,
+        channels,
+        classes if training.classes is None else training.classes,
+        training.settings,
+        seed=training.seed,
+        output=training.output,
+        work=training.work,
+        label=f"organs, {name}",
+        section=f"organs.{name}",
+        **options,
     )
 
 
-def open_model(path):
+def open_model(path: str | Path):
     """A trained teacher or student, ready to predict many patients."""
     return fitting.open_model(path)
 
 
-def pseudo_labels(teacher, arterial, venous, spacing, **how):
-    """What the teacher sees in both phases: the label of the highest mean probability.
+def pseudo_labels(
+    teacher,
+    arterial: np.ndarray | None,
+    venous: np.ndarray | None,
+    spacing: Vector,
+    **options,
+) -> np.ndarray:
+    """The teacher's labels from both phases: the label of the highest mean probability.
 
     Parameters
     ----------
     teacher : from `open_model`
     arterial, venous : HU arrays (z, y, x) on one grid; one of them may be None
     spacing : (z, y, x), mm
-    how : `threads`, `step_size`, `mirror`, `device`
+    options : `threads`, `step_size`, `mirror`, `device`
 
     Returns
     -------
@@ -92,34 +126,44 @@ def pseudo_labels(teacher, arterial, venous, spacing, **how):
     """
     phases = [phase for phase in (arterial, venous) if phase is not None]
     if not phases:
-        raise ValueError("neither phase is given")
-    total = sum(teacher.labels([phase], spacing, softmax=True, **how)[1] for phase in phases)
+        raise ValueError("both phases are missing")
+    total = sum(teacher.labels([phase], spacing, softmax=True, **options)[1] for phase in phases)
     return np.argmax(total, axis=0).astype(np.uint8)
 
 
-def predict_phase(teacher, image, spacing, *, share=SHARE, **how):
+def predict_phase(
+    teacher, image: np.ndarray, spacing: Vector, *, share: Share = SHARE, **options
+) -> np.ndarray:
     """The teacher's labels on one phase alone (rows of Table III), cleaned.
 
-    image : HU (z, y, x); spacing and `how` as in `pseudo_labels`; share : see `labels.clean`
+    image : HU (z, y, x); spacing and `options` as in `pseudo_labels`; share : see `labels.clean`
     """
-    return clean(teacher.labels([image], spacing, **how), share)
+    return clean(teacher.labels([image], spacing, **options), share)
 
 
-def predict(student, arterial, venous, spacing, *, share=SHARE, **how):
+def predict(
+    student,
+    arterial: np.ndarray,
+    venous: np.ndarray,
+    spacing: Vector,
+    *,
+    share: Share = SHARE,
+    **options,
+) -> np.ndarray:
     """The student's labels of one patient, with small pieces removed (`labels.clean`).
 
     Arguments as in `pseudo_labels`; both phases are needed.
     """
-    return clean(student.labels([arterial, venous], spacing, **how), share)
+    return clean(student.labels([arterial, venous], spacing, **options), share)
 
 
 def _single_phases(patients):
     samples = []
     for patient, images, labels in patients:
-        given = [phase for phase in PHASES if images.get(phase) is not None]
-        if not given:
+        present = [phase for phase in PHASES if images.get(phase) is not None]
+        if not present:
             raise InputError(f"{patient}: has neither phase; give `arterial` or `venous`.")
-        samples += [(f"{patient}_{phase}", [images[phase]], labels) for phase in given]
+        samples += [(f"{patient}_{phase}", [images[phase]], labels) for phase in present]
     return samples
 
 

@@ -5,7 +5,8 @@ Arrays are (z, y, x); spacing, displacement and positions are in mm, in the same
 
 from nodestage.registration.deform import register
 from nodestage.registration.field import Field, identity
-from nodestage.registration.phases import align, carry_mask, study_pair, to_study_grid
+from nodestage.registration.masks import carry_mask
+from nodestage.registration.phases import align, study_pair, to_study_grid
 from nodestage.registration.settings import COARSE, FULL
 from nodestage.registration.store import read_field, write_field
 

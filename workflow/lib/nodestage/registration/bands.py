@@ -4,11 +4,17 @@ The same step smooths and shrinks an image, enlarges it, and evaluates a cubic
 B-spline, so one compiled loop serves them all.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
 
+Weights = tuple[np.ndarray, np.ndarray]  # start, weights: see `linear`
 
-def linear(n_in, spacing_in, n_out, spacing_out, shift=0.0):
+
+def linear(
+    n_in: int, spacing_in: float, n_out: int, spacing_out: float, shift: float = 0.0
+) -> Weights:
     """Weights of linear interpolation, widened to a triangle where the grid gets coarser.
 
     The triangle is as wide as the new spacing and so takes away what the new grid
@@ -36,7 +42,13 @@ def linear(n_in, spacing_in, n_out, spacing_out, shift=0.0):
     return _inside(voxel, weights, n_in)
 
 
-def spline(n_in, spacing_in, first_in, positions, derivative=False):
+def spline(
+    n_in: int,
+    spacing_in: float,
+    first_in: float,
+    positions: np.ndarray,
+    derivative: bool = False,
+) -> Weights:
     """Weights of a uniform cubic B-spline, or of its derivative per mm, at `positions` (mm).
 
     n_in control points stand `spacing_in` mm apart, the first one at `first_in` mm;
@@ -47,17 +59,17 @@ def spline(n_in, spacing_in, first_in, positions, derivative=False):
     t = center - lowest
     if derivative:
         rest = 1 - t
-        weights = [-(rest**2) / 2, 1.5 * t**2 - 2 * t, 2 * rest - 1.5 * rest**2, t**2 / 2]
-        weights = np.stack(weights, axis=1) / spacing_in
+        columns = [-(rest**2) / 2, 1.5 * t**2 - 2 * t, 2 * rest - 1.5 * rest**2, t**2 / 2]
+        weights = np.stack(columns, axis=1) / spacing_in
     else:
         rest = 1 - t
-        weights = [
+        columns = [
             rest**3,
             3 * t**3 - 6 * t**2 + 4,
             3 * rest**3 - 6 * rest**2 + 4,
             t**3,
         ]
-        weights = np.stack(weights, axis=1) / 6
+        weights = np.stack(columns, axis=1) / 6
     return _inside(lowest[:, None] + np.arange(-1, 3), weights, n_in, total=0 if derivative else 1)
 
 
@@ -73,7 +85,7 @@ def _inside(voxel, weights, n, total=1):
     return start, kept.astype(np.float32)
 
 
-def along(array, axis, start, weights):
+def along(array: np.ndarray, axis: int, start: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Apply the weights along one axis of a float32 array."""
     identity = len(start) == array.shape[axis] and np.array_equal(start, np.arange(len(start)))
     if identity and weights.shape[1] == 1:
@@ -89,7 +101,13 @@ def along(array, axis, start, weights):
     return out.reshape(shape[:axis] + (len(start),) + shape[axis + 1 :])
 
 
-def resample(array, spacing, shape, new_spacing, shift=(0.0, 0.0, 0.0)):
+def resample(
+    array: np.ndarray,
+    spacing: Sequence[float],
+    shape: Sequence[int],
+    new_spacing: Sequence[float],
+    shift: Sequence[float] = (0.0, 0.0, 0.0),
+) -> np.ndarray:
     """Resample (z, y, x) to another grid of parallel axes; spacings and shift in mm, (z, y, x).
 
     Axes that get coarser go first: what follows has less to do.

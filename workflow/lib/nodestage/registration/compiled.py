@@ -8,11 +8,12 @@ Without it the first jobs do so, several at a time, before anything else can sta
 import numpy as np
 
 from nodestage.core.volumes import Volume
-from nodestage.registration.phases import carry_mask, study_pair
+from nodestage.registration.masks import carry_mask
+from nodestage.registration.phases import study_pair
 from nodestage.registration.settings import COARSE
 
 
-def compile_all():
+def compile_all() -> None:
     """Register two small noisy scans and carry masks, with the types that jobs use."""
     random = np.random.default_rng(0)
     arterial, venous = (

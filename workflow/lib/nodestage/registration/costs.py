@@ -5,6 +5,8 @@ CT", TMI 2013: every control point stands for a cube of voxels, and every displa
 on a regular lattice is tried for the whole cube.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -12,7 +14,18 @@ from nodestage.registration import workers
 from nodestage.registration.descriptors import BITS, INVALID, popcount
 
 
-def data_term(fixed, moving, cell, radius, threads=1):
+class _Search(NamedTuple):
+    """How far and over what the search goes; a named tuple, since numba knows no dataclass."""
+
+    cell: int  # lattice points
+    radius: int  # lattice points
+    outside: np.int64  # cost of a displacement to where nothing is known, bits
+    grid: tuple  # shape of the control grid
+
+
+def data_term(
+    fixed: np.ndarray, moving: np.ndarray, cell: int, radius: int, threads: int = 1
+) -> np.ndarray:
     """Mean Hamming distance of every cube at every displacement.
 
     Parameters
@@ -24,7 +37,7 @@ def data_term(fixed, moving, cell, radius, threads=1):
     Returns
     -------
     float32 (nodes, labels): nodes in the order (z, y, x) of the control grid, labels in
-    that of (2 radius + 1)³ displacements; bits a voxel, 0..60
+    that of (2 radius + 1)³ displacements; bits per voxel, 0..60
 
     A voxel where either image isn't valid, undisplaced, counts for nothing: it would only be
     drawn into the field of view. Where the displaced voxel leaves what is known it costs
@@ -36,38 +49,37 @@ def data_term(fixed, moving, cell, radius, threads=1):
     outside = np.int64(30 if np.isnan(typical) else round(typical))
     fixed = fixed | (moving & INVALID)
     cost = np.empty((int(np.prod(grid)), (2 * radius + 1) ** 3), np.float32)
+    search = _Search(cell, radius, outside, grid)
     workers.split(
-        lambda first, last: _data_term(
-            fixed, padded, cell, radius, outside, first, last, grid, cost
-        ),
+        lambda first, last: _data_term(fixed, padded, search, first, last, cost),
         grid[0] * grid[1],
         threads,
     )
     return cost
 
 
-def control_shape(shape, cell):
+def control_shape(shape: tuple[int, ...], cell: int) -> tuple[int, ...]:
     """Shape of the control grid over a lattice."""
     return tuple(-(-n // cell) for n in shape)
 
 
-def mean_distance(fixed, moving, telling=False):
+def mean_distance(fixed: np.ndarray, moving: np.ndarray, structured: bool = False) -> float:
     """Mean Hamming distance where both are valid; NaN if nowhere.
 
-    With `telling`, only where the fixed image has structure at all.
+    With `structured`, only where the fixed image has structure at all.
     """
-    total, count = _distance(fixed.ravel(), moving.ravel(), telling)
+    total, count = _distance(fixed.ravel(), moving.ravel(), structured)
     return total / count if count else float("nan")
 
 
 @njit(cache=True, nogil=True)
-def _distance(fixed, moving, telling):
+def _distance(fixed, moving, structured):
     total, count = 0, 0
     for i in range(fixed.size):
         if (fixed[i] | moving[i]) & INVALID:
             continue
         # In flat tissue every bit is set.
-        if telling and popcount(fixed[i] & BITS) > np.uint64(48):
+        if structured and popcount(fixed[i] & BITS) > np.uint64(48):
             continue
         total += np.int64(popcount((fixed[i] ^ moving[i]) & BITS))
         count += 1
@@ -75,8 +87,9 @@ def _distance(fixed, moving, telling):
 
 
 @njit(cache=True, nogil=True)
-def _data_term(fixed, padded, cell, radius, outside, first, last, grid, cost):
+def _data_term(fixed, padded, search, first, last, cost):
     """Rows first..last of the control grid; a row is one (z, y), all x."""
+    cell, radius, outside, grid = search
     width = 2 * radius + 1
     nz, ny, nx = fixed.shape
     total = np.empty((width, width, width), np.int32)

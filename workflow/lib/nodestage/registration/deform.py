@@ -1,68 +1,113 @@
 """From two images to a field: affine first, then level by level (Heinrich et al., TMI 2013)."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy import ndimage
 
 from nodestage.registration import costs, lattice, trees, workers
 from nodestage.registration.field import Field, identity
+from nodestage.registration.lattice import Lattice
 from nodestage.registration.settings import complete
 
 RANGE = (-1000.0, 1000.0)  # HU; metal beyond it would outweigh all else
+Image = tuple[np.ndarray, np.ndarray]  # an image on a lattice, and its valid voxels
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of one grid.
+
+    Attributes
+    ----------
+    fixed, moving : float32 (z, y, x), HU
+    spacing : (z, y, x), mm
+    valid_fixed, valid_moving : uint8 (z, y, x), 0 where nothing is known, or None
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    spacing: tuple[float, ...]
+    valid_fixed: np.ndarray | None = None
+    valid_moving: np.ndarray | None = None
+
+    def on(self, grid: Lattice) -> tuple[Image, Image]:
+        """Both images, fixed and moving, on a lattice."""
+        return (
+            lattice.bring(grid, self.fixed, self.valid_fixed, self.spacing),
+            lattice.bring(grid, self.moving, self.valid_moving, self.spacing),
+        )
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of the search: its lattice, control points (nodes, 3) in mm, and search radius."""
+
+    grid: Lattice
+    at: np.ndarray
+    radius: int
+    settings: dict
+    threads: int
+
+    @property
+    def weight(self):
+        """Cost per mm² of a difference between neighbouring control points."""
+        return self.settings["regularisation"] / self.grid.control_spacing**2
 
 
 def register(
-    fixed,
-    moving,
-    spacing,
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    spacing: Sequence[float],
     *,
-    valid_fixed=None,
-    valid_moving=None,
-    threads=1,
-    levels=None,
+    valid: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+    threads: int = 1,
     **settings,
-):
+) -> Field:
     """Register two images of the same grid.
 
     Parameters
     ----------
     fixed, moving : (z, y, x), HU
     spacing : (z, y, x), mm
-    valid_fixed, valid_moving : bool (z, y, x), False where an image holds nothing real
+    valid : for the fixed and the moving image, bool (z, y, x), False where it holds nothing real
     threads : threads to use; the result doesn't depend on their number
-    levels : use only so many of the settings' levels (0 is affine alone)
-    settings : any of `settings.FULL`
+    settings : any of `settings.FULL`; with `grid_mm`, `step_mm` and `radius` empty the affine alone
 
     Returns
     -------
     Field from the fixed image to the moving one
+
+    Raises
+    ------
+    ValueError where the images don't have one shape; InputError for a wrong setting
     """
     chosen = complete(settings)
     shape = tuple(fixed.shape)
     if tuple(moving.shape) != shape:
         raise ValueError(f"fixed {shape} and moving {moving.shape} need one grid")
-    spacing = tuple(float(s) for s in spacing)
-    fixed = np.clip(fixed, *RANGE, dtype=np.float32)
-    moving = np.clip(moving, *RANGE, dtype=np.float32)
-    valid_fixed = _mask(valid_fixed)
-    valid_moving = _mask(valid_moving)
+    pair = Pair(
+        np.clip(fixed, *RANGE, dtype=np.float32),
+        np.clip(moving, *RANGE, dtype=np.float32),
+        tuple(float(s) for s in spacing),
+        *map(_mask, valid),
+    )
+    affine = fit_affine(pair, chosen, threads)
+    flat = np.zeros((3, 1, 1, 1), np.float32)
+    start = Field(shape, pair.spacing, affine, flat, (0.0,) * 3, pair.spacing)
+    laid, known = start.warp_known(pair.moving, -1000, valid=pair.valid_moving)
+    aligned = replace(pair, moving=laid, valid_moving=known)
 
-    affine = fit_affine(fixed, moving, spacing, valid_fixed, valid_moving, chosen, threads)
-    start = Field(shape, spacing, affine, np.zeros((3, 1, 1, 1), np.float32), (0.0,) * 3, spacing)
-    laid, known = start.warp_known(moving, -1000, valid=valid_moving)
-
-    count = len(chosen["grid_mm"]) if levels is None else levels
-    field, u = start, None
-    for level in range(count):
-        grid = lattice.over(shape, spacing, chosen["grid_mm"][level], chosen["step_mm"][level])
-        one, two = (
-            lattice.bring(grid, fixed, valid_fixed, spacing),
-            lattice.bring(grid, laid, known, spacing),
-        )
-        u = _level(grid, one, two, u, chosen["radius"][level], chosen, threads)
-    if u is not None:
-        field = _without_folds(shape, spacing, affine, u[0])
-    quality = _quality(fixed, moving, spacing, valid_fixed, valid_moving, start, field)
-    return Field(shape, spacing, affine, field.coefficients, field.first, field.pace, quality)
+    u = None
+    for grid_mm, step, radius in zip(
+        chosen["grid_mm"], chosen["step_mm"], chosen["radius"], strict=True
+    ):
+        grid = lattice.over(shape, pair.spacing, grid_mm, step)
+        level = _Level(grid, grid.control_positions(), radius, chosen, threads)
+        u = _solve(level, *aligned.on(grid), u)
+    field = start if u is None else _without_folds(start, u[0])
+    return replace(field, quality=measure(pair, start, field))
 
 
 def _mask(valid):
@@ -72,51 +117,53 @@ def _mask(valid):
     return np.ascontiguousarray(valid, np.uint8)
 
 
-def _level(grid, fixed, moving, before, radius, chosen, threads):
+def _solve(level, fixed, moving, before):
     """Both directions of one level, made consistent: two fields on the level's control grid."""
-    at = grid.control_positions()
     if before is None:
-        still = grid.field(np.zeros((len(at), 3), np.float32))
+        still = level.grid.field(np.zeros((len(level.at), 3), np.float32))
         before = (still, still)
     forward, backward = workers.both(
-        lambda: _search(grid, at, fixed, moving, before[0], radius, chosen, threads),
-        lambda: _search(grid, at, moving, fixed, before[1], radius, chosen, threads),
-        threads,
+        lambda: _search(level, fixed, moving, before[0]),
+        lambda: _search(level, moving, fixed, before[1]),
+        level.threads,
     )
-    return _consistent(grid, at, forward, backward)
+    return _consistent(level.grid, level.at, forward, backward)
 
 
-def _search(grid, at, fixed, moving, before, radius, chosen, threads):
+def _search(level, fixed, moving, before):
     """New displacements (nodes, 3) in mm of the control points, from one image to the other."""
-    start = before.bend(at).astype(np.float32)
+    grid = level.grid
+    start = before.bend(level.at).astype(np.float32)
     image, valid = _warped(grid, moving, before)
     cost = costs.data_term(
-        grid.codes(*fixed), grid.codes(image, valid), grid.cell, radius, max(1, threads // 2)
+        grid.codes(*fixed),
+        grid.codes(image, valid),
+        grid.cell,
+        level.radius,
+        max(1, level.threads // 2),
     )
-    weight = chosen["regularisation"] / grid.pace**2
     tissue = grid.tissue(fixed[0])
+    count = level.settings["trees"]
     total = np.zeros_like(start)
-    for tree in range(chosen["trees"]):
-        order, parent = trees.spanning_tree(tissue, seed=tree or None)
-        total += trees.best(cost, order, parent, start, grid.step, weight)
-    return start + total / chosen["trees"]
+    for number in range(count):
+        tree = trees.spanning_tree(tissue, seed=number or None)
+        total += trees.best(cost, tree, start, grid.step, level.weight)
+    return start + total / count
 
 
-def _warped(grid, moving, before):
-    """The moving image through the field so far, with what is known of it."""
-    onto = Field(
-        grid.shape,
-        (grid.spacing,) * 3,
-        np.eye(3, 4),
-        before.coefficients,
-        before.first,
-        before.pace,
-    )
+def _warped(grid, moving, field):
+    """The moving image of a lattice through a field's spline, with what is known of it."""
+    return _onto(grid, replace(field, affine=np.eye(3, 4)), moving)
+
+
+def _onto(grid, field, moving):
+    """The moving image of a lattice through a field, on the lattice; and what is known of it."""
+    onto = replace(field, shape=grid.shape, spacing=(grid.spacing,) * 3)
     return onto.warp_known(moving[0], -1000, valid=moving[1])
 
 
 def _consistent(grid, at, forward, backward, iterations=10):
-    """Fields that are each other's inverse, halfway between the two found."""
+    """Fields that are each other's inverse, halfway between the two searched."""
     one, two = grid.field(forward), grid.field(backward)
     for _ in range(iterations):
         u, v = one.bend(at), two.bend(at)
@@ -126,26 +173,33 @@ def _consistent(grid, at, forward, backward, iterations=10):
     return one, two
 
 
-def _without_folds(shape, spacing, affine, found, least=0.05, rounds=30):
-    """Smooth the coefficients around each place where the field would fold."""
-    coefficients = found.coefficients.copy()
-    every = max(1, round(min(found.pace) / 3 / max(spacing)))
+def _without_folds(start, spline, minimum=0.05, rounds=30):
+    """The affine `start` with a spline, its coefficients smoothed where the field would fold."""
+    coefficients = spline.coefficients.copy()
+    affine, spacing = start.affine, start.spacing
+    every = max(1, round(min(spline.control_spacing) / 3 / max(spacing)))
     for _ in range(rounds):
-        field = Field(shape, spacing, affine, coefficients, found.first, found.pace)
-        bad = np.argwhere(field.jacobian(every) < least * np.linalg.det(affine[:, :3]))
+        field = replace(
+            spline, shape=start.shape, spacing=spacing, affine=affine, coefficients=coefficients
+        )
+        bad = np.argwhere(field.jacobian(every) < minimum * np.linalg.det(affine[:, :3]))
         if not len(bad):
             break
         where = np.zeros(coefficients.shape[1:], np.float32)
-        place = np.rint((bad * every * np.array(spacing) - found.first) / np.array(found.pace))
-        place = np.clip(place.astype(int), 0, np.array(where.shape) - 1)
-        where[tuple(place.T)] = 1
+        index = np.rint(
+            (bad * every * np.array(spacing) - spline.first) / np.array(spline.control_spacing)
+        )
+        index = np.clip(index.astype(int), 0, np.array(where.shape) - 1)
+        where[tuple(index.T)] = 1
         near = np.minimum(1, 4 * ndimage.gaussian_filter(ndimage.maximum_filter(where, 3), 1.0))
         calm = np.stack([ndimage.gaussian_filter(c, 1.0, mode="nearest") for c in coefficients])
         coefficients = (coefficients + near * (calm - coefficients)).astype(np.float32)
-    return Field(shape, spacing, affine, coefficients, found.first, found.pace)
+    return replace(
+        spline, shape=start.shape, spacing=spacing, affine=affine, coefficients=coefficients
+    )
 
 
-def fit_affine(fixed, moving, spacing, valid_fixed, valid_moving, chosen, threads=1):
+def fit_affine(pair: Pair, settings: dict, threads: int = 1) -> np.ndarray:
     """Affine (3, 4) from robust least squares over the displacements of blocks.
 
     The blocks are matched on descriptors as in the levels that follow, and held
@@ -154,38 +208,37 @@ def fit_affine(fixed, moving, spacing, valid_fixed, valid_moving, chosen, thread
 
     Parameters
     ----------
-    fixed, moving : float32 (z, y, x), HU, on one grid
-    spacing : (z, y, x), mm
-    valid_fixed, valid_moving : uint8 (z, y, x), 0 where nothing is known, or None
-    chosen : dict, see `settings.FULL`
+    pair : both images
+    settings : see `settings.FULL`
+    threads : threads to use
 
     Returns
     -------
     float64 (3, 4), mm to mm, rows and columns in the order z, y, x, as in `Field`
     """
     affine = np.eye(3, 4)
-    shape = fixed.shape
     still = np.zeros((3, 1, 1, 1), np.float32)
     for grid_mm, step, radius in zip(
-        chosen["affine_grid_mm"], chosen["affine_step_mm"], chosen["affine_radius"], strict=True
+        settings["affine_grid_mm"],
+        settings["affine_step_mm"],
+        settings["affine_radius"],
+        strict=True,
     ):
-        grid = lattice.over(shape, spacing, grid_mm, step)
-        one = lattice.bring(grid, fixed, valid_fixed, spacing)
-        two = lattice.bring(grid, moving, valid_moving, spacing)
-        at = grid.control_positions()
-        seen = grid.codes(*one)
+        grid = lattice.over(pair.fixed.shape, pair.spacing, grid_mm, step)
+        level = _Level(grid, grid.control_positions(), radius, settings, threads)
+        fixed, moving = pair.on(grid)
+        codes = grid.codes(*fixed)
         onto = Field(grid.shape, (grid.spacing,) * 3, affine, still, (0.0,) * 3, (1.0,) * 3)
-        image, valid = onto.warp_known(two[0], -1000, valid=two[1])
-        cost = costs.data_term(seen, grid.codes(image, valid), grid.cell, radius, threads)
-        order, parent = trees.spanning_tree(grid.tissue(one[0]))
-        none = np.zeros((len(at), 3), np.float32)
-        weight = chosen["regularisation"] / grid.pace**2
-        d = trees.best(cost, order, parent, none, grid.step, weight)
+        image, valid = _onto(grid, onto, moving)
+        cost = costs.data_term(codes, grid.codes(image, valid), grid.cell, radius, threads)
+        tree = trees.spanning_tree(grid.tissue(fixed[0]))
+        none = np.zeros((len(level.at), 3), np.float32)
+        shift = trees.best(cost, tree, none, grid.step, level.weight)
         trust = cost.mean(axis=1) - cost.min(axis=1)
         if not (trust > 0).any():  # nothing seen in both, or nothing to see
             break
-        target = (at + d) @ affine[:, :3].T + affine[:, 3]
-        affine = _robust(at, target, trust)
+        target = (level.at + shift) @ affine[:, :3].T + affine[:, 3]
+        affine = _robust(level.at, target, trust)
     return affine
 
 
@@ -195,56 +248,52 @@ def _robust(at, target, trust, rounds=20):
     design = np.column_stack([at - center, np.ones(len(at))])
     weight = np.maximum(trust, 0).astype(float)
     weight[weight < 0.2 * weight.max()] *= 0.1
-    found = np.vstack([np.eye(3), center])
+    solution = np.vstack([np.eye(3), center])
     for _ in range(rounds):
-        left = target - design @ found
+        left = target - design @ solution
         size = np.sqrt((left**2).sum(axis=1))
         scale = max(0.5, 1.5 * float(np.median(size)))
         w = weight / (1 + (size / scale) ** 2)
-        # A little of the identity's shape, for blocks too few to tell twelve numbers.
+        # A little of the identity's shape, for blocks too few to determine twelve numbers.
         ridge = 1e-3 * np.diag(np.r_[(design[:, :3] ** 2 * w[:, None]).sum(axis=0), 0])
         normal = design.T @ (design * w[:, None]) + ridge + 1e-9 * np.eye(4)
-        found = np.linalg.solve(
+        solution = np.linalg.solve(
             normal, design.T @ (target * w[:, None]) + ridge @ np.vstack([np.eye(3), np.zeros(3)])
         )
-    linear = found[:3].T
-    return np.column_stack([linear, found[3] - linear @ center])
+    linear = solution[:3].T
+    return np.column_stack([linear, solution[3] - linear @ center])
 
 
-def _quality(fixed, moving, spacing, valid_fixed, valid_moving, start, field):
+def measure(pair: Pair, start: Field, field: Field) -> dict[str, float]:
     """Similarity of the structures, 1 - mean Hamming distance / 60, before and after.
 
-    `chance` is that of tissue 24 mm apart: what two images have in common without being
-    registered at all.
+    Returns
+    -------
+    dict : `before`, `affine` (through `start`), `after` (through `field`); `chance`, that of tissue
+        24 mm apart, which two images have in common without being registered at all; `overlap`,
+        the share of the fixed grid that both show
     """
-    step = max(2.5, 1.2 * max(spacing))
-    grid = lattice.over(fixed.shape, spacing, step, step)
-    one, two = (
-        lattice.bring(grid, fixed, valid_fixed, spacing),
-        lattice.bring(grid, moving, valid_moving, spacing),
-    )
-    seen = grid.codes(*one)
-    facts = {}
+    step = max(2.5, 1.2 * max(pair.spacing))
+    grid = lattice.over(pair.fixed.shape, pair.spacing, step, step)
+    fixed, moving = pair.on(grid)
+    codes = grid.codes(*fixed)
+    quality = {}
     for name, f in (
         ("before", identity(grid.shape, (grid.spacing,) * 3)),
         ("affine", start),
         ("after", field),
     ):
-        onto = Field(grid.shape, (grid.spacing,) * 3, f.affine, f.coefficients, f.first, f.pace)
-        image, valid = onto.warp_known(two[0], -1000, valid=two[1])
+        image, valid = _onto(grid, f, moving)
         other = grid.codes(image, valid)
-        facts[name] = 1 - costs.mean_distance(seen, other, telling=True) / 60
-    facts["overlap"] = float(
-        np.mean(
-            valid[:: grid.fine, :: grid.fine, :: grid.fine] & ~(seen >> np.uint64(63)).astype(bool)
-        )
-    )
+        quality[name] = 1 - costs.mean_distance(codes, other, structured=True) / 60
+    known = ~(codes >> np.uint64(63)).astype(bool)
+    quality["overlap"] = float(np.mean(valid[:: grid.fine, :: grid.fine, :: grid.fine] & known))
     away = max(1, round(24 / grid.step))
     chances = []
     for axis in range(3):
-        if seen.shape[axis] > 2 * away:
-            a = np.ascontiguousarray(np.moveaxis(seen, axis, 0)[away:])
+        if codes.shape[axis] > 2 * away:
+            a = np.ascontiguousarray(np.moveaxis(codes, axis, 0)[away:])
             b = np.ascontiguousarray(np.moveaxis(other, axis, 0)[:-away])
-            chances.append(1 - costs.mean_distance(a, b, telling=True) / 60)
-    facts["chance"] = float(np.mean(chances)) if chances else 0.0
-    return {key: float(np.nan_to_num(value)) for key, value in facts.items()}
+            chances.append(1 - costs.mean_distance(a, b, structured=True) / 60)
+    quality["chance"] = float(np.mean(chances)) if chances else 0.0
+    return {key: float(np.nan_to_num(value)) for key, value in quality.items()}

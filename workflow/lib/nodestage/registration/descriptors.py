@@ -3,10 +3,12 @@
 Heinrich et al., "Towards realtime multimodal fusion for image-guided interventions
 using self-similarities", MICCAI 2013: twelve patch distances between those of a voxel's
 six neighbours that are no opposites, each scaled by the voxel's own mean distance. They
-tell how the tissue around a voxel is built, not how bright it is, so a contrast phase
+describe how the tissue around a voxel is built, not how bright it is, so a contrast phase
 doesn't change them. Each of the twelve is rounded to 0..5 and written as a thermometer
 of five bits; the Hamming distance of two voxels is then the L1 distance of both.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -14,9 +16,17 @@ from numba.extending import intrinsic
 
 BITS = np.uint64((1 << 60) - 1)
 INVALID = np.uint64(1 << 63)
-FLOOR = 0.005  # least local variation, as a share of the volume's mean: below it is noise
+FLOOR = 0.005  # minimum local variation, as a share of the volume's mean: below it is noise
 # A distance of a local means stands for exp(-a); six levels meet at exp(-a) = (i + 0.5) / 6 …
 STEPS = np.array([-np.log((i + 1.5) / 6.0) for i in range(4, -1, -1)], np.float32)
+
+
+class _Rule(NamedTuple):
+    """How distances become bits; a named tuple, since numba knows no dataclass."""
+
+    step: int  # distance of the neighbours, voxels
+    floor: np.float32  # minimum local variation
+    thresholds: np.ndarray
 
 
 @intrinsic
@@ -29,7 +39,7 @@ def popcount(context, word):
     return types.uint64(types.uint64), generate
 
 
-def codes(image, valid, step=1):
+def codes(image: np.ndarray, valid: np.ndarray, step: int = 1) -> np.ndarray:
     """Descriptors of an image.
 
     Parameters
@@ -46,9 +56,10 @@ def codes(image, valid, step=1):
     padded = np.pad(image, pad, mode="edge")
     out = np.empty(image.shape, np.uint64)
     floor = np.float32(FLOOR * _mean_variation(padded, step) + 1e-6)
+    rule = _Rule(step, floor, STEPS)
     for first in range(0, image.shape[0], 16):  # slabs: six float volumes would be too many
         last = min(first + 16, image.shape[0])
-        _codes(padded, valid, step, first, last, floor, STEPS, out)
+        _codes(padded, valid, rule, first, last, out)
     return out
 
 
@@ -60,12 +71,13 @@ def _mean_variation(image, step):
 
 
 @njit(cache=True, nogil=True)
-def _codes(padded, valid, step, first, last, floor, thresholds, out):
+def _codes(padded, valid, rule, first, last, out):
     """Descriptors of slices first..last.
 
-    The twelve pairs are six differences, each used from two places: for axes i and j,
+    The twelve pairs are six differences, each used from two voxels: for axes i and j,
     (x+i, x+j) and (x-i, x-j) are one difference seen from x and from x-i-j.
     """
+    step, floor, thresholds = rule
     ny, nx = out.shape[1], out.shape[2]
     depth = last - first
     hy, hx = ny + step, nx + step
@@ -115,7 +127,7 @@ def _codes(padded, valid, step, first, last, floor, thresholds, out):
                         row[x] = a[x] + b[x] + c[x]
 
     rows = np.empty((12, nx), np.float32)
-    least = np.empty(nx, np.float32)
+    lowest = np.empty(nx, np.float32)
     scale = np.empty(nx, np.float32)
     code = np.empty(nx, np.uint64)
     one_bit = np.uint64(1)
@@ -140,16 +152,16 @@ def _codes(padded, valid, step, first, last, floor, thresholds, out):
                     rows[8] = base[4, z + step, y, step:]
                     rows[9] = base[4, z + step, y + step, :nx]
             for x in range(nx):
-                least[x] = rows[0, x]
+                lowest[x] = rows[0, x]
                 scale[x] = rows[0, x]
                 code[x] = 0
             for c in range(1, 12):
                 row = rows[c]
                 for x in range(nx):
-                    least[x] = min(least[x], row[x])
+                    lowest[x] = min(lowest[x], row[x])
                     scale[x] += row[x]
             for x in range(nx):
-                mean = scale[x] / np.float32(12) - least[x]
+                mean = scale[x] / np.float32(12) - lowest[x]
                 scale[x] = np.float32(1) / max(mean, np.float32(27) * floor)
             t0, t1, t2 = thresholds[0], thresholds[1], thresholds[2]
             t3, t4 = thresholds[3], thresholds[4]
@@ -157,7 +169,7 @@ def _codes(padded, valid, step, first, last, floor, thresholds, out):
                 row = rows[c]
                 shift = np.uint64(5 * c)
                 for x in range(nx):
-                    a = (row[x] - least[x]) * scale[x]
+                    a = (row[x] - lowest[x]) * scale[x]
                     bits = (
                         np.uint64(a < t0)
                         | (np.uint64(a < t1) << one_bit)

@@ -1,14 +1,15 @@
 """A displacement field, kept as an affine and a grid of B-spline coefficients."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core.volumes import Vector
 from nodestage.registration import bands, sampling
 
 SLAB = 16  # slices evaluated at a time: a whole dense field of a full-size CT is 0.9 GB
-NOTHING = np.zeros((0, 0, 0), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -16,31 +17,34 @@ class Field:
     """Where each point of the fixed image lies in the moving one.
 
     A point p of the fixed grid, in mm from its first voxel's center, goes to
-    affine(p + u(p)), in mm from the same place; u is a uniform cubic B-spline.
+    affine(p + u(p)), in mm from the same point; u is a uniform cubic B-spline.
 
     Attributes
     ----------
     shape, spacing : of the fixed grid, (z, y, x), mm
     affine : float64 (3, 4), mm to mm, rows and columns in the order z, y, x
     coefficients : float32 (3, z, y, x), mm, of u
-    first, pace : mm of the first control point and between them, (z, y, x)
+    first, control_spacing : mm of the first control point and between them, (z, y, x)
     quality : similarities, `before`, `affine`, `after`, `chance`, and other facts
     """
 
-    shape: tuple
-    spacing: tuple
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
     affine: np.ndarray
     coefficients: np.ndarray
-    first: tuple
-    pace: tuple
+    first: tuple[float, ...]
+    control_spacing: tuple[float, ...]
     quality: dict = field(default_factory=dict)
 
-    def shifts(self, step=SLAB):
+    def shifts(self, step: int = SLAB) -> Iterator[tuple[int, int, np.ndarray]]:
         """u in slabs: (first slice, last slice, float32 (3, slices, y, x) in mm)."""
         grid = self.coefficients.shape[1:]
         rules = [
             bands.spline(
-                grid[a], self.pace[a], self.first[a], np.arange(self.shape[a]) * self.spacing[a]
+                grid[a],
+                self.control_spacing[a],
+                self.first[a],
+                np.arange(self.shape[a]) * self.spacing[a],
             )
             for a in range(3)
         ]
@@ -55,7 +59,7 @@ class Field:
             yield low, high, bands.along(out, 3, *rules[2])
 
     @property
-    def displacement(self):
+    def displacement(self) -> np.ndarray:
         """float32 (z, y, x, 3): what to add to a fixed point (mm; components z, y, x)."""
         out = np.empty((*self.shape, 3), np.float32)
         linear, offset = self.affine[:, :3], self.affine[:, 3]
@@ -74,14 +78,20 @@ class Field:
                 out[low:high, :, :, c] = rigid
         return out
 
-    def move(self, points):
-        """Fixed points (n, 3) in mm, (z, y, x), to their places in the moving image."""
+    def move(self, points: np.ndarray) -> np.ndarray:
+        """Fixed points (n, 3) in mm, (z, y, x), to their positions in the moving image."""
         return (points + self.bend(points)) @ self.affine[:, :3].T + self.affine[:, 3]
 
-    def warp(self, image, fill=-1024, spacing=None, origin=(0.0, 0.0, 0.0)):
+    def warp(
+        self,
+        image: np.ndarray,
+        fill: float = -1024,
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
+    ) -> np.ndarray:
         """The moving image on the fixed grid, linear; `fill` where it has no value.
 
-        `spacing` and `origin` (z, y, x; mm) say where the image's voxels lie if not on
+        `spacing` and `origin` (z, y, x; mm) are where the image's voxels lie if not on
         the fixed grid. Integer images stay integer.
         """
         out, _ = self.warp_known(image, fill, spacing, origin)
@@ -89,40 +99,63 @@ class Field:
             return np.rint(out).astype(np.asarray(image).dtype)
         return out
 
-    def warp_known(self, image, fill=-1024, spacing=None, origin=(0.0, 0.0, 0.0), valid=None):
+    def warp_known(
+        self,
+        image: np.ndarray,
+        fill: float = -1024,
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
+        valid: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `warp`, float32, and a uint8 array that is 1 where the moving image has a value."""
-        source = np.ascontiguousarray(image, np.float32)
+        source = sampling.Source(
+            np.ascontiguousarray(image, np.float32),
+            np.array(origin, float),
+            np.array(spacing or self.spacing, float),
+            sampling.ALL_VALID if valid is None else np.ascontiguousarray(valid, np.uint8),
+        )
         out = np.empty(self.shape, np.float32)
         known = np.empty(self.shape, np.uint8)
-        valid = NOTHING if valid is None else np.ascontiguousarray(valid, np.uint8)
-        pace = np.array(spacing or self.spacing, float)
         for low, high, u in self.shifts():
-            sampling.image(
-                source, valid, np.array(origin, float), pace, u, low, np.array(self.spacing, float),
-                self.affine, np.float32(fill), out[low:high], known[low:high],
-            )  # fmt: skip
+            slab = sampling.Slab(u, low, np.array(self.spacing, float), self.affine)
+            sampling.image(source, slab, np.float32(fill), out[low:high], known[low:high])
         return out, known
 
-    def warp_labels(self, mask, spacing=None, origin=(0.0, 0.0, 0.0)):
+    def warp_labels(
+        self,
+        mask: np.ndarray,
+        spacing: Vector | None = None,
+        origin: Vector = (0.0, 0.0, 0.0),
+    ) -> np.ndarray:
         """A moving label map on the fixed grid: label by label linear, then the largest."""
         mask = np.asarray(mask)
-        source = np.ascontiguousarray(mask, np.uint16)
-        pace = spacing or self.spacing
+        spacing = spacing or self.spacing
+        source = sampling.Source(
+            np.ascontiguousarray(mask, np.uint16), np.array(origin, float), np.array(spacing, float)
+        )
+        split = _split(self.spacing, spacing)
         out = np.empty(self.shape, np.uint16)
         share = np.empty((0, 0, 0), np.float32)
         for low, high, u in self.shifts():
-            sampling.labels(
-                source, np.array(origin, float), np.array(pace, float), u, low,
-                np.array(self.spacing, float), self.affine, _split(self.spacing, pace), -1, out[low:high], share,
-            )  # fmt: skip
+            slab = sampling.Slab(u, low, np.array(self.spacing, float), self.affine)
+            sampling.labels(source, slab, split, -1, out[low:high], share)
         return out.astype(mask.dtype)
 
-    def label_share(self, mask, label, spacing, origin, region):
+    def label_share(
+        self,
+        mask: np.ndarray,
+        label: int,
+        spacing: Vector,
+        origin: Vector,
+        region: tuple[slice, slice, slice],
+    ) -> np.ndarray:
         """How much of each fixed voxel in `region` (three slices) one label of a mask fills.
 
         float32 (z, y, x) of the region's shape, 0 to 1.
         """
-        source = np.ascontiguousarray(mask, np.uint16)
+        source = sampling.Source(
+            np.ascontiguousarray(mask, np.uint16), np.array(origin, float), np.array(spacing, float)
+        )
         axes = [np.arange(r.start, r.stop) * s for r, s in zip(region, self.spacing, strict=True)]
         size = tuple(len(a) for a in axes)
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -130,15 +163,15 @@ class Field:
         # The loop counts from the region's own corner.
         affine = self.affine.copy()
         affine[:, 3] += affine[:, :3] @ np.array([a[0] for a in axes])
+        slab = sampling.Slab(
+            np.ascontiguousarray(u, np.float32), 0, np.array(self.spacing, float), affine
+        )
         share = np.empty(size, np.float32)
-        sampling.labels(
-            source, np.array(origin, float), np.array(spacing, float),
-            np.ascontiguousarray(u, np.float32), 0, np.array(self.spacing, float), affine,
-            _split(self.spacing, spacing), label, np.empty((0, 0, 0), np.uint16), share,
-        )  # fmt: skip
+        no_labels = np.empty((0, 0, 0), np.uint16)
+        sampling.labels(source, slab, _split(self.spacing, spacing), label, no_labels, share)
         return share
 
-    def jacobian(self, every=1):
+    def jacobian(self, every: int = 1) -> np.ndarray:
         """Determinant of the transform at every voxel, float32 (z, y, x); at or below 0 it folds.
 
         From the exact derivatives of the spline. `every` takes each n-th voxel only.
@@ -151,7 +184,7 @@ class Field:
         grid = self.coefficients.shape[1:]
         value, slope = (
             [
-                bands.spline(grid[a], self.pace[a], self.first[a], axes[a], derivative)
+                bands.spline(grid[a], self.control_spacing[a], self.first[a], axes[a], derivative)
                 for a in range(3)
             ]
             for derivative in (False, True)
@@ -173,42 +206,44 @@ class Field:
             )
         return out
 
-    def folded(self):
+    def folded(self) -> float:
         """Share of voxels where the transform turns space inside out."""
         return float(np.mean(self.jacobian() <= 0))
 
-    def inverse(self, iterations=20):
+    def inverse(self, iterations: int = 20) -> "Field":
         """Where each point of the moving grid lies in the fixed image (same grid)."""
         back = np.linalg.inv(np.vstack([self.affine, [0, 0, 0, 1]]))[:3]
         # Half the control spacing: the inverse of a spline is no spline of the same grid.
-        pace = [p / 2 for p in self.pace]
+        spacing = [s / 2 for s in self.control_spacing]
         margin = 4
         size = [
             int(np.ceil((n - 1) * s / p)) + 1 + 2 * margin
-            for n, s, p in zip(self.shape, self.spacing, pace, strict=True)
+            for n, s, p in zip(self.shape, self.spacing, spacing, strict=True)
         ]
-        first = [-margin * p for p in pace]
-        axes = [f + np.arange(n) * p for f, n, p in zip(first, size, pace, strict=True)]
+        first = [-margin * s for s in spacing]
+        axes = [f + np.arange(n) * p for f, n, p in zip(first, size, spacing, strict=True)]
         at = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         # p + u(p) = back(q), by fixed point: p = back(q) - u(p).
         target = at @ back[:, :3].T + back[:, 3]
-        found = target.copy()
+        origin = target.copy()
         for _ in range(iterations):
-            found = target - self.bend(found)
-        # found = back(q + w), so that the inverse has this class's form.
-        w = (found - back[:, 3]) @ self.affine[:, :3].T - at
+            origin = target - self.bend(origin)
+        # origin = back(q + w), so that the inverse has this class's form.
+        w = (origin - back[:, 3]) @ self.affine[:, :3].T - at
         w = np.moveaxis(w.reshape(*size, 3), -1, 0)
         coefficients = np.stack([ndimage.spline_filter(c, order=3, mode="mirror") for c in w])
         return Field(
             self.shape, self.spacing, back, coefficients.astype(np.float32), tuple(first),
-            tuple(pace), self.quality,
+            tuple(spacing), self.quality,
         )  # fmt: skip
 
-    def bend(self, points):
+    def bend(self, points: np.ndarray) -> np.ndarray:
         """u at points (n, 3) in mm, (z, y, x): the field without its affine."""
         points = np.ascontiguousarray(points, np.float64)
         out = np.empty(points.shape, np.float64)
-        sampling.points(self.coefficients, np.array(self.first), np.array(self.pace), points, out)
+        sampling.points(
+            self.coefficients, np.array(self.first), np.array(self.control_spacing), points, out
+        )
         return out
 
 
@@ -217,7 +252,7 @@ def _split(spacing, finer):
     return np.array([min(4, max(1, round(s / f))) for s, f in zip(spacing, finer, strict=True)])
 
 
-def identity(shape, spacing):
+def identity(shape: Sequence[int], spacing: Vector) -> Field:
     """The field that moves nothing, on a grid of this shape and spacing (z, y, x; mm)."""
     flat = np.zeros((3, 1, 1, 1), np.float32)
     return Field(tuple(shape), tuple(spacing), np.eye(3, 4), flat, (0.0,) * 3, tuple(spacing))

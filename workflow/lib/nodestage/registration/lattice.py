@@ -1,5 +1,6 @@
 """The lattice of one level: images brought to its spacing, and fields on its control grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,37 +17,37 @@ class Lattice:
     lies between two displacements.
     """
 
-    shape: tuple  # of the image
+    shape: tuple[int, ...]  # of the image
     spacing: float  # of the image, mm
     fine: int
-    cell: int  # points a control spacing
+    cell: int  # points per control spacing
 
     @property
-    def step(self):
+    def step(self) -> float:
         return self.spacing * self.fine
 
     @property
-    def pace(self):
+    def control_spacing(self) -> float:
         return self.step * self.cell
 
     @property
-    def first(self):
+    def first(self) -> float:
         return (self.cell - 1) / 2 * self.step
 
     @property
-    def points(self):
+    def points(self) -> tuple[int, ...]:
         return tuple(-(-n // self.fine) for n in self.shape)
 
     @property
-    def controls(self):
+    def controls(self) -> tuple[int, ...]:
         return costs.control_shape(self.points, self.cell)
 
-    def control_positions(self):
+    def control_positions(self) -> np.ndarray:
         """float64 (nodes, 3), mm."""
-        axes = [self.first + np.arange(n) * self.pace for n in self.controls]
+        axes = [self.first + np.arange(n) * self.control_spacing for n in self.controls]
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
 
-    def field(self, values, affine=None):
+    def field(self, values: np.ndarray, affine: np.ndarray | None = None) -> Field:
         """A field whose B-spline coefficients are `values` (nodes, 3), in mm."""
         grid = np.moveaxis(values.reshape(*self.controls, 3), -1, 0)
         return Field(
@@ -55,21 +56,26 @@ class Lattice:
             np.eye(3, 4) if affine is None else affine,
             np.ascontiguousarray(grid, np.float32),
             (self.first,) * 3,
-            (self.pace,) * 3,
+            (self.control_spacing,) * 3,
         )
 
-    def codes(self, image, valid):
-        found = descriptors.codes(image, valid, step=1)
-        return np.ascontiguousarray(found[:: self.fine, :: self.fine, :: self.fine])
+    def codes(self, image: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Descriptors of the image at the points, uint64 (z, y, x)."""
+        dense = descriptors.codes(image, valid, step=1)
+        return np.ascontiguousarray(dense[:: self.fine, :: self.fine, :: self.fine])
 
-    def tissue(self, image):
+    def tissue(self, image: np.ndarray) -> np.ndarray:
         """The image averaged to the control grid, float32 (z, y, x): what trees compare."""
         return bands.resample(
-            image, (self.spacing,) * 3, self.controls, (self.pace,) * 3, (self.first,) * 3
+            image,
+            (self.spacing,) * 3,
+            self.controls,
+            (self.control_spacing,) * 3,
+            (self.first,) * 3,
         )
 
 
-def over(shape, spacing, grid, step):
+def over(shape: Sequence[int], spacing: Sequence[float], grid: float, step: float) -> Lattice:
     """The lattice for a control spacing and step (mm) over a grid of this shape and spacing."""
     native = float(np.mean(spacing))
     step = max(step, 0.5 * native)  # finer than half a voxel there is nothing to see
@@ -82,7 +88,9 @@ def over(shape, spacing, grid, step):
     return Lattice(size, h, fine, max(1, round(grid / step)))
 
 
-def bring(lattice, image, valid, spacing):
+def bring(
+    lattice: Lattice, image: np.ndarray, valid: np.ndarray | None, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """An image (float32) and its valid voxels (uint8 or None) on the lattice.
 
     Both are (z, y, x), `spacing` in the same order, mm; without `valid` everything is.

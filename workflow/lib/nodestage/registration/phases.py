@@ -1,25 +1,24 @@
-"""The two phases of a patient, and the masks drawn on them, on one study grid."""
+"""The two phases of a patient on one study grid."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
 
 from nodestage.core import reasons
 from nodestage.core.errors import InputError
-from nodestage.core.volumes import Volume, same_grid
+from nodestage.core.volumes import Volume
 from nodestage.registration import bands
 from nodestage.registration.deform import register
-from nodestage.registration.field import identity
+from nodestage.registration.field import Field, identity
 from nodestage.registration.settings import complete
 
 OUTSIDE = -1024  # HU where the arterial phase has no voxel
 # Of the affine's similarity above chance; where the affine is right already, a little is lost.
-LEAST_KEPT = 0.95
-SMALL_MM3 = 1500.0  # structures up to this volume (a node of 14 mm) keep their volume
+MIN_KEPT = 0.95
 
 
-def to_study_grid(volume, spacing):
+def to_study_grid(volume: Volume, spacing: Sequence[float]) -> Volume:
     """The volume at `spacing` (z, y, x; mm), int16, over the same part of the patient.
 
     Coarser axes are averaged (no aliasing), finer ones interpolated linearly. The grid is
@@ -42,12 +41,19 @@ def to_study_grid(volume, spacing):
     return Volume(_int16(array), spacing, tuple(float(o) for o in origin), volume.direction)
 
 
-def study_pair(given, spacing, settings=None, substitute=False, patient="", threads=1):
+def study_pair(
+    phases: Mapping[str, Volume],
+    spacing: Sequence[float],
+    settings: Mapping | None = None,
+    substitute: bool = False,
+    patient: str = "",
+    threads: int = 1,
+) -> tuple[Volume, Volume, Field, dict]:
     """Both phases of a patient on the study grid, as every later stage takes them.
 
     Parameters
     ----------
-    given : {"arterial": Volume, "venous": Volume}, or one of them where the other may be
+    phases : {"arterial": Volume, "venous": Volume}, or one of them where the other may be
         stood in for
     spacing : of the study grid, (z, y, x), mm
     substitute : whether a failed registration is answered by the venous phase twice
@@ -59,17 +65,23 @@ def study_pair(given, spacing, settings=None, substitute=False, patient="", thre
     dict : as `align`; `substituted` names the phase that stands in for both. Where a failed
         registration is substituted, `failed` is false and `reason` stays.
     """
-    grid = to_study_grid(given.get("venous") or given["arterial"], spacing)
-    if len(given) == 1:
+    grid = to_study_grid(phases.get("venous") or phases["arterial"], spacing)
+    if len(phases) == 1:
         still = identity(grid.array.shape, grid.spacing)
-        return grid, grid, still, {"failed": False, "reason": "", "substituted": next(iter(given))}
-    arterial, field, record = align(given["arterial"], grid, settings, patient, threads)
+        return grid, grid, still, {"failed": False, "reason": "", "substituted": next(iter(phases))}
+    arterial, field, record = align(phases["arterial"], grid, settings, patient, threads)
     if record["failed"] and substitute:
         return grid, grid, field, {**record, "failed": False, "substituted": "venous"}
     return grid, arterial, field, record
 
 
-def align(arterial, venous, settings=None, patient="", threads=1):
+def align(
+    arterial: Volume,
+    venous: Volume,
+    settings: Mapping | None = None,
+    patient: str = "",
+    threads: int = 1,
+) -> tuple[Volume, Field, dict]:
     """Lay the arterial phase on the venous one.
 
     Parameters
@@ -93,7 +105,7 @@ def align(arterial, venous, settings=None, patient="", threads=1):
     InputError if the two don't overlap in space
     """
     chosen = complete(settings)
-    origin = _place(arterial, venous, patient, "arterial")
+    origin = first_voxel(arterial, venous, patient, "arterial")
     overlap = _overlap(arterial, venous, origin)
     if min(overlap) <= 0:
         axis = "zyx"[int(np.argmin(overlap))]
@@ -103,16 +115,16 @@ def align(arterial, venous, settings=None, patient="", threads=1):
             "or leave `arterial` empty to go on with the venous phase alone."
         )
     still = identity(venous.array.shape, venous.spacing)
-    source, pace, at = _not_finer(arterial, venous.spacing, origin)
-    laid, known = still.warp_known(source, OUTSIDE, pace, at)
+    source, source_spacing, at = _not_finer(arterial, venous.spacing, origin)
+    laid, known = still.warp_known(source, OUTSIDE, source_spacing, at)
     field = register(
-        venous.array, laid, venous.spacing, valid_moving=known, threads=threads, **chosen
+        venous.array, laid, venous.spacing, valid=(None, known), threads=threads, **chosen
     )
     record = _record(field, chosen, float(known.mean()))
     if record["failed"]:
         field = still
     else:
-        laid, known = field.warp_known(source, OUTSIDE, pace, at)
+        laid, known = field.warp_known(source, OUTSIDE, source_spacing, at)
     record["valid_share"] = float(known.mean())
     return venous.with_array(_int16(laid)), field, record
 
@@ -151,7 +163,7 @@ def _record(field, chosen, covered):
                 "registration_by_chance", after=quality["after"], chance=quality["chance"]
             )
         )
-    if quality["after"] - quality["chance"] < LEAST_KEPT * (quality["affine"] - quality["chance"]):
+    if quality["after"] - quality["chance"] < MIN_KEPT * (quality["affine"] - quality["chance"]):
         faults.append(
             reasons.sentence(
                 "registration_worse_than_affine", after=quality["after"], affine=quality["affine"]
@@ -179,96 +191,7 @@ def _strided(field):
     return field.move(points) - points
 
 
-def carry_mask(mask, field, grid, patient="", role="mask"):
-    """A given mask on the study grid: label by label linear, then the largest.
-
-    Parameters
-    ----------
-    mask : Volume of labels, on the phase that it was drawn on
-    field : Field from `grid` into that phase, or None if drawn on the phase of the grid
-    grid : Volume on the study grid
-
-    Returns
-    -------
-    Volume on the study grid, of the mask's dtype
-
-    Where the study grid is coarser than the mask, each voxel takes the label that fills
-    most of it. A connected structure of at most 1,500 mm³ that would so lose voxels
-    takes those that it fills most, up to its own volume (times the field's change of
-    volume), from the background; a larger one is left as it is.
-    """
-    origin = _place(mask, grid, patient, role)
-    if field is None:
-        if same_grid(mask, grid):
-            return mask
-        field = identity(grid.array.shape, grid.spacing)
-    out = field.warp_labels(mask.array, mask.spacing, origin)
-    _keep_small(mask, field, grid, origin, out)
-    return grid.with_array(out)
-
-
-def _keep_small(mask, field, grid, origin, out):
-    """Give small structures that shrank their voxels back, in place."""
-    voxel_in, voxel_out = float(np.prod(mask.spacing)), float(np.prod(grid.spacing))
-    linear = np.linalg.inv(field.affine[:, :3])
-    for label in np.unique(mask.array):
-        if label == 0:
-            continue
-        parts, _ = ndimage.label(mask.array == label, structure=np.ones((3, 3, 3)))
-        for part, box in enumerate(ndimage.find_objects(parts), start=1):
-            inside = parts[box] == part
-            volume = inside.sum() * voxel_in
-            if volume > SMALL_MM3:
-                continue
-            window = tuple(slice(max(0, b.start - 1), b.stop + 1) for b in box)
-            alone = (parts[window] == part).astype(np.uint8)
-            corner = np.array([w.start for w in window]) * mask.spacing + origin
-            low, high, volume = _reach(
-                field, linear, corner, alone.shape, mask.spacing, grid, volume
-            )
-            if low is None:
-                continue
-            region = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-            share = field.label_share(alone, 1, mask.spacing, corner, region)
-            wanted = round(volume / voxel_out) or 1
-            mine = (out[region] == label) & (share > 0)
-            lacking = wanted - int(mine.sum())
-            if lacking <= 0:
-                continue
-            free = np.where((out[region] == 0), share, 0).ravel()
-            best = np.argsort(-free, kind="stable")[:lacking]
-            chosen = np.unravel_index(best[free[best] > 1e-3], share.shape)
-            out[region][chosen] = label
-
-
-def _reach(field, linear, corner, shape, spacing, grid, volume):
-    """The part of the grid from which a box of the mask can be seen, and its volume there."""
-    ends = np.stack(
-        np.meshgrid(
-            *[[c, c + (n - 1) * s] for c, n, s in zip(corner, shape, spacing, strict=True)],
-            indexing="ij",
-        ),
-        axis=-1,
-    ).reshape(-1, 3)
-    middle = ends.mean(axis=0)
-    target = (np.vstack([ends, middle]) - field.affine[:, 3]) @ linear.T
-    found = target.copy()
-    for _ in range(15):
-        found = target - field.bend(found)
-    pace = np.array(grid.spacing)
-    low = np.maximum(np.floor(found.min(axis=0) / pace) - 2, 0).astype(int)
-    high = np.minimum(np.ceil(found.max(axis=0) / pace) + 3, grid.array.shape).astype(int)
-    if (low >= high).any():
-        return None, None, 0.0
-    # Volume changes by the inverse of the determinant around the structure's middle.
-    h = 2.0
-    around = np.array([found[-1] + s * h * e for e in np.eye(3) for s in (1, -1)])
-    moved = field.move(around)
-    jac = np.stack([(moved[2 * k] - moved[2 * k + 1]) / (2 * h) for k in range(3)], axis=1)
-    return low, high, volume / max(0.2, float(np.linalg.det(jac)))
-
-
-def _place(volume, grid, patient, name):
+def first_voxel(volume: Volume, grid: Volume, patient: str, name: str) -> np.ndarray:
     """Position of the volume's first voxel from the grid's first, mm, (z, y, x)."""
     if not np.allclose(volume.direction, grid.direction, atol=1e-4):
         raise InputError(
@@ -286,15 +209,15 @@ def _axes(volume):
 
 def _overlap(volume, grid, origin):
     """Length (z, y, x), mm, that both fields of view share; below 0 the gap between them."""
-    found = []
+    lengths = []
     for axis in range(3):
         a, b = volume.spacing[axis], grid.spacing[axis]
         start = max(origin[axis] - a / 2, -b / 2)
         end = min(
             origin[axis] + (volume.array.shape[axis] - 0.5) * a, (grid.array.shape[axis] - 0.5) * b
         )
-        found.append(end - start)
-    return found
+        lengths.append(end - start)
+    return lengths
 
 
 def _not_finer(volume, spacing, origin):
@@ -302,10 +225,12 @@ def _not_finer(volume, spacing, origin):
 
     What is as coarse as the grid or coarser stays as it is, to be interpolated only once.
     """
-    pace = [max(a, b) if b > 1.05 * a else a for a, b in zip(volume.spacing, spacing, strict=True)]
-    if np.allclose(pace, volume.spacing):
+    coarser = [
+        max(a, b) if b > 1.05 * a else a for a, b in zip(volume.spacing, spacing, strict=True)
+    ]
+    if np.allclose(coarser, volume.spacing):
         return volume.array, tuple(volume.spacing), tuple(origin)
-    small = to_study_grid(volume, pace)
+    small = to_study_grid(volume, coarser)
     shift = [
         ((n - 1) * s - (m - 1) * t) / 2
         for n, s, m, t in zip(

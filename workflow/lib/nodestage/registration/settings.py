@@ -1,14 +1,16 @@
-"""What a registration can be told, with values for full size and for a coarse grid."""
+"""Settings of a registration, with values for full size and for a coarse grid."""
+
+from collections.abc import Mapping
 
 from nodestage.core.errors import InputError
 
-# One entry a level, coarse to fine. At 0.68 mm this reaches 45 mm beside the affine.
-FULL = {
-    # Affine: control spacing, displacement step and reach in steps, of each round.
+# One entry per level, coarse to fine. At 0.68 mm this covers 45 mm beside the affine.
+FULL: dict = {
+    # Affine: control-point spacing, displacement step and search radius in steps, of each round.
     "affine_grid_mm": [20.0, 16.0, 12.0],
     "affine_step_mm": [6.0, 4.0, 3.0],
     "affine_radius": [6, 5, 4],
-    # Then control-point spacing, quantisation of the search, its reach in steps.
+    # Then control-point spacing, quantisation of the search, its radius in steps.
     "grid_mm": [16.0, 12.0, 8.0, 6.0, 4.0],
     "step_mm": [4.0, 3.0, 2.0, 1.5, 1.0],
     "radius": [6, 4, 3, 2, 2],
@@ -23,7 +25,7 @@ FULL = {
     "most_displacement_mm": 80.0,
 }
 
-# For grids of 2 to 2.5 mm: what the default study says in config/config.yaml.
+# For grids of 2 to 2.5 mm: as the default study has them in config/config.yaml.
 COARSE = FULL | {
     "affine_grid_mm": [20.0, 16.0],
     "affine_step_mm": [6.0, 4.0],
@@ -34,15 +36,15 @@ COARSE = FULL | {
 }
 
 
-def complete(settings=None):
-    """Settings with what isn't given taken from FULL; raises InputError naming a wrong key."""
-    given = dict(settings or {})
-    unknown = sorted(set(given) - set(FULL))
+def complete(settings: Mapping | None = None) -> dict:
+    """Settings, with defaults from FULL; raises InputError naming a wrong key."""
+    chosen = dict(settings or {})
+    unknown = sorted(set(chosen) - set(FULL))
     if unknown:
         raise InputError(
             f"registration: unknown settings {', '.join(unknown)}; known are {', '.join(FULL)}."
         )
-    merged = FULL | given
+    merged = FULL | chosen
     for part in (
         ("affine_grid_mm", "affine_step_mm", "affine_radius"),
         ("grid_mm", "step_mm", "radius"),
@@ -50,7 +52,7 @@ def complete(settings=None):
         lengths = {len(merged[key]) for key in part}
         if len(lengths) != 1:
             raise InputError(
-                f"registration: {', '.join(part)} need the same number of levels, found "
+                f"registration: {', '.join(part)} need the same number of levels, not "
                 f"{', '.join(str(len(merged[key])) for key in part)}."
             )
         for grid, step in zip(merged[part[0]], merged[part[1]], strict=True):

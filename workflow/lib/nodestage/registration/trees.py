@@ -5,11 +5,35 @@ grid is thinned to the tree that joins the most similar neighbours, on which two
 min-sum belief propagation find the optimum.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
 
-def spanning_tree(values, seed=None):
+# The compiled loops take named tuples: numba knows no dataclass.
+class Tree(NamedTuple):
+    """A spanning tree of the control grid.
+
+    Attributes
+    ----------
+    order : int64 (nodes,), root first, parents before children
+    parent : int64 (nodes,), -1 at the root
+    """
+
+    order: np.ndarray
+    parent: np.ndarray
+
+
+class _Labels(NamedTuple):
+    """The displacements that are tried, and what a difference between neighbours costs."""
+
+    width: int  # labels along each axis
+    step: np.float32  # mm
+    weight: np.float32  # cost per mm²
+
+
+def spanning_tree(values: np.ndarray, seed: int | None = None) -> Tree:
     """Minimum spanning tree of the control grid's six-neighbour graph.
 
     Parameters
@@ -17,26 +41,22 @@ def spanning_tree(values, seed=None):
     values : float32 (z, y, x), the image averaged to the control grid
     seed : with a number, distances are multiplied by random factors: another good tree
 
-    Returns
-    -------
-    order : int64 (nodes,), root first, parents before children
-    parent : int64 (nodes,), -1 at the root
     """
     index = np.arange(values.size).reshape(values.shape)
-    one, two, weight = [], [], []
+    starts, ends, weights = [], [], []
     for axis in range(3):
         a = [slice(None)] * 3
         b = [slice(None)] * 3
         a[axis], b[axis] = slice(None, -1), slice(1, None)
-        one.append(index[tuple(a)].ravel())
-        two.append(index[tuple(b)].ravel())
-        weight.append(np.abs(values[tuple(a)] - values[tuple(b)]).ravel())
-    one, two, weight = np.concatenate(one), np.concatenate(two), np.concatenate(weight)
+        starts.append(index[tuple(a)].ravel())
+        ends.append(index[tuple(b)].ravel())
+        weights.append(np.abs(values[tuple(a)] - values[tuple(b)]).ravel())
+    one, two, weight = map(np.concatenate, (starts, ends, weights))
     if seed is not None:
         typical = float(np.mean(weight)) + 1e-6
         weight = (weight + typical) * np.random.default_rng(seed).random(weight.size)
     by_weight = np.argsort(weight, kind="stable")
-    return _tree(one[by_weight], two[by_weight], values.size)
+    return Tree(*_tree(one[by_weight], two[by_weight], values.size))
 
 
 @njit(cache=True, nogil=True)
@@ -76,8 +96,8 @@ def _tree(one, two, nodes):
     return order, parent
 
 
-def best(cost, order, parent, start, step, weight):
-    """Displacement of every node with least total cost on the tree.
+def best(cost: np.ndarray, tree: Tree, start: np.ndarray, step: float, weight: float) -> np.ndarray:
+    """Displacement of every node with the minimum total cost on the tree.
 
     Minimises the sum of the nodes' costs and of weight × |difference of displacement|²
     over the tree's edges, where the displacement is `start` plus the label's.
@@ -85,28 +105,30 @@ def best(cost, order, parent, start, step, weight):
     Parameters
     ----------
     cost : float32 (nodes, labels)
-    start : float32 (nodes, 3), mm, displacement found so far
+    start : float32 (nodes, 3), mm, displacement so far
     step : float, mm between labels
-    weight : float, cost a mm²
+    weight : float, cost per mm²
 
     Returns
     -------
     float32 (nodes, 3): mm to add to `start`, finer than the labels (fitted through the
-    neighbours of the least min-marginal)
+    neighbours of the minimum of the min-marginals)
     """
     width = round(cost.shape[1] ** (1 / 3))
     belief = cost.copy()
     message = np.empty_like(cost)
     out = np.empty((cost.shape[0], 3), np.float32)
-    _min_sum(belief, message, order, parent, start, width, np.float32(step), np.float32(weight))
+    _min_sum(belief, message, tree, start, _Labels(width, np.float32(step), np.float32(weight)))
     _read_off(belief, width, np.float32(step), out)
     return out
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _min_sum(belief, message, order, parent, start, width, step, weight):
-    """Min-marginals of all nodes, in place: up from the leaves, then down from the root."""
-    labels = belief.shape[1]
+def _min_sum(belief, message, tree, start, labels):
+    """Min-marginals of all nodes, in position: up from the leaves, then down from the root."""
+    order, parent = tree
+    width, step, weight = labels
+    count = belief.shape[1]
     one = np.empty((width, width, width), np.float32)
     two = np.empty((width, width, width), np.float32)
     penalty = np.empty((3, width, width), np.float32)
@@ -115,27 +137,27 @@ def _min_sum(belief, message, order, parent, start, width, step, weight):
         above = parent[node]
         one.reshape(-1)[:] = belief[node]
         _penalties(start[above], start[node], step, weight, penalty)
-        _least(one, two, penalty)
+        _min_convolution(one, two, penalty)
         flat, sent, up = one.reshape(-1), message[node], belief[above]
         low = flat[0]
-        for k in range(1, labels):
+        for k in range(1, count):
             low = min(low, flat[k])
-        for k in range(labels):
+        for k in range(count):
             sent[k] = flat[k] - low
             up[k] += sent[k]
     for i in range(1, order.size):
         node = order[i]
         above = parent[node]
         flat, sent, up = one.reshape(-1), message[node], belief[above]
-        for k in range(labels):
+        for k in range(count):
             flat[k] = up[k] - sent[k]
         _penalties(start[node], start[above], step, weight, penalty)
-        _least(one, two, penalty)
+        _min_convolution(one, two, penalty)
         low = flat[0]
-        for k in range(1, labels):
+        for k in range(1, count):
             low = min(low, flat[k])
         down = belief[node]
-        for k in range(labels):
+        for k in range(count):
             down[k] += flat[k] - low
 
 
@@ -152,8 +174,8 @@ def _penalties(to, of, step, weight, penalty):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _least(one, two, penalty):
-    """Distance transform of `one` under the quadratic penalty, axis by axis, in place.
+def _min_convolution(one, two, penalty):
+    """Distance transform of `one` under the quadratic penalty, axis by axis, in position.
 
     With few labels along an axis, trying all pairs in whole vector registers is faster
     than the lower envelope of parabolas, which branches.
@@ -183,7 +205,7 @@ def _least(one, two, penalty):
 
 @njit(cache=True, nogil=True)
 def _read_off(belief, width, step, out):
-    """The least label, moved between labels by a V through its neighbours along each axis."""
+    """The label with the minimum belief, moved between labels by a V through its neighbours along each axis."""
     radius = width // 2
     strides = (width * width, width, 1)
     for node in range(belief.shape[0]):
@@ -192,10 +214,10 @@ def _read_off(belief, width, step, out):
         for k in range(values.size):
             if values[k] < values[at]:
                 at = k
-        # Of equally good labels the least displacement: flat tissue stays where it is.
-        least, nearest = values[at], 3 * width * width
+        # Of equally good labels the smallest displacement: flat tissue stays where it is.
+        lowest, nearest = values[at], 3 * width * width
         for k in range(values.size):
-            if values[k] <= least:
+            if values[k] <= lowest:
                 z, y, x = (
                     k // strides[0] - radius,
                     (k // width) % width - radius,
@@ -205,11 +227,11 @@ def _read_off(belief, width, step, out):
                     nearest = z * z + y * y + x * x
                     at = k
         for axis in range(3):
-            place = (at // strides[axis]) % width
+            position = (at // strides[axis]) % width
             shift = np.float32(0)
-            if 0 < place < width - 1:
+            if 0 < position < width - 1:
                 before, after = values[at - strides[axis]], values[at + strides[axis]]
                 rise = max(before, after) - values[at]
                 if rise > 0:
                     shift = np.float32(0.5) * (before - after) / rise
-            out[node, axis] = (place - radius + shift) * step
+            out[node, axis] = (position - radius + shift) * step

@@ -1,9 +1,10 @@
 """Sharing a loop among threads; the compiled loops let go of the interpreter's lock."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 
-def split(work, count, threads):
+def split(work: Callable[[int, int], object], count: int, threads: int) -> None:
     """Call `work(first, last)` on consecutive parts of range(count), in `threads` threads."""
     if threads <= 1 or count < 2:
         work(0, count)
@@ -14,7 +15,7 @@ def split(work, count, threads):
         list(pool.map(work, edges[:-1], edges[1:]))
 
 
-def both(one, two, threads):
+def both(one: Callable, two: Callable, threads: int) -> tuple:
     """The results of two calls, side by side where there is more than one thread."""
     if threads <= 1:
         return one(), two()

@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 from nodestage.core import files, tables
+from nodestage.core import learning as trained
 from nodestage.core.names import PHASES
 from nodestage.report import gallery as galleries
 from nodestage.report.records import Facts, Images, Run
@@ -54,6 +55,7 @@ class CenterInputs:
     thresholds : files with each fold's frozen thresholds, for an external center's mean
     truth, oracle : files with evaluation tables of a simulated study, or None
     quality : file that `quality.record` gave, or None
+    learning : table of how each network fitted its own training data, or None
     """
 
     predictions: dict
@@ -65,6 +67,7 @@ class CenterInputs:
     truth: str | None = None
     oracle: str | None = None
     quality: str | None = None
+    learning: str | None = None
 
 
 def of_center(known, inputs):
@@ -80,7 +83,7 @@ def of_center(known, inputs):
     substituted = sum(bool(r.get("substituted")) for r in inputs.registration.values())
     returned = known.get("returned")
     return Facts(
-        run=Run.of(known, **about_the_run(inputs.manifest)),
+        run=Run.of(known, **about_the_run(inputs.manifest, inputs.learning)),
         patients=[_person(row, known, inputs, images, views) for row in known["rows"]],
         substituted=int(returned["substituted"]) if returned else substituted,
         thresholds=mean_thresholds(inputs.thresholds),
@@ -123,18 +126,19 @@ def mean_thresholds(paths):
     return means
 
 
-def of_study(known, manifest, truth=None, benchmarks=None):
+def of_study(known, manifest, truth=None, benchmarks=None, learning=None):
     """The `Facts` of the study's page; `truth` are the evaluation tables of a simulated study."""
     return Facts(
-        run=Run.of(known, **about_the_run(manifest)),
+        run=Run.of(known, **about_the_run(manifest, learning)),
         truth=mean_dice([row for path in truth for row in tables.read(path)]) if truth else None,
         timings=timings(benchmarks) if benchmarks else None,
     )
 
 
-def about_the_run(manifest):
-    """Versions of what ran, and the digest that names the frozen model."""
+def about_the_run(manifest, learning=None):
+    """Versions of what ran, the digest that names the frozen model, and networks that failed to learn."""
     return {
+        "unlearned": trained.sentences(tables.read(learning)) if learning else [],
         "versions": {name: metadata.version(name) for name in SOFTWARE if _installed(name)},
         "model_digest": files.digest(manifest),
     }

@@ -33,6 +33,7 @@ def notices(facts, role):
         some = "; ".join(run.smaller[:SHOWN])
         more = "; …" if len(run.smaller) > SHOWN else ""
         listed.append(("smaller", f"{SMALLER} {some}{more} (see Methods)."))
+    listed += [("unlearned", sentence) for sentence in run.unlearned]
     if facts.substituted:
         listed.append(("substituted", substituted_words(facts.substituted)))
     listed += [("source", sentence) for sentence in _other_sources(run, role)]

@@ -20,6 +20,7 @@ class Run:
     organs_source, tumor_source : `given` or `predicted` at this center
     discovery_organs_source, discovery_tumor_source : the same at the discovery center
     frozen : whether a given bundle scored the patients
+    unlearned : sentences on networks that have not fitted their own training data
     warnings, elsewhere : sentences for the top of the page; `elsewhere` is about centers that were
         scored at their own site
     """
@@ -43,6 +44,7 @@ class Run:
     discovery_organs_source: str | None = None
     discovery_tumor_source: str | None = None
     frozen: bool = False
+    unlearned: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
     elsewhere: list = field(default_factory=list)
 

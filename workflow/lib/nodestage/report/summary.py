@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from nodestage.core import learning, tables
 from nodestage.report import headline, numbers
 from nodestage.report.sources import load
 from nodestage.statistics import vocabulary
@@ -41,8 +42,9 @@ def show(results):
     from rich.table import Table
 
     console = Console()
-    console.print("Lymph-node metastasis, with 95 % intervals\n")
     table_rows = rows(results)
+    if table_rows:
+        console.print("Lymph-node metastasis, with 95 % intervals\n")
     for center, basis in dict.fromkeys((row["center"], row[BASIS]) for row in table_rows):
         table = Table(title=f"{center}: {basis}", title_justify="left", box=None, pad_edge=False)
         for column in ("method", "n", "positive", "AUC", "balanced accuracy"):
@@ -53,14 +55,23 @@ def show(results):
                 table.add_row(*(row.get(key, "") for key in keys))
         console.print(table)
         console.print()
+    for sentence in unlearned(results):
+        console.print(f"Warning: {sentence}\n", markup=False)
     study = Path(results, "report", "study.html")
-    console.print(
-        f"Reports: {study} and one for each center beside it."
-        if study.is_file()
-        else f"Reports: one for each center in {study.parent}."
-    )
+    if study.is_file():
+        console.print(f"Reports: {study} and one for each center beside it.", markup=False)
+    elif any(study.parent.glob("*.html")):
+        console.print(f"Reports: one for each center in {study.parent}.", markup=False)
+    else:
+        console.print("No report was made yet.")
     for file in sorted(Path(results, "returned").glob("*.tsv")):
-        console.print(f"To send back, once you have read it: {file}")
+        console.print(f"To send back, once you have read it: {file}", markup=False)
+
+
+def unlearned(results):
+    """Sentences about networks that have not fitted their own training data."""
+    table = Path(results, "statistics/evaluation/learning.tsv")
+    return learning.sentences(tables.read(table)) if table.is_file() else []
 
 
 def _shown(row):

@@ -137,7 +137,7 @@ class Anatomy:
     thickness: float
 
 
-def draw(random, settings):
+def draw(random: np.random.Generator, settings: dict) -> Anatomy:
     """Draw one patient's anatomy."""
     scale = settings["scale"] * random.uniform(0.96, 1.05)
     # The order of the draws is fixed, whatever the variants are.
@@ -195,7 +195,7 @@ def _bowel(random, scale, height):
     return loops
 
 
-def landmarks(a):
+def landmarks(a: Anatomy) -> dict[str, np.ndarray]:
     """Points that a reader would find in both phases, in anatomical coordinates (z, y, x), mm."""
     names = {
         "celiac_trunk": "celiac_root",
@@ -210,10 +210,10 @@ def landmarks(a):
         "left_adrenal": "left_adrenal",
         "right_adrenal": "right_adrenal",
     }
-    found = {name: a.points[point] for name, point in names.items()}
+    marks = {name: a.points[point] for name, point in names.items()}
     for organ in ("right_kidney", "left_kidney", "spleen"):
         if organ == "spleen" and not a.has_spleen:
             continue
         center, axes = a.solids[organ]
-        found[f"{organ}_lower_pole"] = center - np.array([axes[0], 0, 0])
-    return found
+        marks[f"{organ}_lower_pole"] = center - np.array([axes[0], 0, 0])
+    return marks

@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 
 
-def stream(seed, *names):
+def stream(seed: int, *names: object) -> np.random.Generator:
     """A generator that depends on the seed and on the names alone.
 
     >>> bool(stream(1, "CH001", "noise").random() == stream(1, "CH001", "noise").random())
@@ -20,7 +20,7 @@ def stream(seed, *names):
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(seed), *words])))
 
 
-def log_normal(quartiles):
+def log_normal(quartiles: tuple[float, float]) -> tuple[float, float]:
     """Mean and SD of log(value) for a log-normal with these first and third quartiles."""
     low, high = np.log(quartiles)
     return (low + high) / 2, (high - low) / 1.349

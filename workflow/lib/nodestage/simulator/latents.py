@@ -8,10 +8,10 @@ import math
 
 from nodestage.simulator import draws
 
-MOST_NODES = 10
+MAX_NODES = 10
 
 
-def latent_draws(seed, row, settings):
+def latent_draws(seed: int, row: dict, settings: dict) -> dict:
     """Status, cues and oracle scores of one patient.
 
     Parameters
@@ -88,7 +88,7 @@ def _count_law(laws):
         math.exp(math.lgamma(n + shape) - math.lgamma(shape) - math.lgamma(n + 1))
         * p**shape
         * (1 - p) ** n
-        for n in range(MOST_NODES + 1)
+        for n in range(MAX_NODES + 1)
     ]
     return [value / sum(law) for value in law]
 

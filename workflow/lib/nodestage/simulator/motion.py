@@ -9,6 +9,8 @@ All terms are products of three functions of one coordinate each, so a regular g
 short vectors and one product.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 COARSE_MM = 5.0
@@ -17,10 +19,10 @@ COARSE_MM = 5.0
 class Warp:
     """A smooth displacement: a sum of separable terms (amplitude (3,), three 1-D functions)."""
 
-    def __init__(self, terms):
+    def __init__(self, terms: Sequence[tuple]):
         self.terms = terms
 
-    def __call__(self, z, y, x):
+    def __call__(self, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> list[np.ndarray]:
         """Displacement (dz, dy, dx) in mm at coordinates that broadcast together; three arrays."""
         shape = np.broadcast_shapes(z.shape, y.shape, x.shape)
         total = [np.zeros(shape, np.float32) for _ in range(3)]
@@ -32,7 +34,7 @@ class Warp:
         return total
 
 
-def variation(random, scale):
+def variation(random: np.random.Generator, scale: float) -> Warp:
     """w: bends of 2 to 3 mm, so that no organ is a perfect ellipsoid or tube."""
     terms = []
     for length in (110.0, 75.0, 48.0):
@@ -42,7 +44,7 @@ def variation(random, scale):
     return Warp(terms)
 
 
-def between_phases(random, settings):
+def between_phases(random: np.random.Generator, settings: dict) -> Warp:
     """u: breathing (along z, most in front and near the diaphragm), bowel, and a shift on the table."""
     scale = settings["scale"]
     low, high = settings["breathing_mm"]
@@ -73,7 +75,9 @@ def between_phases(random, settings):
     return Warp(terms)
 
 
-def inverse(warp, z, y, x, steps=10):
+def inverse(
+    warp: Warp, z: np.ndarray, y: np.ndarray, x: np.ndarray, steps: int = 10
+) -> list[np.ndarray]:
     """Points p with p + warp(p) = (z, y, x), by fixed-point iteration."""
     point = [np.broadcast_to(c, np.broadcast_shapes(z.shape, y.shape, x.shape)) for c in (z, y, x)]
     target = point
@@ -82,14 +86,14 @@ def inverse(warp, z, y, x, steps=10):
     return point
 
 
-def anatomy_from_venous(w, axes):
+def anatomy_from_venous(w: Warp, axes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """q on a regular venous grid: three float32 arrays (z, y, x)."""
     z, y, x = _open(axes)
     shifts = w(z, y, x)
     return [shift + line for shift, line in zip(shifts, (z, y, x), strict=True)]
 
 
-def anatomy_from_arterial(w, u, axes):
+def anatomy_from_arterial(w: Warp, u: Warp, axes: Sequence[np.ndarray]) -> list[np.ndarray]:
     """q on a regular arterial grid: u inverted on a coarse grid and interpolated (to 0.1 mm)."""
     coarse, weights = [], []
     for line in axes:
@@ -100,16 +104,16 @@ def anatomy_from_arterial(w, u, axes):
     z, y, x = _open(coarse)
     venous = inverse(u, z, y, x, steps=8)
     shifts = w(*venous)
-    place = []
+    anatomical = []
     for axis, line in enumerate(_open(axes)):
         offset = venous[axis] + shifts[axis] - _open(coarse)[axis]
         for weight in weights[::-1]:  # x, then y, then z: each time the last axis is stretched
             offset = np.moveaxis(offset @ weight.T, -1, 0)
-        place.append(np.ascontiguousarray(offset) + line)
-    return place
+        anatomical.append(np.ascontiguousarray(offset) + line)
+    return anatomical
 
 
-def field(u, axes):
+def field(u: Warp, axes: Sequence[np.ndarray]) -> np.ndarray:
     """u on a regular venous grid: float32 (z, y, x, 3), mm, components in the order z, y, x."""
     return np.stack(u(*_open(axes)), axis=-1)
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from nodestage.simulator import tissue as t
-from nodestage.simulator.anatomy import CELIAC, DUODENUM, PANCREAS, SMA, STOMACH
+from nodestage.simulator.anatomy import CELIAC, DUODENUM, PANCREAS, SMA, STOMACH, Anatomy
+from nodestage.simulator.shapes import Canvas
 
 
-def paint(canvas, a):
+def paint(canvas: Canvas, a: Anatomy) -> None:
     """Paint all tissues but the tumor and the arteries on a canvas.
 
     The tumor comes next and `paint_arteries` last: arteries go through a tumor unharmed.
@@ -42,7 +43,7 @@ def paint(canvas, a):
     _veins(canvas, a)
 
 
-def paint_arteries(canvas, a):
+def paint_arteries(canvas: Canvas, a: Anatomy) -> None:
     """The arteries, thinnest first, so that a trunk keeps its whole caliber where a branch leaves."""
     c = a.calibers
     p = a.points
@@ -51,8 +52,8 @@ def paint_arteries(canvas, a):
     _tube(canvas, p, ("renal_root_right", "right_renal"), (renal, renal), t.ARTERY)
     _tube(canvas, p, ("hepatic_2", "gastroduodenal"), (2.2 * c, 2.0 * c), t.ARTERY)
     if a.has_lga:
-        names = ("gastric_root", "gastric_1", "gastric_2", "gastric_end")
-        _tube(canvas, p, names, np.array([2.6, 2.4, 2.2, 1.9]) * c, t.LGA)
+        gastric = ("gastric_root", "gastric_1", "gastric_2", "gastric_end")
+        _tube(canvas, p, gastric, np.array([2.6, 2.4, 2.2, 1.9]) * c, t.LGA)
     names = ("celiac_end", "hepatic_1", "hepatic_2", "hepatic_3", "hepatic_end")
     _tube(canvas, p, names, np.array([3.0, 2.8, 2.7, 2.4, 2.1]) * c, t.CHA_PHA)
     _tube(canvas, p, CELIAC, np.array([4.0, 3.8, 3.2, 3.1, 3.0, 2.9, 2.6]) * c, t.TC_SA)
@@ -72,7 +73,7 @@ def _tube(canvas, points, names, radii, code, over=None):
 
 def _wall(canvas, a):
     """Body, skin fat, muscles of the wall, ribs, and the lungs at the top."""
-    z, y, x = canvas.place
+    z, y, x = canvas.anatomical
     # A superellipse, flatter at the back than an ellipse.
     across, along = (x / a.width) ** 2, (y / a.depth) ** 2
     radius = across + along - 0.3 * across * along

@@ -30,7 +30,7 @@ IMAGES = "results/simulator/images"
 ANNOTATIONS = "results/simulator/annotations"
 
 
-def sheet(settings, seed):
+def sheet(settings: dict, seed: int) -> list[dict[str, str]]:
     """All rows of the sample sheet.
 
     Parameters
@@ -51,10 +51,10 @@ def sheet(settings, seed):
     return rows
 
 
-def patient_settings(settings, row):
+def patient_settings(settings: dict, row: dict) -> dict:
     """The settings that shape this row's patient, and no others.
 
-    What only decides what stands in the sheet (number of patients, prevalence, ages, who is
+    What only decides the content of the sheet (number of patients, prevalence, ages, who is
     annotated) is left out: changing it must not make anew a patient whose row stays the same.
     """
     center = settings["centers"][row["center"]]
@@ -90,34 +90,34 @@ def _row(settings, seed, name, center, number):
     return row
 
 
-def chosen(number, share, beat=0.5):
+def chosen(number: int, share: float, offset: float = 0.5) -> bool:
     """Whether patient `number` (from 0) is one of the share: exactly round(n * share) of the first n.
 
-    Another `beat` chooses others, about as many.
+    Another `offset` chooses others, about as many.
 
     >>> [sum(chosen(i, 0.47) for i in range(n)) for n in (8, 24)]
     [4, 11]
     """
-    return math.floor((number + 1) * share + beat) > math.floor(number * share + beat)
+    return math.floor((number + 1) * share + offset) > math.floor(number * share + offset)
 
 
 def _files(center, patient, number):
     """Paths of images and annotations; empty where this center or patient lacks them."""
     lacks = center.get("missing", {})
-    given = {}
+    paths = {}
     for phase in ("arterial", "venous"):
         # From the third patient on, so that the first rows of a center are complete ones.
         lost = 2 <= number < 2 + lacks.get(phase, 0)
-        given[phase] = "" if lost else f"{IMAGES}/{patient}/{phase}.nii.gz"
+        paths[phase] = "" if lost else f"{IMAGES}/{patient}/{phase}.nii.gz"
     labels = center["labels"]
     has = {
         "organs": bool(_organ_set(center, number)),
-        "tumor": chosen(number, labels["tumor"], beat=0.25),
+        "tumor": chosen(number, labels["tumor"], offset=0.25),
         "lymph_nodes": bool(labels["lymph_nodes"]),
     }
     for role, present in has.items():
-        given[role] = f"{ANNOTATIONS}/{patient}/{role}.nii.gz" if present else ""
-    return given
+        paths[role] = f"{ANNOTATIONS}/{patient}/{role}.nii.gz" if present else ""
+    return paths
 
 
 def _organ_set(center, number):
@@ -133,8 +133,8 @@ def _organ_set(center, number):
 def _ct_report(settings, center, positive, random):
     """The radiologist's word on metastasis, with the set sensitivity and specificity."""
     rates = settings["ct_report"]
-    says = random.random() < (rates["sensitivity"] if positive else 1 - rates["specificity"])
-    return str(int(says)) if center["ct_report"] else ""
+    report = random.random() < (rates["sensitivity"] if positive else 1 - rates["specificity"])
+    return str(int(report)) if center["ct_report"] else ""
 
 
 def _clinical(center, positive, random):

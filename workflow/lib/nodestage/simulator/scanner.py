@@ -3,10 +3,12 @@
 import numpy as np
 from scipy import ndimage
 
+from nodestage.core.volumes import Vector
+
 _FWHM = 2.355  # of a Gaussian, in SD
 
 
-def setup(random, settings, center, positive):
+def setup(random: np.random.Generator, settings: dict, center: dict, positive: bool) -> dict:
     """Draw what is particular to one patient's examination.
 
     Returns
@@ -38,9 +40,9 @@ def setup(random, settings, center, positive):
 
 
 def _grid(settings, center, field, slices, shift, table):
-    """Shape, spacing (z, y, x), planes around the body's middle, and origin (x, y, z) in the room.
+    """Shape, spacing (z, y, x), planes around the body's middle, and origin (x, y, z) of the scan.
 
-    A center with a spacing of its own covers the study's field with it.
+    A center with another spacing covers the study's field with it.
     """
     spacing = np.array(center.get("spacing", settings["spacing"]), float)
     extent = np.array(settings["grid"]) * np.array(settings["spacing"], float)
@@ -61,7 +63,7 @@ def _grid(settings, center, field, slices, shift, table):
     }
 
 
-def scan(image, exam, spacing, random):
+def scan(image: np.ndarray, exam: dict, spacing: Vector, random: np.random.Generator) -> np.ndarray:
     """Blur, add noise and the center's offset; int16 HU (z, y, x)."""
     plane = exam["kernel_mm"] / _FWHM
     through = exam["thickness_mm"] / np.sqrt(12)

@@ -7,11 +7,12 @@ import SimpleITK as sitk
 
 from nodestage.core import files, volumes
 from nodestage.core.names import PHASES
+from nodestage.simulator.patient import Patient
 
 _ROLES = ("organs", "tumor", "nodes", "confounders")
 
 
-def write(patient, images, annotations, truth):
+def write(patient: Patient, images: str | Path, annotations: str | Path, truth: str | Path) -> None:
     """Write one patient.
 
     Parameters
@@ -19,7 +20,7 @@ def write(patient, images, annotations, truth):
     patient : Patient
     images, annotations, truth : folders of this patient: `images` gets `arterial.nii.gz` and
         `venous.nii.gz`; `annotations` gets `organs.nii.gz`, `tumor.nii.gz` and
-        `lymph_nodes.nii.gz`, whether the sheet names them or not; `truth`, which only evaluation
+        `lymph_nodes.nii.gz`, whether or not the sheet names them; `truth`, which only evaluation
         may read, gets a map of each role and phase, `field.nii.gz` and `truth.json`
     """
     for phase in PHASES:
@@ -33,17 +34,17 @@ def write(patient, images, annotations, truth):
     files.write_json(Path(truth) / "truth.json", patient.truth["record"])
 
 
-def read(folder):
+def read(folder: str | Path) -> dict:
     """The truth of one patient as `Patient.truth` holds it."""
     folder = Path(folder)
-    found = {
+    truth: dict = {
         role: {phase: volumes.read(folder / f"{role}_{phase}.nii.gz") for phase in PHASES}
         for role in _ROLES
     }
     vectors = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "field.nii.gz")))
-    found["field"] = np.ascontiguousarray(vectors[..., ::-1])
-    found["record"] = files.read_json(folder / "truth.json")
-    return found
+    truth["field"] = np.ascontiguousarray(vectors[..., ::-1])
+    truth["record"] = files.read_json(folder / "truth.json")
+    return truth
 
 
 def _write_field(path, field, like):

@@ -59,7 +59,7 @@ _HU = {
     ARTERY: (312, 150),
     VEIN: (95, 150),
 }
-# HU (arterial, venous) of what is laid over the tissues, before its own appearance.
+# HU (arterial, venous) of what is laid over the tissues, before each body's appearance.
 NODE = (78.0, 98.0)
 PDAC = (56.0, 66.0)
 GANGLION = (58.0, 64.0)
@@ -82,7 +82,7 @@ HU_OF = {
 }
 
 
-def hu(phase, timing, random):
+def hu(phase: str, timing: float, random: np.random.Generator) -> np.ndarray:
     """HU of each code in one phase of one scan, as a float32 table.
 
     An arterial phase taken late (`timing` towards 1) looks like a venous one, for vessels and

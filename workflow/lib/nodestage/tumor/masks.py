@@ -121,6 +121,7 @@ def _train(phase, patients, validation, settings, seed, output, work, how):
         output=output,
         work=work,
         label=f"tumor, {phase}",
+        section="tumor.network",
         **how,
     )
 

@@ -1,6 +1,5 @@
 """Reading what a hospital sent back: every fault is named before any number is used."""
 
-import csv
 import difflib
 import math
 import re
@@ -8,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodestage.core import reasons
+from nodestage.core import handwritten, reasons
 from nodestage.core.errors import InputError
 from nodestage.exchange import returned
 from nodestage.exchange.returned import plausible
@@ -17,12 +16,14 @@ SHOWN = 8
 """Faults of one file that a message lists; further ones are counted."""
 
 ASK = "Ask the hospital for the file as `make score` wrote it"
+COUNT = r"[0-9]{1,7}"
+NUMBER = re.compile(r"-?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,3})?")
 FORMS = {
     "nodestage": r"\S+",
     "bundle": r"[0-9a-f]{64}",
     "changed_code": r"[a-z0-9_]+(, [a-z0-9_]+)*",
     "holds": f"{returned.ROWS}|{returned.SUMMARIES}",
-    **dict.fromkeys(("patients", "positives", "status_unknown", "substituted"), r"\d+"),
+    **dict.fromkeys(("patients", "positives", "status_unknown", "substituted"), COUNT),
     **dict.fromkeys(("organs", "tumor"), "predicted|given"),
 }
 """The form of each key's value in the head."""
@@ -208,21 +209,16 @@ def performance(file):
 
 
 def _lines(path, center):
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError:
+    what = f"center {center}: the file that `returned` names"
+    if not Path(path).exists():
         _stop(
             center,
             ["it can't be read"],
             "Give its path (from the study's folder), or leave out the center",
         )
-    except UnicodeDecodeError:
-        _stop(center, ["it is not a text file"])
     # Nothing in it is quoted, but a spreadsheet may have done so.
-    try:
-        return [line for line in csv.reader(text.splitlines(), delimiter="\t") if any(line)]
-    except csv.Error as error:
-        _stop(center, [f"its table can't be read ({error})"])
+    table = handwritten.lines(path, what, header=False, delimiter="\t")
+    return [cells for _, cells in table]
 
 
 def _head(lines):
@@ -312,7 +308,7 @@ def _of_summaries(rows, methods, head):
     for row in rows:
         who = f"{row['metric']} of {row['method']}"
         bad = [key for key in returned.ESTIMATES if not _is_number(row[key], 0, 1)]
-        bad += [key for key in returned.COUNTS if not re.fullmatch(r"\d+", row[key])]
+        bad += [key for key in returned.COUNTS if not re.fullmatch(COUNT, row[key])]
         if bad:
             faults.append(f"{who}: {bad[0]} is not allowed")
         elif (
@@ -331,11 +327,9 @@ def _is_number(text, low=-math.inf, high=math.inf):
     """Whether a cell is empty or a finite number within bounds."""
     if text == "":
         return True
-    try:
-        value = float(text)
-    except ValueError:
+    if not NUMBER.fullmatch(text):  # float() would take 1_0 and digits of any script
         return False
-    return math.isfinite(value) and low <= value <= high
+    return math.isfinite(float(text)) and low <= float(text) <= high
 
 
 def _near(name, known):

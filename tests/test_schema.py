@@ -10,17 +10,17 @@ import yaml
 from nodestage.core.errors import InputError
 from nodestage.core.names import MAIN_METRICS
 from nodestage.lymph_nodes.variants import VARIANTS
-from nodestage.methods.baselines import family as baselines
-from nodestage.methods.fusion import family as fusion
+from nodestage.methods import registry
+from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
-from nodestage.study import check, settings
+from nodestage.study import check, schema
 from nodestage.study import new as new_study
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")
-SCHEMA = yaml.safe_load(settings.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load(schema.SCHEMA.read_text(encoding="utf-8"))
 
 
 def laid(config, over):
@@ -42,7 +42,7 @@ def config(*names, **over):
 def faults(**over):
     """The lines that tell of each fault of the default config with `over` laid over it."""
     with pytest.raises(InputError) as error:
-        settings.check(config(**over))
+        schema.check(config(**over))
     head, *lines = str(error.value).splitlines()
     assert head == f"The config has {len(lines)} fault{'s' if len(lines) > 1 else ''}:"
     return lines
@@ -59,14 +59,14 @@ def faults(**over):
     ],
 )
 def test_our_own_configs_pass(names):
-    settings.check(config(*names))
+    schema.check(config(*names))
 
 
 def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_path):
     new_study.begin(tmp_path)
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
-    settings.check(yaml.safe_load(text))
-    settings.check(config("config/paper.yaml", **yaml.safe_load(text)))
+    schema.check(yaml.safe_load(text))
+    schema.check(config("config/paper.yaml", **yaml.safe_load(text)))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
     ],
 )  # fmt: skip
 def test_what_the_documentation_offers_passes(over):
-    settings.check(config(**over))
+    schema.check(config(**over))
 
 
 def test_all_faults_come_in_one_list():
@@ -205,8 +205,8 @@ def test_the_schema_lists_what_the_code_reads():
     anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
     assert definitions["structure"]["enum"] == list(anatomy["labels"])
     methods = SCHEMA["properties"]["methods"]["properties"]
-    assert set(methods) == {*fusion.METHODS, *baselines.METHODS}
-    for name, module in (("deep", fusion_settings), ("radiomics", baselines)):
+    assert set(methods) == set(registry.built_in())
+    for name, module in (("deep", fusion_settings), ("radiomics", signature)):
         defaults = Path(inspect.getfile(module)).with_name("defaults.yaml")
         wanted = yaml.safe_load(defaults.read_text(encoding="utf-8"))
         listed = definitions[name]["properties"]["settings"]["properties"]
@@ -220,7 +220,7 @@ def test_the_schema_lists_what_the_code_reads():
     assert set(variants["items"]["enum"]) == set(VARIANTS)
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
     for job in SCHEMA["properties"]["jobs"]["properties"]:
-        assert job == "default" or f'memory("{job}")' in text
+        assert job == "default" or f'resources_of("{job}"' in text
 
 
 @pytest.mark.parametrize("names, schedule", [((), COARSE), (("config/paper.yaml",), FULL)])

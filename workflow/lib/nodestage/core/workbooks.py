@@ -1,0 +1,143 @@
+"""Workbooks (.xlsx) as text, cell by cell as their author sees them."""
+
+import re
+import zipfile
+
+from nodestage.core.errors import InputError
+from nodestage.core.handwritten import BadCell
+
+MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; a sheet of 5,000 patients has some 5 MB
+SHEET = "samples"
+DIGITS = 15  # a spreadsheet stores no more of a number
+PLAIN = re.compile(r"0+(\.0+)?")
+
+
+def lines(path, what):
+    """(row number, cells) of the sheet `samples`, or of the only sheet with a table.
+
+    A cell is a `BadCell` where a formula has no stored value, the number shown is not the number
+    stored, or the cell is part of a merged block.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED:
+            raise InputError(
+                f"{what} unpacks to {unpacked / 1e6:.0f} MB, more than any sample sheet. "
+                "Save the sheet alone as .xlsx or .tsv."
+            )
+        book = _opened(path, stored=False)
+        page = _page(book, what)
+        formulas = any(cell.data_type == "f" for row in page.iter_rows() for cell in row)
+        stored = _opened(path, stored=True)[page.title] if formulas else page
+    except InputError:
+        raise
+    except Exception as error:  # a damaged workbook fails in zip, XML or any of its parts
+        raise InputError(
+            f"{what} can't be opened as a workbook ({type(error).__name__}). Save it again as .xlsx or .tsv."
+        ) from error
+    merged = _merged(page)
+    table = []
+    for number, (row, values) in enumerate(
+        zip(page.iter_rows(), stored.iter_rows(), strict=True), start=1
+    ):
+        cells = [_text(*pair, merged) for pair in zip(row, values, strict=True)]
+        if any(cells) or any(isinstance(cell, BadCell) for cell in cells):
+            table.append((number, cells))
+    return table
+
+
+def _opened(path, stored):
+    # Not `read_only`, which believes the sheet's dimension tag: a wrong one hides rows.
+    import openpyxl
+
+    return openpyxl.load_workbook(path, data_only=stored)
+
+
+def _page(book, what):
+    if SHEET in book.sheetnames:
+        return book[SHEET]
+    pages = [page for page in book.worksheets if page.max_row > 1 or page["A1"].value is not None]
+    if len(pages) > 1:
+        raise InputError(
+            f"{what} has {len(pages)} sheets ({', '.join(page.title for page in pages[:5])}). "
+            f"Name the one that is meant {SHEET!r}, or remove the others."
+        )
+    return pages[0] if pages else book.worksheets[0]
+
+
+def _merged(page):
+    """Addresses of the cells of merged blocks, but for the first of each: {address: block}."""
+    found = {}
+    for block in page.merged_cells.ranges:
+        if block.size["rows"] * block.size["columns"] > 100_000:
+            continue
+        cells = [cell for row in block.cells for cell in [row]]
+        found |= {cell: str(block) for cell in cells[1:]}
+    return found
+
+
+def _bad(cell, text):
+    bad = BadCell("" if cell.value is None else str(cell.value))
+    bad.fault = f"cell {cell.coordinate} {text}"
+    return bad
+
+
+def _text(cell, stored, merged):
+    """A cell as the text that its author sees: 7 formatted as `000` is `007`."""
+    if (cell.row, cell.column) in merged:
+        return _bad(
+            cell,
+            f"is part of the merged block {merged[cell.row, cell.column]}, which has one value for all. "
+            "Unmerge it and write each value",
+        )
+    value = stored.value
+    if cell.data_type == "f" and value is None:
+        return _bad(
+            cell,
+            "holds a formula without a stored value. Open the workbook in a spreadsheet program and save "
+            "it, or write the value itself",
+        )
+    if stored.data_type == "e":
+        return _bad(cell, f"shows the error {value}. Write the value itself")
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return _number(cell, value)
+    return _bad(
+        cell, f"holds a date or time ({value}). Format the column as text, and write what is meant"
+    )
+
+
+def _number(cell, value):
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    shown = getattr(cell, "number_format", "") or "General"
+    if isinstance(value, int) and len(str(abs(value))) > DIGITS:
+        return _bad(
+            cell,
+            f"holds a number of over {DIGITS} digits, which a spreadsheet rounds. Format the column as text, "
+            "and write it again",
+        )
+    if shown in ("General", "@"):
+        return str(value)
+    if PLAIN.fullmatch(shown):
+        whole, _, places = shown.partition(".")
+        text = f"{value:.{len(places)}f}"
+        if float(text) == value:
+            if places:
+                return str(value)
+            return ("-" if value < 0 else "") + str(abs(value)).zfill(len(whole))
+        return _bad(
+            cell,
+            f"shows {text}, but holds {value}. Format the column as text, and write what is meant",
+        )
+    return _bad(
+        cell,
+        f"holds the number {value}, but its format ({shown}) shows another text. Format the column as text, "
+        "and write what is meant",
+    )
