@@ -13,6 +13,8 @@ import yaml
 
 from nodestage.core.errors import InputError
 
+# Methods that read what `identification.candidates` makes.
+CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -31,6 +33,7 @@ def check(config):
             # Of several rules that one value breaks, the first speaks.
             faults.setdefault((place, what), sentence)
     faults |= _methods_that_are_not_there(given, schema)
+    faults |= _candidates_without_inner_networks(given)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         told = [f"  {_dotted(place)}: {said}" for (place, _), said in faults.items()]
@@ -215,6 +218,28 @@ def _methods_that_are_not_there(config, schema):
         if isinstance(name, str) and name not in there:
             faults[("statistics", "primary", key), ""] = (
                 f"{name!r} is no method of this study{_near(name, there)}. Use {_one_of(there)}."
+            )
+    return faults
+
+
+def _candidates_without_inner_networks(config):
+    """Faults of `identification.candidates`: no patient to learn from, or a method that needs it."""
+
+    def section(name):
+        found = config.get(name) if isinstance(config, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    chosen, faults = section("identification").get("candidates"), {}
+    if chosen is True and section("folds").get("inner") == 0:
+        faults[("identification", "candidates"), ""] = (
+            "with `folds.inner: 0` no candidate of a training patient comes from a network that has "
+            "not seen the patient. Use `folds.inner: 2` or more, or false."
+        )
+    for name in CANDIDATE_METHODS:
+        if chosen is False and section("methods").get(name) is not None:
+            faults[("methods", name), ""] = (
+                "it reads what `identification.candidates` makes, which is false. "
+                f"Use `{name}: null`, or `identification.candidates: true`."
             )
     return faults
 
