@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohort_phantom import CUBE, SHAPE, SPACING, affine_ras, dicom_series, nifti, phantom
+from cohort_phantom import CUBE, ORIGIN, SHAPE, SPACING, affine_ras, dicom_series, nifti, phantom
 from test_cohort_nifti import sheared, turned
 
 from nodestage import cohort
 from nodestage.core.errors import InputError
+from nodestage.core.volumes import Volume
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
 KNOWN = {"spleen": 1, "liver": 6, "pancreas": 11, "cha_pha": 19}
@@ -189,6 +190,55 @@ def test_a_mask_that_touches_an_edge_says_so(tmp_path):
     array = cube()
     array[-1, 20, 20] = 1
     assert read(nifti(tmp_path / "m.nii", array))[1]["touches_edge"] == {"1": ["top"]}
+
+
+def coarse_image():
+    """A CT at 6 mm beside masks drawn at 1.5 mm."""
+    return Volume(np.zeros((10, 16, 16), np.int16), (6.0, 6.0, 6.0), ORIGIN)
+
+
+def test_a_node_finer_than_the_grid_keeps_a_voxel(tmp_path):
+    array = np.zeros(SHAPE, "u1")
+    array[10, 30, 30] = 2  # one voxel, between the voxels of the coarse grid
+    array[4:12, 8:20, 8:20] = 1
+    path = nifti(tmp_path / "m.nii", array)
+    volume, record = read(path, coarse_image(), "lymph_nodes", resample=True)
+    assert np.count_nonzero(volume.array == 2) == 1 and record["small_structures_kept"] == 1
+    where = np.argwhere(volume.array == 2)[0] * 6.0
+    drawn_at = np.array([10, 30, 30]) * SPACING
+    assert np.abs(where - drawn_at).max() <= 3.0
+    assert record["volume_mm3_as_drawn"]["2"] == pytest.approx(np.prod(SPACING))
+
+
+def test_what_lies_outside_the_image_is_recorded_and_nothing_inside_is_an_error(tmp_path):
+    array = np.zeros(SHAPE, "u1")
+    array[10:14, 60:64, 30:34] = 2  # behind an image of 48 rows at 1.5 mm
+    small = Volume(np.zeros((24, 48, 64), np.int16), SPACING, ORIGIN)
+    path = nifti(tmp_path / "m.nii", array)
+    refused(path, "all that was drawn", "outside", image=small, role="lymph_nodes", resample=True)
+    array[10:14, 20:24, 30:34] = 1
+    array[10:14, 46:50, 10:14] = 2
+    path = nifti(tmp_path / "m.nii", array)
+    volume, record = read(path, small, "lymph_nodes", resample=True)
+    assert set(np.unique(volume.array)) == {0, 1, 2}
+    assert record["structures_outside"] == 1 and record["structures_cut"] == 1
+    assert record["outside_mm3"] == pytest.approx((64 + 32) * np.prod(SPACING))
+
+
+def test_a_voxel_of_a_tilted_mask_survives_straightening(tmp_path):
+    angle = np.radians(12)
+    affine = affine_ras()
+    affine[1, 2], affine[2, 2] = -2.5 * np.sin(angle), 2.5 * np.cos(angle)
+    array = np.zeros(SHAPE, "u1")
+    array[10, 30, 30], array[15, 11, 40] = 2, 1
+    volume, record = read(nifti(tmp_path / "m.nii", array, affine), role="lymph_nodes")
+    assert set(np.unique(volume.array)) == {0, 1, 2} and record["straightened_deg"] > 10
+
+
+def test_a_value_that_rounds_to_zero_is_background(tmp_path, image):
+    array = cube("f4")
+    array[0, 0, 0] = -1e-7
+    assert_is_cube(read(nifti(tmp_path / "m.nii", array), image)[0], image)
 
 
 def test_not_a_mask_file(tmp_path):

@@ -1,6 +1,10 @@
 """NIfTI files of any hospital's making: axes, skewed grids and values, for CT."""
 
+import gzip
 import itertools
+import os
+import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +12,7 @@ import pytest
 from cohort_phantom import ORIGIN, SHAPE, SPACING, affine_ras, cube_mm, nifti, phantom
 
 from nodestage import cohort
-from nodestage.cohort import plausible
+from nodestage.cohort import plausible, values
 from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
@@ -246,11 +250,116 @@ def test_what_is_no_ct(tmp_path, make, word):
     refused(nifti(tmp_path / "a.nii.gz", make()), word)
 
 
-def test_random_values_are_no_reason_to_refuse(tmp_path):
+def noisy(inside=False):
+    """The phantom with fat around its body and noise; `inside`: a field of view within the body."""
+    _, y, x = np.indices(SHAPE)
     rng = np.random.default_rng(0)
-    for low, high in [(-1000, 1000), (0, 2000), (-200, 300), (0, 300)]:
-        array = rng.integers(low, high, SHAPE).astype("i2")
-        np.testing.assert_array_equal(read(nifti(tmp_path / "a.nii", array))[0].array, array)
+    array = phantom().astype(np.int32)
+    radius = ((y - 32) / 24) ** 2 + ((x - 32) / 28) ** 2
+    array[(radius > 0.6) & (radius < 1)] = -100
+    array += rng.normal(0, 12, SHAPE).astype(int)
+    return array[:, 18:46, 16:48] if inside else array
+
+
+def hu(array, **more):
+    return values.to_hu(np.asarray(array), {}, **more)
+
+
+def scaled(low, high, top):
+    return np.clip((noisy() - low) / (high - low), 0, 1) * top
+
+
+@pytest.mark.parametrize(
+    "array, words",
+    [
+        (noisy().astype("i2").view("u2"), "wrapped in unsigned 16-bit"),
+        (noisy().astype("i2").view("u2").astype("f4"), "wrapped in unsigned 16-bit"),
+        (np.where(noisy() < 0, noisy() + 4096, noisy()), "wrapped in 12-bit"),
+        ((noisy() - noisy().mean()) / noisy().std(), "normalised"),
+        ((np.clip(noisy(), -160, 300) - 80) / 60, "normalised"),
+        (scaled(-160, 240, 255).astype("u1"), "window stretched to 8 bits"),
+        (scaled(-160, 240, 1000), "cut to a window (0 to 1000)"),
+        (scaled(-1000, 1000, 65535), "scaled"),
+        (scaled(-1000, 1000, 2) - 1, "unit range"),
+        (np.clip(noisy(), -160, 240), "cut to a window (-160 to 240)"),
+        (np.clip(noisy(), -500, 500), "cut to a window (-500 to 500)"),
+        (noisy() + 1024, "shifted by 1024"),
+        (np.clip(noisy() + 1024, 0, 4095), "shifted by 1024"),
+        (np.where(noisy() < -900, -2000, noisy() + 1024), "shifted by 1024"),
+        (np.clip(noisy() - 1024, -1024, 3071), "where soft tissue does"),
+        (-noisy(), "inverted"),
+        (noisy() * 10, "not Hounsfield units"),
+        (noisy() / 10, "not Hounsfield units"),
+        (noisy() % 256, "8 bits"),
+        (np.full(SHAPE, 400), "one value throughout"),
+        (np.full(SHAPE, -2000) + 8 * np.arange(64), "padding alone"),
+    ],
+    ids=str.split("u2 u2-float 12-bit z nnunet 8-bit 1000 65535 unit window window-2 shift 12-bit-offset shift-padded "
+                  "minus inverted ten tenth modulo flat padding"),
+)  # fmt: skip
+def test_what_is_not_in_hu_is_refused_with_its_likely_cause(array, words):
+    with pytest.raises(InputError) as error:
+        hu(array)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        phantom(),
+        noisy(),
+        noisy(inside=True),
+        np.clip(noisy(), -1000, 1000),
+        np.where(noisy() < -900, -3024, noisy()),
+    ],
+    ids=["phantom", "noisy", "inside the body", "cut at 1000", "padded"],
+)
+def test_what_is_in_hu_passes(array):
+    np.testing.assert_array_equal(hu(array), np.maximum(array, -1024))
+
+
+def bomb(folder, shape, size=1 << 20, dtype="u1"):
+    """A .nii.gz of a few KB that announces `shape` and unpacks to `size` bytes of voxels."""
+    path = nifti(folder / "a.nii", np.zeros((2, 2, 2), dtype))
+    header = bytearray(path.read_bytes()[:352])
+    struct.pack_into("<8h", header, 40, 3, *shape[::-1], 1, 1, 1, 1)
+    with gzip.open(folder / "bomb.nii.gz", "wb", compresslevel=9) as handle:
+        handle.write(header)
+        for _ in range(size >> 20):
+            handle.write(bytes(1 << 20))
+    return folder / "bomb.nii.gz"
+
+
+def test_a_file_that_unpacks_to_far_more_than_its_header_says_is_refused_early(tmp_path):
+    path = bomb(tmp_path, (4, 8, 8), size=300 << 20)
+    assert path.stat().st_size < 500_000
+    tracemalloc.start()
+    refused(path, "holds more than the 608 bytes")
+    with pytest.raises(InputError, match="holds more than"):
+        cohort.read_mask_with_record(path, cohort.MaskRules("tumor"))
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+def test_headers_of_more_voxels_than_any_ct_are_refused_before_memory_is_asked_for(tmp_path):
+    path = bomb(tmp_path, (30000, 30000, 30000))
+    refused(path, "2.7e+13 voxels")
+    with pytest.raises(InputError, match="voxels, at most"):
+        cohort.ct_grid(path)
+    nii = bytearray(nifti(tmp_path / "b.nii", phantom()).read_bytes())
+    struct.pack_into("<f", nii, 108, 1e30)
+    (tmp_path / "b.nii").write_bytes(nii)
+    refused(tmp_path / "b.nii", "begin at byte 1e+30")
+
+
+def test_pipes_never_hang(tmp_path):
+    os.mkfifo(tmp_path / "a.nii.gz")
+    os.mkfifo(tmp_path / "b")
+    for name in ("a.nii.gz", "b"):
+        with pytest.raises(InputError, match="pipe"):
+            cohort.ct_grid(tmp_path / name)
+        with pytest.raises(InputError, match=r"pipe|not a NIfTI file by its name"):
+            cohort.read_mask_with_record(tmp_path / name, cohort.MaskRules("tumor"))
 
 
 def test_files_cut_short_or_of_another_kind(tmp_path):
@@ -326,12 +435,8 @@ def test_quality_names_what_to_look_at(tmp_path):
     assert found["slices"] == 24 and found["coverage_mm"] == [60, 96, 96]
     assert sum(found["hu_share"]) == pytest.approx(1, abs=1e-4)
     assert any("covers 60 mm" in w for w in found["warnings"])
-    cut = phantom()
-    cut[:, :, :] = np.where(cut < -500, 40, cut)
-    assert any(
-        "no air" in w
-        for w in cohort.quality(cohort.read_ct(nifti(tmp_path / "b.nii", cut)))["warnings"]
-    )
+    inside = nifti(tmp_path / "b.nii", noisy(inside=True).astype("i2"))
+    assert any("no air" in w for w in cohort.quality(cohort.read_ct(inside))["warnings"])
 
 
 def test_a_child_small_field_of_view(tmp_path):

@@ -5,7 +5,7 @@ import report_study as made
 from markupsafe import Markup
 
 from nodestage.core import tables
-from nodestage.report import headline, numbers, summary
+from nodestage.report import headline, numbers, records, summary
 from nodestage.report.sources import load
 
 
@@ -21,15 +21,15 @@ def test_figures_are_those_of_the_headline(results, center, role):
     rows = {r["method"]: r for r in summary.rows(results) if r["center"] == center}
     performance = load(results / "statistics" / center, "performance.tsv")
     top = headline.headline(
-        center, role, performance, {"metric": "balanced_accuracy", "method": "combined"}
+        records.Center(center, role, None),
+        performance,
+        {"metric": "balanced_accuracy", "method": "combined"},
     )
     said = Markup(top.sentence).striptags().replace("\N{NO-BREAK SPACE}", " ")
     row = rows["combined"]
     estimate, ends = row["balanced_accuracy"].split(" ", 1)
     assert f" {estimate} " in said and f"95 % CI {ends.strip('()')}" in said
-    assert (
-        row["judged by"] in {"discovery": said, "external": "ensemble of the folds’ models"}[role]
-    )
+    assert row["basis"] in {"discovery": said, "external": "ensemble of the folds’ models"}[role]
     assert rows["ct_report"]["auc"] == "undefined"
 
 
@@ -48,3 +48,16 @@ def test_the_table_is_printed_with_its_basis(results, capsys):
     printed = capsys.readouterr().out
     assert "peking: mean of the folds" in printed and numbers.UNDEFINED in printed
     assert "ResNet" not in printed and "resnet3d" in printed and "…" not in printed
+
+
+def test_reports_are_named_only_where_they_are(results, tmp_path, capsys):
+    """A dry run, or one that ends early, has made none."""
+    summary.show(tmp_path / "nothing [yet]")
+    assert capsys.readouterr().out == "No report was made yet.\n"
+    (results / "report").mkdir()
+    (results / "report/tianjin.html").touch()
+    summary.show(results)
+    assert "Reports: one for each center in" in capsys.readouterr().out
+    (results / "report/study.html").touch()
+    summary.show(results)
+    assert "beside it." in capsys.readouterr().out

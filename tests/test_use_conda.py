@@ -174,7 +174,7 @@ def test_on_one_machine_a_card_has_one_job_at_a_time_with_make_or_without(monkey
     for words, cards in (("--use-conda", 1), ("--use-conda --resources gpu=2", 2)):
         _, given = parse_args(["--cores", "all", *words.split()])
         assert given.resources["gpu"].value == cards
-    assert "--resources gpu=$(GPUS)" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert '--gpus="$$GPUS"' in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 GOOD = {"channels": ["conda-forge", "nodefaults"], "dependencies": ["python=3.11", "pip=25"]}

@@ -1,13 +1,13 @@
-"""Whether an image stands in two places: in both phases of a patient, or with two patients."""
+"""Whether two images are the same: both phases of a patient, or images of two patients."""
 
 from nodestage.cohort import same
 from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
-    places = [tuple(place) for place in snakemake.params.places]
-    marks = {
-        place: files.read_json(path)["voxels"]
-        for place, path in zip(places, snakemake.input, strict=True)
+    images = [tuple(image) for image in snakemake.params.images]
+    voxels = {
+        image: files.read_json(path)["voxels"]
+        for image, path in zip(images, snakemake.input, strict=True)
     }
-    same.check(marks)
-    files.write_json(snakemake.output[0], {"images": len(marks)})
+    same.check(voxels)
+    files.write_json(snakemake.output[0], {"images": len(voxels)})

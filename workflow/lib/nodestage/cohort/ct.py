@@ -6,6 +6,7 @@ import numpy as np
 
 from nodestage.cohort import grids, nifti, same, values
 from nodestage.cohort.faults import IntakeError, about
+from nodestage.core import files
 
 
 def read_ct(path, *, patient="", column="", series="", hu_offset=0):
@@ -86,6 +87,8 @@ def _is_dicom(path):
         )
     if os.path.isdir(path):
         return True
+    if not files.is_regular(path):
+        raise IntakeError("a pipe or device, not a file. Correct its path", f"path: {path}")
     if nifti.is_nifti(path):
         return False
     from nodestage.cohort.dicom.headers import looks_like_dicom

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodestage.cohort import grids, nifti, possible
+from nodestage.cohort import grids, kept, nifti, possible
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.labels import counts, map_labels
 
@@ -67,8 +67,10 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
         if image is not None:
             target = image if isinstance(image, grids.Grid) else grids.of(image)
             array, grid = _onto(array, grid, target, rules.resample, facts)
-            if role == "organs" and not isinstance(image, grids.Grid):
-                possible.check(array, image.array, grid.spacing, known, label_system)
+        if plan.matrix is not None or "resampled" in facts:
+            array = kept.restore(labels, header.affine, array, grid, facts)
+        if role == "organs" and image is not None and not isinstance(image, grids.Grid):
+            possible.check(array, image.array, grid.spacing, known, label_system)
     facts["volume_mm3_as_drawn"] = drawn
     facts["volume_mm3"] = _volumes(array, np.diag(grid.spacing))
     facts["empty"] = not array.any()
@@ -88,7 +90,8 @@ def check_file(path):
     """Raise `IntakeError` unless a mask's path names a NIfTI file that is there."""
     if os.path.isdir(path) or not os.path.exists(path):
         raise IntakeError(
-            "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz)", f"path: {path}"
+            "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz; TotalSegmentator writes one with --ml)",
+            f"path: {path}",
         )
     if not nifti.is_nifti(path):
         raise IntakeError(
@@ -105,7 +108,7 @@ def _whole_numbers(stored, role, label_system, facts):
                 f"{bad} of {stored.size} voxels are NaN or infinite. Set them to 0, or export again"
             )
     values = _distinct(stored)
-    if values is None or values[0] < 0 or len(values) > 256 or values[-1] > 65535:
+    if values is None or values[0] < -WHOLE or len(values) > 256 or values[-1] > 65535:
         low, high = float(stored.min()), float(stored.max())
         many = "over 256" if values is None or len(values) > 256 else len(values)
         raise IntakeError(

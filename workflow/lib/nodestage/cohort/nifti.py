@@ -6,6 +6,7 @@ The header is 40 fields: https://nifti.nimh.nih.gov/nifti-1/
 """
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 
 from nodestage.cohort import grids
 from nodestage.cohort.faults import IntakeError, millimeters
+from nodestage.core import files
 
 TYPES = {
     2: "u1",
@@ -37,6 +39,8 @@ COLOR = {
 }
 SCALE_TO_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # xyzt_units: meter, millimeter, micron
 DAMAGED = "Copy it again, or export it again"
+MAX_VOXELS = 700_000_000  # 512 × 512 × 2,600; a job's memory is set for less
+MAX_OFFSET = 100_000_000  # bytes of header extensions
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ def is_nifti(path):
 
 
 def _open(path):
+    if not files.is_regular(path):
+        raise IntakeError(
+            "not a file (a pipe, a device, or a link that leads nowhere). Correct its path"
+        )
     with open(path, "rb") as handle:
         zipped = handle.read(2) == b"\x1f\x8b"  # by content: names lie
     return gzip.open(path, "rb") if zipped else open(path, "rb")
@@ -86,13 +94,19 @@ def read(path):
     needed = header.offset + count * header.dtype.itemsize
     try:
         with _open(path) as handle:
-            raw = handle.read()
+            # What the header announces and one byte: a few MB can unpack to any number of GB. Asking
+            # for that byte also makes gzip compare the checksum.
+            raw = handle.read(needed + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise IntakeError(
             f"cut short or damaged: its compressed stream ends badly ({type(error).__name__}). {DAMAGED}"
         ) from error
     if len(raw) < needed:
         raise IntakeError(f"cut short: {len(raw)} bytes of {needed}. {DAMAGED}")
+    if len(raw) > needed:
+        raise IntakeError(
+            f"holds more than the {needed} bytes that its header announces: damaged, or not what it seems. {DAMAGED}"
+        )
     stored = np.frombuffer(raw, header.dtype, count, header.offset).reshape(header.shape)
     stored = stored.astype(header.dtype.newbyteorder("="), copy=False)
     if (header.slope, header.intercept) != (1.0, 0.0):
@@ -141,6 +155,8 @@ def _parse(start):
 def _offset(value, size):
     """Where voxels begin; some writers leave 0 or nonsense for "right behind the header"."""
     minimum = {348: 352, 540: 544}[size]
+    if np.isfinite(value) and value > MAX_OFFSET:
+        raise IntakeError(f"its voxels are said to begin at byte {value:.3g}. {DAMAGED}")
     return int(value) if np.isfinite(value) and value > minimum else minimum
 
 
@@ -206,9 +222,20 @@ def _volume_dims(dim, facts):
         )
     if len(counts) < 3 or counts[2] < 2:
         raise IntakeError(f"{shown}: one slice, not a volume. Give the whole series")
+    check_size(counts[:3])
     if len(counts) > 3:
         facts["single_axes_dropped"] = len(counts) - 3
     return tuple(counts[:3])
+
+
+def check_size(counts):
+    """Refuse more voxels than any CT of the abdomen has, before memory is asked for."""
+    number = math.prod(int(n) for n in counts)
+    if number > MAX_VOXELS:
+        raise IntakeError(
+            f"its header announces {' × '.join(map(str, counts))} = {number:.3g} voxels, at most "
+            f"{MAX_VOXELS:.3g} are read. {DAMAGED}, cut to the abdomen"
+        )
 
 
 def _affine(first, dims, facts):

@@ -1,9 +1,13 @@
 """Whether the files and folders that a sample sheet names are there; none is opened."""
 
 import os
+import time
 from pathlib import Path
 
 from nodestage.cohort.sheet import IMAGES, MASKS, series_of
+from nodestage.core import files
+
+AHEAD_S = 60  # clocks of two machines differ by less
 
 
 def check_files(rows, numbers, base, faults):
@@ -45,11 +49,16 @@ def look_at(path, column):
     """What is wrong with a path, and the hint; ('', '') if nothing."""
     if os.path.isdir(path):
         if column in MASKS:
-            return "a folder, not a file", "A mask is one NIfTI file (.nii or .nii.gz)"
+            return (
+                "a folder, not a file",
+                "A mask is one NIfTI file (.nii or .nii.gz; TotalSegmentator writes one with --ml)",
+            )
+        if not os.access(path, os.R_OK | os.X_OK):
+            return "may not be read by this account", "Ask for the right to read it"
         with os.scandir(path) as entries:
             if next(entries, None) is None:
                 return "the folder is empty", "Export the series into it again"
-        return "", ""
+        return _time(path)
     if not os.path.lexists(path):
         return (
             "not there",
@@ -57,6 +66,8 @@ def look_at(path, column):
         )
     if not os.path.exists(path):
         return "a link that leads nowhere", "Correct the link, or give the path of the file itself"
+    if not files.is_regular(path):
+        return "a pipe or device, not a file", "Give the path of a file"
     if os.path.getsize(path) == 0:
         return "the file has 0 bytes", "Copy or export it again"
     if not os.access(path, os.R_OK):
@@ -70,4 +81,16 @@ def look_at(path, column):
             "not a NIfTI file by its name",
             "Convert it to .nii.gz" + ("" if column in MASKS else ", or give a DICOM folder"),
         )
-    return "", ""
+    return _time(path)
+
+
+def _time(path):
+    """A file newer than now would end the run after its outputs were made: Snakemake compares times."""
+    ahead = os.path.getmtime(path) - time.time()
+    if ahead < AHEAD_S:
+        return "", ""
+    days = f"{ahead / 86400:.0f} days" if ahead > 86400 else f"{ahead / 60:.0f} minutes"
+    return (
+        f"its time lies {days} in the future",
+        "Set it to now, by the command touch, or correct the clock",
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodestage.core import predictions, tables
+from nodestage.core import tables
 from nodestage.statistics import rates
 
 
@@ -86,7 +86,7 @@ def scored(method, parts, role, sheet_rows, settings=None):
     parts : {fold0: rows, ..., ensemble: rows}, or the rows themselves for an external center
     role : discovery (each patient from the fold that tested it) or external (the ensemble)
     sheet_rows : rows of the center's patients with `patient` and `metastasis`
-    settings : {method: {threshold: bool}}, over `predictions.SETTINGS`
+    settings : {method: {threshold: bool}}; a method that isn't named has a threshold
 
     Returns
     -------
@@ -117,10 +117,9 @@ def scored(method, parts, role, sheet_rows, settings=None):
     by_fold = None
     if role == "discovery":
         by_fold = np.array([fold or "" for _, fold, _ in kept], dtype=str)
-    known = predictions.SETTINGS.get(method, {}) | ((settings or {}).get(method) or {})
     return Scored(
         method,
-        bool(known.get("threshold", True)),
+        bool(((settings or {}).get(method) or {}).get("threshold", True)),
         [patient for patient, _, _ in kept],
         np.array([labels[patient] for patient, _, _ in kept], int),
         **columns,

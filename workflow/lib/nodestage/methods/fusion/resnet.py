@@ -3,6 +3,8 @@
 torchvision itself is not imported: beside a CPU build of torch its public wheel fails.
 """
 
+from typing import Any
+
 from torch import nn
 
 
@@ -59,10 +61,11 @@ class ResNet18(nn.Module):
 
     def __init__(self, dimensions: int = 2, width: int = 64):
         super().__init__()
-        conv, norm, pool = {
+        parts: dict[int, tuple[Any, Any, Any]] = {
             2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d),
             3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d),
-        }[dimensions]
+        }
+        conv, norm, pool = parts[dimensions]
         # The published 3D network keeps every slice in conv1 (conv1_t_stride 1).
         stride = 2 if dimensions == 2 else (1, 2, 2)
         self.conv1 = conv(3, width, 7, stride=stride, padding=3, bias=False)

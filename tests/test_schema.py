@@ -10,17 +10,17 @@ import yaml
 from nodestage.core.errors import InputError
 from nodestage.core.names import MAIN_METRICS
 from nodestage.lymph_nodes.variants import VARIANTS
-from nodestage.methods.baselines import family as baselines
-from nodestage.methods.fusion import family as fusion
+from nodestage.methods import registry
+from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
 from nodestage.nnunet import plans
 from nodestage.registration import COARSE, FULL
-from nodestage.study import check, settings
+from nodestage.study import check, schema
 from nodestage.study import new as new_study
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")
-SCHEMA = yaml.safe_load(settings.SCHEMA.read_text(encoding="utf-8"))
+SCHEMA = yaml.safe_load(schema.SCHEMA.read_text(encoding="utf-8"))
 
 
 def laid(config, over):
@@ -42,7 +42,7 @@ def config(*names, **over):
 def faults(**over):
     """The lines that tell of each fault of the default config with `over` laid over it."""
     with pytest.raises(InputError) as error:
-        settings.check(config(**over))
+        schema.check(config(**over))
     head, *lines = str(error.value).splitlines()
     assert head == f"The config has {len(lines)} fault{'s' if len(lines) > 1 else ''}:"
     return lines
@@ -59,14 +59,14 @@ def faults(**over):
     ],
 )
 def test_our_own_configs_pass(names):
-    settings.check(config(*names))
+    schema.check(config(*names))
 
 
 def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_path):
     new_study.begin(tmp_path)
     text = (tmp_path / "config.yaml").read_text(encoding="utf-8")
-    settings.check(yaml.safe_load(text))
-    settings.check(config("config/paper.yaml", **yaml.safe_load(text)))
+    schema.check(yaml.safe_load(text))
+    schema.check(config("config/paper.yaml", **yaml.safe_load(text)))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,8 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"mirror": None, "lymph_nodes": {"mirror": 1}}, "lymph_nodes.mirror: 1 is not allowed. Say true or false."),
         ({"substitute_phase": "yes"}, "substitute_phase: 'yes' is not allowed. Say true or false."),
         ({"folds": None}, "folds: null is not allowed. Give settings, `key: value`."),
+        ({"folds": {"inner": 0}}, "identification.candidates: with `folds.inner: 0` no candidate of a training patient"),
+        ({"identification": {"candidates": False}}, "methods.nodes_candidates: it reads what `identification.candidates` makes"),
         ({"folds": {"inner": 1}}, "folds.inner: 1 is not allowed. Give 2 or more parts, or 0 for none."),
         ({"spacing_mm": [2.5, 2.2]}, "spacing_mm: [2.5, 2.2] is not allowed. Give three sizes above 0 in mm, (z, y, x)."),
         ({"spacing_mm": [2.5, 2.2, 0]}, "spacing_mm: [2.5, 2.2, 0] is not allowed."),
@@ -146,7 +148,8 @@ def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
          "statistics": {"primary": {"reference": "mine"}}},
         {"spacing_mm": "median"},
         {"centers": {"a": {"role": "external", "returned": "a.tsv"}}, "packet": {"rows": False}},
-        {"folds": {"inner": 0, "folder": "folds"}},
+        {"folds": {"inner": 0, "folder": "folds"}, "identification": {"candidates": False},
+         "methods": {"nodes_candidates": None, "combined_candidates": None}},
         {"lymph_nodes": {"variants": ["plain", "tversky", "map_one", "attention"]}},
         {"centers": {"001-K": {"role": "external", "organs": {"source": "given"}, "chunks": 4,
                                "label_system": {1: 7, "liver": [2, 3], "ignore": [9]}}}},
@@ -157,7 +160,7 @@ def test_a_misuse_is_told_with_place_finding_and_mend(over, said):
     ],
 )  # fmt: skip
 def test_what_the_documentation_offers_passes(over):
-    settings.check(config(**over))
+    schema.check(config(**over))
 
 
 def test_all_faults_come_in_one_list():
@@ -205,8 +208,8 @@ def test_the_schema_lists_what_the_code_reads():
     anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
     assert definitions["structure"]["enum"] == list(anatomy["labels"])
     methods = SCHEMA["properties"]["methods"]["properties"]
-    assert set(methods) == {*fusion.METHODS, *baselines.METHODS}
-    for name, module in (("deep", fusion_settings), ("radiomics", baselines)):
+    assert set(methods) == set(registry.built_in())
+    for name, module in (("deep", fusion_settings), ("radiomics", signature)):
         defaults = Path(inspect.getfile(module)).with_name("defaults.yaml")
         wanted = yaml.safe_load(defaults.read_text(encoding="utf-8"))
         listed = definitions[name]["properties"]["settings"]["properties"]
@@ -220,7 +223,7 @@ def test_the_schema_lists_what_the_code_reads():
     assert set(variants["items"]["enum"]) == set(VARIANTS)
     text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
     for job in SCHEMA["properties"]["jobs"]["properties"]:
-        assert job == "default" or f'memory("{job}")' in text
+        assert job == "default" or f'resources_of("{job}"' in text
 
 
 @pytest.mark.parametrize("names, schedule", [((), COARSE), (("config/paper.yaml",), FULL)])

@@ -1,0 +1,86 @@
+"""Snakemake for one study: `python -m nodestage.study.run --study my_study target ...`.
+
+What `make run`, `quality`, `score` and `unlock` call. Names of folders and files go to Snakemake as
+arguments, so that no shell reads them, whatever characters they have.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from nodestage.core.errors import InputError
+from nodestage.study import folder, preset
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run Snakemake; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nodestage.study.run", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--study", default="", help="the study's folder; none: the default study")
+    parser.add_argument("--preset", default="", help="settings laid under the study's own")
+    parser.add_argument("--score", action="store_true", help="by a bundle: no preset is laid under")
+    parser.add_argument("--bundle", default="", help="another bundle than the one the config names")
+    parser.add_argument("--cores", default="all")
+    parser.add_argument("--gpus", default="1", help="GPUs that all jobs share")
+    parser.add_argument("--memory", default="", help="MB that all jobs together may ask for")
+    parser.add_argument("--more", default="", help="more words for Snakemake, as a shell has them")
+    parser.add_argument("--unlock", action="store_true", help="remove the lock that a kill left")
+    parser.add_argument("targets", nargs="*")
+    given = parser.parse_args(arguments)
+    try:
+        command = words(given)
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    print(shlex.join(command), flush=True)
+    code = subprocess.run(command).returncode
+    if code and is_locked(given.study or "."):
+        print(unlocking(given.study), file=sys.stderr)
+    return code
+
+
+def words(given: argparse.Namespace) -> list[str]:
+    """Snakemake's command line."""
+    found = ["snakemake", "--snakefile", str(folder.REPOSITORY / "workflow/Snakefile")]
+    found += ["--cores", given.cores, "--resources", f"gpu={given.gpus}"]
+    found += [f"mem_mb={given.memory}"] if given.memory else []
+    found += ["--workflow-profile", str(folder.REPOSITORY / "profiles/default")]
+    try:
+        found += shlex.split(given.more)
+    except ValueError as error:
+        raise InputError(f"ARGS can't be read ({error}): close its quotes.") from error
+    folder.check_name(given.study or ".")
+    if given.study:
+        study = os.path.abspath(given.study)
+        layers = [] if given.score else [str(preset.chosen(study, given.preset))]
+        found += ["--directory", study, "--configfile", *layers, f"{study}/{folder.CONFIG}"]
+    if given.bundle:
+        # Snakemake takes quotes off either end, then reads the value as YAML: with blanks around
+        # them the quotes stay, and make it text, whatever it holds.
+        path = json.dumps(os.path.abspath(given.bundle), ensure_ascii=False)
+        found += ["--config", f"bundle= {path} "]
+    found += ["--unlock"] if given.unlock else []
+    return found + (["--", *given.targets] if given.targets else [])
+
+
+def is_locked(study: str) -> bool:
+    """Whether a run is at work in the folder, or one that was killed left its lock."""
+    return any(Path(study, ".snakemake/locks").glob("*.lock"))
+
+
+def unlocking(study: str) -> str:
+    """The sentence that says how a lock is removed."""
+    command = f"make unlock STUDY={shlex.quote(study)}" if study else "make unlock"
+    return (
+        "The folder is locked. If no other run is at work there, a kill or a power cut left the lock: "
+        f"`{command}` removes it, and the next run redoes unfinished jobs alone."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
