@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from rungs import patients as simulated
-from rungs.score import Timer, ranked, rung
 
 from nodestage.attention.maps import attention_map
 from nodestage.candidates import patients as numbers
@@ -29,6 +27,8 @@ from nodestage.lymph_nodes import appearance, crossfitting, prediction
 from nodestage.lymph_nodes import training as segmenting
 from nodestage.metrics.instances import label_instances, match_instances
 from nodestage.nnunet import checkpoints
+from rungs import patients as simulated
+from rungs.score import Timer, ranked, rung
 
 VARIANT = "attention"
 
