@@ -131,6 +131,17 @@ def test_plans_refuse_what_cannot_be(settings, word):
 # cases
 
 
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_a_network_has_the_norm_of_the_config(norm):
+    found, dataset_json = plans.make_plans(
+        "x", [(18, 20, 22)], SPACING, ["venous"], 1, SETTINGS | {"norm": norm}
+    )
+    net = network.build(found, dataset_json).eval()
+    kinds = {type(m).__name__ for m in net.modules()}
+    assert ("BatchNorm3d" in kinds) == (norm == "batch")
+    assert ("RectifiedInstanceNorm" in kinds) == (norm == "instance")
+
+
 def test_a_case_of_another_spacing_is_refused(tmp_path):
     image, mask = make_patient(0)
     found, dataset_json = plans.make_plans("x", [image.shape], SPACING, ["venous"], 1, SETTINGS)

@@ -20,6 +20,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange import returned
 from nodestage.exchange.returned import reading, writing
 from nodestage.report import pages
+from nodestage.report import records as page_records
 from nodestage.statistics import study as study_statistics
 from nodestage.statistics import tables as statistics
 from nodestage.study.study import Sheet, build
@@ -561,7 +562,7 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
     seven = study_statistics.table_7({"": here}), study_statistics.table_7({"": there})
     assert seven[0] == seven[1] and len(seven[0]) == len(RUN)
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
-    for words in ("scored its patients at its own site", "No gallery: the images are where", "elsewhere-01", "in the file sent back"):  # fmt: skip
+    for words in ("scored its patients at its own site", "No gallery: the images stayed at the center", "elsewhere-01", "in the file sent back"):  # fmt: skip
         assert words in page, words
     assert 'id="cards"' not in page and 'href="#None"' not in page
 
@@ -608,21 +609,15 @@ def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
         assert mine["note"].startswith("reported by the center")
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
     assert "Its figures are shown as it reports them" in page
-    assert "The center sent back summaries alone, and this needs a row a patient." in page
-    pages.study_page(
-        team,
-        [
-            {
-                "center": c,
-                "role": role,
-                "statistics": team / f"results/statistics/{c}",
-                "summarised": c == "elsewhere",
-            }
-            for c, role in (("alpha", "discovery"), ("beta", "external"), ("elsewhere", "external"))
-        ],
-        {"primary": {"metric": "balanced_accuracy", "reference": "ct_report"}},
-        team / "study.html",
-    )
+    assert "The center sent back summaries only; this needs one row per patient." in page
+    centers = [
+        page_records.Center(
+            name, role, team / f"results/statistics/{name}", summarised=name == "elsewhere"
+        )
+        for name, role in (("alpha", "discovery"), ("beta", "external"), ("elsewhere", "external"))
+    ]
+    run = page_records.Run(primary={"metric": "balanced_accuracy", "reference": "ct_report"})
+    pages.study_page(team, centers, page_records.Facts(run), team / "study.html")
     page = (team / "study.html").read_text(encoding="utf-8")
     assert "External, as reported by the center, elsewhere: 0." in page
     assert "External centers, beta: 0." in page

@@ -1,6 +1,17 @@
 # Tumor: masks (arterial network, its pseudo masks, venous network), then views.
 
 
+# The label by which a tumor's piece is chosen; older bundles don't have this key.
+AT_PANCREAS = (
+    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
+)
+
+
+def where_tumors_lie(names):
+    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
+    return {} if AT_PANCREAS is None else paths.masks("organs", names)
+
+
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
@@ -29,6 +40,7 @@ rule tumor_arterial:
 rule tumor_pseudo:
     """Masks of the arterial network, on the venous grid by way of the registration."""
     input:
+        **where_tumors_lie(masks.tumor_network),
         arterial=[paths.image(p, "arterial") for p in masks.tumor_network],
         model="results/tumor/arterial.pt",
     output:
@@ -45,6 +57,7 @@ rule tumor_pseudo:
     params:
         code=code("tumor_pseudo.py"),
         patients=masks.tumor_network,
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -77,6 +90,7 @@ rule tumor_venous:
 rule tumor:
     """Tumor masks of one chunk of a center's patients."""
     input:
+        unpack(lambda w: where_tumors_lie(patients.in_chunk(w.center, w.chunk))),
         venous=lambda w: [
             paths.image(p, "venous") for p in patients.in_chunk(w.center, w.chunk)
         ],
@@ -95,6 +109,7 @@ rule tumor:
     params:
         code=code("tumor.py"),
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor.py"
 
@@ -121,7 +136,7 @@ rule tumor_views:
     params:
         code=code("tumor_views.py"),
         size=config["tumor"]["slice_size"],
-        pixel_mm=config["tumor"]["pixel_mm"],
+        pixel_mm=config["tumor"].get("pixel_mm"),  # a bundle may be older than this key
         crop=config["tumor"]["crop"],
         fallback=config["tumor"]["without_mask"],
         pancreas=study.settings.pancreas,

@@ -1,12 +1,11 @@
 """The validation report of one center."""
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
     inputs, run, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
-    report = facts.of_center(
-        run,
+    files = facts.CenterInputs(
         predictions=facts.predictions(inputs.predictions, run["role"]),
         registration=facts.records(inputs.records),
         intake=facts.records(inputs.intake),
@@ -18,12 +17,11 @@ with logs.to(snakemake.log[0]):
         quality=inputs.quality or None,
         learning=inputs.learning or None,
     )
-    pages.center_page(
+    shown = records.Center(
         center,
         run["role"],
         inputs.statistics,
-        inputs.gallery or None,
-        report,
-        snakemake.output.html,
+        gallery=inputs.gallery or None,
         discovery=inputs.discovery or None,
     )
+    pages.center_page(shown, facts.of_center(run, files), snakemake.output.html)

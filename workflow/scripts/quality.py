@@ -3,7 +3,7 @@
 from nodestage.cohort.image_quality import phase_contrast
 from nodestage.cohort.plausible import organ_volumes
 from nodestage.core import files, logs, volumes
-from nodestage.report import facts, organ_pictures, quality
+from nodestage.report import facts, organ_pictures, quality, quality_page
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
@@ -23,21 +23,30 @@ with logs.to(snakemake.log[0]):
         sizes[patient] = organ_volumes(arrays["labels"], params.labels, spacing)
         drawn[patient] = organ_pictures.pictures(**arrays, known=params.labels, spacing=spacing)
     known = params.facts
-    rows = quality.patients(
+    people, notes = quality.patients(
         params.patients,
-        facts.records(inputs.intake),
-        facts.records(inputs.records),
-        contrast,
-        known["reasons"],
-        sizes,
-        known["organs_given"],
-        negative=[
-            patient
-            for path in inputs.node_masks
-            for patient in files.read_json(path)["positive_patients_without"]
-        ],
+        quality.Records(
+            intake=facts.records(inputs.intake),
+            registration=facts.records(inputs.records),
+            contrast=contrast,
+            reasons=known["reasons"],
+            volumes=sizes,
+            given=known["organs_given"],
+            negative=[
+                patient
+                for path in inputs.node_masks
+                for patient in files.read_json(path)["positive_patients_without"]
+            ],
+        ),
     )
-    files.write_json(snakemake.output.record, quality.record(rows))
-    quality.page(
-        snakemake.wildcards.center, known["role"], rows, known, snakemake.output.html, drawn
+    files.write_json(snakemake.output.record, quality.record(people, notes))
+    about = quality_page.About(
+        snakemake.wildcards.center,
+        known["role"],
+        known["study"],
+        known["simulated"],
+        known["effects"],
+        known["organs"],
+        first_look=known.get("first_look", False),
     )
+    quality_page.page(about, people, notes, snakemake.output.html, drawn)

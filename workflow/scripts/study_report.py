@@ -3,18 +3,18 @@
 from pathlib import Path
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     centers = [
-        {
-            "center": center,
-            "role": role,
-            "statistics": folder,
-            "page": f"{center}.html",
-            "summarised": center in params.summarised,
-        }
+        records.Center(
+            center,
+            role,
+            folder,
+            page=f"{center}.html",
+            summarised=center in params.summarised,
+        )
         for (center, role), folder in zip(params.roles.items(), inputs.centers, strict=True)
     ]
     report = facts.of_study(

@@ -6,8 +6,14 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
     model = masks.open_model(inputs.model)
-    patients = list(zip(params.patients, inputs.arterial, strict=True))
-    for patient, path in logs.progress(patients, "pseudo masks of tumors"):
+    organs = [None] * len(params.patients)
+    if params.pancreas is not None:
+        organs = files.masks(inputs, "organs", params.patients)
+    patients = list(zip(params.patients, inputs.arterial, organs, strict=True))
+    for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
-        mask = masks.pseudo_mask(model, image.array, image.spacing, threads=snakemake.threads)
+        pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
+        mask = masks.pseudo_mask(
+            model, image.array, image.spacing, pancreas, threads=snakemake.threads
+        )
         volumes.write(folder / f"{patient}.nii.gz", mask, like=image)

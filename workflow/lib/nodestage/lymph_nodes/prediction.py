@@ -38,10 +38,15 @@ def predict(
     margin = log_odds(
         model, name, arterial, venous, attention, spacing, settings, threads, device, patient
     )
-    threshold = settings.get("threshold", 0.5)
-    mask = margin > math.log(threshold / (1 - threshold))
-    found = components(mask, spacing, settings.get("min_volume_mm3", 0.0))
+    found = above_threshold(margin, spacing, settings)
     return found, highest_probability(found, margin)
+
+
+def above_threshold(log_odds, spacing, settings):
+    """Instances, uint16 (z, y, x), of what exceeds `threshold`, from log odds; as `predict` gives them."""
+    threshold = settings.get("threshold", 0.5)
+    mask = log_odds > math.log(threshold / (1 - threshold))
+    return components(mask, spacing, settings.get("min_volume_mm3", 0.0))
 
 
 def log_odds(

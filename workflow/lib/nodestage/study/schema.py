@@ -13,6 +13,8 @@ import yaml
 
 from nodestage.core.errors import InputError
 
+# Methods that read what `identification.candidates` makes.
+CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -31,6 +33,7 @@ def check(config: dict) -> None:
             # Of several rules that one value breaks, the first is reported.
             faults.setdefault((path, key), sentence)
     faults |= _unknown_methods(checked, schema)
+    faults |= _candidates_without_inner_networks(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
@@ -218,6 +221,28 @@ def _unknown_methods(config, schema):
         if isinstance(name, str) and name not in known:
             faults[("statistics", "primary", key), ""] = (
                 f"unknown method {name!r}{_near(name, known)}. Use {_one_of(known)}."
+            )
+    return faults
+
+
+def _candidates_without_inner_networks(config):
+    """Faults of `identification.candidates`: no training patient, or a method that needs it."""
+
+    def section(name):
+        part = config.get(name) if isinstance(config, dict) else None
+        return part if isinstance(part, dict) else {}
+
+    chosen, faults = section("identification").get("candidates"), {}
+    if chosen is True and section("folds").get("inner") == 0:
+        faults[("identification", "candidates"), ""] = (
+            "with `folds.inner: 0` no candidate of a training patient comes from a network that has "
+            "not seen the patient. Use `folds.inner: 2` or more, or false."
+        )
+    for name in CANDIDATE_METHODS:
+        if chosen is False and section("methods").get(name) is not None:
+            faults[("methods", name), ""] = (
+                "it reads what `identification.candidates` makes, which is false. "
+                f"Use `{name}: null`, or `identification.candidates: true`."
             )
     return faults
 
