@@ -23,9 +23,15 @@ NETWORK = {
     "size": [8, 12, 12],
 }
 CLASSES = {name: registry.load(name) for name in registry.built_in()}
-DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined"}
+DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined", "combined_candidates"}
 RADIOMICS = {"radiomics", "radiomics_ct_report"}
-NODES = {"nodes_plain", "nodes_attention", "combined"}
+NODES = {
+    "nodes_plain",
+    "nodes_attention",
+    "nodes_candidates",
+    "combined",
+    "combined_candidates",
+}
 CHOSEN_BY = {f"V{i}": i % 2 for i in range(4)}
 
 
@@ -124,7 +130,9 @@ def model(study):
     settings = dict.fromkeys(DEEP, NETWORK) | {name: {"alphas": 10} for name in RADIOMICS}
     # By the mask, of which a tiny tumor leaves next to nothing on layer4's grid.
     tel = {"width": 8, "codewords": 2, "mask_weighted": True}
-    settings |= dict.fromkeys(("deepten", "combined"), NETWORK | {"tel": tel})
+    settings |= dict.fromkeys(
+        ("deepten", "combined", "combined_candidates"), NETWORK | {"tel": tel}
+    )
     labels = LEARNED_FROM | CHOSEN_BY
     return base.fit_family(
         CLASSES, study, base.Split([*LEARNED_FROM], [*CHOSEN_BY], labels), settings, 1

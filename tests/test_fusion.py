@@ -1,5 +1,6 @@
 """The tumor network and its fusion with the nodes: each block against its definition."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -735,3 +736,34 @@ def test_an_unknown_setting_is_refused_and_a_branch_is_laid_over_the_defaults():
 def test_cross_entropy_stays_finite_at_certainty():
     assert np.isfinite(training.cross_entropy([0.0, 1.0], [1, 0]))
     assert training.cross_entropy([0.5, 0.5], [1, 0]) == pytest.approx(np.log(2))
+
+
+def test_methods_of_candidates_read_what_is_said_of_candidates(study):
+    data, labels = study
+    told = dataclasses.replace(
+        data,
+        volumes={"candidates": {p: [50.0, 400.0] if y else [] for p, y in labels.items()}},
+        noisy_or={p: 0.8 if y else 0.1 for p, y in labels.items()},
+    )
+    names = ["nodes_candidates", "combined_candidates"]
+    model, classes = fit((told, labels), names)
+    state = model["methods"]["combined_candidates"]["state"]["weights"]
+    assert state["volume.fc.weight"].shape[1] == 2
+    larger = dataclasses.replace(told, volumes={"candidates": {p: [9000.0] for p in labels}})
+    surer = dataclasses.replace(told, noisy_or=dict.fromkeys(labels, 0.99))
+    before, volume, chance = (
+        {row["method"]: row["score"] for row in base.score_family(model, classes, d, ["P12"])}
+        for d in (told, larger, surer)
+    )
+    assert (before["nodes_candidates"], chance["nodes_candidates"]) == (0.1, 0.99)
+    assert volume["nodes_candidates"] == 0.1
+    assert len({found["combined_candidates"] for found in (before, volume, chance)}) == 3
+
+
+def test_methods_of_candidates_score_nobody_where_nothing_is_said_of_candidates(study):
+    rows = base.score_family(*fit_nodes_candidates(study), study[0], ["P12"])
+    assert [row["reason"] for row in rows] == ["no candidates were measured"]
+
+
+def fit_nodes_candidates(study):
+    return fit(study, ["nodes_candidates"])

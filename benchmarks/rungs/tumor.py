@@ -13,16 +13,13 @@ from scipy import ndimage
 
 from nodestage.core import files
 from nodestage.core.volumes import Volume
-from nodestage.methods import base
-from nodestage.methods.baselines import family as baselines
-from nodestage.methods.fusion import family as fusion
+from nodestage.methods import base, registry
 from nodestage.nnunet import checkpoints
 from nodestage.tumor import masks, slices
 from rungs import patients as simulated
 from rungs.score import Timer, ranked, rung
 
 METHODS = ("resnet3d", "resnet2d", "deepten", "tumor_net")  # the last one ends the ladder
-CLASSES = baselines.METHODS | fusion.METHODS
 MISSED = 0.1  # a Dice below this is a missed tumor
 
 
@@ -56,7 +53,7 @@ def climb(patients, options):
         timer = Timer()
         model = fitted(patients, method, views, config["methods"][method]["settings"])
         rows = base.score_family(
-            model, {method: CLASSES[method]}, base.Data(slices=views), patients.tested
+            model, {method: registry.load(method)}, base.Data(slices=views), patients.tested
         )
         known = {row["patient"]: row["score"] for row in rows}
         learned = model["methods"][method]["state"]["learned"]["value"]
@@ -96,13 +93,12 @@ def fitted(patients, method, views, settings):
     )
     path = Path(patients.folder, "models", f"{method}-{kind}.pt")
     if not path.exists():
+        learned = {p: patients.labels[p] for p in patients.learners}
         with contextlib.redirect_stdout(io.StringIO()):
             model = base.fit_family(
-                {method: CLASSES[method]},
+                {method: registry.load(method)},
                 base.Data(slices=views),
-                {p: patients.labels[p] for p in patients.learners},
-                patients.learners,
-                [],
+                base.Split(patients.learners, [], learned),
                 {method: settings},
                 patients.seed,
             )

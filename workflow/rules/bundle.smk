@@ -10,6 +10,7 @@ BUNDLE = [
     for part in (
         "lymph_nodes.pt",
         "identification.pt",
+        *(["candidates.pt"] if study.settings.candidates else []),
         *(f"{family}.pt" for family in methods.families),
         *(["ranges.json"] if study.settings.estimates_ranges else []),
         "thresholds.json",

@@ -85,6 +85,7 @@ rule evaluate_lymph_nodes:
         code=code("evaluate_lymph_nodes.py"),
         patients=nodes_tested,
         variants=config["lymph_nodes"]["variants"],
+        candidates=study.settings.candidates,
         anatomy=study.settings.anatomy,
     script:
         "../scripts/evaluate_lymph_nodes.py"

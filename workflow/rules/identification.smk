@@ -27,7 +27,7 @@ rule identification_train:
         train=lambda w: folds.subset(w.fold, "train"),
         validation=lambda w: folds.subset(w.fold, "validation"),
         inner=lambda w: folds.inner(w.fold),
-        settings=config["identification"],
+        settings=study.settings.training("identification"),
         seed=config["seed"],
     script:
         "../scripts/identification_train.py"

@@ -61,5 +61,6 @@ rule lymph_nodes:
         settings=study.settings.prediction("lymph_nodes"),
         inner=lambda w: folds.inner(w.fold),
         anatomy=study.settings.anatomy,
+        appearance=study.settings.candidates,
     script:
         "../scripts/lymph_nodes.py"

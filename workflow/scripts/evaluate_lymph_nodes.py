@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nodestage.candidates.patients import called_nodes
 from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
@@ -18,12 +19,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         map=inputs.maps,
         lymph_nodes=inputs.drawn,
     )
-    positive, confidence = {}, {}
-    for path in inputs.instances:
-        for row in tables.read(path):
-            key, instance = (row["patient"], row["variant"]), int(row["instance"])
-            positive.setdefault(key, {})[instance] = tables.number(row["p_positive"])
-            confidence.setdefault(key, {})[instance] = tables.number(row["confidence"])
+    identified = [row for path in inputs.instances for row in tables.read(path)]
     tables_of = {"classes": [], "nodes": [], "candidates": [], "identification": []}
     masks = files.masks(inputs, "organs", params.patients)
     for patient, organs, nodes in logs.progress(
@@ -37,16 +33,27 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
             row["instance"]: row["station"]
             for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
         }
+        segmented = {}
         for variant in params.variants:
+            own = [r for r in identified if (r["patient"], r["variant"]) == (patient, variant)]
+            instances = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
+            segmented[variant] = (
+                instances,
+                {int(row["instance"]): tables.number(row["p_positive"]) for row in own},
+                {int(row["instance"]): tables.number(row["confidence"]) for row in own},
+            )
+            if params.candidates and variant == "attention":
+                segmented["candidates"] = called_nodes(instances, own)
+        for variant, (instances, positive, confidence) in segmented.items():
             rows = evaluate_lymph_nodes(
                 drawn.array,
-                volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array,
-                positive.get((patient, variant), {}),
+                instances,
+                positive,
                 drawn.spacing,
                 organs=labels,
                 attention=attention,
                 truth_stations=stations,
-                confidence=confidence.get((patient, variant)),
+                confidence=confidence,
             )
             for kind, some in rows.items():
                 tables_of[kind] += [

@@ -50,9 +50,12 @@ class Data:
     slices : {patient: path of results/tumor/slices/{patient}.npz}
     features : {patient: path of results/baselines/radiomics/{patient}.tsv}
     volumes : {"plain": {patient: list of mm3, or a reason}, "attention": {...}}, this fold's
-        measure of each positive lymph node, [] where there are none
+        measure of each positive lymph node, [] where there are none; "candidates": of each
+        candidate that counts
     clinical : {patient: row of the sample sheet}
     reasons : {patient: why there are no images of both phases on one grid}
+    noisy_or : {patient: probability of at least one positive node among the candidates, or a
+        reason}, {} where candidates are not told from nodes
     """
 
     slices: dict = field(default_factory=dict)
@@ -60,6 +63,7 @@ class Data:
     volumes: dict = field(default_factory=dict)
     clinical: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
+    noisy_or: dict = field(default_factory=dict)
 
 
 class Patients:
@@ -92,6 +96,7 @@ class Patients:
     def volume(self, patient, variant="attention", how="largest"):
         """Volume of the positive lymph nodes as the fold's networks measure it, mm3; 0 without any.
 
+        variant : `attention`, `plain`, or `candidates` for those of the candidates that count
         how : `largest`, `mean` or `total`
         """
         self._need_images(patient)
@@ -99,6 +104,14 @@ class Patients:
         if value is None or isinstance(value, str):
             raise Unscored(value or "no lymph nodes were measured")
         return volume_feature(value, how)
+
+    def noisy_or(self, patient):
+        """Probability of at least one positive node among the fold's candidates; 0 without any."""
+        self._need_images(patient)
+        value = self._data.noisy_or.get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no candidates were measured")
+        return value
 
     def radiomics(self, patient):
         """{"<phase>_<feature>": float}, 2 x 1688 of them."""

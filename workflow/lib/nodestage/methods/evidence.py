@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nodestage.candidates import patients as candidates
 from nodestage.core import files, tables
 from nodestage.identification.volumes import positive_volumes
 from nodestage.methods import base
@@ -27,10 +28,14 @@ def data(inputs, codes, clinical, absent):
         record = files.read_json(path)
         if record["failed"]:
             reasons[Path(path).parent.name] = record["reason"]
+    paths = inputs.get("nodes", [])
+    rows = [row for path in paths for row in tables.read(path)]
+    with_candidates = any("counts" in tables.header(path) for path in paths)
     return base.Data(
         slices=_by_patient(inputs.get("views", [])),
         features=_by_patient(inputs.get("radiomics", [])),
-        volumes=_volumes(inputs.get("nodes", []), codes, reasons),
+        volumes=_volumes(rows, codes, reasons, with_candidates),
+        noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
         clinical=clinical,
         reasons=reasons,
     )
@@ -45,15 +50,23 @@ def _by_patient(paths):
     return {Path(path).stem: path for path in paths}
 
 
-def _volumes(paths, codes, reasons):
-    rows = [row for path in paths for row in tables.read(path)]
-    return {
+def _volumes(rows, codes, reasons, with_candidates):
+    volumes = {
         variant: {
-            code: reasons.get(code)
-            or positive_volumes(
-                [r for r in rows if r["patient"] == code and r["variant"] == variant]
-            )
-            for code in codes
+            code: reasons.get(code) or positive_volumes(_of(rows, code, variant)) for code in codes
         }
         for variant in ("plain", "attention")
     }
+    if with_candidates:
+        volumes["candidates"] = {
+            code: reasons.get(code) or candidates.counted_volumes(_of(rows, code)) for code in codes
+        }
+    return volumes
+
+
+def _noisy_or(rows, codes, reasons):
+    return {code: reasons.get(code) or candidates.noisy_or(_of(rows, code)) for code in codes}
+
+
+def _of(rows, code, variant="attention"):
+    return [row for row in rows if row["patient"] == code and row["variant"] == variant]

@@ -18,6 +18,7 @@ SCORING = (
     "attention",
     "lymph_nodes",
     "identification",
+    "candidates",
     "radiomics_features",
     "predictions",
     "ensemble",

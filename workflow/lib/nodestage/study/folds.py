@@ -10,6 +10,8 @@ from nodestage.study.centers import Centers
 from nodestage.study.masks import Masks
 from nodestage.study.roster import Roster
 
+CANDIDATE_PARTS = 5
+
 
 @dataclass(frozen=True)
 class Folds:
@@ -74,6 +76,16 @@ class Folds:
         return cohort_folds.inner_folds(
             train, self.patients.metastasis(train), parts, [self.seed, int(fold)]
         )
+
+    def candidate_parts(self, fold: int | str) -> list[list[str]]:
+        """Training patients in parts; forests trained on the others classify a part's candidates."""
+        if self.centers.bundle_scores:
+            return []
+        train = self.subset(fold, "train")
+        labels = self.patients.metastasis(train)
+        fewest = min(list(labels.values()).count(label) for label in (0, 1))
+        parts, key = min(CANDIDATE_PARTS, fewest), [self.seed, int(fold), "candidates"]
+        return cohort_folds.inner_folds(train, labels, parts, key)
 
     def with_nodes(self, fold: int | str, *subsets: str) -> list[str]:
         """Imaged patients of the subsets whose lymph nodes were drawn."""

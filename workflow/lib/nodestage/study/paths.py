@@ -150,8 +150,9 @@ class Paths:
         return f"results/lymph_nodes/fold{fold}/{self.chunk(patient)}"
 
     def instances(self, patient: str, fold: int | str) -> str:
-        """The table with a patient's identified lymph nodes."""
-        return f"results/identification/fold{fold}/{self.chunk(patient)}.tsv"
+        """The table with a patient's identified lymph nodes, with all columns that the study makes."""
+        stage = "candidates" if self.settings.candidates else "identification"
+        return f"results/{stage}/fold{fold}/{self.chunk(patient)}.tsv"
 
     def instance_tables(self, patients: Collection[str], fold: int | str) -> list[str]:
         """Those of some patients, each once."""

@@ -8,10 +8,12 @@ PREDICTION = (
     "threshold",
     "min_volume_mm3",
     "windows",
-    "least_share",
+    "min_attention_share",
     "step_size",
     "mirror",
 )
+# A setting of `identification` that only the stage after it reads.
+AFTER = ("candidates",)
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,19 @@ class Settings:
     anatomy: dict[str, Any]
 
     def training(self, section: str) -> dict[str, Any]:
-        """Settings of `lymph_nodes` that training depends on."""
-        return {k: v for k, v in self.config[section].items() if k not in PREDICTION}
+        """Settings of `lymph_nodes` or `identification` that training depends on."""
+        left_out = (*PREDICTION, *AFTER)
+        return {k: v for k, v in self.config[section].items() if k not in left_out}
 
     def prediction(self, section: str) -> dict[str, Any]:
         """Settings that a prediction alone depends on: changing one retrains nothing."""
         kept = (*PREDICTION, "variants")
         return {k: v for k, v in self.config[section].items() if k in kept}
+
+    @property
+    def candidates(self) -> bool:
+        """Whether candidates are also told from what is no lymph node."""
+        return bool(self.config["identification"]["candidates"])
 
     @property
     def estimates_ranges(self) -> bool:

@@ -79,7 +79,7 @@ def smaller(config, methods, full=None):
         part, key = NETWORKS[name]
         shorter += _less(name, network, full[part][key])
     shorter += _less("identification of nodes", config["identification"], full["identification"])
-    paper = {m: _length(one) for m, one in full["methods"].items()}
+    paper = {m: _length(one) for m, one in full["methods"].items() if one is not None}
     short = [m for m, one in methods.items() if (_length(one) or math.inf) < (paper.get(m) or 0)]
     if short:
         shortest = min(short, key=lambda m: _length(methods[m]))

@@ -18,9 +18,11 @@ RULE = "#c8ccd2"
 
 COLORS = {
     "combined": "#d1495b",
+    "combined_candidates": "#8f1d30",
     "tumor_net": "#1f84c9",
     "nodes_attention": "#009e73",
     "nodes_plain": "#cc79a7",
+    "nodes_candidates": "#00674b",
     "radiomics": "#e08e0b",
     "radiomics_ct_report": "#8a6d00",
     "ct_report": "#7a7f87",
