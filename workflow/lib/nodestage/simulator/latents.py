@@ -63,7 +63,7 @@ def _nodes(positive, settings, random):
                 "positive": mark,
                 "size_cue": size + (log_shift if mark else 0.0),
                 "appearance": appearance + (shift if mark else 0.0),
-                "volume_mm3": min(max(volume, laws["least_mm3"]), laws["most_mm3"]),
+                "volume_mm3": min(max(volume, laws["min_volume_mm3"]), laws["max_volume_mm3"]),
                 "missed": random.random() < laws["labels_miss"],
             }
         )
