@@ -111,7 +111,7 @@ def nodes(code, made, settings, seed):
     for node in made.truth["record"]["nodes"]:
         seen = random.random() >= MISSED
         cue = node["appearance"] + ERROR * random.normal()
-        if seen and node["volume_mm3"] >= settings["nodes"]["least_mm3"]:
+        if seen and node["volume_mm3"] >= settings["nodes"]["min_volume_mm3"]:
             found.append((node["volume_mm3"], cue, ("plain", "attention")))
     confounders = made.truth["confounders"]["venous"]
     instances = metrics.label_instances(confounders.array)

@@ -119,7 +119,7 @@ def test_plans_keep_the_papers_patch_and_plan_the_rest():
         ({"patch_size": [30, 32, 33]}, "divisible"),
         ({"patch_size": [16, 16, 16], "features": [4] * 9}, "Shorten `features`"),
         ({"features": [4, 8]}, "2 stages are too few"),
-        ({"pach_size": [16, 16, 16]}, "pach_size is no setting"),
+        ({"pach_size": [16, 16, 16]}, "unknown setting pach_size"),
         ({"intensity": {"CT": {"low": 9, "high": 3}}}, "must be below high"),
     ],
 )

@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+from snakemake.logging import logger
+
 HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
 LIBRARY = str(HERE.parent / "lib")
@@ -17,18 +19,22 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
-from nodestage.study import digests, lacking, schema
+from nodestage.study import aliases, digests, lacking, schema
 from nodestage.study.study import load
 
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:
-            configs.read(
-                path
-            )  # Snakemake keeps the last of two equal keys without a word
+            # Of two equal keys Snakemake keeps the last without a word.
+            aliases.check(configs.read(path))
+    for warning in aliases.rename(config):
+        if workflow.is_main_process:
+            logger.warning(warning)
+    if workflow.is_main_process:
         schema.check(config)
     bundle = opened(config["bundle"])
     if bundle:
+        aliases.rename(bundle.settings)
         config.update(bundle.settings)
     # The main process has checked that every file is there; each job asks for its own.
     study = load(

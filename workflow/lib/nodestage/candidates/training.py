@@ -14,7 +14,7 @@ OTHER, NEGATIVE_NODE, POSITIVE_NODE = range(3)  # classes of a candidate
 # Cuts of the probability of a positive node: few, for the validation patients are few, and a finer
 # choice would follow their noise. Of equally good ones that nearest to the usual one is taken.
 CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
-USUAL = 0.2
+USUAL = 0.1
 NODE_CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 KEPT = 0.9  # share of the validation patients' found nodes that must still be called nodes
 

@@ -126,7 +126,7 @@ def _known(name, settings):
     unknown = sorted(set(settings) - set(TRAINING) - set(PLANNING))
     if unknown:
         raise InputError(
-            f"settings of the network `{name}`: {', '.join(unknown)} is no setting. "
+            f"settings of the network `{name}`: unknown setting {', '.join(unknown)}. "
             f"Allowed are {', '.join(sorted({*TRAINING, *PLANNING}))}."
         )
 

@@ -99,17 +99,17 @@ def _person(row, known, inputs, images, views):
     patient = row["patient"]
     record = inputs.registration.get(patient, {})
     if images is None:
-        found = flags(inputs.intake.get(patient, {}), record, known["reasons"].get(patient))
+        listed = flags(inputs.intake.get(patient, {}), record, known["reasons"].get(patient))
     else:  # the page about the images has compared the patients with one another
-        found = [Flag(**flag) for flag in images["flags"].get(patient, [])]
+        listed = [Flag(**flag) for flag in images["flags"].get(patient, [])]
     scores = {
         method: rows[patient] for method, rows in inputs.predictions.items() if patient in rows
     }
-    warnings = [flag.text for flag in found if flag.about == "registration"]
+    warnings = [flag.text for flag in listed if flag.about == "registration"]
     return {
         **row,
         "scores": scores,
-        "flags": [flag.text for flag in found],
+        "flags": [flag.text for flag in listed],
         "registration": {**record, "warnings": warnings},
         "deciding_node": views.get(patient, {}).get("facts", {}).get("deciding_node", {}),
     }

@@ -10,7 +10,7 @@ from nodestage.statistics import rates
 
 @dataclass(frozen=True)
 class Scored:
-    """What one method says of the labelled patients of one center.
+    """The predictions of one method for the labelled patients of one center.
 
     Attributes
     ----------
@@ -94,11 +94,11 @@ def scored(method, parts, role, sheet_rows, settings=None):
     """
     labels = labels_of(sheet_rows)
     rows = _rows(parts, role)
-    found = {row["patient"]: (fold, row) for fold, row in rows}
+    by_patient = {row["patient"]: (fold, row) for fold, row in rows}
     kept, missing = [], []
     for row in sorted(sheet_rows, key=lambda r: r["patient"]):
         patient = row["patient"]
-        fold, prediction = found.get(patient, (None, None))
+        fold, prediction = by_patient.get(patient, (None, None))
         reason = ""
         if patient not in labels:
             reason = "metastasis is not known"

@@ -13,6 +13,6 @@ opened. `study.study.Study` is a record of small ones, each in a module of its o
 - `paths`      where results lie
 - `facts`      what tables, reports, the bundle and a returned file state about the study
 
-Around it: `schema` (is the config valid), `lacking` (can the study be run at all), `check` and
+Around it: `schema` (is the config valid), `aliases` (settings with a new name), `lacking` (can the study be run at all), `check` and
 `outline` (`make check`), `new` and `folder` (a study's folder), `sizes` (networks in words).
 """

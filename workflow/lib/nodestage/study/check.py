@@ -22,7 +22,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
-from nodestage.study import folder, lacking, outline, preset, schema
+from nodestage.study import aliases, folder, lacking, outline, preset, schema
 from nodestage.study.study import Sheet, Study, build
 
 CONFIGS = folder.REPOSITORY / "config"
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any], Frozen | None]:
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
     folder.check_name(base)
-    written = configs.read(options.config)
+    written = _current(configs.read(options.config))
     schema.check(written)  # centers must be valid before their rows can be checked
     if options.sheet:
         written["samples"] = str(Path(options.sheet).absolute())
@@ -96,6 +96,14 @@ def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any]
     config = _whole(written, under, base)
     named = config["bundle"] and base / config["bundle"]
     return config, opened(options.bundle or named)
+
+
+def _current(written: dict[str, Any]) -> dict[str, Any]:
+    """A config with the new names of its settings; warns of old ones."""
+    aliases.check(written)
+    for warning in aliases.rename(written):
+        print(f"Warning: {warning}", file=sys.stderr)
+    return written
 
 
 def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str, Any]:
@@ -108,7 +116,7 @@ def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str,
     base : folder from which the paths in it start
     """
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [configs.read(under)] if under else []
+    layers += [_current(configs.read(under))] if under else []
     whole: dict[str, Any] = {}
     for layer in [*layers, written]:
         update_config(whole, layer)
@@ -137,6 +145,7 @@ def _study(
         return None
     anatomy = configs.load(CONFIGS / "anatomy.yaml")
     if bundle:
+        aliases.rename(bundle.settings)
         config, anatomy = config | bundle.settings, bundle.anatomy
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)

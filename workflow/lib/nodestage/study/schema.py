@@ -18,7 +18,7 @@ CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
-def check(config):
+def check(config: dict) -> None:
     """Raise one `InputError` that lists every fault of a config.
 
     Parameters
@@ -26,18 +26,18 @@ def check(config):
     config : dict, a study's whole config, or a user's file that is to be laid over the default
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    faults = {}  # (place, what is wrong there): sentence
-    given = _with_text_for_keys(config, (), faults)
-    for error in _validator(schema).iter_errors(given):
-        for place, what, sentence in _told(error, schema, given):
-            # Of several rules that one value breaks, the first speaks.
-            faults.setdefault((place, what), sentence)
-    faults |= _methods_that_are_not_there(given, schema)
-    faults |= _candidates_without_inner_networks(given)
+    faults: dict[tuple[tuple, str], str] = {}  # (path of the setting, key): sentence
+    checked = _with_text_for_keys(config, (), faults)
+    for error in _validator(schema).iter_errors(checked):
+        for path, key, sentence in _described(error, schema, checked):
+            # Of several rules that one value breaks, the first is reported.
+            faults.setdefault((path, key), sentence)
+    faults |= _unknown_methods(checked, schema)
+    faults |= _candidates_without_inner_networks(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
-        told = [f"  {_dotted(place)}: {said}" for (place, _), said in faults.items()]
-        raise InputError("\n".join([head, *told]))
+        lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
+        raise InputError("\n".join([head, *lines]))
 
 
 def _with_text_for_keys(value, path, faults):
@@ -46,14 +46,15 @@ def _with_text_for_keys(value, path, faults):
         return [_with_text_for_keys(part, path, faults) for part in value]
     if not isinstance(value, dict):
         return value
-    found = {}
+    with_text = {}
     for key, part in value.items():
         # In a label_system numbers are our own ids.
         if not isinstance(key, str) and "label_system" not in path:
-            said = f"YAML reads a name as {key!r}, which is no text. Put it in quotes."
-            faults[path, str(key)] = said
-        found[str(key)] = _with_text_for_keys(part, (*path, str(key)), faults)
-    return found
+            faults[path, str(key)] = (
+                f"YAML reads a name as {key!r}, which is not text. Put it in quotes."
+            )
+        with_text[str(key)] = _with_text_for_keys(part, (*path, str(key)), faults)
+    return with_text
 
 
 def _validator(schema):
@@ -82,47 +83,47 @@ def _is_number(value):
     return known and math.isfinite(value)
 
 
-def _told(error, schema, config):
-    """(place, what is wrong there, sentence) of each fault behind one of jsonschema's errors."""
-    place = tuple(error.absolute_path)
+def _described(error, schema, config):
+    """(path of the setting, key, sentence) of each fault behind one of jsonschema's errors."""
+    at = tuple(error.absolute_path)
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", ()))
         extra = [key for key in error.instance if key not in known]
-        return [(place, key, _unknown(key, known, place, schema)) for key in extra]
+        return [(at, key, _unknown(key, known, at, schema)) for key in extra]
     if error.validator == "required":
         absent = [key for key in error.validator_value if key not in error.instance]
-        return [(place, absent[0], _absent(absent, place, schema))]
-    rule, mend = _rule(error.absolute_schema_path, schema)
+        return [(at, absent[0], _absent(absent, at, schema))]
+    rule, hint = _rule(error.absolute_schema_path, schema)
     choices = _choices(rule, schema)
     near = _near(error.instance, choices)
     if "propertyNames" in error.absolute_schema_path:
-        said = f"the name {error.instance!r} is not allowed{near}. {mend}."
-        return [(place, error.instance, said)]
+        said = f"the name {error.instance!r} is not allowed{near}. {hint}."
+        return [(at, error.instance, said)]
     # A list is one setting: shown whole, whichever entry is wrong.
-    inside = next((i for i, key in enumerate(place) if isinstance(key, int)), len(place))
+    inside = next((i for i, key in enumerate(at) if isinstance(key, int)), len(at))
     value = config
-    for key in place[:inside]:
+    for key in at[:inside]:
         value = value[key]
     if not near and isinstance(value, str) and _reads_as_number(value) and not choices:
         near = f" (YAML reads it as text; as a number it is {float(value)!r})"
-    if not mend:
-        mend = f"Use {_one_of(choices)}" if choices else "Give settings, `key: value`"
-    return [(place[:inside], "", f"{_shown(value)} is not allowed{near}. {mend}.")]
+    if not hint:
+        hint = f"Use {_one_of(choices)}" if choices else "Give settings, `key: value`"
+    return [(at[:inside], "", f"{_shown(value)} is not allowed{near}. {hint}.")]
 
 
 def _rule(path, schema):
     """The rule that an error broke, and the nearest advice on the way to it."""
-    node, mend = schema, ""
+    node, hint = schema, ""
     for key in path:
         while isinstance(node, dict) and key not in node:
             node = _resolved(node["$ref"], schema)
-            mend = node.get("x-mend", mend)
+            hint = node.get("x-hint", hint)
         if key == "properties":
-            mend = ""
+            hint = ""
         rule, node = node, node[key]
         if isinstance(node, dict):
-            mend = node.get("x-mend", mend)
-    return rule, mend
+            hint = node.get("x-hint", hint)
+    return rule, hint
 
 
 def _resolved(reference, schema):
@@ -133,10 +134,10 @@ def _choices(rule, schema):
     """Every value that a rule lets one choose from; none where it is no choice."""
     if "$ref" in rule:
         rule = _resolved(rule["$ref"], schema)
-    found = list(rule.get("enum", ()))
+    values = list(rule.get("enum", ()))
     for option in rule.get("anyOf", ()):
-        found += _choices(option, schema)
-    return found
+        values += _choices(option, schema)
+    return values
 
 
 def _one_of(values):
@@ -146,8 +147,8 @@ def _one_of(values):
 
 def _near(value, known, cutoff=0.6):
     known = [str(option) for option in known if option is not None]
-    found = difflib.get_close_matches(str(value), known, 1, cutoff)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    nearest = difflib.get_close_matches(str(value), known, 1, cutoff)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
 def _shown(value):
@@ -166,20 +167,20 @@ def _reads_as_number(text):
         return False
 
 
-def _unknown(key, known, place, schema):
+def _unknown(key, known, at, schema):
     hint = _near(key, known)
-    homes = [home for home in _homes(schema, schema, key) if home != place]
-    below = [home for home in homes if home[: len(place)] == place] or homes
+    homes = [home for home in _homes(schema, schema, key) if home != at]
+    below = [home for home in homes if home[: len(at)] == at] or homes
     if below and not hint:
         hint = f" (it belongs under {', '.join(f'`{_dotted(home)}`' for home in below[:4])})"
-    return f"{key!r} is no setting{hint}. Known are {', '.join(known)}."
+    return f"unknown setting {key!r}{hint}. Known are {', '.join(known)}."
 
 
-def _absent(keys, place, schema):
+def _absent(keys, at, schema):
     said = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
-    if place[0] != "methods":
+    if at[0] != "methods":
         return f"{said}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
-    hint = _near(place[-1], schema["properties"]["methods"]["properties"])
+    hint = _near(at[-1], schema["properties"]["methods"]["properties"])
     return (
         f"{said}{hint}. A method that is not nodestage's own needs `file` and `needs` "
         "(docs/own_method.md)."
@@ -187,7 +188,7 @@ def _absent(keys, place, schema):
 
 
 def _homes(rule, schema, key, path=()):
-    """Places of the config that have a setting `key`, by their names."""
+    """Sections of the config that have a setting `key`, as paths."""
     if "$ref" in rule:
         rule = _resolved(rule["$ref"], schema)
     if key in rule.get("properties", ()):
@@ -198,36 +199,38 @@ def _homes(rule, schema, key, path=()):
         yield from _homes(rule["additionalProperties"], schema, key, (*path, "<name>"))
 
 
-def _methods_that_are_not_there(config, schema):
-    """Faults of an endpoint that names no method of the study, and of a switch that fits none."""
+def _unknown_methods(config, schema):
+    """Faults of an endpoint, or of a switch, that names an unknown method."""
     methods = config.get("methods", {}) if isinstance(config, dict) else None
     if not isinstance(methods, dict):
         return {}
     built_in = schema["properties"]["methods"]["properties"]
     faults = {}
     for name, settings in methods.items():
-        # A method of one's own may be switched off; a slip of the pen must not pass for that.
+        # A user's own method may be switched off; a spelling mistake must not pass for that.
         near = _near(name, built_in, cutoff=0.85)
         if settings is None and name not in built_in and near:
-            faults[("methods",), name] = f"{name!r} is no method{near}. null switches nothing off."
-    there = [name for name, given in {**built_in, **methods}.items() if given is not None]
+            faults[("methods",), name] = (
+                f"unknown method {name!r}{near}. null switches nothing off."
+            )
+    known = [name for name, entry in {**built_in, **methods}.items() if entry is not None]
     statistics = config.get("statistics")
     primary = statistics.get("primary") if isinstance(statistics, dict) else None
     for key in ("method", "reference") if isinstance(primary, dict) else ():
         name = primary.get(key)
-        if isinstance(name, str) and name not in there:
+        if isinstance(name, str) and name not in known:
             faults[("statistics", "primary", key), ""] = (
-                f"{name!r} is no method of this study{_near(name, there)}. Use {_one_of(there)}."
+                f"unknown method {name!r}{_near(name, known)}. Use {_one_of(known)}."
             )
     return faults
 
 
 def _candidates_without_inner_networks(config):
-    """Faults of `identification.candidates`: no patient to learn from, or a method that needs it."""
+    """Faults of `identification.candidates`: no training patient, or a method that needs it."""
 
     def section(name):
-        found = config.get(name) if isinstance(config, dict) else None
-        return found if isinstance(found, dict) else {}
+        part = config.get(name) if isinstance(config, dict) else None
+        return part if isinstance(part, dict) else {}
 
     chosen, faults = section("identification").get("candidates"), {}
     if chosen is True and section("folds").get("inner") == 0:
@@ -244,5 +247,5 @@ def _candidates_without_inner_networks(config):
     return faults
 
 
-def _dotted(place):
-    return ".".join(map(str, place)) or "top level"
+def _dotted(at):
+    return ".".join(map(str, at)) or "top level"

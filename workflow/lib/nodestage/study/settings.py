@@ -8,7 +8,7 @@ PREDICTION = (
     "threshold",
     "min_volume_mm3",
     "windows",
-    "least_share",
+    "min_attention_share",
     "step_size",
     "mirror",
 )

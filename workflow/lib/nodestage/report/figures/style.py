@@ -1,4 +1,4 @@
-"""One look for every figure: Agg, colors that color-blind readers can tell apart, exact SVG."""
+"""One look for every figure: Agg, colors for color-blind readers, exact SVG."""
 
 import io
 import re
@@ -64,7 +64,7 @@ def color(method, place=0):
 
 
 def styled(draw):
-    """Run a drawing function under the house style, whatever the user's matplotlibrc says."""
+    """Run a drawing function in the project's style, independent of the user's matplotlibrc."""
 
     def wrapped(*arguments, **options):
         with rc_context(SETTINGS):
