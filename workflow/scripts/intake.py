@@ -15,5 +15,8 @@ with logs.to(snakemake.log[0]):
         hu_offset=snakemake.params.hu_offset,
     )
     volumes.write_volume(snakemake.output.ct, volume)
-    found = {"quality": quality(volume), "voxels": same.digest(volume.array)}
-    files.write_json(snakemake.output.record, {**record, **found})
+    measured = quality(volume, record)
+    files.write_json(
+        snakemake.output.record,
+        {**record, "quality": measured, "voxels": same.digest(volume.array)},
+    )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from snakemake.utils import update_config
 
-from nodestage.cohort.check import check_headers
+from nodestage.cohort import notices
+from nodestage.cohort.centers import check_label_systems
+from nodestage.cohort.check import check_headers_and_notices
 from nodestage.cohort.faults import millimeters
 from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
@@ -21,6 +23,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange import bundle
 from nodestage.exchange.returned import reading
 from nodestage.study import Study, folder, lacking, outline, preset, settings
+from nodestage.study.method_files import check_method_files
 
 CONFIGS = folder.REPOSITORY / "config"
 DEFAULTS = ("config.yaml", "simulator.yaml")
@@ -57,22 +60,41 @@ def main(arguments=None):
         rows = read_sheet(base / config["samples"])
     except InputError as error:
         return _tell([error])
-    errors, found = [], {}
+    errors, images = [], None
     study = _study(config, rows, frozen, base, errors)
     if not given.no_images:
-        found = _kept(
-            errors, check_headers, _there(rows, base), config["centers"], given.jobs, base=base
+        images = _kept(
+            errors,
+            check_headers_and_notices,
+            _there(rows, base),
+            config["centers"],
+            given.jobs,
+            base=base,
         )
     if errors:
+        for error in errors:
+            _print_questions(getattr(error, "questions", ()))
         return _tell(errors)
     if not given.no_images:
+        found, said, questions = images
         print(f"{len(rows)} patients, {len(found)} images: no fault found")
         print("\n".join(outline.lines(study)))
         spacings = [grid.spacing for (p, _), grid in found.items() if _is_ours(study, p)]
         if spacings:
             median = median_spacing(spacings)
             print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+        _print_list("Intake leaves out or changes:", notices.summary(said))
+        _print_questions(questions)
     return 0
+
+
+def _print_questions(questions):
+    _print_list("Look at these:", [f"  {question}" for question in questions])
+
+
+def _print_list(head, lines):
+    if lines:
+        print("\n".join([head, *lines]))
 
 
 def _configured(given, base):
@@ -112,6 +134,9 @@ def _study(config, rows, frozen, base, errors):
     """The study of a sheet, None where the sheet is wrong; what is wrong is added to `errors`."""
     centers = config["centers"]
     _kept(errors, check_sheet, rows, centers, base=base, frozen=bool(frozen))
+    anatomy = frozen.anatomy if frozen else configs.load(CONFIGS / "anatomy.yaml")
+    _kept(errors, check_label_systems, centers, anatomy["labels"])
+    _kept(errors, check_method_files, config["methods"], base)
     returned = {
         center: _kept(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()
@@ -120,9 +145,8 @@ def _study(config, rows, frozen, base, errors):
     if errors:
         print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
         return None
-    anatomy = configs.load(CONFIGS / "anatomy.yaml")
     if frozen:
-        config, anatomy = config | frozen.settings, frozen.anatomy
+        config = config | frozen.settings
     study = Study(config, anatomy, rows, centers, frozen, returned)
     _kept(errors, lacking.check, study)
     return study
