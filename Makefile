@@ -4,34 +4,34 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
-# Cards on this machine; asked for by full-size trainings and predictions alone.
+# GPUs of this machine; only full-size trainings, predictions, fits and scores request one.
 GPUS ?= 1
-# Memory that all jobs together may ask for, MB: nine tenths of this machine's, where it tells.
+# Memory that all jobs together may request, MB: nine tenths of the machine's, where it is known.
 MEM_MB ?= $(shell awk '/^MemTotal/ {print int($$2 * 0.9 / 1024)}' /proc/meminfo 2>/dev/null)
-# More words for Snakemake, quoted as in a shell: make run ARGS="--keep-going --dry-run"
+# More arguments for Snakemake, quoted as in a shell: make run ARGS="--keep-going --dry-run"
 ARGS ?=
-# Settings laid over the defaults for a study of your own: full size, as in the paper, unless the
-# study's file `preset` names others. `make study` writes that file.
+# Settings laid over the defaults for a study of your own. Default: the study's file `preset`, which
+# `make study` writes, or else full size as in the paper (config/paper.yaml).
 PRESET ?=
 
-# What is typed reaches Python through the environment: no shell, and not make, reads a name again.
+# Names reach Python through the environment, so that neither a shell nor make interprets them.
 $(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS,$(eval override $(name) := $$(value $(name))))
 export STUDY DIR OUT BUNDLE PRESET ARGS CORES GPUS MEM_MB
 RUN = @PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m nodestage.study.run --study="$$STUDY" --preset="$$PRESET" \
 	--cores="$$CORES" --gpus="$$GPUS" --memory="$$MEM_MB" --more="$$ARGS"
 ifneq ($(STUDY),)
-# A slip in the study's own files is told in a sentence, before Snakemake reads them.
+# A mistake in the study's own files gives one clear message, before Snakemake reads them.
 OWN = @$(BIN)/python -m nodestage.study.check --preset="$$PRESET" --no-images -- "$$STUDY/config.yaml"
 endif
-# Snakemake hands the path of Python to a shell without quotes.
+# Snakemake passes the path of Python to a shell without quotes.
 export SAFE := ^[^][:space:]"'`$$\;&|<>(){}*?\#:[]+$$
 
-# Jobs are many and short: without compiled files each would parse torch and nnU-Net again.
+# There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-fast lint docs study check quality packet bundle score unlock clean help
 
-help: ## What there is to type
+help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(VENV)/ready: pyproject.toml constraints.txt
@@ -46,12 +46,12 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m nodestage.registration.compiled
 	touch $@
 
-run: $(VENV)/ready ## Run the default study, or your own with STUDY=folder
+run: $(VENV)/ready ## Run the simulated study, or your own with STUDY=folder
 	$(OWN)
 	$(RUN)
 	@$(BIN)/python -m nodestage.report.summary -- "$${STUDY:-.}/results"
 
-test: $(VENV)/ready ## Run the tests (under 25 minutes on two cores), with their coverage
+test: $(VENV)/ready ## Run all tests (under 25 minutes on two cores) and print the coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@echo "Coverage of the library, without jobs that Snakemake starts: $$($(BIN)/coverage report --format=total) %"
 
@@ -66,41 +66,41 @@ lint: $(VENV)/ready ## Check style, docstrings, types and spelling of the code, 
 	$(BIN)/snakefmt --check workflow
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
-docs: $(VENV)/ready ## The documentation as a site, in site/
+docs: $(VENV)/ready ## Build the documentation as a site, in site/
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} -c constraints.txt -e ".[docs]"
 	$(BIN)/mkdocs build --strict --quiet
 
-study: $(VENV)/ready ## Begin a study of your own: DIR=folder
-	@test -n "$$DIR" || { echo "Say where: make study DIR=my_study"; exit 1; }
+study: $(VENV)/ready ## Create a study of your own, with a config and an empty sheet: DIR=folder
+	@test -n "$$DIR" || { echo "Name a folder: make study DIR=my_study"; exit 1; }
 	@$(BIN)/python -m nodestage.study.new --preset="$$PRESET" -- "$$DIR"
 
-check: $(VENV)/ready ## Check a study's sheet and image headers, within minutes: STUDY=folder
-	@test -n "$$STUDY" || { echo "Say which: make check STUDY=my_study"; exit 1; }
+check: $(VENV)/ready ## Check a study's config, sheet and image headers, in minutes: STUDY=folder
+	@test -n "$$STUDY" || { echo "Name a study: make check STUDY=my_study"; exit 1; }
 	@$(BIN)/python -m nodestage.study.check --preset="$$PRESET" -- "$$STUDY/config.yaml"
 
-quality: $(VENV)/ready ## Pages about the images alone, before anything is trained on nodes: STUDY=folder
+quality: $(VENV)/ready ## Make the pages on images, registration and organs, before the long part: STUDY=folder
 	$(RUN) first_looks
 	$(RUN) qualities
 
-packet: $(VENV)/ready ## A packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
-	@test -n "$$OUT" || { echo "Say where: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
+packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
+	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.packet -- "$${STUDY:-.}/results/bundle" "$$OUT"
 
-bundle: $(VENV)/ready ## Is a bundle whole? BUNDLE=folder
-	@test -n "$$BUNDLE" || { echo "Say which: make bundle BUNDLE=../bundle"; exit 1; }
+bundle: $(VENV)/ready ## Check that a bundle is complete and unchanged: BUNDLE=folder
+	@test -n "$$BUNDLE" || { echo "Name a bundle: make bundle BUNDLE=../bundle"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.bundle -- "$$BUNDLE"
 
-score: $(VENV)/ready ## At such a hospital: score the patients of STUDY=folder by the bundle that its config names
-	@test -n "$$STUDY" || { echo "Say which: make score STUDY=../study"; exit 1; }
+score: $(VENV)/ready ## Score patients at such a hospital with the bundle that the config names: STUDY=folder
+	@test -n "$$STUDY" || { echo "Name a study: make score STUDY=../study"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.bundle --study="$$STUDY" $${BUNDLE:+-- "$$BUNDLE"}
 	@$(BIN)/python -m nodestage.study.check $${BUNDLE:+--bundle="$$BUNDLE"} --no-images -- "$$STUDY/config.yaml"
 	$(RUN) --score --bundle="$$BUNDLE"
 	@$(BIN)/python -m nodestage.report.summary -- "$$STUDY/results"
 
-unlock: $(VENV)/ready ## After a kill: free the folder; the next run redoes unfinished jobs alone
+unlock: $(VENV)/ready ## Unlock the folder after Snakemake was killed; the next run redoes only unfinished jobs: STUDY=folder
 	@test -z "$$STUDY" || $(BIN)/python -m nodestage.study.folder -- "$$STUDY"
 	$(RUN) --unlock
 
-clean: ## Remove caches; never results
+clean: ## Remove caches, but no results
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .coverage site build *.egg-info workflow/lib/*.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

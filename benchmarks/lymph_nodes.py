@@ -498,7 +498,7 @@ def predict(how, path, out, share, device, repeat):
         else:
             labels = prediction.predict_labels(
                 net, channels, spacing, model, where=channels[2] > 0, device=device,
-                least_share=share if how == "share" else 0.0, around=how == "around",
+                min_attention_share=share if how == "share" else 0.0, around=how == "around",
             )  # fmt: skip
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         on_gpu = peak_on(device) / 2**20 if device.type == "cuda" else 0.0
@@ -575,7 +575,7 @@ def inference(options):
         rounds, each = (1, options.repeat) if options.paper else (options.repeat, 1)
         for _ in range(rounds):
             for how, seen in results.items():
-                how_to = (how, held, Path(folder, f"{how}.npy"), options.least_share)
+                how_to = (how, held, Path(folder, f"{how}.npy"), options.min_attention_share)
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     seen += pool.apply(predict, (*how_to, options.device, each))
                 print(how, *(f"{x:.1f}" for times in seen for x in times), flush=True)

@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from scipy import ndimage
+from rungs.patients import on_venous_grid
 
 from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
 from nodestage.core import files, tables
-from nodestage.methods import base, evidence, radiomics
+from nodestage.methods import base, evidence, radiomics, registry
 from nodestage.nnunet import checkpoints
 from nodestage.simulator import lesions
 from nodestage.tumor import slices
@@ -41,7 +41,16 @@ from nodestage.tumor import slices
 REPOSITORY = Path(__file__).resolve().parent.parent
 CENTER = "changhai"
 SLICE, PIXEL_MM, CROP = 48, 1.1, (20, 32, 32)
-SMALL = {"learning_rate": 0.01, "patients_per_batch": 8, "views_per_patient": 2}
+SMALL = {
+    "width": 16,
+    "optimizer": "adam",
+    "schedule": "one_cycle",
+    "learning_rate": 0.002,
+    "momentum": 0.9,
+    "patients_per_batch": 5,
+    "checks": 4,
+    "choose": "last",
+}
 SETTINGS = {
     "ct_report": {},
     "radiomics": {"alphas": 30},
@@ -55,7 +64,6 @@ SETTINGS = {
     "combined": SMALL,
 }
 NETWORKS = {m for m, settings in SETTINGS.items() if "learning_rate" in settings}
-FAMILY = {m: "fusion" for m in ("tumor_net", "nodes_plain", "nodes_attention", "combined")}
 # How often labels are dealt anew: nothing to learn, a minute of CPU for all, a minute for each.
 PERMUTATIONS = {
     **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention"), 200),
@@ -95,20 +103,6 @@ def make(row, settings, work, seed):
     slices.write(work / f"views/{code}.npz", views)  # last: its presence means all are there
 
 
-def on_venous_grid(made):
-    """The arterial scan where the venous one has the same tissue, by the true field (mm)."""
-    venous, arterial = made.venous, made.arterial
-    at = np.indices(venous.array.shape, np.float32)
-    for axis in range(3):
-        start = venous.origin[2 - axis] - arterial.origin[2 - axis]  # origins are (x, y, z)
-        at[axis] *= venous.spacing[axis]
-        at[axis] = (at[axis] + start + made.truth["field"][..., axis]) / arterial.spacing[axis]
-    moved = ndimage.map_coordinates(
-        arterial.array.astype(np.float32), at, order=1, mode="constant", cval=slices.AIR
-    )
-    return np.rint(moved).astype(np.int16)
-
-
 def nodes(code, made, settings, seed):
     """Instance table as the node networks would leave it, their errors blind to the label."""
     random = np.random.default_rng(base.seed_of(seed, f"{code} nodes"))
@@ -117,7 +111,7 @@ def nodes(code, made, settings, seed):
     for node in made.truth["record"]["nodes"]:
         seen = random.random() >= MISSED
         cue = node["appearance"] + ERROR * random.normal()
-        if seen and node["volume_mm3"] >= settings["nodes"]["least_mm3"]:
+        if seen and node["volume_mm3"] >= settings["nodes"]["min_volume_mm3"]:
             found.append((node["volume_mm3"], cue, ("plain", "attention")))
     confounders = made.truth["confounders"]["venous"]
     instances = metrics.label_instances(confounders.array)
@@ -154,8 +148,7 @@ def labels_of(rows, name):
 def cross_validated(method, labels, data, work, options, keep=False):
     """Test scores {patient: score} and {patient: fold} of a method; models on disk where asked."""
     rows = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
-    family = FAMILY.get(method, "baselines")
-    classes = evidence.classes(family, [method])
+    classes = {method: registry.load(method)}
     scores, tested = {}, {}
     for fold, table in enumerate(cohort_folds.make_folds(rows, options.folds, options.seed)):
         parts = {s: [p for p, found in table.items() if found == s] for s in cohort_folds.SUBSETS}
@@ -163,9 +156,7 @@ def cross_validated(method, labels, data, work, options, keep=False):
         model = base.fit_family(
             classes,
             data,
-            known,
-            parts["train"],
-            parts["validation"],
+            base.Split(parts["train"], parts["validation"], known),
             {method: settings_of(method, options)},
             options.seed + fold,
         )
@@ -232,7 +223,7 @@ def print_parts(data, rows, work, options):
     """Image fixed and volume varied, and the reverse, by the combined networks of all folds."""
     labels = labels_of(rows, "true")
     given = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
-    classes = evidence.classes("fusion", ["combined"])
+    classes = {"combined": registry.load("combined")}
     by_volume, by_image = [], []
     for fold, table in enumerate(cohort_folds.make_folds(given, options.folds, options.seed)):
         model = checkpoints.load(work / f"models/combined.{fold}.pt")

@@ -4,7 +4,7 @@ import numpy as np
 
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
-from nodestage.report import explaining, gallery, pictures
+from nodestage.report import explaining, gallery, pictures, records
 from nodestage.statistics import detection
 from nodestage.tumor import slices
 
@@ -372,7 +372,7 @@ def write_gallery(path, codes):
 
 
 def facts(codes, **more):
-    """Facts as `report.facts` gathers them."""
+    """`records.Facts` as `report.facts` gathers them; `more`: of the run."""
     rng = np.random.default_rng(1)
     people = []
     for place, code in enumerate(codes):
@@ -408,7 +408,7 @@ def facts(codes, **more):
                 },
             }
         )
-    return {
+    run = {
         "study": "Example study",
         "simulated": True,
         "effects": "Effects are stronger than in life, so that small networks find something.",
@@ -422,11 +422,13 @@ def facts(codes, **more):
         "tumor_source": "given",
         "discovery_organs_source": "predicted",
         "discovery_tumor_source": "predicted",
-        "patients": people,
         "primary": {"metric": "balanced_accuracy", "method": "combined", "reference": "radiomics"},
         "versions": {"torch": "2.13.0", "nnunetv2": "2.8.1"},
-        "threshold": {"combined": 0.52, "nodes_attention": 42.8123},
-        "truth": [{"structure": "pancreas", "dice": 0.81234567, "n": 8}],
-        "timings": [{"stage": "organs", "jobs": 3, "seconds": 120}],
-        **more,
     }
+    return records.Facts(
+        run=records.Run(**run | more),
+        patients=people,
+        thresholds={"combined": 0.52, "nodes_attention": 42.8123},
+        truth=[{"structure": "pancreas", "dice": 0.81234567, "n": 8}],
+        timings=[{"stage": "organs", "jobs": 3, "seconds": 120}],
+    )

@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from nodestage.core import predictions
-from nodestage.methods import base, radiomics
-from nodestage.methods.baselines import family as baselines
-from nodestage.methods.fusion import family as fusion
+from nodestage.methods import base, radiomics, registry
 from nodestage.tumor import slices
 
 SHAPE, SPACING = (16, 24, 26), (2.5, 2.0, 2.2)
@@ -24,10 +22,16 @@ NETWORK = {
     "views_per_patient": 1,
     "size": [8, 12, 12],
 }
-CLASSES = {**baselines.METHODS, **fusion.METHODS}
-DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined"}
+CLASSES = {name: registry.load(name) for name in registry.built_in()}
+DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined", "combined_candidates"}
 RADIOMICS = {"radiomics", "radiomics_ct_report"}
-NODES = {"nodes_plain", "nodes_attention", "combined"}
+NODES = {
+    "nodes_plain",
+    "nodes_attention",
+    "nodes_candidates",
+    "combined",
+    "combined_candidates",
+}
 CHOSEN_BY = {f"V{i}": i % 2 for i in range(4)}
 
 
@@ -126,9 +130,13 @@ def model(study):
     settings = dict.fromkeys(DEEP, NETWORK) | {name: {"alphas": 10} for name in RADIOMICS}
     # By the mask, of which a tiny tumor leaves next to nothing on layer4's grid.
     tel = {"width": 8, "codewords": 2, "mask_weighted": True}
-    settings |= dict.fromkeys(("deepten", "combined"), NETWORK | {"tel": tel})
+    settings |= dict.fromkeys(
+        ("deepten", "combined", "combined_candidates"), NETWORK | {"tel": tel}
+    )
     labels = LEARNED_FROM | CHOSEN_BY
-    return base.fit_family(CLASSES, study, labels, [*LEARNED_FROM], [*CHOSEN_BY], settings, 1)
+    return base.fit_family(
+        CLASSES, study, base.Split([*LEARNED_FROM], [*CHOSEN_BY], labels), settings, 1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +196,9 @@ def test_nobody_drops_out_of_the_predictions(study, model, rows):
     chosen = base.score_family(model, CLASSES, study, CHOSEN_BY)
     for method in CLASSES:
         scores = {r["patient"]: r["score"] for r in chosen if r["method"] == method}
-        frozen = predictions.freeze({method: scores}, CHOSEN_BY)[method]
+        declared = registry.built_in()[method]
+        calls = {"threshold": declared.threshold, "nonnegative": declared.nonnegative}
+        frozen = predictions.freeze({method: scores}, CHOSEN_BY, {method: calls})[method]
         mine = [rows[patient, method] for patient in EXPECTED]
         found = predictions.prediction_rows(
             mine, dict.fromkeys(EXPECTED, "external"), frozen, method

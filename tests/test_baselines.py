@@ -8,8 +8,8 @@ import torch
 
 from nodestage.cohort import clinical
 from nodestage.core.errors import InputError, TrainingError
-from nodestage.methods import base, radiomics
-from nodestage.methods.baselines import family, resnet3d, signature
+from nodestage.methods import base, radiomics, registry
+from nodestage.methods.baselines import resnet3d, signature
 from nodestage.methods.fusion import weights
 from nodestage.methods.fusion.network import PatientNetwork
 from nodestage.methods.fusion.resnet import ResNet18
@@ -124,8 +124,8 @@ def fit(study, names, labels=None, train=None):
     data, true = study
     known = labels or true
     t, v, _ = split(true)
-    classes = {name: family.METHODS[name] for name in names}
-    model = base.fit_family(classes, data, known, train or t, v, SETTINGS, seed=3)
+    classes = {name: registry.load(name) for name in names}
+    model = base.fit_family(classes, data, base.Split(train or t, v, known), SETTINGS, seed=3)
     return model, classes
 
 
@@ -202,7 +202,7 @@ def test_the_stacked_model_weighs_signature_and_report(study, fitted):
 def test_out_of_fold_signatures_never_saw_their_own_label(study):
     _, labels = study
     train = split(labels)[0]
-    method = family.METHODS["radiomics_ct_report"](LASSO, 1)
+    method = registry.load("radiomics_ct_report")(LASSO, 1)
     rng = np.random.default_rng(0)
     table = rng.normal(size=(len(train), 50))
     y = np.asarray([labels[p] for p in train])
@@ -445,10 +445,14 @@ class Method:
 def test_a_users_method_is_one_file(tmp_path):
     (tmp_path / "by_age.py").write_text(DUMMY)
     data = base.Data(clinical={f"P{i}": {"age": str(50 + i)} for i in range(6)})
-    classes = {"by_age": base.from_file("by_age", tmp_path / "by_age.py")}
+    classes = {"by_age": registry.from_file("by_age", tmp_path / "by_age.py")}
     labels = {"P0": 0, "P1": 1, "P2": 0}
     model = base.fit_family(
-        classes, data, labels, ["P0", "P1", "P2"], [], {"by_age": {"sign": -1}}, seed=0
+        classes,
+        data,
+        base.Split(["P0", "P1", "P2"], [], labels),
+        {"by_age": {"sign": -1}},
+        seed=0,
     )
     torch.save(model, tmp_path / "model.pt")
     model = torch.load(tmp_path / "model.pt", weights_only=True)
@@ -470,9 +474,9 @@ def test_a_users_method_is_one_file(tmp_path):
 def test_a_file_that_is_no_method_is_refused(tmp_path, name, text, words):
     (tmp_path / "m.py").write_text(text)
     with pytest.raises(InputError, match=words):
-        base.from_file(name, tmp_path / "m.py")
+        registry.from_file(name, tmp_path / "m.py")
     with pytest.raises(InputError, match=r"missing|method name"):
-        base.from_file(name, tmp_path / "none.py")
+        registry.from_file(name, tmp_path / "none.py")
 
 
 def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
@@ -485,7 +489,7 @@ def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
             return {}
 
     with pytest.raises(TypeError, match=r"odd.state.mean is a float64"):
-        base.fit_family({"odd": Numpy}, base.Data(), {}, [], [], {}, 0)
+        base.fit_family({"odd": Numpy}, base.Data(), base.Split([], [], {}), {}, 0)
     model = {"methods": {"odd": {"settings": {}, "seed": 0, "state": {}, "unfit": ""}}}
     with pytest.raises(TrainingError, match="no result for P1"):
         base.score_family(model, {"odd": Numpy}, base.Data(), ["P1"])

@@ -16,7 +16,7 @@ from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files, tables
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle, packet
-from nodestage.study import Study
+from nodestage.study.study import load
 
 METHOD = "class Method:\n    fit = predict = None\n"
 
@@ -36,7 +36,7 @@ def frozen(tmp_path, config):  # noqa: F811
             "nodestage": nodestage.__version__,
             "code": {"register": "0123"},
             "sha256": {part: files.digest(folder / part) for part in parts},
-            "settings": study_of(config).frozen_settings(),
+            "settings": study_of(config).facts.bundle_settings(),
         },
         sort=False,
     )
@@ -60,7 +60,7 @@ def opened_study(folder, config, rows=(), **center):  # noqa: F811
     }
     found = bundle.opened(folder)
     mine.update(found.settings)
-    return Study.from_config(mine, CONFIG / "anatomy.yaml", found)
+    return load(mine, CONFIG / "anatomy.yaml", found)
 
 
 def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noqa: F811
@@ -68,21 +68,22 @@ def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noq
     changed = copy.deepcopy(config) | {"spacing_mm": [9, 9, 9], "methods": {}, "seed": 99}
     here = opened_study(frozen, changed)
     assert here.config["spacing_mm"] == config["spacing_mm"] and here.config["seed"] == 3
-    assert here.methods == theirs.methods and here.anatomy == theirs.anatomy
-    assert list(here.anatomy["labels"]) == list(theirs.anatomy["labels"])
-    assert list(here.folds) == list(theirs.folds) and not any(here.folds.values())
-    assert (here.discovery, here.reported) == (None, ["here"])
-    assert here.scored(0, "here") == {"P1": "external"}
-    for learners in (here.organ_students, here.tumor_students, here.teachers("organs")):
-        assert learners == []
-    assert "simulated patients" in here.facts("here")["warnings"][0]
+    anatomy = here.settings.anatomy
+    assert here.methods.names == theirs.methods.names and anatomy == theirs.settings.anatomy
+    assert list(anatomy["labels"]) == list(theirs.settings.anatomy["labels"])
+    assert here.folds.numbers == theirs.folds.numbers and not any(here.folds.tables.values())
+    assert (here.centers.discovery, here.centers.reported) == (None, ["here"])
+    assert here.folds.scored(0, "here") == {"P1": "external"}
+    masks = here.masks
+    assert masks.organ_network == masks.tumor_network == masks.auxiliary("organs") == []
+    assert "simulated patients" in here.facts.report("here")["warnings"][0]
 
 
 def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):  # noqa: F811
     manifest = files.read_json(frozen / "manifest.json")
     assert manifest["settings"]["methods"]["mine"]["file"] == "methods/mine.py"
     here = opened_study(frozen, config)
-    assert Path(here.own_files["mine"]) == frozen / "methods/mine.py"
+    assert Path(here.methods.own_files["mine"]) == frozen / "methods/mine.py"
     (frozen / "methods/mine.py").write_text(METHOD + "print('else')\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"methods/mine.py is not the file that was frozen"):
         bundle.opened(frozen)
@@ -125,9 +126,8 @@ def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):
     files.write_json(frozen / "manifest.json", manifest, sort=False)
     with pytest.raises(InputError, match="center here: its tumor masks can't be predicted"):
         opened_study(frozen, config)
-    assert (
-        opened_study(frozen, config, tumor={"source": "given"}).source("tumor", "here") == "given"
-    )
+    given = opened_study(frozen, config, tumor={"source": "given"})
+    assert given.centers.source("tumor", "here") == "given"
 
 
 def test_other_code_than_the_frozen_one_stands_in_the_report(frozen):

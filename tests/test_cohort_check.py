@@ -132,6 +132,7 @@ def test_from_the_terminal(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(
         "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n"
         "substitute_phase: true\nfolds: {n: 4, inner: 0}\n"
+        "identification: {candidates: false}\nmethods: {nodes_candidates: null, combined_candidates: null}\n"
         "organs: {source: given}\ntumor: {source: given}\n",
         encoding="utf-8",
     )
@@ -205,6 +206,10 @@ def test_the_jobs_refuse_copies_that_differ_as_files(tmp_path):
     workflow.write_sheet(tmp_path, rows)
     centers = {"alpha": {"role": "discovery"}}
     more = {"spacing_mm": [2.5, 3, 3], "folds": {"n": 4, "inner": 0}}
+    more |= {
+        "identification": {"candidates": False},
+        "methods": {"nodes_candidates": None, "combined_candidates": None},
+    }
     workflow.write_config(tmp_path, samples="samples.tsv", centers=centers, **more)
     targets = ("results/cohort/same_images.json", "results/registration/P7/record.json")
     printed = workflow.snakemake(tmp_path, "--keep-going", *targets, check=False)

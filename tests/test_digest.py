@@ -47,12 +47,12 @@ def test_only_code_that_the_script_reaches_counts(library, file, text, changes):
     assert (of(library) != before) is changes
 
 
-def test_what_is_imported_by_name_at_run_time_counts_too():
-    """A method's family is chosen by the config: its rule gives the files to the digest."""
+def test_methods_are_imported_only_by_scripts_whose_rules_name_their_files():
+    """The registry imports a method by name, which no import statement shows to the digest."""
     for rules in (WORKFLOW / "rules").glob("*.smk"):
         for script in re.findall(r'code\("(\w+\.py)"\)', rules.read_text()):
             reached = digest.reached(WORKFLOW / "scripts" / script)
-            assert digest.LIBRARY / "methods" / "evidence.py" not in reached, (
+            assert digest.LIBRARY / "methods" / "registry.py" not in reached, (
                 f"{script} in {rules.name}"
             )
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nodestage.cohort import folds
-from nodestage.methods import base
+from nodestage.methods import base, registry
 from nodestage.tumor import slices
 
 ROOT = Path(__file__).parents[1]
@@ -187,7 +187,7 @@ def test_the_method_in_the_documentation_runs(tmp_path):
         )
     data = base.Data(slices=paths, reasons={"P8": "venous phase missing"})
     labels = {patient: i % 2 for i, patient in enumerate(paths)}
-    method = base.from_file("brightness", file)({"C": 10.0}, 1)
+    method = registry.from_file("brightness", file)({"C": 10.0}, 1)
     method.state = method.fit(
         base.Patients(data, list(paths)[:6], labels),
         base.Patients(data, list(paths)[6:], labels),

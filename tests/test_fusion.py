@@ -1,5 +1,6 @@
 """The tumor network and its fusion with the nodes: each block against its definition."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 
 from nodestage.core import learning
 from nodestage.core.errors import InputError
-from nodestage.methods import base
-from nodestage.methods.fusion import encoding, family, inputs, saliency, training, weights
+from nodestage.methods import base, registry
+from nodestage.methods.fusion import encoding, inputs, saliency, training, weights
 from nodestage.methods.fusion.network import PatientNetwork, VolumeFeature
 from nodestage.methods.fusion.optimizer import AdamW, Nesterov, one_cycle
 from nodestage.methods.fusion.resnet import ResNet18
@@ -105,9 +106,11 @@ def fit(study, names, settings=SETTINGS, labels=None, seed=1, nodes=None):
     data, true = study
     train, validation, _ = split(true)
     known = {name: (labels or true)[name] for name in train + validation}
-    classes = {name: family.METHODS[name] for name in names}
+    classes = {name: registry.load(name) for name in names}
     chosen = {name: (nodes or {}) if name.startswith("nodes") else settings for name in names}
-    return base.fit_family(classes, data, known, train, validation, chosen, seed), classes
+    return base.fit_family(
+        classes, data, base.Split(train, validation, known), chosen, seed
+    ), classes
 
 
 @pytest.fixture(scope="module")
@@ -439,7 +442,7 @@ def test_the_nodes_may_count_by_their_mean_or_total_volume(study, how, expected)
     model, classes = fit(study, ["nodes_plain", "nodes_attention"], nodes=settings)
     for name in classes:
         assert scores(model, classes, data, ["P1"], name) == {"P1": expected}
-    deep = family.METHODS["combined"](SETTINGS | settings, 0)
+    deep = registry.load("combined")(SETTINGS | settings, 0)
     _, values, _ = deep.gather(base.Patients(data, ["P1", "P0"], labels))
     assert deep._views(values).volumes.tolist() == [expected, 0.0]
 
@@ -497,7 +500,7 @@ def test_saliency_peaks_in_the_tumor_that_shows_the_status(explained, name):
 
 def test_what_glows_moves_the_score_and_what_does_not_glow_does_not(study, fitted, explained):
     """The brightest pixels put to the slice's mean, against as many others drawn at random."""
-    method = family.METHODS["tumor_net"](SETTINGS, 0)
+    method = registry.load("tumor_net")(SETTINGS, 0)
     method.state = fitted[0]["methods"]["tumor_net"]["state"]
     network, rng = method.network(), np.random.default_rng(0)
     moved = {"glowing": [], "random": []}
@@ -584,11 +587,11 @@ def test_no_label_of_a_test_patient_reaches_a_model(study):
     data, labels = study
     train, validation, test = split(labels)
     settings = {"tumor_net": SETTINGS | {"steps": 2, "checks": 1}}
-    classes = {"tumor_net": family.METHODS["tumor_net"]}
+    classes = {"tumor_net": registry.load("tumor_net")}
     states = []
     for flipped in (False, True):
         known = {n: 1 - v if flipped and n in test else v for n, v in labels.items()}
-        model = base.fit_family(classes, data, known, train, validation, settings, 1)
+        model = base.fit_family(classes, data, base.Split(train, validation, known), settings, 1)
         states.append(model["methods"]["tumor_net"]["state"]["weights"])
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -612,8 +615,10 @@ def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
     data, labels = study
     train, validation, test = split(labels)
     known = dict.fromkeys(train + validation, 1)
-    classes = {"tumor_net": family.METHODS["tumor_net"]}
-    model = base.fit_family(classes, data, known, train, validation, {"tumor_net": SETTINGS}, 1)
+    classes = {"tumor_net": registry.load("tumor_net")}
+    model = base.fit_family(
+        classes, data, base.Split(train, validation, known), {"tumor_net": SETTINGS}, 1
+    )
     row = base.score_family(model, classes, data, test[:1])[0]
     assert row["score"] is None and "8 of 8" in row["reason"]
 
@@ -623,8 +628,10 @@ def test_without_validation_patients_or_when_asked_the_last_step_stays(study, ch
     data, labels = study
     train, validation, _ = split(labels)
     settings = {"tumor_net": SETTINGS | {"steps": 3, "checks": 3, "choose": choose}}
-    classes = {"tumor_net": family.METHODS["tumor_net"]}
-    model = base.fit_family(classes, data, labels, train, validation[:judges], settings, 1)
+    classes = {"tumor_net": registry.load("tumor_net")}
+    model = base.fit_family(
+        classes, data, base.Split(train, validation[:judges], labels), settings, 1
+    )
     state = model["methods"]["tumor_net"]["state"]
     assert state["step"] == 3 and len(state["validation_loss"]) == (3 if judges else 0)
 
@@ -729,3 +736,34 @@ def test_an_unknown_setting_is_refused_and_a_branch_is_laid_over_the_defaults():
 def test_cross_entropy_stays_finite_at_certainty():
     assert np.isfinite(training.cross_entropy([0.0, 1.0], [1, 0]))
     assert training.cross_entropy([0.5, 0.5], [1, 0]) == pytest.approx(np.log(2))
+
+
+def test_methods_of_candidates_read_what_is_said_of_candidates(study):
+    data, labels = study
+    told = dataclasses.replace(
+        data,
+        volumes={"candidates": {p: [50.0, 400.0] if y else [] for p, y in labels.items()}},
+        noisy_or={p: 0.8 if y else 0.1 for p, y in labels.items()},
+    )
+    names = ["nodes_candidates", "combined_candidates"]
+    model, classes = fit((told, labels), names)
+    state = model["methods"]["combined_candidates"]["state"]["weights"]
+    assert state["volume.fc.weight"].shape[1] == 2
+    larger = dataclasses.replace(told, volumes={"candidates": {p: [9000.0] for p in labels}})
+    surer = dataclasses.replace(told, noisy_or=dict.fromkeys(labels, 0.99))
+    before, volume, chance = (
+        {row["method"]: row["score"] for row in base.score_family(model, classes, d, ["P12"])}
+        for d in (told, larger, surer)
+    )
+    assert (before["nodes_candidates"], chance["nodes_candidates"]) == (0.1, 0.99)
+    assert volume["nodes_candidates"] == 0.1
+    assert len({found["combined_candidates"] for found in (before, volume, chance)}) == 3
+
+
+def test_methods_of_candidates_score_nobody_where_nothing_is_said_of_candidates(study):
+    rows = base.score_family(*fit_nodes_candidates(study), study[0], ["P12"])
+    assert [row["reason"] for row in rows] == ["no candidates were measured"]
+
+
+def fit_nodes_candidates(study):
+    return fit(study, ["nodes_candidates"])

@@ -1,5 +1,6 @@
 """Identification: crops, the head upon a trained backbone, who learned from whom, that it learns."""
 
+import copy
 import functools
 import tempfile
 from pathlib import Path
@@ -253,6 +254,19 @@ def test_probabilities_do_not_depend_on_who_shares_the_batch():
         for i in range(1, len(together) + 1)
     ]
     np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_the_prior_moves_probabilities_and_not_their_order():
+    mask = volumes.read(phantom.cohort()["P6"]["lymph_nodes"]).array
+    instances = components(mask, phantom.SPACING)
+    shift = training.prior_shift(18, 82, "training")
+    assert training.prior_shift(18, 82, "balanced") == 0
+    model = copy.deepcopy(tiny_fold())
+    drawn = classified(model, "attention", "P6", instances)
+    model["networks"]["attention"]["shift"] = shift
+    found = classified(model, "attention", "P6", instances)
+    # Bayes: a node drawn from either class alike has odds of 82 to 18 times those among all.
+    np.testing.assert_allclose(found / (1 - found), drawn / (1 - drawn) * 18 / 82, rtol=1e-6)
 
 
 def test_class_aware_mask_holds_negative_and_positive_instances():

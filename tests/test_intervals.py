@@ -429,7 +429,7 @@ def test_two_centers_have_an_interval_and_a_warning():
     rows = tables.study_tables(results, {}, SETTINGS, 0)["heterogeneity.tsv"]
     row = one(rows, method="combined", metric="sensitivity")
     assert row["low"] < row["estimate"] < row["high"]
-    assert "two centers tell little of how centers differ" in row["note"]
+    assert "two centers give little information about differences between centers" in row["note"]
 
 
 def test_what_a_small_center_reports_bears_the_words_of_its_tables():

@@ -630,7 +630,11 @@ def test_fewer_windows_find_as_much(model, monkeypatch):
         return net
 
     monkeypatch.setattr(prediction, "build", build)
-    ways = {"scan": {}, "attention": {"windows": "attention"}, "share": {"least_share": 0.2}}
+    ways = {
+        "scan": {},
+        "attention": {"windows": "attention"},
+        "share": {"min_attention_share": 0.2},
+    }
     for name, how in ways.items():
         run.clear()
         mask = segmented(model, "P7", **how)

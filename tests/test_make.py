@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.cli import parse_args, parse_config
 from test_bundle import config, frozen  # noqa: F401
 from test_first_mistakes import begun, make, repository  # noqa: F401
 
@@ -158,15 +159,17 @@ def test_packet_and_bundle_may_lie_anywhere(repository, tmp_path, frozen, name):
     assert code == 0 and out.is_file(), printed
 
 
-def test_another_bundle_reaches_snakemake_as_text(tmp_path):
+@pytest.mark.parametrize("name", [*NAMES, "bundle", "12", 'a: "b" #c', "[x]", "'q'"])
+def test_another_bundle_reaches_snakemake_as_text(tmp_path, name):
     given = SimpleNamespace(
-        study=str(tmp_path), preset="", score=True, bundle=str(tmp_path / 'a: "b" #c'), cores="2",
+        study=str(tmp_path), preset="", score=True, bundle=str(tmp_path / name), cores="2",
         gpus="1", memory="", more="", unlock=False, targets=[],
     )  # fmt: skip
     words = run.words(given)
-    text = words[words.index("--config") + 1]
-    assert yaml.safe_load(text.removeprefix("bundle=")) == str(tmp_path / 'a: "b" #c')
-    assert words[words.index("--configfile") + 1] == f"{tmp_path}/config.yaml"
+    _, read = parse_args(words[1:])
+    assert parse_config(read.config) == {"bundle": str(tmp_path / name)}
+    assert read.configfile == [tmp_path / "config.yaml"]
+    assert read.directory == tmp_path
 
 
 def test_arguments_with_an_open_quote_are_named(repository):  # noqa: F811

@@ -119,7 +119,7 @@ def test_plans_keep_the_papers_patch_and_plan_the_rest():
         ({"patch_size": [30, 32, 33]}, "divisible"),
         ({"patch_size": [16, 16, 16], "features": [4] * 9}, "Shorten `features`"),
         ({"features": [4, 8]}, "2 stages are too few"),
-        ({"pach_size": [16, 16, 16]}, "pach_size is no setting"),
+        ({"pach_size": [16, 16, 16]}, "unknown setting pach_size"),
         ({"intensity": {"CT": {"low": 9, "high": 3}}}, "must be below high"),
     ],
 )
@@ -129,6 +129,17 @@ def test_plans_refuse_what_cannot_be(settings, word):
 
 
 # cases
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_a_network_has_the_norm_of_the_config(norm):
+    found, dataset_json = plans.make_plans(
+        "x", [(18, 20, 22)], SPACING, ["venous"], 1, SETTINGS | {"norm": norm}
+    )
+    net = network.build(found, dataset_json).eval()
+    kinds = {type(m).__name__ for m in net.modules()}
+    assert ("BatchNorm3d" in kinds) == (norm == "batch")
+    assert ("RectifiedInstanceNorm" in kinds) == (norm == "instance")
 
 
 def test_a_case_of_another_spacing_is_refused(tmp_path):

@@ -108,7 +108,8 @@ def frozen_example():
         "ct_report": {"P1": 0, "P2": 1, "P3": 1, "P4": 0},
         "mine": [{"patient": p, "score": "0.5", "reason": ""} for p in labels if labels[p]],
     }
-    return predictions.freeze(scores, labels)
+    calls = {"nodes_plain": {"nonnegative": True}, "ct_report": {"threshold": False}}
+    return predictions.freeze(scores, labels, calls)
 
 
 def test_freezing_gives_plain_json():

@@ -16,7 +16,8 @@ from test_report import Page
 from nodestage import cohort
 from nodestage.core import files
 from nodestage.core.volumes import Volume
-from nodestage.report import facts, organ_pictures, pages, plots, quality
+from nodestage.report import facts, organ_pictures, pages, plots, quality, quality_page
+from nodestage.report import records as page_records
 
 KNOWN = {"aorta": 8, "portal_splenic_vein": 10}
 CODES = ["P1", "P2", "P3", "P4", "P5", "P6", made.HOSTILE]
@@ -67,25 +68,27 @@ def records():
 
 @pytest.fixture(scope="module")
 def found(records):
-    return quality.patients(CODES, **records)
+    """(patients, notes)."""
+    return quality.patients(CODES, quality.Records(**records))
 
 
 @pytest.fixture(scope="module")
 def page(found, tmp_path_factory):
     path = tmp_path_factory.mktemp("qc") / "c.html"
-    quality.page("c d", "external", found, {"study": "S", "organs": "predicted"}, path)
+    quality_page.page(quality_page.About("c d", "external", "S"), *found, path)
     return path.read_text(encoding="utf-8")
 
 
 def flags_of(found, code):
-    return " · ".join(next(p for p in found if p.code == code).flags)
+    (people, _) = found
+    return " · ".join(str(f) for f in next(p for p in people if p.code == code).flags)
 
 
 def test_each_fault_is_named_for_its_patient_alone(found):
     for code, words in {
         "P2": "swapped",
         "P3": "fold",
-        "P4": "less alike (0.38) than is usual here (0.75)",
+        "P4": "less similar (0.38) than the median of this center (0.75)",
         "P5": "arterial phase missing",
         "P6": "spine not behind",
     }.items():
@@ -94,13 +97,11 @@ def test_each_fault_is_named_for_its_patient_alone(found):
 
 
 def test_patients_to_look_at_stand_on_top(found, page):
-    # The phantom's short coverage flags everybody alike; a fault adds to it.
-    assert {p.code for p in found[:5]} == {"P2", "P3", "P4", "P5", "P6"} or len(
-        found[0].flags
-    ) > len(found[-1].flags)
+    found, _ = found
+    assert {p.code for p in found[:5]} == {"P2", "P3", "P4", "P5", "P6"}
     assert [len(p.flags) for p in found] == sorted((len(p.flags) for p in found), reverse=True)
-    order = [code for code in re.findall(r'<th scope="row">(P\d)</th>', page)[:6]]
-    assert order == [p.code for p in found if p.code in order][:6]
+    order = re.findall(r'<th scope="row">(P\d)</th>', page)[:5]
+    assert order == [p.code for p in found[:5]]
 
 
 def test_numbers_are_those_of_the_records(records, page):
@@ -162,9 +163,9 @@ def test_the_page_is_escaped_and_asks_for_nothing(page):
 def test_where_one_phase_stands_in_for_both_nothing_is_compared(records):
     changed = copy.deepcopy(records)
     changed["registration"]["P2"] = registered(substituted="venous", reason="noise")
-    found = quality.patients(CODES, **changed)
+    found = quality.patients(CODES, quality.Records(**changed))
     assert "swapped" not in flags_of(found, "P2")
-    assert "stands in for the other, since the registration failed: noise" in flags_of(found, "P2")
+    assert "is used in place of both, since the registration failed: noise" in flags_of(found, "P2")
 
 
 WHOLE = {"aorta": 40.0, "portal_splenic_vein": 12.0, "pancreas": 60.0, "liver": 1500.0}
@@ -182,15 +183,16 @@ WHOLE = {"aorta": 40.0, "portal_splenic_vein": 12.0, "pancreas": 60.0, "liver": 
 )  # fmt: skip
 def test_labels_that_cannot_be_right_are_flagged(records, volumes, given, words):
     others = {} if given else {"P2": WHOLE}
-    found = quality.patients(CODES, **records, volumes={"P1": volumes} | others, given=given)
+    made_of = quality.Records(**records, volumes={"P1": volumes} | others, given=given)
+    found = quality.patients(CODES, made_of)
     said = flags_of(found, "P1")
     assert words in said and ("organs: " in said) == bool(words)
     assert "organs: " not in flags_of(found, "P2")
 
 
 def test_metastasis_with_negative_nodes_alone_is_flagged(records):
-    found = quality.patients(CODES, **records, negative=["P1"])
-    flagged = [p.code for p in found if quality.ALL_NEGATIVE in p.flags]
+    found, _ = quality.patients(CODES, quality.Records(**records, negative=["P1"]))
+    flagged = [p.code for p in found if quality.ALL_NEGATIVE in map(str, p.flags)]
     assert flagged == ["P1"]
 
 
@@ -199,7 +201,7 @@ def test_a_check_that_says_nothing_says_that(records):
     changed = copy.deepcopy(records)
     lost = np.zeros((4, 4, 4), np.uint8)
     changed["contrast"]["P1"] = cohort.phase_contrast(lost, lost, lost, KNOWN)
-    found = quality.patients(CODES, **changed, volumes={"P1": {"liver": 1500.0}})
+    found = quality.patients(CODES, quality.Records(**changed, volumes={"P1": {"liver": 1500.0}}))
     assert "phases: could not be checked, neither aorta nor portal vein" in flags_of(found, "P1")
 
 
@@ -216,8 +218,11 @@ def test_the_page_shows_the_labels_on_both_phases(found, tmp_path):
         seen = np.asarray(picture).astype(int)
         assert (abs(seen - np.array([255, 176, 0])).sum(2) < 150).any()  # the pancreas's line
     assert sizes == {"coronal": (260, 162), "axial": (260, 195)}
-    quality.page(
-        "c", "external", found, {}, tmp_path / "p.html", {made.HOSTILE: drawn, "P2": drawn}
+    quality_page.page(
+        quality_page.About("c", "external"),
+        *found,
+        tmp_path / "p.html",
+        {made.HOSTILE: drawn, "P2": drawn},
     )
     read = Page((tmp_path / "p.html").read_text(encoding="utf-8"))
     shown = [a for tag, a in read.elements if tag == "img"]
@@ -239,39 +244,78 @@ def test_the_first_look_waits_for_no_network(tmp_path):
 
 
 def test_a_center_without_any_image_has_a_page(tmp_path):
-    found = quality.patients(["P1"], {}, {}, {}, {"P1": "arterial and venous phase missing"})
-    quality.page("c", "auxiliary", found, {}, tmp_path / "p.html")
+    reasons = {"P1": "arterial and venous phase missing"}
+    found = quality.patients(["P1"], quality.Records(reasons=reasons))
+    quality_page.page(quality_page.About("c", "auxiliary"), *found, tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "1 of 1 patients to look at" in text and "No histogram" in text
     assert "../c.html" not in text  # an auxiliary center has no report
 
 
 def test_the_centers_report_takes_the_warnings_over_and_links_to_the_page(found, records, tmp_path):
-    files.write_json(tmp_path / "qc.json", quality.record(found))
+    files.write_json(tmp_path / "qc.json", quality.record(*found))
     files.write_json(tmp_path / "manifest.json", {})
     made.write_gallery(tmp_path / "gallery.json", CODES[:1])
-    known = {"rows": [{"patient": p, "metastasis": "1"} for p in CODES], "reasons": {}}
-    gathered = facts.of_center(
-        known,
-        {},
-        records["registration"],
-        records["intake"],
-        tmp_path / "gallery.json",
-        tmp_path / "manifest.json",
+    known = {
+        "rows": [{"patient": p, "metastasis": "1"} for p in CODES],
+        "reasons": {},
+        "study": "S",
+    }
+    inputs = facts.CenterInputs(
+        predictions={},
+        registration=records["registration"],
+        intake=records["intake"],
+        manifest=tmp_path / "manifest.json",
+        gallery=tmp_path / "gallery.json",
         quality=tmp_path / "qc.json",
     )
-    mine = {p["patient"]: p["flags"] for p in gathered["patients"]}
-    assert any("swapped" in text for text in mine["P2"])
-    assert not any("swapped" in text for text in mine["P1"])
-    gathered |= {"study": "S", "simulated": False}
-    pages.center_page("c", "external", tmp_path, None, gathered, tmp_path / "c.html")
+    gathered = facts.of_center(known, inputs)
+    flags = {p["patient"]: p["flags"] for p in gathered.patients}
+    assert any("swapped" in text for text in flags["P2"])
+    assert not any("swapped" in text for text in flags["P1"])
+    center = page_records.Center("c", "external", tmp_path)
+    pages.center_page(center, gathered, tmp_path / "c.html")
     text = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert 'href="qc/c.html"' in text and "the two may be swapped" in text
-    flagged = sum(bool(p.flags) for p in found)
-    assert f"{flagged} of {len(CODES)} patients carry a flag" in text
+    flagged = sum(bool(p.flags) for p in found[0])
+    assert f"{flagged} of {len(CODES)} patients have a flag" in text
     # Red in the registration's figure: the one that failed, and the one less alike than usual.
-    people = [{"patient": p["patient"], "record": p} for p in gathered["patients"]]
+    people = [{"patient": p["patient"], "record": p} for p in gathered.patients]
     axes = plots.of_registration(people)["registration"].figure.axes[0]
     names = [label.get_text() for label in axes.get_xticklabels()]
     red = {names[int(d.get_xdata()[0])] for d in axes.lines if d.get_color() == "#c62828"}
     assert red == {"P3", "P4"}
+
+
+def test_a_flag_that_nearly_everybody_carries_is_one_note_on_the_center(records, tmp_path):
+    """A vein that the organ network has not learned, in 6 of 7 patients; a real fault stays a flag."""
+    lost = {n: ml for n, ml in WHOLE.items() if n != "portal_splenic_vein"}
+    volumes = dict.fromkeys(CODES, lost) | {"P1": WHOLE | {"pancreas": 900.0}}
+    people, notes = quality.patients(CODES, quality.Records(**records, volumes=volumes))
+    (vein,) = [
+        note for note in notes if note.startswith("Portal and splenic vein: not found in 6 of 7")
+    ]
+    assert "has not learned this structure" in vein
+    assert not any("no portal" in str(flag) for p in people for flag in p.flags)
+    assert "pancreas of 900.0 ml" in flags_of((people, notes), "P1")
+    quality_page.page(quality_page.About("c", "external"), people, notes, tmp_path / "c.html")
+    page = Page((tmp_path / "c.html").read_text(encoding="utf-8")).text()
+    assert page.count("not found in 6 of 7 patients") == 1
+
+
+@pytest.mark.parametrize("lost, flagged", [(2, True), (6, False), (7, False)])
+def test_what_some_patients_lack_is_their_flag(records, lost, flagged):
+    some = {n: ml for n, ml in WHOLE.items() if n != "pancreas"}
+    volumes = dict.fromkeys(CODES, WHOLE) | dict.fromkeys(CODES[:lost], some)
+    people, notes = quality.patients(CODES, quality.Records(**records, volumes=volumes))
+    carried = [p.code for p in people if "no pancreas labelled" in " ".join(map(str, p.flags))]
+    assert sorted(carried) == (CODES[:lost] if flagged else [])
+    assert any(f"not found in {lost} of 7" in note for note in notes) != flagged
+
+
+def test_a_structure_that_a_center_does_not_draw_is_no_fault_of_its_patients(records):
+    drawn = {n: ml for n, ml in WHOLE.items() if n != "aorta"}
+    made_of = quality.Records(**records, volumes=dict.fromkeys(CODES, drawn), given=True)
+    people, notes = quality.patients(CODES, made_of)
+    assert "Aorta: not drawn in any patient of this center." in notes
+    assert not any(flag.about == "organs" for p in people for flag in p.flags)

@@ -114,7 +114,7 @@ def test_a_displacement_beyond_the_limit_is_implausible():
     _, _, believed = align(away)
     assert not believed["failed"], believed["reason"]
     assert believed["displacement_mm"]["p95"] == pytest.approx(24, abs=4)
-    _, _, record = align(away, most_displacement_mm=15.0)
+    _, _, record = align(away, max_displacement_mm=15.0)
     assert record["failed"] and "implausible displacement (2" in record["reason"]
 
 

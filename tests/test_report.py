@@ -19,6 +19,7 @@ from nodestage.report import (
     answers,
     blocks,
     checklists,
+    controls,
     explaining,
     fields,
     figures,
@@ -28,6 +29,7 @@ from nodestage.report import (
     pages,
     patients,
     pictures,
+    records,
 )
 from nodestage.report.figures import style
 from nodestage.report.sources import Cell, Row, Rows, load
@@ -73,17 +75,13 @@ def study(tmp_path_factory):
     photos = made.write_gallery(folder / "gallery.json", [made.HOSTILE, *CODES[1:5]])
     facts = made.facts([made.HOSTILE, *CODES[1:]])
     center = folder / "shengjing.html"
-    pages.center_page("shengjing", "external", external, photos, facts, center, discovery)
+    shengjing = records.Center(
+        "shengjing", "external", external, photos, discovery, page="shengjing.html"
+    )
+    pages.center_page(shengjing, facts, center)
     whole = folder / "study.html"
-    centers = [
-        {"center": "peking", "role": "discovery", "statistics": discovery, "page": "peking.html"},
-        {
-            "center": "shengjing",
-            "role": "external",
-            "statistics": external,
-            "page": "shengjing.html",
-        },
-    ]
+    peking = records.Center("peking", "discovery", discovery, page="peking.html")
+    centers = [shengjing, peking]
     shown = [made.picture_patient(code) for code in (made.HOSTILE, "P2")]
     drawn = {
         "figure_3": pictures.attention_figure(shown[0], {11: (-5, 20)}, {11: "pancreas"}),
@@ -216,7 +214,7 @@ def test_figures_3_and_4_stand_on_the_studys_page_with_words(study):
         written = (study["folder"] / f"figures/{name}.svg").read_bytes()
         assert base64.b64decode(a["src"].partition("base64,")[2]) == written
     assert made.HOSTILE in images[0]["alt"] and "P2" in images[1]["alt"]
-    for number in ("Figure 3: how", "Figure 4: lymph"):
+    for number in ("Figure 3: construction", "Figure 4: lymph"):
         assert any(number in words for words in page.words)
 
 
@@ -231,13 +229,15 @@ def test_the_studys_plots_are_files_even_where_there_is_nothing_to_draw(study, t
     names = {"figure_3", "figure_4", "figure_5a", "figure_5b", "froc", "forest"}
     found = {(p.stem, p.suffix) for p in (study["folder"] / "figures").glob("*.*g")}
     assert found == {(name, form) for name in names for form in (".svg", ".png")}
-    pages.study_page(tmp_path / "none", [], {}, tmp_path / "s.html", figures=tmp_path / "f")
+    pages.study_page(
+        tmp_path / "none", [], records.Facts(), tmp_path / "s.html", figures=tmp_path / "f"
+    )
     assert len(list((tmp_path / "f").iterdir())) == 8
     assert "No FROC curve" in (tmp_path / "f/froc.svg").read_text(encoding="utf-8")
 
 
 def test_numbers_of_patients_equal_their_records(study):
-    scores = {r["scores"]["combined"]["score"] for r in study["facts"]["patients"]} - {""}
+    scores = {r["scores"]["combined"]["score"] for r in study["facts"].patients} - {""}
     found = {
         a["data-value"]
         for a, _ in Page(study["center"].read_text(encoding="utf-8")).numbers
@@ -279,28 +279,26 @@ def test_every_table_has_a_caption_and_heads_and_every_picture_words(study):
 
 def test_equal_input_gives_equal_bytes(study, tmp_path):
     again = tmp_path / "again.html"
-    pages.center_page(
+    center = records.Center(
         "shengjing",
         "external",
         study["folder"] / "shengjing",
         study["folder"] / "gallery.json",
-        study["facts"],
-        again,
         study["folder"] / "peking",
     )
+    pages.center_page(center, study["facts"], again)
     assert again.read_bytes() == study["center"].read_bytes()
 
 
 def test_a_center_without_any_table_still_has_a_page_that_says_so(tmp_path):
-    pages.center_page(
-        "empty", "external", tmp_path / "none", None, {"patients": []}, tmp_path / "p.html"
-    )
+    empty = records.Center("empty", "external", tmp_path / "none")
+    pages.center_page(empty, records.Facts(), tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "can’t be answered: balanced accuracy is undefined" in text
-    assert "The run gave no performance.tsv." in text
+    assert "The run wrote no performance.tsv." in text
     assert "not recorded" in text
-    pages.study_page(tmp_path / "none", [], {}, tmp_path / "s.html")
-    assert "The run gave no table_6.tsv." in (tmp_path / "s.html").read_text(encoding="utf-8")
+    pages.study_page(tmp_path / "none", [], records.Facts(), tmp_path / "s.html")
+    assert "The run wrote no table_6.tsv." in (tmp_path / "s.html").read_text(encoding="utf-8")
 
 
 def test_tables_with_heads_alone_and_one_class_are_answered_with_the_reason(tmp_path):
@@ -317,15 +315,17 @@ def test_tables_with_heads_alone_and_one_class_are_answered_with_the_reason(tmp_
         "note": "no positive patient among 7",
     }
     tables.write(tmp_path / "c" / "performance.tsv", [row])
-    pages.center_page("c", "external", tmp_path / "c", None, made.facts(["a"]), tmp_path / "p.html")
+    center = records.Center("c", "external", tmp_path / "c")
+    pages.center_page(center, made.facts(["a"]), tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert "is undefined. No positive patient among 7" in text
-    assert "comparisons.tsv is empty" in text
+    assert "comparisons.tsv has no rows" in text
 
 
 def test_an_auxiliary_center_has_no_page(tmp_path):
     with pytest.raises(ValueError, match="has no report"):
-        pages.center_page("x", "auxiliary", tmp_path, None, {}, tmp_path / "p.html")
+        center = records.Center("x", "auxiliary", tmp_path)
+        pages.center_page(center, records.Facts(), tmp_path / "p.html")
 
 
 # The headline
@@ -346,6 +346,7 @@ def performance(estimate, low, high, n=59, positives=37, basis="ensemble"):
     return Rows([row], "performance.tsv", list(values))
 
 
+C = records.Center("c", "external", None)
 REFERENCE = performance(0.70, 0.66, 0.74, 749, 351, "fold_mean")
 
 
@@ -353,26 +354,28 @@ def told(low, high, margin=None, reference=REFERENCE, estimate=0.62, **more):
     """The headline on an external center, and all that it says in one text."""
     rows = performance(estimate, low, high, **more)
     primary = PRIMARY | {"margin": margin}
-    found = headline.headline("shengjing", "external", rows, primary, reference)
+    found = headline.headline(
+        records.Center("shengjing", "external", None), rows, primary, reference
+    )
     return found, found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(
     "low, high, margin, verdict, words",
     [
-        (0.55, 0.75, None, "better", "the frozen model did better than guessing: balanced accuracy 0.62"),
+        (0.55, 0.75, None, "better", "the frozen model performed better than guessing: balanced accuracy 0.62"),
         (0.55, 0.75, None, "better", "A drop of up to 0.16 from the discovery center’s 0.70 can’t be excluded."),
-        (0.55, 0.75, 0.1, "better", "can’t be excluded, more than the margin of 0.10 that was declared."),
+        (0.55, 0.75, 0.1, "better", "can’t be excluded; the declared margin is 0.10."),
         (0.55, 0.75, 0.2, "held", "the frozen model held: balanced accuracy 0.62"),
-        (0.55, 0.75, 0.2, "held", "A drop by more than the declared margin of 0.20 from the discovery center’s 0.70 is excluded."),
-        (0.55, 0.65, None, "part", "did better than guessing, but worse than in the discovery center"),
+        (0.55, 0.75, 0.2, "held", "A drop of more than the declared margin of 0.20 from the discovery center’s 0.70 is excluded."),
+        (0.55, 0.65, None, "part", "performed better than guessing, but worse than in the discovery center"),
         (0.55, 0.65, None, "part", "The drop from the discovery center’s 0.70 lies between 0.03 and 0.16."),
         (0.55, 0.65, 0.2, "held", "lies between 0.03 and 0.16, within the declared margin of 0.20."),
-        (0.49, 0.73, 0.5, "open", "has not been shown to do better than guessing"),
+        (0.49, 0.73, 0.5, "open", "has not been shown to perform better than guessing"),
         (0.49, 0.73, None, "open", "A drop of up to 0.22"),
         (0.30, 0.48, 0.9, "failed", "did not hold"),
-        (0.62, 0.62, None, "open", "shrunk to a point"),
-        (None, None, None, "open", "for want of an interval"),
+        (0.62, 0.62, None, "open", "its interval has no width"),
+        (None, None, None, "open", "without an interval"),
     ],
 )  # fmt: skip
 def test_the_headline_follows_its_rule(low, high, margin, verdict, words):
@@ -392,7 +395,7 @@ def test_a_wide_interval_alone_is_never_read_as_held():
 
 def test_a_center_above_discovery_is_said_to_be():
     _, text = told(0.80, 0.95, estimate=0.88)
-    assert "It did better here than in the discovery center (0.70)." in text
+    assert "It performed better here than in the discovery center (0.70)." in text
     found, text = told(0.80, 0.95, estimate=0.88, margin=0.05)
     assert found.verdict == "held" and "is excluded" in text
 
@@ -408,9 +411,9 @@ def test_a_metric_without_a_value_for_guessing_is_held_against_discovery_alone()
     rows, there = performance(0.62, 0.55, 0.75), performance(0.70, 0.66, 0.74, basis="fold_mean")
     for table in (rows, there):
         table[0]["metric"] = Cell("sensitivity", "t", 1, "metric")
-    found = headline.headline("c", "external", rows, primary, there)
+    found = headline.headline(C, rows, primary, there)
     assert found.verdict == "held"
-    found = headline.headline("c", "external", rows, primary | {"margin": None}, there)
+    found = headline.headline(C, rows, primary | {"margin": None}, there)
     text = found.sentence.striptags().replace("\N{NO-BREAK SPACE}", " ")
     assert found.verdict == "open" and "In c the frozen model gives sensitivity 0.62" in text
     assert "A drop of up to 0.16" in text and "guessing" not in text + found.rule
@@ -419,8 +422,8 @@ def test_a_metric_without_a_value_for_guessing_is_held_against_discovery_alone()
 def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
     found, text = told(0.51, 0.73, n=8, positives=2, reference=None)
     assert text == (
-        "In shengjing the frozen model did better than guessing, as far as 2 positive patients can "
-        "show: balanced accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
+        "In shengjing the frozen model performed better than guessing (based on 2 positive patients): "
+        "balanced accuracy 0.62 (95 % CI 0.51–0.73), n = 8 (2 positive)."
     )
     assert found.verdict == "few"
     assert "Only 2 positive patients" in found.caution
@@ -429,13 +432,13 @@ def test_the_headline_reads_as_a_sentence_and_warns_of_few_patients():
 def test_a_center_that_has_the_bundle_alone_is_not_held_against_discovery(tmp_path):
     folder = made.write_center(tmp_path / "c")
     facts = made.facts(["P1", "P2"], frozen=True, warnings=["Other code."])
-    pages.center_page("c", "external", folder, None, facts, tmp_path / "p.html")
+    pages.center_page(records.Center("c", "external", folder), facts, tmp_path / "p.html")
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
-    assert "Nothing stands beside it" in page and "Other code." in page
+    assert "There is no comparison with the discovery center" in page and "Other code." in page
     for absent in (
         "Discovery center",
         "discovery center’s estimate",
-        "beside discovery",
+        "with the discovery center.",
         "study’s page",
     ):
         assert absent not in page, absent
@@ -502,10 +505,10 @@ def test_checklists_have_every_item_and_leave_the_unknown_to_the_authors():
     assert by_number["17"] is None and by_number["23a"] is None
 
 
-def answer(item, facts=(), role="external", listed="TRIPOD+AI", **counts):
+def answer(item, role="external", listed="TRIPOD+AI", folds_from=None, returned=None, **counts):
     """What a checklist answers on a page; None where it is the authors' to answer."""
-    known = {"primary": PRIMARY, "folds": 5, **dict(facts)}
-    found = answers.checklist_fields(known, role, "c", counts, "It did.")
+    facts = records.Facts(run=records.Run(folds=5, folds_from=folds_from), returned=returned)
+    found = answers.checklist_fields(facts, answers.PageOf(role, "c", counts, "It did."))
     (row,) = [row for row in checklists.filled(found)[listed] if row["id"] == item]
     return row["answer"]
 
@@ -519,12 +522,14 @@ def test_a_checklist_says_nothing_that_its_page_contradicts():
         assert "alidation" in answer("37", role=role, listed="CLAIM") or role == "external"
     assert "in no table" in answer("37", role="discovery", listed="CLAIM")
     assert "in no part of a fold" in answer("37", listed="CLAIM")
-    assert "hospital’s file" in answer("8a", {"returned": {"holds": "rows"}})
+    assert "file from the hospital" in answer("8a", returned={"holds": "rows"})
     for item in ("31", "39"):
         assert "7 patients" in answer(item, listed="CLAIM", n_gallery=7)
         assert answer(item, listed="CLAIM", n_gallery=0) is None
     assert answer("30", role="study", listed="CLAIM") is None
-    assert answer("20c", role="discovery") is None and "side by side" in answer("20c", role="study")
+    assert answer("20c", role="discovery") is None and "compares the centers" in answer(
+        "20c", role="study"
+    )
     assert "External: mean of the folds" in answer("12g", role="study")
 
 
@@ -532,15 +537,15 @@ def test_a_checklist_says_nothing_that_its_page_contradicts():
     "source, said, words",
     [
         ("stratified", True, "stratified by the outcome"),
-        ("given", True, "own fold tables"),
+        ("given", True, "fold tables of the study"),
         (None, False, "5 folds of the discovery center, training/validation/test by patient; ext"),
     ],
 )
 def test_folds_are_called_stratified_where_they_are(source, said, words):
-    facts = {"folds_from": source}
-    assert words in answer("12a", facts) and words in answer("19", facts, listed="CLAIM")
-    assert ("tratified" in answer("12a", facts)) == (source == "stratified")
-    assert bool(answer("13", facts)) == said and (not said or words in answer("13", facts))
+    given = {"folds_from": source}
+    assert words in answer("12a", **given) and words in answer("19", listed="CLAIM", **given)
+    assert ("tratified" in answer("12a", **given)) == (source == "stratified")
+    assert bool(answer("13", **given)) == said and (not said or words in answer("13", **given))
 
 
 def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
@@ -553,10 +558,11 @@ def test_the_family_of_tests_is_told_where_adjusted_p_are_read(study):
 
 def test_what_a_mean_of_folds_does_not_tell_is_said_of_every_such_interval(tmp_path):
     folder = made.write_center(tmp_path / "home", "discovery")
-    pages.center_page("home", "discovery", folder, None, made.facts([]), tmp_path / "home.html")
+    home = records.Center("home", "discovery", folder)
+    pages.center_page(home, made.facts([]), tmp_path / "home.html")
     text = Page((tmp_path / "home.html").read_text(encoding="utf-8")).text()
     assert text.count(fields.OVERLAP) == 2, "beside the headline and in the methods"
-    rule = headline.headline("home", "discovery", REFERENCE, PRIMARY).rule
+    rule = headline.headline(home, REFERENCE, PRIMARY).rule
     assert fields.OVERLAP in rule and fields.OVERLAP in fields.INTERVALS
 
 
@@ -590,26 +596,52 @@ def test_the_method_note_says_what_the_simulations_showed():
         return f"{100 * shares[name][few]:.0f} %"
 
     for words in (
-        f"in {100 * min(elsewhere):.0f}–{100 * max(elsewhere):.0f} % where",
+        f"{100 * min(elsewhere):.0f}–{100 * max(elsewhere):.0f} % where",
         f"AUC {at('AUC, DeLong')}",
         f"balanced accuracy {at('balanced accuracy, bootstrap')}",
         f"sensitivity {at('sensitivity, bootstrap')}",
         f"between two methods {at('difference, sensitivity')}",
         f"fold mean {at('sensitivity, bootstrap by fold')}",
-        f"held in {at('sensitivity, exact')}",
+        f"interval of sensitivity covered {at('sensitivity, exact')}",
     ):
         assert words in fields.INTERVALS
     bootstraps = [name for name in shares if name.startswith("paired bootstrap")]
     mcnemar = [name for name in shares if name.startswith("McNemar")]
     for words in (
         f"in {span('Wilcoxon on bootstrap, balanced accuracy')} of simulated",
-        f"DeLong did so in {span('DeLong')}, by fold in {span('DeLong by fold')}",
-        f"paired bootstrap in {span(*bootstraps)}",
-        f"({at('paired bootstrap, balanced accuracy')} for balanced accuracy",
-        f"McNemar in {span(*mcnemar)}",
+        f"{span('DeLong')} (DeLong), {span('DeLong by fold')} (DeLong by fold)",
+        f"{span(*bootstraps)} (paired bootstrap;",
+        f"; {at('paired bootstrap, balanced accuracy')} for balanced accuracy",
+        f"{span(*mcnemar)} (McNemar)",
         f"up to {100 * max(shares['DeLong, folds pooled'].values()):.0f} %",
     ):
         assert words in fields.TESTS
+
+
+def test_what_no_method_defines_is_folded_into_one_line(tmp_path):
+    """A center without a positive patient: sensitivity and AUC are undefined whatever the method."""
+    folder = made.write_center(tmp_path / "c", n=7, positives=0)
+    for name, column in (("performance", "estimate"), ("comparisons", "difference")):
+        rows = tables.read(folder / f"{name}.tsv")
+        for row in rows:
+            if row["metric"] in ("balanced_accuracy", "auc", "sensitivity"):
+                row |= {column: "", "low": "", "high": "", "note": "no positive patient among 7"}
+        tables.write(folder / f"{name}.tsv", rows)
+    found = blocks.performance(load(folder, "performance.tsv"))
+    assert [block["columns"] for block in found] == [["Accuracy", "Specificity"]]
+    assert found[0]["undefined"]["columns"] == ["Balanced accuracy", "AUC", "Sensitivity"]
+    pages.center_page(records.Center("c", "external", folder), made.facts([]), tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    folded = re.findall(r'<details class="undefined-for-all">.*?</details>', text, re.DOTALL)
+    assert "Undefined for every method: Balanced accuracy, AUC, Sensitivity</summary>" in text
+    assert "Differences undefined for every pair: Balanced accuracy, AUC</summary>" in text
+    open_text = re.sub(r"<details.*?</details>", "", text, flags=re.DOTALL)
+    assert "".join(folded).count(">undefined<") > 20 and "No forest plot" in text
+    # In sight stays the CT report of the made-up center, which lacks what other methods define.
+    assert open_text.count(">undefined<") == 5
+    # Every cell is still on the page.
+    shown = {(a["data-source"], a["data-row"]) for a, _ in Page(text).numbers}
+    assert {("c/performance.tsv", str(i)) for i in range(1, 81)} <= shown
 
 
 # The gallery
@@ -669,7 +701,7 @@ def test_an_overlay_covers_its_mask_and_is_clear_elsewhere():
 
 
 def test_windows_recover_the_gray_values_of_their_hu():
-    for window in pages._windows():
+    for window in controls.windows():
         middle = (window["low"] + window["high"]) / 2
         stored = gallery.gray(np.array([[middle]]))[0, 0] / 255
         assert stored * window["slope"] + window["intercept"] == pytest.approx(0.5, abs=0.01)
@@ -751,17 +783,17 @@ def test_a_center_without_anything_to_explain_has_an_empty_file(tmp_path):
 def test_the_page_says_which_slice_spoke_and_what_the_nodes_added(study):
     page = study["center"].read_text(encoding="utf-8")
     for words in (
-        "slice that speaks most against metastasis, coronal slice",
-        "slice that speaks most for metastasis, sagittal slice",
+        "most influential slice, against metastasis, coronal slice",
+        "most influential slice, for metastasis, sagittal slice",
         "Score by Combined (tumor + nodes), fold 2",
-        "Its own call</dt><dd>negative, unlike the patient",
-        "The same without nodes",
-        "What moved it, inside the tumor",
+        "Call of this network</dt><dd>negative, unlike the patient",
+        "Its score without nodes",
+        "Saliency inside the tumor",
         "42 %",
-        "it says where the network looked",
+        "It shows where the network looked",
     ):
         assert words in page, words
-    assert re.search(r'name="layer" value="\d"( checked)?>[^/]*</span> What moved the score', page)
+    assert re.search(r'name="layer" value="\d"( checked)?>[^/]*</span> Saliency of the score', page)
     assert page.count('class="side front" aria-hidden="true">H<') == 2
 
 
@@ -787,9 +819,8 @@ def test_two_hundred_patients_stay_below_thirty_megabytes(tmp_path):
     for code, entry in zip(codes, parts["patients"], strict=True):
         entry["patient"] = code
     (tmp_path / "g.json").write_text(json.dumps(parts))
-    pages.center_page(
-        "c", "external", tmp_path, tmp_path / "g.json", made.facts(codes), tmp_path / "p.html"
-    )
+    center = records.Center("c", "external", tmp_path, tmp_path / "g.json")
+    pages.center_page(center, made.facts(codes), tmp_path / "p.html")
     size = (tmp_path / "p.html").stat().st_size
     # Detailed CT takes the whole budget of each patient; these plain phantoms don't.
     assert size < 30e6
@@ -976,10 +1007,10 @@ def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
     rows = [about | {"variant": "plain"} | numbers_of | on_pairs]
     rows.append(about | {"variant": "attention", **numbers_of, "n_dice": 10})
     tables.write(tmp_path / "table_5.tsv", rows, lymph_nodes.TABLE_5_COLUMNS)
-    pages.study_page(tmp_path, [], {}, tmp_path / "s.html")
+    pages.study_page(tmp_path, [], records.Facts(), tmp_path / "s.html")
     page = Page((tmp_path / "s.html").read_text(encoding="utf-8"))
     columns = {attributes["data-column"] for attributes, _ in page.numbers}
     assert columns >= {*numbers_of, *on_pairs} and "share_dice" not in columns
     text = page.text()
-    for words in ("on the patients whom both define", "n, both define Dice", vocabulary.foot("table_5.tsv")):  # fmt: skip
+    for words in ("in patients in whom both are defined", "n, both define Dice", vocabulary.foot("table_5.tsv")):  # fmt: skip
         assert words in text, words

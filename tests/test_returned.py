@@ -20,9 +20,10 @@ from nodestage.core.errors import InputError
 from nodestage.exchange import returned
 from nodestage.exchange.returned import reading, writing
 from nodestage.report import pages
+from nodestage.report import records as page_records
 from nodestage.statistics import study as study_statistics
 from nodestage.statistics import tables as statistics
-from nodestage.study import Study
+from nodestage.study.study import Sheet, build
 
 LABELS = [0, 1, 1, 0, 1, 0, None, 1, 0, 0, 1, 0]
 UNSCORED = ("P002", "P005")
@@ -427,23 +428,26 @@ def test_the_standard_error_of_a_share_is_that_of_its_counts(summary):
             assert tables.number(row["se"]) == pytest.approx(error, rel=0.15), row
 
 
-def test_a_study_knows_of_such_a_center_what_its_file_tells(file, config):  # noqa: F811
+def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):  # noqa: F811
     def study(path):
         config["centers"] = {"elsewhere": {"role": "external", "returned": path}}
-        found = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
+        files_returned = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
         nothing_trained = SimpleNamespace(warnings=[], changed=[])
-        return Study(config, {}, [], config["centers"], nothing_trained, found)
+        sheet = Sheet([], config["centers"])
+        return build(config, {"labels": {}}, sheet, nothing_trained, files_returned)
 
-    found = study("a.tsv")
-    assert (found.reported, found.at_hand, found.parts("elsewhere")) == (["elsewhere"], [], ["ensemble"])  # fmt: skip
-    assert [found.source(what, "elsewhere") for what in ("organs", "tumor")] == [
+    made = study("a.tsv")
+    centers, facts = made.centers, made.facts
+    assert (centers.reported, centers.with_images) == (["elsewhere"], [])
+    assert made.folds.parts("elsewhere") == ["ensemble"]
+    assert [centers.source(mask, "elsewhere") for mask in ("organs", "tumor")] == [
         "predicted",
         "given",
     ]
-    assert found.table_rows("elsewhere")[0] == {"patient": "elsewhere-01", "metastasis": "0"}
-    facts = found.facts("elsewhere")
-    assert facts["reasons"] == {} and "1." in facts["elsewhere"][0]
-    assert study("elsewhere/b.tsv").config_digest == found.config_digest
+    assert facts.table_rows("elsewhere")[0] == {"patient": "elsewhere-01", "metastasis": "0"}
+    report = facts.report("elsewhere")
+    assert report["reasons"] == {} and "1." in report["elsewhere"][0]
+    assert study("elsewhere/b.tsv").facts.config_digest == facts.config_digest
 
 
 # Through the workflow
@@ -558,7 +562,7 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
     seven = study_statistics.table_7({"": here}), study_statistics.table_7({"": there})
     assert seven[0] == seven[1] and len(seven[0]) == len(RUN)
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
-    for words in ("scored its patients at its own site", "No gallery: the images are where", "elsewhere-01", "in the file sent back"):  # fmt: skip
+    for words in ("scored its patients at its own site", "No gallery: the images stayed at the center", "elsewhere-01", "in the file sent back"):  # fmt: skip
         assert words in page, words
     assert 'id="cards"' not in page and 'href="#None"' not in page
 
@@ -569,7 +573,13 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
     lines[-1] = re.sub(r"^11\t1", "11\t0", lines[-1])
     text = "\n".join(lines).replace("# positives: 5", "# positives: 4") + "\n"
     (team / "elsewhere.tsv").write_text(text, encoding="utf-8")
-    wanted = ("take_in", "center_statistics", "center_report", "study_statistics", "study_report")
+    wanted = (
+        "import_returned",
+        "center_statistics",
+        "center_report",
+        "study_statistics",
+        "study_report",
+    )
     assert workflow.planned(team, preset=False) == dict.fromkeys(wanted, 1)
 
 
@@ -599,21 +609,15 @@ def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
         assert mine["note"].startswith("reported by the center")
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
     assert "Its figures are shown as it reports them" in page
-    assert "The center sent back summaries alone, and this needs a row a patient." in page
-    pages.study_page(
-        team,
-        [
-            {
-                "center": c,
-                "role": role,
-                "statistics": team / f"results/statistics/{c}",
-                "summarised": c == "elsewhere",
-            }
-            for c, role in (("alpha", "discovery"), ("beta", "external"), ("elsewhere", "external"))
-        ],
-        {"primary": {"metric": "balanced_accuracy", "reference": "ct_report"}},
-        team / "study.html",
-    )
+    assert "The center sent back summaries only; this needs one row per patient." in page
+    centers = [
+        page_records.Center(
+            name, role, team / f"results/statistics/{name}", summarised=name == "elsewhere"
+        )
+        for name, role in (("alpha", "discovery"), ("beta", "external"), ("elsewhere", "external"))
+    ]
+    run = page_records.Run(primary={"metric": "balanced_accuracy", "reference": "ct_report"})
+    pages.study_page(team, centers, page_records.Facts(run), team / "study.html")
     page = (team / "study.html").read_text(encoding="utf-8")
     assert "External, as reported by the center, elsewhere: 0." in page
     assert "External centers, beta: 0." in page

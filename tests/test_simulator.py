@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from nodestage import simulator
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core.errors import InputError
-from nodestage.simulator import anatomy, draws, lesions, motion, painting, scanner
+from nodestage.simulator import anatomy, ceiling, draws, lesions, motion, painting, scanner, scene
 from nodestage.simulator.shapes import Canvas
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -385,9 +385,8 @@ def test_confounders_come_in_the_set_numbers(settings):
     made = simulator.simulate_patient(1, row, settings)
     kinds = [one["kind"] for one in made.truth["record"]["confounders"]]
     assert sum(kind in ("outside", "inside") for kind in kinds) == settings["far_confounders"]
-    assert (
-        sum(kind in ("vein", "bowel", "ganglion") for kind in kinds) == settings["near_confounders"]
-    )
+    none = simulator.simulate_patient(1, row, settings | {"near_confounders": 0})
+    assert {one["kind"] for one in none.truth["record"]["confounders"]} <= {"outside", "inside"}
     without = simulator.simulate_patient(1, row, settings | {"far_confounders": 0})
     assert set(np.unique(without.truth["confounders"]["venous"].array)) <= {0, 3, 4, 5}
     # All the rest stays the same: a comparison of the two studies is a paired one.
@@ -399,6 +398,40 @@ def test_confounders_come_in_the_set_numbers(settings):
     assert np.array_equal(without.venous.array[away], made.venous.array[away]) or (
         np.abs(without.venous.array[away] - made.venous.array[away]).max() <= 1
     )
+
+
+def test_near_confounders_vary_from_patient_to_patient():
+    kinds = (lesions.VEIN, lesions.BOWEL, lesions.GANGLION)
+    drawn = [scene.near_kinds(np.random.default_rng(i), 3.0) for i in range(4000)]
+    counts = np.array([[one.count(kind) for kind in kinds] for one in drawn])
+    assert np.allclose(counts.mean(axis=0), (1.2, 0.8, 1.0), atol=0.06)
+    assert np.allclose(counts.var(axis=0), (1.2, 0.8, 0.5), atol=0.1)
+    assert counts[:, 2].max() == 2 and counts.sum(axis=1).min() == 0
+    assert abs(np.corrcoef(counts.T)[np.triu_indices(3, 1)]).max() < 0.06
+    for mean in (0.0, 9.0):
+        totals = [len(scene.near_kinds(np.random.default_rng(i), mean)) for i in range(2000)]
+        assert abs(np.mean(totals) - mean) < 0.3
+
+
+def test_the_ceiling_of_the_papers_rule():
+    settings = default()
+    # True classes known, all nodes found: only those positive patients tie who show no node.
+    perfect = ceiling.auc(settings, ceiling.Detector(sensitivity=1.0, specificity=1.0), 4000)
+    assert abs(perfect - (1 - settings["nodes"]["none_shown"] / 2)) < 0.01
+    # Nothing found, or nothing to learn: chance.
+    assert ceiling.auc(settings, ceiling.Detector(recall=0.0), 500) == 0.5
+    alike = default(node_effect=0)
+    alarms = ceiling.Detector(1.0, 3.0, 0.5, 0.5, 0.5)
+    assert abs(ceiling.auc(alike, alarms, 4000) - 0.5) < 0.03
+    # More false positives and less recall cost; the oracle of the nodes stays above all.
+    steps = [
+        ceiling.auc(settings, ceiling.Detector(recall, number, 0.5, 0.9, 0.9), 4000)
+        for recall, number in ((1.0, 0.0), (1.0, 3.0), (0.55, 11.0))
+    ]
+    assert np.allclose(steps, (0.79, 0.69, 0.56), atol=0.025)
+    assert oracle(cohort(settings, 300))["nodes"] > steps[0]
+    with pytest.raises(ValueError, match="go together"):
+        ceiling.Detector(sensitivity=0.9)
 
 
 def distances(organs, spacing):

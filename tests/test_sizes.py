@@ -28,7 +28,7 @@ def methods(settings):
 def test_full_size_is_told_and_nothing_falls_short_of_it():
     full = config("paper.yaml")
     assert sizes.smaller(full, methods(full)) == []
-    said = sizes.told(full, methods(full))
+    said = sizes.described(full, methods(full))
     assert said["Grid"] == "0.8 × 0.68 × 0.68 mm (z × y × x)."
     for words in ("80 × 192 × 160", "1,000 epochs × 250 steps", "SGD", "nnU-Net’s own choice"):
         assert words in said["Lymph-node networks"]
@@ -66,21 +66,22 @@ def test_what_falls_short_of_the_paper_is_named(over, words):
 
 def test_the_page_warns_of_small_settings_and_offers_a_paragraph():
     small = config()
-    facts = made.facts([]) | {
-        "sizes": sizes.told(small, methods(small)),
-        "smaller": sizes.smaller(small, methods(small)),
-    }
+    facts = made.facts(
+        [],
+        sizes=sizes.described(small, methods(small)),
+        smaller=sizes.smaller(small, methods(small)),
+    )
     kinds = dict(fields.notices(facts, "external"))
     assert "organ teacher: 288 steps (250,000)" in kinds["smaller"] and "…" in kinds["smaller"]
     rows = dict(fields.methods(facts))
-    assert "12 epochs × 26 steps" in rows["Lymph-node networks"]
-    assert "lymph-node networks: 312 steps (250,000)" in rows["Smaller than the paper’s"]
+    assert "10 epochs × 24 steps" in rows["Lymph-node networks"]
+    assert "lymph-node networks: 240 steps (250,000)" in rows["Smaller than the paper’s"]
     paragraph = rows["For a methods section"]
     assert "2.5 × 2.2 × 2.2 mm" in paragraph and "Seed 20210" in paragraph
     assert "smaller than the paper’s" in paragraph and "hardware" in paragraph
-    known = answers.checklist_fields(facts, "external", "c", {}, "")
-    assert "12 epochs × 26 steps" in known["training"]
+    known = answers.checklist_fields(facts, answers.PageOf("external", "c", {}, ""))
+    assert "10 epochs × 24 steps" in known["training"]
     # A full run has no such notice, and an older one without the facts has neither.
-    assert "smaller" not in dict(fields.notices(facts | {"smaller": []}, "external"))
+    assert "smaller" not in dict(fields.notices(made.facts([]), "external"))
     bare = dict(fields.methods(made.facts([])))
     assert "Lymph-node networks" not in bare and bare["Grid"] == "not recorded"

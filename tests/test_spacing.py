@@ -15,7 +15,7 @@ from test_study import config, study  # noqa: F401
 from nodestage import cohort
 from nodestage.core import files, tables, volumes
 from nodestage.core.errors import InputError
-from nodestage.study import settings
+from nodestage.study import schema
 
 SCRIPTS = Path(__file__).parents[1] / "workflow" / "scripts"
 SPACINGS = [
@@ -124,8 +124,8 @@ def test_the_manifest_holds_the_spacing_in_numbers(tmp_path, median):
 def test_a_spacing_that_means_nothing_is_refused(config, given):  # noqa: F811
     changed = copy.deepcopy(config) | {"spacing_mm": given}
     with pytest.raises(InputError, match="spacing_mm"):
-        settings.check(changed)
-    assert study(config | {"spacing_mm": "median"}).spacing_is_median
+        schema.check(changed)
+    assert study(config | {"spacing_mm": "median"}).settings.median_spacing
 
 
 def test_the_median_is_taken_axis_by_axis():

@@ -14,7 +14,7 @@ from nodestage.report.printed import text
 from nodestage.statistics import oracle, tables, vocabulary
 
 METHODS = ("ct_report", "radiomics", "combined", "a_users_own")
-SETTINGS = {"bootstraps": 200}
+SETTINGS = {"bootstraps": 200, "methods": {"ct_report": {"threshold": False}}}
 
 
 def sheet(labels, prefix="P"):
@@ -659,7 +659,10 @@ def oracle_case(role):
 def test_methods_beside_the_oracle(role):
     y, (tumor, nodes), knowledge, sheet, parts = oracle_case(role)
     parts["half"][next(iter(parts["half"]))][0]["score"] = ""  # P00 has no score there
-    found = {row["method"]: row for row in oracle.rows(parts, role, sheet, knowledge)}
+    found = {
+        row["method"]: row
+        for row in oracle.rows(parts, role, sheet, knowledge, SETTINGS["methods"])
+    }
     assert list(found) == ["oracle_tumor", "oracle_nodes", "oracle_both", "all", "half"]
     fold = np.repeat([0, 1], 20)
     halves = [fold == 0, fold == 1] if role == "discovery" else [fold >= 0]
@@ -692,5 +695,5 @@ def test_methods_beside_the_oracle(role):
 
 def test_a_center_of_one_class_has_a_reason_beside_the_oracle():
     _, _, knowledge, sheet, parts = oracle_case("external")
-    rows = oracle.rows(parts, "external", sheet[::2], knowledge)
+    rows = oracle.rows(parts, "external", sheet[::2], knowledge, SETTINGS["methods"])
     assert len(rows) == 5 and all(row["auc"] is None and row["note"] for row in rows)

@@ -1,6 +1,9 @@
 """The study as config and sheet describe it, and the folder that begins one."""
 
 import copy
+import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +12,8 @@ import yaml
 
 from nodestage.core import tables
 from nodestage.core.errors import InputError
-from nodestage.study import Study
 from nodestage.study import new as new_study
+from nodestage.study.study import Sheet, build, load
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -24,25 +27,48 @@ def config():
 
 
 def study(config, **how):
-    return Study.from_config(config, CONFIG / "anatomy.yaml", **how)
+    return load(config, CONFIG / "anatomy.yaml", **how)
+
+
+def with_rows(config, change):
+    """The study of the same sheet after `change(row)` has changed its rows in place."""
+    made = study(copy.deepcopy(config))
+    rows = list(made.patients.rows.values())
+    for row in rows:
+        change(row)
+    return build(made.config, made.settings.anatomy, Sheet(rows, made.centers.entries))
+
+
+@pytest.mark.parametrize(
+    "module", ["centers", "roster", "paths", "settings", "resources", "methods"]
+)
+def test_a_small_part_of_the_study_is_imported_without_the_others_and_without_torch(module):
+    code = (
+        f"import sys, nodestage.study.{module}; "
+        "print([m for m in ('torch', 'pandas', 'jsonschema', 'nodestage.study.study', "
+        "'nodestage.study.facts') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_default_study_has_the_centers_and_folds_of_the_paper(config):
-    found = study(config)
-    assert (found.discovery, found.external) == ("changhai", ["shengjing", "tianjin"])
-    assert len(found.folds) == 5
-    for fold in found.folds:
-        subsets = [found.subset(fold, s) for s in ("train", "validation", "test")]
-        assert sum(map(len, subsets)) == len(found.of("changhai"))
-        inner = found.inner(fold)
+    made = study(config)
+    centers, folds = made.centers, made.folds
+    assert (centers.discovery, centers.external) == ("changhai", ["shengjing", "tianjin"])
+    assert len(folds) == 5
+    for fold in folds:
+        subsets = [folds.subset(fold, s) for s in ("train", "validation", "test")]
+        assert sum(map(len, subsets)) == len(made.patients.of("changhai"))
+        inner = folds.inner(fold)
         assert sorted(p for part in inner for p in part) == sorted(subsets[0])
 
 
 def test_a_job_does_not_ask_for_other_patients_files(config, tmp_path, monkeypatch):
-    """What all files are asked for is the run's beginning; a scan that is lost later stops its own jobs."""
+    """All files are asked for when a run begins; a scan that is lost later stops its own jobs."""
     monkeypatch.chdir(tmp_path)  # the simulated images' paths start from the working directory
     config["folds"]["folder"] = None
-    rows = study(config).rows.values()
+    rows = study(config).patients.rows.values()
     columns = [c for c in next(iter(rows)) if c not in ("annotated",)]
     tables.write(tmp_path / "samples.tsv", list(rows), columns)
     config["samples"] = str(tmp_path / "samples.tsv")
@@ -51,68 +77,72 @@ def test_a_job_does_not_ask_for_other_patients_files(config, tmp_path, monkeypat
     }
     with pytest.raises(InputError, match="not there"):
         study(config)
-    assert study(config, files=False).of("tianjin")
+    assert study(config, files=False).patients.of("tianjin")
 
 
-def test_no_external_or_test_patient_is_learned_from(config):
-    found = study(config)
-    for fold in found.folds:
-        learned = set(found.learned_from(fold))
-        assert not learned & set(found.subset(fold, "test"))
-        assert not learned & {p for c in found.external for p in found.of(c)}
-        assert not set(found.node_trainers(fold)) & set(found.subset(fold, "validation"))
+def test_no_network_is_trained_on_external_or_test_patients(config):
+    made = study(config)
+    for fold in made.folds:
+        trained = set(made.folds.node_networks(fold))
+        assert not trained & set(made.folds.subset(fold, "test"))
+        assert not trained & {p for c in made.centers.external for p in made.patients.of(c)}
+        ranges_from = set(made.folds.with_nodes(fold, "train"))
+        assert not ranges_from & set(made.folds.subset(fold, "validation"))
 
 
-@pytest.mark.parametrize("what", ["organs", "tumor"])
-def test_given_masks_test_no_network(config, what):
-    found = study(config)
-    assert set(found.organs_tested) == set(found.annotated("organs", "changhai", "test"))
-    assert found.tumors_tested == found.annotated("tumor", "changhai")
-    config[what]["source"] = "given"
-    changed = study(config)
-    assert not (changed.organs_tested if what == "organs" else changed.tumors_tested)
+@pytest.mark.parametrize("mask", ["organs", "tumor"])
+def test_given_masks_test_no_network(config, mask):
+    masks = study(config).masks
+    assert set(masks.organs_tested) == set(masks.drawn("organs", "changhai", "test"))
+    assert masks.tumors_tested == masks.drawn("tumor", "changhai")
+    config[mask]["source"] = "given"
+    changed = study(config).masks
+    assert not (changed.organs_tested if mask == "organs" else changed.tumors_tested)
 
 
 def test_pictures_show_test_patients_of_the_first_fold_that_has_annotated_ones(config):
-    found = study(config)
-    fold, patients = found.pictured
-    assert (fold, patients) == (0, found.tested(0)) and patients
-    kept = found.tested(2)
-    for code, row in found.rows.items():
-        row["lymph_nodes"] = row["lymph_nodes"] if code in kept else ""
-    del found.pictured
-    assert found.pictured == (2, kept)
-    for row in found.rows.values():
-        row["lymph_nodes"] = ""
-    del found.pictured
-    assert found.pictured == (0, [p for p in found.subset(0, "test") if found.is_imaged(p)])
+    folds = study(config).folds
+    fold, patients = folds.pictured
+    assert (fold, patients) == (0, folds.with_nodes(0, "test")) and patients
+    kept = folds.with_nodes(2, "test")
+
+    def only_those(row):
+        row["lymph_nodes"] = row["lymph_nodes"] if row["patient"] in kept else ""
+
+    assert with_rows(config, only_those).folds.pictured == (2, kept)
+    made = with_rows(config, lambda row: row.update(lymph_nodes=""))
+    imaged = [p for p in made.folds.subset(0, "test") if made.patients.is_imaged(p)]
+    assert made.folds.pictured == (0, imaged)
 
 
 def test_a_patient_without_a_phase_goes_on_only_where_its_center_allows_it(config):
-    found = study(config)
-    (lacking,) = [p for c in found.external for p in found.of(c) if len(found.phases(p)) == 1]
-    assert found.why_not_imaged(lacking) == "arterial phase missing"
+    made = study(config)
+    external = [p for c in made.centers.external for p in made.patients.of(c)]
+    (lacking,) = [p for p in external if len(made.patients.phases(p)) == 1]
+    assert made.patients.why_not_imaged(lacking) == "arterial phase missing"
     changed = copy.deepcopy(config)
     changed["simulator"]["centers"]["shengjing"]["substitute_phase"] = True
-    assert study(changed).is_imaged(lacking)
+    assert study(changed).patients.is_imaged(lacking)
 
 
-def test_tables_know_who_lacks_a_phase_also_where_the_other_stands_in(config):
+def test_tables_name_the_missing_phase_also_where_the_other_is_used_for_both(config):
     config["substitute_phase"] = True
-    told = study(config)
-    (lacking,) = [p for p in told.of("shengjing") if told.phases(p) == ["venous"]]
-    found = {row["patient"]: row["missing_phase"] for row in told.table_rows("shengjing")}
-    assert found.pop(lacking) == "arterial" and set(found.values()) == {""}
-    assert told.is_imaged(lacking)
+    made = study(config)
+    (lacking,) = [p for p in made.patients.of("shengjing") if made.patients.phases(p) == ["venous"]]
+    rows = made.facts.table_rows("shengjing")
+    missing = {row["patient"]: row["missing_phase"] for row in rows}
+    assert missing.pop(lacking) == "arterial" and set(missing.values()) == {""}
+    assert made.patients.is_imaged(lacking)
 
 
 def test_scoring_settings_are_no_part_of_what_training_depends_on(config):
-    found = study(config)
-    assert "threshold" not in found.learning("lymph_nodes")
-    assert "network" not in found.scoring("lymph_nodes")
-    assert {**found.learning("lymph_nodes"), **found.scoring("lymph_nodes")} == config[
-        "lymph_nodes"
-    ]
+    settings = study(config).settings
+    training, prediction = (
+        settings.training("lymph_nodes"),
+        settings.prediction("lymph_nodes"),
+    )
+    assert "threshold" not in training and "network" not in prediction
+    assert {**training, **prediction} == config["lymph_nodes"]
 
 
 def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
@@ -126,45 +156,53 @@ def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
     assert "stays as it is" in capsys.readouterr().out
 
 
-def test_reports_and_bundle_tell_the_digest_of_pretrained_weights_and_never_their_path(config):
-    assert study(config).facts()["pretrained"] == "none, trained from scratch"
+def test_reports_and_bundle_hold_the_digest_of_pretrained_weights_and_never_their_path(config):
+    assert study(config).facts.report()["pretrained"] == "none, trained from scratch"
     weights = {"path": "/home/canary/resnet18.pth", "sha256": "ab12" * 16}
     for method in ("combined", "tumor_net"):
-        own = config["methods"][method]["settings"]
-        config["methods"][method]["settings"] = own | {"pretrained": weights}
-    found = study(config)
-    told = found.facts()["pretrained"]
-    assert told == "tumor_net, combined: sha256 ab12ab12ab12; the others from scratch"
-    frozen = found.frozen_settings()
+        settings = config["methods"][method]["settings"]
+        config["methods"][method]["settings"] = settings | {"pretrained": weights}
+    made = study(config)
+    pretrained = made.facts.report()["pretrained"]
+    assert pretrained == "tumor_net, combined: sha256 ab12ab12ab12; the others from scratch"
+    frozen = made.facts.bundle_settings()
     assert frozen["methods"]["combined"]["settings"]["pretrained"]["sha256"] == "ab12" * 16
-    assert "canary" not in repr(frozen) and "canary" in repr(found.method_settings)
+    assert "canary" not in repr(frozen) and "canary" in repr(made.methods.entries)
 
 
-def test_reports_know_who_made_the_folds(config):
-    found = study(config)
-    assert found.facts()["folds_from"] == "stratified"
-    found.config["folds"] = found.config["folds"] | {"folder": "my_folds"}
-    assert found.facts()["folds_from"] == "given"
-    found.frozen = SimpleNamespace(warnings=[], changed=[])
-    assert found.facts()["folds_from"] is None
+def test_reports_state_who_made_the_folds(config):
+    facts = study(config).facts
+    assert facts.report()["folds_from"] == "stratified"
+    facts.settings.config["folds"] = config["folds"] | {"folder": "my_folds"}
+    assert facts.report()["folds_from"] == "given"
+    bundle = SimpleNamespace(warnings=[], changed=[])
+    assert dataclasses.replace(facts, bundle=bundle).report()["folds_from"] is None
 
 
-def test_the_gallery_explains_the_declared_method_or_the_first_network_over_slices(config):
-    assert study(config).explained == ("combined", "fusion")
+def test_the_gallery_explains_the_declared_method_or_the_one_that_reads_most(config):
+    def explained():
+        method = study(config).methods.explained
+        return method and (method.name, method.family)
+
+    assert explained() == ("combined", "fusion")
     config["statistics"]["primary"]["method"] = "resnet2d"
-    assert study(config).explained == ("resnet2d", "baselines")
+    assert explained() == ("resnet2d", "baselines")
     config["statistics"]["primary"]["method"] = "radiomics"
-    config["methods"] |= {"combined": None, "tumor_net": None}
-    assert study(config).explained == ("resnet2d", "baselines")
+    assert explained() == ("combined", "fusion")
+    config["methods"]["combined"] = None
+    assert explained() == ("tumor_net", "fusion")
+    config["methods"]["tumor_net"] = None
+    assert explained() == ("resnet2d", "baselines")
     config["methods"] |= {"resnet2d": None, "deepten": None}
-    assert study(config).explained == ()
+    assert explained() is None
 
 
 def test_a_patient_is_explained_by_the_fold_that_tests_it(config):
-    found = study(config)
-    for patient, fold in found.spoken_for("changhai").items():
-        assert found.fold(fold)[patient] == "test"
-    assert set(found.spoken_for("changhai")) == set(found.imaged("changhai"))
-    assert found.speaking("changhai") == [0, 1, 2, 3, 4] and found.speaking("tianjin") == [0]
-    found.folds = {0: {p: "train" for p in found.imaged("changhai")}}
-    assert found.spoken_for("changhai") == {}
+    made = study(config)
+    folds, imaged = made.folds, made.patients.imaged("changhai")
+    for patient, fold in folds.explained("changhai").items():
+        assert folds.table(fold)[patient] == "test"
+    assert set(folds.explained("changhai")) == set(imaged)
+    assert folds.explaining("changhai") == [0, 1, 2, 3, 4] and folds.explaining("tianjin") == [0]
+    training = dataclasses.replace(folds, given={0: {p: "train" for p in imaged}})
+    assert training.explained("changhai") == {}

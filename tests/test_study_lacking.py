@@ -1,12 +1,10 @@
-"""What keeps a study from being run is told by `make check`, and before any job."""
-
-import copy
+"""What a study lacks is reported by `make check`, and before any job."""
 
 import pytest
 import workflow_study as workflow
 import yaml
 from cohort_phantom import nifti, phantom
-from test_study import config, study  # noqa: F401
+from test_study import config, study, with_rows  # noqa: F401
 
 from nodestage.cohort import COLUMNS
 from nodestage.core import tables
@@ -17,11 +15,8 @@ GIVEN = {"organs": {"source": "given"}, "tumor": {"source": "given"}}
 
 
 def changed(config, change):  # noqa: F811
-    """The default study whose rows `change(row)` has changed."""
-    found = study(copy.deepcopy(config))
-    for row in found.rows.values():
-        row |= change(row) or {}
-    return found
+    """The default study with `change(row)` laid over each of its rows."""
+    return with_rows(config, lambda row: row.update(change(row) or {}))
 
 
 def without(column, role):
@@ -45,38 +40,38 @@ def test_nothing_lacks_in_the_default_study(config):  # noqa: F811
         (lambda row: {"tumor": "x"}, "every patient of changhai has a drawn one"),
     ],
 )
-def test_who_is_missing_is_named_with_the_mend(config, change, words):  # noqa: F811
-    found = lacking.faults(changed(config, change))
-    assert any(words in sentence for sentence in found), found
+def test_missing_training_patients_are_named_with_the_fix(config, change, words):  # noqa: F811
+    faults = lacking.faults(changed(config, change))
+    assert any(words in sentence for sentence in faults), faults
 
 
-def test_a_missing_phase_names_the_switch_that_mends_it(config):  # noqa: F811
-    found = changed(config, without("arterial", "CH"))
-    assert any("`substitute_phase: true`" in sentence for sentence in lacking.faults(found))
+def test_a_missing_phase_names_the_switch_that_fixes_it(config):  # noqa: F811
+    faults = lacking.faults(changed(config, without("arterial", "CH")))
+    assert any("`substitute_phase: true`" in sentence for sentence in faults)
     config["substitute_phase"] = True
     assert lacking.faults(changed(config, without("arterial", "CH"))) == []
 
 
 def test_masks_of_the_discovery_center_are_no_auxiliary_centers(config):  # noqa: F811
     del config["simulator"]["centers"]["teaching"]
-    found = lacking.faults(study(config))
-    assert len(found) == 2 and all("no center has the role auxiliary" in text for text in found)
+    faults = lacking.faults(study(config))
+    assert len(faults) == 2 and all("no center has the role auxiliary" in text for text in faults)
     config |= {what: config[what] | source for what, source in GIVEN.items()}
     assert lacking.faults(study(config)) == []
 
 
 def test_folds_without_annotated_training_patients_are_named(config):  # noqa: F811
-    kept = study(config).subset(0, "train")[0]
-    found = changed(config, lambda r: {} if r["patient"] == kept else {"lymph_nodes": ""})
-    own = [k for k in found.folds if kept not in found.subset(k, "train")]
-    text = "\n".join(lacking.faults(found))
-    assert f"fold {own[0]}: none of the training patients" in text
-    assert "with `folds.inner: 2` a network has no patient" in text
+    kept = study(config).folds.subset(0, "train")[0]
+    made = changed(config, lambda r: {} if r["patient"] == kept else {"lymph_nodes": ""})
+    without_kept = [k for k in made.folds if kept not in made.folds.subset(k, "train")]
+    text = "\n".join(lacking.faults(made))
+    assert f"fold {without_kept[0]}: none of the training patients" in text
+    assert "with `folds.inner: 2` a network has no training patient" in text
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A small study of one's own, as `make check` finds it."""
+    """A user's small study, as `make check` reads it."""
     rows = []
     for k in range(10):
         made = dict.fromkeys(COLUMNS, "")
@@ -104,11 +99,11 @@ def checked(folder, capsys):
     return code, "".join(capsys.readouterr())
 
 
-def test_make_check_tells_of_folds_and_of_networks_without_a_teacher(folder, capsys):
-    code, told = checked(folder, capsys)
-    assert code == 1 and "no fault" not in told
-    assert "4 patients with metastasis and 4 without; 5 folds need at least" in told
-    assert "no center has the role auxiliary" in told
+def test_make_check_reports_folds_and_networks_without_training_patients(folder, capsys):
+    code, printed = checked(folder, capsys)
+    assert code == 1 and "no fault" not in printed
+    assert "4 patients with metastasis and 4 without; 5 folds need at least" in printed
+    assert "no center has the role auxiliary" in printed
 
 
 def test_make_check_and_the_workflow_say_the_same(folder):
@@ -116,7 +111,7 @@ def test_make_check_and_the_workflow_say_the_same(folder):
     assert "4 patients with metastasis and 4 without" in printed and "Traceback" not in printed
 
 
-def test_a_good_study_is_told_a_line_a_center(folder, capsys):
+def test_a_good_study_is_listed_in_one_line_per_center(folder, capsys):
     rows = tables.read(folder / "samples.tsv")
     for row in rows:
         row["organs"] = row["venous"] if row["patient"] != "P5" else ""
@@ -127,15 +122,17 @@ def test_a_good_study_is_told_a_line_a_center(folder, capsys):
             nifti(folder / row["organs"], phantom()[:3, :8, :8])
     tables.write(folder / "samples.tsv", rows, COLUMNS)
     write(folder, folds={"n": 4, "inner": 0}, **GIVEN)
-    code, told = checked(folder, capsys)
-    assert code == 0, told
+    code, printed = checked(folder, capsys)
+    assert code == 0, printed
     assert (
         "ours (discovery): 8 patients; metastasis: 4 positive, 4 negative, 0 unknown; both phases: 8; "
         "masks: organs 7, tumor 0, lymph nodes 8; unscored: 1 (no organ mask was given: 1)"
-    ) in told
-    assert "elsewhere (external): 2 patients; metastasis: 0 positive, 0 negative, 2 unknown" in told
-    assert "unscored: 1 (arterial phase missing: 1)" in told
-    assert "`metastasis` is empty for all" in told
+    ) in printed
+    assert (
+        "elsewhere (external): 2 patients; metastasis: 0 positive, 0 negative, 2 unknown" in printed
+    )
+    assert "unscored: 1 (arterial phase missing: 1)" in printed
+    assert "`metastasis` is empty for all" in printed
 
 
 def test_the_default_study_in_lines(config):  # noqa: F811

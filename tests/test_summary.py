@@ -5,7 +5,7 @@ import report_study as made
 from markupsafe import Markup
 
 from nodestage.core import tables
-from nodestage.report import headline, numbers, summary
+from nodestage.report import headline, numbers, records, summary
 from nodestage.report.sources import load
 
 
@@ -21,15 +21,15 @@ def test_figures_are_those_of_the_headline(results, center, role):
     rows = {r["method"]: r for r in summary.rows(results) if r["center"] == center}
     performance = load(results / "statistics" / center, "performance.tsv")
     top = headline.headline(
-        center, role, performance, {"metric": "balanced_accuracy", "method": "combined"}
+        records.Center(center, role, None),
+        performance,
+        {"metric": "balanced_accuracy", "method": "combined"},
     )
     said = Markup(top.sentence).striptags().replace("\N{NO-BREAK SPACE}", " ")
     row = rows["combined"]
     estimate, ends = row["balanced_accuracy"].split(" ", 1)
     assert f" {estimate} " in said and f"95 % CI {ends.strip('()')}" in said
-    assert (
-        row["judged by"] in {"discovery": said, "external": "ensemble of the folds’ models"}[role]
-    )
+    assert row["basis"] in {"discovery": said, "external": "ensemble of the folds’ models"}[role]
     assert rows["ct_report"]["auc"] == "undefined"
 
 

@@ -101,3 +101,28 @@ def test_an_empty_mask_has_a_row():
     assert (row["truth_mm3"], row["predicted_mm3"], row["dice"]) == (2.0, 0.0, 0.0)
     assert row["asd_mm"] is None
     assert masks.evaluate(empty, empty, (2.0, 1.0, 1.0))["dice"] is None
+
+
+def pieces():
+    """A large piece in the liver, a small one at the pancreas; voxels of 2 mm."""
+    mask, pancreas = np.zeros((10, 20, 40), np.uint8), np.zeros((10, 20, 40), bool)
+    mask[2:8, 2:12, 2:12] = 1
+    mask[4:6, 8:10, 30:33] = 1
+    pancreas[4:6, 8:12, 34:40] = True  # 2 voxels beside the small piece
+    return mask, pancreas
+
+
+def test_the_tumor_is_the_piece_at_the_pancreas():
+    mask, pancreas = pieces()
+    found = masks.tumor_piece(mask, pancreas, (2.0, 2.0, 2.0))
+    assert found.dtype == np.uint8 and found.sum() == 12 and found[4, 8, 30] == 1
+    assert masks.largest_piece(mask).sum() == 600
+
+
+@pytest.mark.parametrize("where", ["nowhere", "far"])
+def test_where_no_piece_lies_at_the_pancreas_the_largest_stays(where):
+    mask, pancreas = pieces()
+    mask[:, :, 20:] = 0
+    pancreas &= where == "far"
+    assert masks.tumor_piece(mask, pancreas, (2.0, 2.0, 2.0)).sum() == 600
+    assert not masks.tumor_piece(np.zeros_like(mask), pancreas, (2.0, 2.0, 2.0)).any()

@@ -44,12 +44,12 @@ def attended():
 def test_windows_that_hardly_count_are_left_out(model, image):
     where = attended()
     every, n = run(model, image, where)
-    fewer, n_fewer = run(model, image, where, least_share=0.05)
+    fewer, n_fewer = run(model, image, where, min_attention_share=0.05)
     assert n_fewer < 0.8 * n
     apart = (every - fewer)[:, where].abs()
     assert 0 < apart.max() < 0.35 * every[:, where].abs().max()
     assert apart.mean() < 0.01 * every[:, where].abs().max()
-    everything, most = run(model, image, where, least_share=1e-9)
+    everything, most = run(model, image, where, min_attention_share=1e-9)
     assert most == n
     torch.testing.assert_close(everything, every, rtol=0, atol=0)
 

@@ -26,7 +26,17 @@ METHODS = (
     "tumor_net",
     "nodes_plain",
     "nodes_attention",
+    "nodes_candidates",
     "combined",
+    "combined_candidates",
+)
+STAGES_OF_A_FOLD = (
+    "lymph_nodes",
+    "identification",
+    "candidates",
+    "fusion",
+    "baselines",
+    "bundle",
 )
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
 
@@ -201,7 +211,7 @@ def _beside(folder, row, phase):
 def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_patients(copy):
     """The leak test: weights, scalers and thresholds of fold 0, byte for byte."""
     before = digests(copy, "results/bundle/fold0/*")
-    assert len(before) == 5
+    assert len(before) == 6
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
@@ -219,10 +229,28 @@ def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_pati
             moved = np.roll(np.where(mask.array > 0, 3 - mask.array, 0), 5, axis=2)
             volumes.write(path, moved.astype(np.uint8), like=mask)
     workflow.write_sheet(copy, rows)
-    for stage in ("lymph_nodes", "identification", "fusion", "baselines", "bundle"):
+    for stage in STAGES_OF_A_FOLD:
         shutil.rmtree(copy / f"results/{stage}/fold0")
     workflow.snakemake(copy, *before)
     assert digests(copy, "results/bundle/fold0/*") == before
+
+
+def test_candidates_of_test_patients_grow_no_tree_and_choose_no_cut(copy):
+    """Other numbers of the test patients' candidates: the same forests, byte for byte."""
+    model = "results/candidates/fold0/model.pt"
+    before = (copy / model).read_bytes()
+    folds = tables.read(copy / "results/cohort/folds/fold0.tsv")
+    tested = {row["patient"] for row in folds if row["subset"] == "test"}
+    looks = copy / "results/lymph_nodes/fold0/changhai/chunk0/appearance.tsv"
+    rows, columns = tables.read(looks), tables.header(looks)
+    others = [row for row in rows if row["patient"] in tested]
+    for row in others:
+        row |= dict.fromkeys(columns[3:], "0.123")
+    assert others
+    tables.write(looks, rows, columns)
+    (copy / model).unlink()
+    workflow.snakemake(copy, "--allowed-rules", "candidates_train", "--", model)
+    assert (copy / model).read_bytes() == before
 
 
 def test_a_training_patients_own_mask_does_not_move_its_own_measured_volume(copy):
@@ -294,13 +322,13 @@ def test_masks_that_only_test_change_no_score(copy):
 def test_external_scores_come_from_the_bundle_alone(copy):
     """With every model outside the bundle gone, an external center is scored as before."""
     targets = [f"results/{f}/fold0/scores/tianjin.tsv" for f in ("fusion", "baselines")]
-    targets.append("results/identification/fold0/tianjin/chunk0.tsv")
+    targets.append("results/candidates/fold0/tianjin/chunk0.tsv")
     before = {t: (copy / t).read_bytes() for t in targets}
     for path in copy.glob("results/*/fold*/model.pt"):
         path.unlink()
     for path in (*copy.glob("results/*/model.pt"), *map(copy.joinpath, targets)):
         path.unlink()
-    assert set(workflow.planned(copy, *targets)) == {"score", "identification"}
+    assert set(workflow.planned(copy, *targets)) == {"score", "candidates"}
     workflow.snakemake(copy, *targets)
     assert {t: (copy / t).read_bytes() for t in targets} == before
 

@@ -4,7 +4,7 @@
 rule attention:
     """Attention map from the ranges of Table II (Eq. 1 and 2)."""
     input:
-        organs=lambda w: organs(w.patient),
+        unpack(lambda w: paths.masks("organs", [w.patient])),
     output:
         map="results/attention/table/{patient}.nii.gz",
         record="results/attention/table/{patient}.json",
@@ -16,12 +16,11 @@ rule attention:
         "../../envs/imaging.yaml"
     threads: threads("patient")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        **resources_of("patient"),
     params:
         code=code("attention.py"),
-        labels=study.anatomy["labels"],
-        ranges=study.ranges(),
+        labels=study.settings.anatomy["labels"],
+        ranges=study.settings.table_ranges,
     script:
         "../scripts/attention.py"
 
@@ -29,9 +28,9 @@ rule attention:
 rule attention_ranges:
     """Ranges like Table II's from the lymph nodes of one fold's training patients."""
     input:
-        organs=lambda w: [organs(p) for p in study.node_trainers(w.fold)],
+        unpack(lambda w: paths.masks("organs", folds.with_nodes(w.fold, "train"))),
         lymph_nodes=lambda w: [
-            annotation(p, "lymph_nodes") for p in study.node_trainers(w.fold)
+            paths.drawn("lymph_nodes", p) for p in folds.with_nodes(w.fold, "train")
         ],
     output:
         ranges="results/attention/ranges/fold{fold}.json",
@@ -43,23 +42,22 @@ rule attention_ranges:
         "../../envs/imaging.yaml"
     threads: threads("center")
     resources:
-        mem_mb=memory("center"),
-        runtime=minutes("center", lambda w: study.node_trainers(w.fold)),
+        **resources_of("center", lambda w: folds.with_nodes(w.fold, "train")),
     params:
         code=code("attention_ranges.py"),
-        patients=lambda w: study.node_trainers(w.fold),
-        labels=study.anatomy["labels"],
-        structures=list(study.ranges()),
+        patients=lambda w: folds.with_nodes(w.fold, "train"),
+        labels=study.settings.anatomy["labels"],
+        structures=list(study.settings.table_ranges),
         percentiles=config["attention"]["percentiles"],
     script:
         "../scripts/attention_ranges.py"
 
 
 rule attention_fold:
-    """Attention map from the ranges that a fold's training part shows."""
+    """Attention map from the ranges that a fold's training patients show."""
     input:
-        organs=lambda w: organs(w.patient),
-        ranges=lambda w: estimated_ranges(w.patient, w.fold),
+        unpack(lambda w: paths.masks("organs", [w.patient])),
+        ranges=lambda w: paths.estimated_ranges(w.patient, w.fold),
     output:
         map="results/attention/fold{fold}/{patient}.nii.gz",
         record="results/attention/fold{fold}/{patient}.json",
@@ -71,10 +69,9 @@ rule attention_fold:
         "../../envs/imaging.yaml"
     threads: threads("patient")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        **resources_of("patient"),
     params:
         code=code("attention.py"),
-        labels=study.anatomy["labels"],
+        labels=study.settings.anatomy["labels"],
     script:
         "../scripts/attention.py"

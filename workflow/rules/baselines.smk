@@ -4,10 +4,10 @@
 rule radiomics:
     """1688 radiomics features of the tumor in each phase."""
     input:
+        unpack(lambda w: paths.masks("tumor", [w.patient])),
         arterial="results/registration/{patient}/arterial.nii.gz",
         venous="results/registration/{patient}/venous.nii.gz",
         registration="results/registration/{patient}/record.json",
-        tumor=lambda w: tumor(w.patient),
     output:
         features="results/baselines/radiomics/{patient}.tsv",
     log:
@@ -18,8 +18,7 @@ rule radiomics:
         "../../envs/radiomics.yaml"
     threads: threads("radiomics")
     resources:
-        mem_mb=memory("radiomics"),
-        runtime=minutes("radiomics"),
+        **resources_of("radiomics"),
     params:
         code=code("radiomics_features.py"),
     script:

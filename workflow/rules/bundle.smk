@@ -3,20 +3,21 @@
 BUNDLE = [
     f"results/bundle/{part}.pt"
     for part in ("organs", "tumor")
-    if study.source(part, study.discovery) == "predicted"
+    if centers.source(part, centers.discovery) == "predicted"
 ] + [
     f"results/bundle/fold{fold}/{part}"
-    for fold in study.folds
+    for fold in folds
     for part in (
         "lymph_nodes.pt",
         "identification.pt",
-        *(f"{family}.pt" for family in study.families),
-        *(["ranges.json"] if study.ranges_from == "estimated" else []),
+        *(["candidates.pt"] if study.settings.candidates else []),
+        *(f"{family}.pt" for family in methods.families),
+        *(["ranges.json"] if study.settings.estimates_ranges else []),
         "thresholds.json",
     )
 ]
-BUNDLE += ["results/bundle/spacing.json"] if study.spacing_is_median else []
-BUNDLE += [f"results/bundle/methods/{method}.py" for method in study.own_files]
+BUNDLE += ["results/bundle/spacing.json"] if study.settings.median_spacing else []
+BUNDLE += [f"results/bundle/methods/{method}.py" for method in methods.own_files]
 
 
 localrules:
@@ -41,11 +42,11 @@ rule freeze:
     conda:
         "../../envs/imaging.yaml"
     shell:
-        "cp {input} {output} 2> {log}"
+        "cp {input:q} {output} 2> {log}"
 
 
-rule freeze_shared:
-    """A model that no fold owns (organs, tumor), as it goes into the bundle."""
+use rule freeze as freeze_shared with:
+    # A model that no fold owns, as it goes into the bundle.
     input:
         "results/{part}/model.pt",
     output:
@@ -54,52 +55,36 @@ rule freeze_shared:
         "logs/bundle/freeze/{part}.log",
     wildcard_constraints:
         part="organs|tumor",
-    conda:
-        "../../envs/imaging.yaml"
-    shell:
-        "cp {input} {output} 2> {log}"
 
 
-rule freeze_spacing:
-    """The median spacing of the discovery images, as it goes into the bundle."""
+use rule freeze as freeze_spacing with:
+    # The median spacing of the discovery images, as it goes into the bundle.
     input:
         "results/cohort/spacing.json",
     output:
         "results/bundle/spacing.json",
     log:
         "logs/bundle/freeze/spacing.log",
-    conda:
-        "../../envs/imaging.yaml"
-    shell:
-        "cp {input} {output} 2> {log}"
 
 
-rule freeze_ranges:
-    """The attention ranges that a fold's training part shows, as they go into the bundle."""
+use rule freeze as freeze_ranges with:
+    # The attention ranges that a fold's training patients show, as they go into the bundle.
     input:
         "results/attention/ranges/fold{fold}.json",
     output:
         "results/bundle/fold{fold}/ranges.json",
     log:
         "logs/bundle/freeze/fold{fold}.ranges.log",
-    conda:
-        "../../envs/imaging.yaml"
-    shell:
-        "cp {input} {output} 2> {log}"
 
 
-rule freeze_method:
-    """The file of a method that a user added: text, which a hospital can read before it runs it."""
+use rule freeze as freeze_method with:
+    # The file of a method that a user added: text, which a hospital can read before it runs it.
     input:
-        lambda w: study.own_files[w.method],
+        lambda w: methods.own_files[w.method],
     output:
         "results/bundle/methods/{method}.py",
     log:
         "logs/bundle/freeze/methods.{method}.log",
-    conda:
-        "../../envs/imaging.yaml"
-    shell:
-        "cp {input:q} {output} 2> {log}"
 
 
 rule thresholds:
@@ -107,8 +92,8 @@ rule thresholds:
     input:
         scores=expand(
             "results/{family}/fold{{fold}}/scores/{center}.tsv",
-            family=study.families,
-            center=study.discovery,
+            family=methods.families,
+            center=centers.discovery,
         ),
     output:
         frozen="results/bundle/fold{fold}/thresholds.json",
@@ -120,13 +105,12 @@ rule thresholds:
         "../../envs/statistics.yaml"
     threads: threads("table")
     resources:
-        mem_mb=memory("table"),
-        runtime=minutes("table"),
+        **resources_of("table"),
     params:
         code=code("thresholds.py"),
-        methods=study.methods,
-        calls=study.calls,
-        metastasis=lambda w: study.metastasis(study.subset(w.fold, "validation")),
+        methods=methods.names,
+        calls=methods.calls,
+        metastasis=lambda w: patients.metastasis(folds.subset(w.fold, "validation")),
     script:
         "../scripts/thresholds.py"
 
@@ -143,7 +127,7 @@ rule manifest:
         "../../envs/imaging.yaml"
     params:
         code=code("manifest.py"),
-        settings=study.frozen_settings(),
+        settings=facts.bundle_settings(),
         scoring=SCORING,
     script:
         "../scripts/manifest.py"

@@ -2,7 +2,7 @@
 
 
 rule simulate:
-    """One simulated patient: what a hospital would export, and the truth that it would not know."""
+    """One simulated patient: what a hospital would export, and the truth that it does not know."""
     output:
         arterial="results/simulator/images/{patient}/arterial.nii.gz",
         venous="results/simulator/images/{patient}/venous.nii.gz",
@@ -18,21 +18,23 @@ rule simulate:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=memory("simulate"),
-        runtime=minutes("simulate"),
+        **resources_of("simulate"),
     params:
         code=code("simulate.py"),
-        row=lambda w: study.rows[w.patient],
-        settings=lambda w: study.simulator_settings(w.patient),
+        row=lambda w: patients.rows[w.patient],
+        settings=lambda w: study.settings.simulator(patients.rows[w.patient]),
         seed=config["seed"],
     script:
         "../scripts/simulate.py"
 
 
-# The longest chain starts at the patients from whom organs are learned: they come first.
+# The longest chain starts at the patients on whom the organ networks are trained: they come first.
+ORGAN_TRAINING = one_of([*masks.auxiliary("organs"), *masks.organ_network])
+
+
 use rule simulate as simulate_teaching with:
     wildcard_constraints:
-        patient=study.teaching,
+        patient=ORGAN_TRAINING,
     priority: 10
 
 
@@ -42,7 +44,7 @@ ruleorder: simulate_teaching > simulate
 rule intake:
     """A CT as the hospital exported it, checked and brought into one orientation."""
     input:
-        ct=lambda w: study.rows[w.patient][w.phase],
+        ct=lambda w: patients.rows[w.patient][w.phase],
     output:
         ct="results/cohort/{patient}/{phase}.nii.gz",
         record="results/cohort/{patient}/{phase}.json",
@@ -54,20 +56,19 @@ rule intake:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=memory("intake"),
-        runtime=minutes("intake"),
+        **resources_of("intake"),
     params:
         code=code("intake.py"),
-        series=lambda w: study.series(w.patient, w.phase),
-        hu_offset=lambda w: study.hu_offset(w.patient),
+        series=lambda w: patients.series(w.patient, w.phase),
+        hu_offset=lambda w: patients.hu_offset(w.patient),
     script:
         "../scripts/intake.py"
 
 
 rule same_images:
-    """Whether an image stands in two places; no job waits for it, `all` asks for it."""
+    """Whether two images of the study are the same; no job waits for it, `all` asks for it."""
     input:
-        [f"results/cohort/{patient}/{phase}.json" for patient, phase in study.images],
+        [f"results/cohort/{patient}/{phase}.json" for patient, phase in patients.images],
     output:
         "results/cohort/same_images.json",
     log:
@@ -77,7 +78,7 @@ rule same_images:
         "../../envs/imaging.yaml"
     params:
         code=code("same_images.py"),
-        places=study.images,
+        images=patients.images,
     script:
         "../scripts/same_images.py"
 
@@ -87,8 +88,8 @@ rule spacing:
     input:
         [
             f"results/cohort/{patient}/{phase}.json"
-            for patient in study.of(study.discovery)
-            for phase in study.phases(patient)
+            for patient in patients.of(centers.discovery)
+            for phase in patients.phases(patient)
         ],
     output:
         "results/cohort/spacing.json",
@@ -103,7 +104,7 @@ rule spacing:
 
 
 rule folds:
-    """Who trains, chooses and tests in one fold of the nested cross-validation."""
+    """Training, validation and test patients of one fold of the cross-validation."""
     output:
         "results/cohort/folds/fold{fold}.tsv",
     log:
@@ -112,6 +113,6 @@ rule folds:
         "../../envs/imaging.yaml"
     params:
         code=code("folds.py"),
-        subsets=lambda w: study.fold(w.fold),
+        subsets=lambda w: folds.table(w.fold),
     script:
         "../scripts/folds.py"

@@ -1,10 +1,11 @@
-# What all stages share; the study, read once, and where its files lie.
+# What all rules share: the study, read once, and short names for its parts.
 
-import math
 import os
 import re
 import sys
 from pathlib import Path
+
+from snakemake.logging import logger
 
 HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
@@ -15,91 +16,66 @@ sys.path.insert(0, LIBRARY)
 others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
 os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 
-from nodestage.exchange import bundle
-from nodestage.study import settings
 from nodestage.core import configs
-from nodestage.core.digest import code_digest
 from nodestage.core.errors import InputError
-from nodestage.study import Study, lacking
+from nodestage.exchange.bundle import opened
+from nodestage.study import aliases, digests, lacking, schema
+from nodestage.study.study import load
 
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:
-            configs.read(path)  # Snakemake keeps the last of two equal keys in silence
-        settings.check(config)
-    frozen = bundle.opened(config["bundle"])
-    if frozen:
-        config.update(frozen.settings)
-    # Whose files are there was asked before any job began; each job asks for its own.
-    study = Study.from_config(
+            # Of two equal keys Snakemake keeps the last without a word.
+            aliases.check(configs.read(path))
+    for warning in aliases.rename(config):
+        if workflow.is_main_process:
+            logger.warning(warning)
+    if workflow.is_main_process:
+        schema.check(config)
+    bundle = opened(config["bundle"])
+    if bundle:
+        aliases.rename(bundle.settings)
+        config.update(bundle.settings)
+    # The main process has checked that every file is there; each job asks for its own.
+    study = load(
         config,
         REPOSITORY / "config/anatomy.yaml",
-        frozen,
+        bundle,
         files=workflow.is_main_process,
     )
 except InputError as error:
     raise WorkflowError(str(error))
 
+paths, patients, folds, masks = study.paths, study.patients, study.folds, study.masks
+centers, methods, facts = study.centers, study.methods, study.facts
+threads, resources_of, code = (
+    study.resources.threads,
+    study.resources.of,
+    digests.of_script,
+)
+
+SCORING = digests.of_scoring(methods)
+if study.bundle:
+    study.bundle.compare_code(SCORING)
+
 
 def one_of(names):
-    """A pattern of a wildcard that is one of these names; it fits nothing where there are none."""
+    """A pattern of a wildcard that is one of these names; it matches nothing without names."""
     return "|".join(map(re.escape, sorted(names))) or "(?!)"
 
 
 wildcard_constraints:
     patient=r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    center=one_of(study.centers),
+    center=one_of(centers.names),
     phase="arterial|venous",
     role="organs|tumor|lymph_nodes",
-    family=one_of(study.families),
+    family=one_of(methods.families),
     fold=r"\d+",
     chunk=r"\d+",
 
 
-def code(script, *sources):
-    """Digest of a script and the library code that it uses; a change of either reruns its jobs.
-
-    `sources` are files that the script loads by name, which no import statement shows.
-    """
-    return code_digest(HERE.parent / "scripts" / script, *sources)
-
-
-# What a new patient's score depends on. Its digest in the manifest tells a hospital whether it
-# scores by the code that the model was frozen with.
-SCORING = {
-    script: code(f"{script}.py")
-    for script in (
-        "intake",
-        "register",
-        "annotation",
-        "organs",
-        "tumor",
-        "tumor_views",
-        "attention",
-        "lymph_nodes",
-        "identification",
-        "radiomics_features",
-        "predictions",
-        "ensemble",
-    )
-} | {
-    family: code("score.py", *study.sources(family))
-    for family in study.families
-    if not set(study.families[family]) & set(study.own_files)
-}
-if study.frozen:
-    study.frozen.compare_code(SCORING)
-
-WHOLE_STUDY = (
-    []
-    if study.frozen
-    else expand("results/cohort/folds/fold{fold}.tsv", fold=study.folds)
-    + ["results/report/study.html"]
-)
-
-
 def complete(wildcards):
-    """Nothing to wait for, or an error that says what the study lacks; asked by `all` alone.
+    """Nothing to wait for, or an error that names what the study lacks; asked by `all` alone.
 
     A page or an image that is asked for by name may be had without.
     """
@@ -110,180 +86,14 @@ def complete(wildcards):
     return []
 
 
-def drawn_nodes(center):
-    """The summary of a center's drawn nodes: of the discovery center, where it is at hand."""
-    if study.frozen or center != study.discovery:
-        return []
-    return ["results/registration/drawn_nodes.json"]
-
-
-# Jobs that hold patients against each other. No other job waits for them, so that a new patient
-# makes no network again; `all` asks for them, and they come first.
-CHECKED = ["results/cohort/same_images.json"] + drawn_nodes(study.discovery)
-
-
-def threads(job):
-    return study.jobs[job]["threads"]
-
-
-def memory(job):
-    """Megabytes for one kind of job; a retry gets more."""
-    return lambda wildcards, attempt: study.jobs[job]["mem_mb"] * attempt
-
-
-def gpus(job):
-    """Cards for one job; Slurm gives them, and one machine shares out `--resources gpu=N`."""
-    return study.jobs[job].get("gpu", 0)
-
-
-def minutes(job, patients=None):
-    """Minutes for one kind of job; a retry gets more.
-
-    `patients`, a function of the wildcards, gives those whom the job goes through one by one.
-    """
-
-    def found(wildcards, attempt):
-        about = study.jobs[job]
-        each = about.get("seconds_per_patient", 0) / 60
-        many = len(patients(wildcards)) if patients else 0
-        return math.ceil((about["runtime"] + each * many) * attempt)
-
-    return found
-
-
-def image(patient, phase):
-    """A CT on the study grid."""
-    return f"results/registration/{patient}/{phase}.nii.gz"
-
-
-def scans(patients):
-    """Both phases of some patients, as two inputs in the patients' order."""
-    return {
-        phase: [image(p, phase) for p in patients] for phase in ("arterial", "venous")
-    }
-
-
-def annotation(patient, role):
-    """A given mask on the study grid."""
-    return f"results/registration/{patient}/{role}.nii.gz"
-
-
-def chunk(patient):
-    """Where under a stage's folder a patient is found who is predicted along with others."""
-    return f"{study.center_of(patient)}/chunk{study.chunk_of(patient)}"
-
-
-def organs(patient):
-    """The organ labels that every later stage uses: predicted, or given for the whole center.
-
-    Predicted ones come by the chunk: the folder holds the patient's file.
-    """
-    return chosen_mask("organs", patient)
-
-
-def tumor(patient):
-    """The tumor mask, likewise."""
-    return chosen_mask("tumor", patient)
-
-
-def chosen_mask(role, patient):
-    if study.source(role, study.center_of(patient)) == "given":
-        return annotation(patient, role)
-    return f"results/{role}/{chunk(patient)}"
-
-
-def labelled(center):
-    """Patients of a center whose vessels are known: everybody, in an auxiliary center those drawn."""
-    if study.role(center) == "auxiliary":
-        return study.annotated("organs", center)
-    return study.imaged(center)
-
-
-def seen_organs(patient):
-    """The organ labels that tell a patient's vessels: an auxiliary center has its own alone."""
-    if study.role(study.center_of(patient)) == "auxiliary":
-        return annotation(patient, "organs")
-    return organs(patient)
-
-
-def attention(patient, fold):
-    """The attention map; one a fold where ranges are estimated from the fold's training part."""
-    place = "table" if study.ranges_from == "table" else f"fold{fold}"
-    return f"results/attention/{place}/{patient}.nii.gz"
-
-
-def learned(center, own, frozen):
-    """A file that discovery patients taught: a stage's own, or its copy in the bundle.
-
-    External centers read the bundle, as a hospital elsewhere does: nothing else of the
-    discovery center reaches their scores.
-    """
-    external = study.role(center) == "external"
-    return f"results/bundle/{frozen}" if external else f"results/{own}"
-
-
-def model(part, center, fold=None):
-    """The weights that score a center."""
-    fold = "" if fold is None else f"fold{fold}/"
-    return learned(center, f"{part}/{fold}model.pt", f"{fold}{part}.pt")
-
-
-def median_spacing(patient):
-    """The file with the study spacing; nothing where the config gives it in numbers."""
-    if not study.spacing_is_median:
-        return []
-    return learned(study.center_of(patient), "cohort/spacing.json", "spacing.json")
-
-
-def estimated_ranges(patient, fold):
-    """The file with the ranges that a fold's training part shows."""
-    return learned(
-        study.center_of(patient),
-        f"attention/ranges/fold{fold}.json",
-        f"fold{fold}/ranges.json",
-    )
-
-
-def nodes(patient, fold):
-    """The folder that holds a patient's lymph nodes as one fold's networks see them."""
-    return f"results/lymph_nodes/fold{fold}/{chunk(patient)}"
-
-
-def instances(patient, fold):
-    """The table that holds a patient's identified lymph nodes."""
-    return f"results/identification/fold{fold}/{chunk(patient)}.tsv"
-
-
-def instance_tables(fold, patients):
-    """Those of some patients, each once."""
-    return sorted({instances(p, fold) for p in patients})
-
-
-def method_inputs(wildcards, patients):
-    """Files that the methods of a family look at, of the patients that have images."""
-    needs = {
-        need for m in study.families[wildcards.family].values() for need in m["needs"]
-    }
-    imaged = [p for p in patients if study.is_imaged(p)]
-    found = (
-        {"records": [f"results/registration/{p}/record.json" for p in imaged]}
-        if needs
-        else {}
-    )
-    if "views" in needs:
-        found["views"] = [f"results/tumor/slices/{p}.npz" for p in imaged]
-    if "radiomics" in needs:
-        found["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
-    if "nodes" in needs:
-        found["nodes"] = instance_tables(wildcards.fold, imaged)
-    return found
-
-
-def center_predictions(center):
-    """The prediction tables that a center's statistics read."""
-    return expand(
-        "results/predictions/{method}/{part}/{center}.tsv",
-        method=study.methods,
-        part=study.parts(center),
-        center=center,
-    )
+WHOLE_STUDY = (
+    []
+    if study.bundle
+    else expand("results/cohort/folds/fold{fold}.tsv", fold=folds)
+    + ["results/report/study.html"]
+)
+# Jobs that compare patients with each other. No other job waits for them, so that a new patient
+# trains no network again; `all` asks for them, and they come first.
+CHECKED = ["results/cohort/same_images.json"] + paths.drawn_nodes(centers.discovery)
+THRESHOLDS = [paths.thresholds(fold) for fold in folds]
+LEARNING = [] if study.bundle else "results/statistics/evaluation/learning.tsv"

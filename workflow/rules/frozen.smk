@@ -1,40 +1,40 @@
-# Frozen: where only a bundle is at hand, its files stand where a study's own models would.
+# Frozen: where a bundle alone scores, its files replace the models that a study would train.
 
 
 localrules:
-    thaw,
-    thaw_manifest,
+    unpack_bundle,
+    unpack_manifest,
 
 
-rule thaw:
+rule unpack_bundle:
     """A file of the given bundle, if it is still the one that was frozen."""
     input:
-        lambda w: f"{study.frozen.folder}/{w.file}",
+        lambda w: f"{study.bundle.folder}/{w.file}",
     output:
         "results/bundle/{file}",
     log:
-        "logs/bundle/thaw/{file}.log",
+        "logs/bundle/unpack/{file}.log",
     wildcard_constraints:
-        file="|".join(map(re.escape, study.frozen.digests)),
+        file=one_of(study.bundle.digests),
     priority: 100
     conda:
         "../../envs/imaging.yaml"
     params:
-        code=code("thaw.py"),
-        digest=lambda w: study.frozen.digests[w.file],
+        code=code("unpack_bundle.py"),
+        digest=lambda w: study.bundle.digests[w.file],
     script:
-        "../scripts/thaw.py"
+        "../scripts/unpack_bundle.py"
 
 
-rule thaw_manifest:
-    """The given manifest, once every file that it names was found whole."""
+rule unpack_manifest:
+    """The given manifest, once every file that it names has been checked."""
     input:
-        manifest=f"{study.frozen.folder}/manifest.json",
-        parts=[f"results/bundle/{file}" for file in study.frozen.digests],
+        manifest=f"{study.bundle.folder}/manifest.json",
+        parts=[f"results/bundle/{file}" for file in study.bundle.digests],
     output:
         "results/bundle/manifest.json",
     log:
-        "logs/bundle/thaw/manifest.log",
+        "logs/bundle/unpack/manifest.log",
     conda:
         "../../envs/imaging.yaml"
     shell:

@@ -4,10 +4,10 @@
 rule identification_train:
     """All identification networks of a fold, each started from its segmentation network."""
     input:
-        unpack(lambda w: scans(study.learned_from(w.fold))),
-        maps=lambda w: [attention(p, w.fold) for p in study.learned_from(w.fold)],
+        unpack(lambda w: paths.images(folds.node_networks(w.fold))),
+        maps=lambda w: [paths.attention(p, w.fold) for p in folds.node_networks(w.fold)],
         lymph_nodes=lambda w: [
-            annotation(p, "lymph_nodes") for p in study.learned_from(w.fold)
+            paths.drawn("lymph_nodes", p) for p in folds.node_networks(w.fold)
         ],
         segmentation="results/lymph_nodes/fold{fold}/model.pt",
     output:
@@ -20,16 +20,14 @@ rule identification_train:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("identification_train.py"),
-        patients=lambda w: study.learned_from(w.fold),
-        train=lambda w: study.subset(w.fold, "train"),
-        validation=lambda w: study.subset(w.fold, "validation"),
-        inner=lambda w: study.inner(w.fold),
-        settings=config["identification"],
+        patients=lambda w: folds.node_networks(w.fold),
+        train=lambda w: folds.subset(w.fold, "train"),
+        validation=lambda w: folds.subset(w.fold, "validation"),
+        inner=lambda w: folds.inner(w.fold),
+        settings=study.settings.training("identification"),
         seed=config["seed"],
     script:
         "../scripts/identification_train.py"
@@ -38,12 +36,13 @@ rule identification_train:
 rule identification:
     """Which lymph nodes of one chunk of patients are positive: a table and masks."""
     input:
-        unpack(lambda w: scans(study.measured(w.fold, w.center, w.chunk))),
+        unpack(lambda w: paths.images(folds.measured(w.fold, w.center, w.chunk))),
         maps=lambda w: [
-            attention(p, w.fold) for p in study.measured(w.fold, w.center, w.chunk)
+            paths.attention(p, w.fold)
+            for p in folds.measured(w.fold, w.center, w.chunk)
         ],
         nodes="results/lymph_nodes/fold{fold}/{center}/chunk{chunk}",
-        model=lambda w: model("identification", w.center, w.fold),
+        model=lambda w: paths.model("identification", w.center, w.fold),
     output:
         instances="results/identification/fold{fold}/{center}/chunk{chunk}.tsv",
         masks=directory("results/identification/fold{fold}/{center}/chunk{chunk}"),
@@ -55,12 +54,10 @@ rule identification:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("identification.py"),
-        subsets=lambda w: study.measured(w.fold, w.center, w.chunk),
+        subsets=lambda w: folds.measured(w.fold, w.center, w.chunk),
         variants=config["lymph_nodes"]["variants"],
     script:
         "../scripts/identification.py"

@@ -1,13 +1,13 @@
-# Lymph nodes: attention-guided segmentation and its plain twin, a fold at a time.
+# Lymph nodes: attention-guided segmentation and its plain counterpart, fold by fold.
 
 
 rule lymph_nodes_train:
-    """All segmentation networks of a fold: on T, chosen on V; inner ones on parts of T."""
+    """All segmentation networks of a fold: trained on T, chosen on V; inner ones on parts of T."""
     input:
-        unpack(lambda w: scans(study.learned_from(w.fold))),
-        maps=lambda w: [attention(p, w.fold) for p in study.learned_from(w.fold)],
+        unpack(lambda w: paths.images(folds.node_networks(w.fold))),
+        maps=lambda w: [paths.attention(p, w.fold) for p in folds.node_networks(w.fold)],
         lymph_nodes=lambda w: [
-            annotation(p, "lymph_nodes") for p in study.learned_from(w.fold)
+            paths.drawn("lymph_nodes", p) for p in folds.node_networks(w.fold)
         ],
     output:
         model="results/lymph_nodes/fold{fold}/model.pt",
@@ -19,30 +19,31 @@ rule lymph_nodes_train:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("lymph_nodes_train.py"),
-        patients=lambda w: study.learned_from(w.fold),
-        train=lambda w: study.subset(w.fold, "train"),
-        validation=lambda w: study.subset(w.fold, "validation"),
-        inner=lambda w: study.inner(w.fold),
-        settings=study.learning("lymph_nodes"),
+        patients=lambda w: folds.node_networks(w.fold),
+        train=lambda w: folds.subset(w.fold, "train"),
+        validation=lambda w: folds.subset(w.fold, "validation"),
+        inner=lambda w: folds.inner(w.fold),
+        settings=study.settings.training("lymph_nodes"),
         seed=config["seed"],
     script:
         "../scripts/lymph_nodes_train.py"
 
 
 rule lymph_nodes:
-    """Lymph nodes of one chunk of patients as one fold's networks see them."""
+    """Lymph nodes of one chunk of patients as one fold's networks segment them."""
     input:
-        unpack(lambda w: scans(study.measured(w.fold, w.center, w.chunk))),
+        unpack(lambda w: paths.images(folds.measured(w.fold, w.center, w.chunk))),
+        unpack(
+            lambda w: paths.masks("organs", folds.measured(w.fold, w.center, w.chunk))
+        ),
         maps=lambda w: [
-            attention(p, w.fold) for p in study.measured(w.fold, w.center, w.chunk)
+            paths.attention(p, w.fold)
+            for p in folds.measured(w.fold, w.center, w.chunk)
         ],
-        organs=lambda w: [organs(p) for p in study.measured(w.fold, w.center, w.chunk)],
-        model=lambda w: model("lymph_nodes", w.center, w.fold),
+        model=lambda w: paths.model("lymph_nodes", w.center, w.fold),
     output:
         nodes=directory("results/lymph_nodes/fold{fold}/{center}/chunk{chunk}"),
     log:
@@ -53,14 +54,13 @@ rule lymph_nodes:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("lymph_nodes.py"),
-        subsets=lambda w: study.measured(w.fold, w.center, w.chunk),
-        settings=study.scoring("lymph_nodes"),
-        inner=lambda w: study.inner(w.fold),
-        anatomy=study.anatomy,
+        subsets=lambda w: folds.measured(w.fold, w.center, w.chunk),
+        settings=study.settings.prediction("lymph_nodes"),
+        inner=lambda w: folds.inner(w.fold),
+        anatomy=study.settings.anatomy,
+        appearance=study.settings.candidates,
     script:
         "../scripts/lymph_nodes.py"

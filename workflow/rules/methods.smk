@@ -1,10 +1,14 @@
-# Methods: every way to a patient's score. A family of methods is fitted by one job a fold.
+# Methods: every way to a patient's score. One job per fold fits a family of methods.
 
 
 rule fit:
     """All methods of one family, fitted on a fold's T and chosen on its V."""
     input:
-        unpack(lambda w: method_inputs(w, study.subset(w.fold, "train", "validation"))),
+        unpack(
+            lambda w: paths.method_inputs(
+                w.family, w.fold, folds.subset(w.fold, "train", "validation")
+            )
+        ),
     output:
         model="results/{family}/fold{fold}/model.pt",
     log:
@@ -15,19 +19,19 @@ rule fit:
         "../../envs/deep.yaml"
     threads: threads("fit")
     resources:
-        mem_mb=memory("fit"),
-        runtime=minutes("fit"),
-        gpu=gpus("fit"),
+        **resources_of("fit"),
     params:
-        code=lambda w: code("fit.py", *study.sources(w.family)),
-        methods=lambda w: study.families[w.family],
-        train=lambda w: study.subset(w.fold, "train"),
-        validation=lambda w: study.subset(w.fold, "validation"),
-        metastasis=lambda w: study.metastasis(
-            study.subset(w.fold, "train", "validation")
+        code=lambda w: code("fit.py", *methods.sources(w.family)),
+        methods=lambda w: methods.fitted(w.family),
+        train=lambda w: folds.subset(w.fold, "train"),
+        validation=lambda w: folds.subset(w.fold, "validation"),
+        metastasis=lambda w: patients.metastasis(
+            folds.subset(w.fold, "train", "validation")
         ),
-        clinical=lambda w: study.clinical(study.subset(w.fold, "train", "validation")),
-        reasons=lambda w: study.reasons(study.subset(w.fold, "train", "validation")),
+        clinical=lambda w: patients.clinical(
+            folds.subset(w.fold, "train", "validation")
+        ),
+        reasons=lambda w: patients.reasons(folds.subset(w.fold, "train", "validation")),
         seed=config["seed"],
     script:
         "../scripts/fit.py"
@@ -36,8 +40,12 @@ rule fit:
 rule score:
     """Scores of one center's patients by all methods of a family, from one fold's models."""
     input:
-        unpack(lambda w: method_inputs(w, study.scored(w.fold, w.center))),
-        model=lambda w: model(w.family, w.center, w.fold),
+        unpack(
+            lambda w: paths.method_inputs(
+                w.family, w.fold, folds.scored(w.fold, w.center)
+            )
+        ),
+        model=lambda w: paths.model(w.family, w.center, w.fold),
     output:
         scores="results/{family}/fold{fold}/scores/{center}.tsv",
     log:
@@ -48,14 +56,12 @@ rule score:
         "../../envs/deep.yaml"
     threads: threads("score")
     resources:
-        mem_mb=memory("score"),
-        runtime=minutes("score"),
-        gpu=gpus("score"),
+        **resources_of("score"),
     params:
-        code=lambda w: code("score.py", *study.sources(w.family)),
-        methods=lambda w: study.families[w.family],
-        patients=lambda w: study.scored(w.fold, w.center),
-        clinical=lambda w: study.clinical(study.scored(w.fold, w.center)),
-        reasons=lambda w: study.reasons(study.scored(w.fold, w.center)),
+        code=lambda w: code("score.py", *methods.sources(w.family)),
+        methods=lambda w: methods.fitted(w.family),
+        patients=lambda w: folds.scored(w.fold, w.center),
+        clinical=lambda w: patients.clinical(folds.scored(w.fold, w.center)),
+        reasons=lambda w: patients.reasons(folds.scored(w.fold, w.center)),
     script:
         "../scripts/score.py"

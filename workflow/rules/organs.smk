@@ -4,8 +4,8 @@
 rule organs_teacher:
     """A single-phase network, trained on scans that another center labelled."""
     input:
-        unpack(lambda w: scans(study.teachers("organs"))),
-        organs=[annotation(p, "organs") for p in study.teachers("organs")],
+        unpack(lambda w: paths.images(masks.auxiliary("organs"))),
+        organs=[paths.drawn("organs", p) for p in masks.auxiliary("organs")],
     output:
         model="results/organs/teacher.pt",
     log:
@@ -17,12 +17,10 @@ rule organs_teacher:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("organs_teacher.py"),
-        patients=study.teachers("organs"),
+        patients=masks.auxiliary("organs"),
         settings=config["organs"]["teacher"],
         seed=config["seed"],
     script:
@@ -32,8 +30,8 @@ rule organs_teacher:
 rule organs_pseudo:
     """The teacher's labels of both phases, joined with the vessels drawn by hand."""
     input:
-        unpack(lambda w: scans(study.organ_students)),
-        organs=[annotation(p, "organs") for p in study.organ_students],
+        unpack(lambda w: paths.images(masks.organ_network)),
+        organs=[paths.drawn("organs", p) for p in masks.organ_network],
         teacher="results/organs/teacher.pt",
     output:
         labels=directory("results/organs/pseudo"),
@@ -46,13 +44,11 @@ rule organs_pseudo:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("organs_pseudo.py"),
-        patients=study.organ_students,
-        annotated=study.annotated_labels(study.discovery),
+        patients=masks.organ_network,
+        annotated=centers.annotated_labels(centers.discovery),
     script:
         "../scripts/organs_pseudo.py"
 
@@ -60,7 +56,7 @@ rule organs_pseudo:
 rule organs_student:
     """The network that labels every patient's organs and vessels, from both phases."""
     input:
-        unpack(lambda w: scans(study.organ_students)),
+        unpack(lambda w: paths.images(masks.organ_network)),
         pseudo="results/organs/pseudo",
     output:
         model="results/organs/model.pt",
@@ -73,13 +69,11 @@ rule organs_student:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("organs_student.py"),
-        train=study.annotated("organs", study.discovery, "train"),
-        validation=study.annotated("organs", study.discovery, "validation"),
+        train=masks.organ_set("train"),
+        validation=masks.organ_set("validation"),
         settings=config["organs"]["student"],
         seed=config["seed"],
     script:
@@ -89,8 +83,8 @@ rule organs_student:
 rule organs:
     """Organ and vessel labels of one chunk of a center's patients."""
     input:
-        unpack(lambda w: scans(study.in_chunk(w.center, w.chunk))),
-        model=lambda w: model("organs", w.center),
+        unpack(lambda w: paths.images(patients.in_chunk(w.center, w.chunk))),
+        model=lambda w: paths.model("organs", w.center),
     output:
         labels=directory("results/organs/{center}/chunk{chunk}"),
     log:
@@ -101,11 +95,9 @@ rule organs:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("organs.py"),
-        patients=lambda w: study.in_chunk(w.center, w.chunk),
+        patients=lambda w: patients.in_chunk(w.center, w.chunk),
     script:
         "../scripts/organs.py"

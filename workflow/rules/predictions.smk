@@ -1,4 +1,4 @@
-# Predictions: one table a method, fold and center, in which every method meets every statistic.
+# Predictions: one table per method, fold and center, which every statistic reads.
 
 
 rule predictions:
@@ -6,13 +6,13 @@ rule predictions:
     input:
         scores=expand(
             "results/{family}/fold{{fold}}/scores/{{center}}.tsv",
-            family=study.families,
+            family=methods.families,
         ),
         frozen="results/bundle/fold{fold}/thresholds.json",
     output:
         expand(
             "results/predictions/{method}/fold{{fold}}/{{center}}.tsv",
-            method=study.methods,
+            method=methods.names,
         ),
     log:
         "logs/predictions/fold{fold}/{center}.log",
@@ -22,12 +22,11 @@ rule predictions:
         "../../envs/statistics.yaml"
     threads: threads("table")
     resources:
-        mem_mb=memory("table"),
-        runtime=minutes("table"),
+        **resources_of("table"),
     params:
         code=code("predictions.py"),
-        methods=study.methods,
-        subsets=lambda w: study.scored(w.fold, w.center),
+        methods=methods.names,
+        subsets=lambda w: folds.scored(w.fold, w.center),
     script:
         "../scripts/predictions.py"
 
@@ -37,14 +36,14 @@ rule ensemble:
     input:
         predictions=expand(
             "results/predictions/{method}/fold{fold}/{{center}}.tsv",
-            method=study.methods,
-            fold=study.folds,
+            method=methods.names,
+            fold=folds,
         ),
-        frozen=expand("results/bundle/fold{fold}/thresholds.json", fold=study.folds),
+        frozen=THRESHOLDS,
     output:
         expand(
             "results/predictions/{method}/ensemble/{{center}}.tsv",
-            method=study.methods,
+            method=methods.names,
         ),
     log:
         "logs/predictions/ensemble/{center}.log",
@@ -54,11 +53,10 @@ rule ensemble:
         "../../envs/statistics.yaml"
     threads: threads("table")
     resources:
-        mem_mb=memory("table"),
-        runtime=minutes("table"),
+        **resources_of("table"),
     params:
         code=code("ensemble.py"),
-        methods=study.methods,
-        folds=list(study.folds),
+        methods=methods.names,
+        folds=folds.numbers,
     script:
         "../scripts/ensemble.py"

@@ -6,9 +6,9 @@ rule register:
     input:
         ct=lambda w: [
             f"results/cohort/{w.patient}/{phase}.nii.gz"
-            for phase in study.phases(w.patient)
+            for phase in patients.phases(w.patient)
         ],
-        spacing=lambda w: median_spacing(w.patient),
+        spacing=lambda w: paths.median_spacing(w.patient),
     output:
         arterial="results/registration/{patient}/arterial.nii.gz",
         venous="results/registration/{patient}/venous.nii.gz",
@@ -22,21 +22,20 @@ rule register:
         "../../envs/imaging.yaml"
     threads: threads("register")
     resources:
-        mem_mb=memory("register"),
-        runtime=minutes("register"),
+        **resources_of("register"),
     params:
         code=code("register.py"),
-        phases=lambda w: study.phases(w.patient),
+        phases=lambda w: patients.phases(w.patient),
         spacing=config["spacing_mm"],
         settings=config["registration"],
-        substitute=lambda w: study.substitutes(study.center_of(w.patient)),
+        substitute=lambda w: centers.substitutes(patients.center_of(w.patient)),
     script:
         "../scripts/register.py"
 
 
 use rule register as register_teaching with:
     wildcard_constraints:
-        patient=study.teaching,
+        patient=ORGAN_TRAINING,
     priority: 10
 
 
@@ -46,11 +45,11 @@ ruleorder: register_teaching > register
 rule annotation:
     """A mask that the hospital drew, on the study grid."""
     input:
-        # Where a whole center brings its own masks, a patient without one has nothing marked.
-        mask=lambda w: study.rows[w.patient][w.role] or [],
+        # Where a whole center gives its own masks, a patient without one has nothing marked.
+        mask=lambda w: patients.rows[w.patient][w.role] or [],
         ct=lambda w: (
-            f"results/cohort/{w.patient}/{study.mask_phase(w.patient, w.role)}.nii.gz"
-            if study.rows[w.patient][w.role]
+            f"results/cohort/{w.patient}/{masks.phase(w.patient, w.role)}.nii.gz"
+            if patients.rows[w.patient][w.role]
             else []
         ),
         grid="results/registration/{patient}/venous.nii.gz",
@@ -67,26 +66,23 @@ rule annotation:
         "../../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=memory("annotation"),
-        runtime=minutes("annotation"),
+        **resources_of("annotation"),
     params:
         code=code("annotation.py"),
-        mask_phase=lambda w: study.mask_phase(w.patient, w.role),
-        label_system=lambda w: (study.label_system(w.patient, w.role)),
-        labels=study.anatomy["labels"],
-        resample=lambda w: study.centers[study.center_of(w.patient)].get(
-            "resample_masks", False
-        ),
+        mask_phase=lambda w: masks.phase(w.patient, w.role),
+        label_system=lambda w: masks.label_system(w.patient, w.role),
+        labels=study.settings.anatomy["labels"],
+        resample=lambda w: centers.resamples_masks(patients.center_of(w.patient)),
     script:
         "../scripts/annotation.py"
 
 
 rule drawn_nodes:
-    """Whether the discovery center's node masks show positive nodes: stops before networks learn."""
+    """Whether the discovery center's node masks show positive nodes; checked before networks are trained."""
     input:
         [
             f"results/registration/{patient}/lymph_nodes.json"
-            for patient in study.annotated("lymph_nodes", study.discovery)
+            for patient in masks.drawn("lymph_nodes", centers.discovery)
         ],
     output:
         "results/registration/drawn_nodes.json",
@@ -97,8 +93,8 @@ rule drawn_nodes:
         "../../envs/imaging.yaml"
     params:
         code=code("drawn_nodes.py"),
-        patients=study.annotated("lymph_nodes", study.discovery),
-        metastasis=study.metastasis(study.annotated("lymph_nodes", study.discovery)),
-        center=study.discovery,
+        patients=masks.drawn("lymph_nodes", centers.discovery),
+        metastasis=patients.metastasis(masks.drawn("lymph_nodes", centers.discovery)),
+        center=centers.discovery,
     script:
         "../scripts/drawn_nodes.py"

@@ -1,18 +1,16 @@
-# Returned: centers that keep their images. What such a hospital sends back, and how it is taken in.
+# Returned: centers that keep their images. What such a hospital returns, and how it is imported.
 
 
 rule returned:
-    """What a hospital may send back: no image, code, date or path, and every line can be read."""
+    """What a hospital may return: no image, code, date or path, and every line can be read."""
     input:
         manifest="results/bundle/manifest.json",
         predictions=expand(
             "results/predictions/{method}/ensemble/{{center}}.tsv",
-            method=study.methods,
+            method=methods.names,
         ),
         statistics="results/statistics/{center}",
-        records=lambda w: [
-            f"results/registration/{p}/record.json" for p in study.imaged(w.center)
-        ],
+        records=lambda w: paths.registration_records(patients.imaged(w.center)),
     output:
         "results/returned/{center}.tsv",
     log:
@@ -22,35 +20,35 @@ rule returned:
     params:
         code=code("returned.py"),
         rows=config["packet"]["rows"],
-        methods=study.methods,
-        metastasis=lambda w: study.metastasis(study.of(w.center)),
-        told=lambda w: study.told(w.center),
+        methods=methods.names,
+        metastasis=lambda w: patients.metastasis(patients.of(w.center)),
+        head=lambda w: facts.returned_head(w.center),
     script:
         "../scripts/returned.py"
 
 
-rule take_in:
+rule import_returned:
     """Predictions that a hospital returned, once they fit this study's bundle and thresholds."""
     input:
         file=lambda w: config["centers"][w.center]["returned"],
         manifest="results/bundle/manifest.json",
-        frozen=expand("results/bundle/fold{fold}/thresholds.json", fold=study.folds),
+        frozen=THRESHOLDS,
     output:
         expand(
             "results/predictions/{method}/ensemble/{{center}}.tsv",
-            method=study.methods,
+            method=methods.names,
         ),
     log:
-        "logs/returned/take_in/{center}.log",
+        "logs/returned/import/{center}.log",
     wildcard_constraints:
-        center=one_of(set(study.returned) - set(study.summarised)),
+        center=one_of(set(centers.returned) - set(centers.summarised)),
     conda:
         "../../envs/statistics.yaml"
     params:
-        code=code("take_in.py"),
-        methods=study.methods,
+        code=code("import_returned.py"),
+        methods=methods.names,
     script:
-        "../scripts/take_in.py"
+        "../scripts/import_returned.py"
 
 
 rule reported_statistics:
@@ -70,22 +68,22 @@ rule reported_statistics:
     log:
         "logs/returned/statistics/{center}.log",
     wildcard_constraints:
-        center=one_of(study.summarised),
+        center=one_of(centers.summarised),
     conda:
         "../../envs/statistics.yaml"
     params:
         code=code("reported_statistics.py"),
-        methods=study.methods,
-        discovery=study.table_rows(study.discovery),
+        methods=methods.names,
+        discovery=facts.table_rows(centers.discovery),
     script:
         "../scripts/reported_statistics.py"
 
 
-ruleorder: take_in > ensemble
+ruleorder: import_returned > ensemble
 ruleorder: reported_statistics > center_statistics
 
 
 localrules:
     returned,
-    take_in,
+    import_returned,
     reported_statistics,

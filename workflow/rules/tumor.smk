@@ -1,11 +1,22 @@
-# Tumor: masks without masks of our own (arterial teacher, pseudo masks, venous model), then views.
+# Tumor: masks (arterial network, its pseudo masks, venous network), then views.
+
+
+# The label by which a tumor's piece is chosen; older bundles don't have this key.
+AT_PANCREAS = (
+    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
+)
+
+
+def where_tumors_lie(names):
+    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
+    return {} if AT_PANCREAS is None else paths.masks("organs", names)
 
 
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
-        arterial=[image(p, "arterial") for p in study.teachers("tumor")],
-        tumor=[annotation(p, "tumor") for p in study.teachers("tumor")],
+        arterial=[paths.image(p, "arterial") for p in masks.auxiliary("tumor")],
+        tumor=[paths.drawn("tumor", p) for p in masks.auxiliary("tumor")],
     output:
         model="results/tumor/arterial.pt",
     log:
@@ -16,12 +27,10 @@ rule tumor_arterial:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("tumor_arterial.py"),
-        patients=study.teachers("tumor"),
+        patients=masks.auxiliary("tumor"),
         settings=config["tumor"]["network"],
         seed=config["seed"],
     script:
@@ -29,9 +38,10 @@ rule tumor_arterial:
 
 
 rule tumor_pseudo:
-    """Masks that the arterial network finds; the registration has carried them onto the venous grid."""
+    """Masks of the arterial network, on the venous grid by way of the registration."""
     input:
-        arterial=[image(p, "arterial") for p in study.tumor_students],
+        **where_tumors_lie(masks.tumor_network),
+        arterial=[paths.image(p, "arterial") for p in masks.tumor_network],
         model="results/tumor/arterial.pt",
     output:
         masks=directory("results/tumor/pseudo"),
@@ -43,12 +53,11 @@ rule tumor_pseudo:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("tumor_pseudo.py"),
-        patients=study.tumor_students,
+        patients=masks.tumor_network,
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -56,7 +65,7 @@ rule tumor_pseudo:
 rule tumor_venous:
     """The venous network, trained from scratch on the pseudo masks; drawn masks only test it."""
     input:
-        venous=[image(p, "venous") for p in study.tumor_students],
+        venous=[paths.image(p, "venous") for p in masks.tumor_network],
         pseudo="results/tumor/pseudo",
     output:
         model="results/tumor/model.pt",
@@ -68,12 +77,10 @@ rule tumor_venous:
         "../../envs/deep.yaml"
     threads: threads("train")
     resources:
-        mem_mb=memory("train"),
-        runtime=minutes("train"),
-        gpu=gpus("train"),
+        **resources_of("train"),
     params:
         code=code("tumor_venous.py"),
-        patients=study.tumor_students,
+        patients=masks.tumor_network,
         settings=config["tumor"]["network"],
         seed=config["seed"],
     script:
@@ -83,8 +90,11 @@ rule tumor_venous:
 rule tumor:
     """Tumor masks of one chunk of a center's patients."""
     input:
-        venous=lambda w: [image(p, "venous") for p in study.in_chunk(w.center, w.chunk)],
-        model=lambda w: model("tumor", w.center),
+        unpack(lambda w: where_tumors_lie(patients.in_chunk(w.center, w.chunk))),
+        venous=lambda w: [
+            paths.image(p, "venous") for p in patients.in_chunk(w.center, w.chunk)
+        ],
+        model=lambda w: paths.model("tumor", w.center),
     output:
         masks=directory("results/tumor/{center}/chunk{chunk}"),
     log:
@@ -95,12 +105,11 @@ rule tumor:
         "../../envs/deep.yaml"
     threads: threads("predict")
     resources:
-        mem_mb=memory("predict"),
-        runtime=minutes("predict"),
-        gpu=gpus("predict"),
+        **resources_of("predict"),
     params:
         code=code("tumor.py"),
-        patients=lambda w: study.in_chunk(w.center, w.chunk),
+        patients=lambda w: patients.in_chunk(w.center, w.chunk),
+        pancreas=AT_PANCREAS,
     script:
         "../scripts/tumor.py"
 
@@ -108,11 +117,11 @@ rule tumor:
 rule tumor_views:
     """Nine slices and a crop of a patient's tumor."""
     input:
+        unpack(lambda w: paths.masks("tumor", [w.patient])),
+        unpack(lambda w: paths.masks("organs", [w.patient])),
         arterial="results/registration/{patient}/arterial.nii.gz",
         venous="results/registration/{patient}/venous.nii.gz",
         registration="results/registration/{patient}/record.json",
-        tumor=lambda w: tumor(w.patient),
-        organs=lambda w: organs(w.patient),
     output:
         views="results/tumor/slices/{patient}.npz",
     log:
@@ -123,14 +132,13 @@ rule tumor_views:
         "../../envs/imaging.yaml"
     threads: threads("patient")
     resources:
-        mem_mb=memory("patient"),
-        runtime=minutes("patient"),
+        **resources_of("patient"),
     params:
         code=code("tumor_views.py"),
         size=config["tumor"]["slice_size"],
-        pixel_mm=config["tumor"]["pixel_mm"],
+        pixel_mm=config["tumor"].get("pixel_mm"),  # a bundle may be older than this key
         crop=config["tumor"]["crop"],
         fallback=config["tumor"]["without_mask"],
-        pancreas=study.anatomy["labels"]["pancreas"],
+        pancreas=study.settings.pancreas,
     script:
         "../scripts/tumor_views.py"

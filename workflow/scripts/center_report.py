@@ -1,28 +1,27 @@
 """The validation report of one center."""
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
-    given, known, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
-    found = facts.of_center(
-        known,
-        predictions=facts.predictions(given.predictions, known["role"]),
-        registration=facts.records(given.records),
-        intake=facts.records(given.intake),
-        gallery=given.gallery or None,
-        manifest=given.manifest,
-        thresholds=given.thresholds if known["role"] == "external" else (),
-        truth=given.truth or None,
-        oracle=given.oracle or None,
-        quality=given.quality or None,
+    inputs, run, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
+    files = facts.CenterInputs(
+        predictions=facts.predictions(inputs.predictions, run["role"]),
+        registration=facts.records(inputs.records),
+        intake=facts.records(inputs.intake),
+        gallery=inputs.gallery or None,
+        manifest=inputs.manifest,
+        thresholds=inputs.thresholds if run["role"] == "external" else (),
+        truth=inputs.truth or None,
+        oracle=inputs.oracle or None,
+        quality=inputs.quality or None,
+        learning=inputs.learning or None,
     )
-    pages.center_page(
+    shown = records.Center(
         center,
-        known["role"],
-        given.statistics,
-        given.gallery or None,
-        found,
-        snakemake.output.html,
-        discovery=given.discovery or None,
+        run["role"],
+        inputs.statistics,
+        gallery=inputs.gallery or None,
+        discovery=inputs.discovery or None,
     )
+    pages.center_page(shown, facts.of_center(run, files), snakemake.output.html)

@@ -9,7 +9,7 @@ with logs.to(snakemake.log[0]):
         patient: files.read_json(path)
         for patient, path in zip(params.patients, snakemake.input, strict=True)
     }
-    found = drawn_nodes.summary(records, params.metastasis, params.center)
-    for sentence in drawn_nodes.warnings(found):
+    summary = drawn_nodes.summary(records, params.metastasis, params.center)
+    for sentence in drawn_nodes.warnings(summary):
         print(sentence)
-    files.write_json(snakemake.output[0], found)
+    files.write_json(snakemake.output[0], summary)

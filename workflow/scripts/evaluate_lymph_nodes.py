@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nodestage.candidates.patients import called_nodes
 from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
@@ -10,51 +11,60 @@ from nodestage.metrics.lymph_nodes import evaluate_lymph_nodes
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
-    given, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold
+    inputs, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold
     patients = files.by_patient(
         params.patients,
-        arterial=given.arterial,
-        venous=given.venous,
-        map=given.maps,
-        lymph_nodes=given.drawn,
+        arterial=inputs.arterial,
+        venous=inputs.venous,
+        map=inputs.maps,
+        lymph_nodes=inputs.drawn,
     )
-    positive, confidence = {}, {}
-    for path in given.instances:
-        for row in tables.read(path):
-            whose, instance = (row["patient"], row["variant"]), int(row["instance"])
-            positive.setdefault(whose, {})[instance] = tables.number(row["p_positive"])
-            confidence.setdefault(whose, {})[instance] = tables.number(row["confidence"])
-    found = {"classes": [], "nodes": [], "candidates": [], "identification": []}
+    identified = [row for path in inputs.instances for row in tables.read(path)]
+    tables_of = {"classes": [], "nodes": [], "candidates": [], "identification": []}
+    masks = files.masks(inputs, "organs", params.patients)
     for patient, organs, nodes in logs.progress(
-        list(zip(params.patients, given.organs, given.nodes, strict=True)), f"fold {fold}"
+        list(zip(params.patients, masks, inputs.nodes, strict=True)), f"fold {fold}"
     ):
         drawn = volumes.read(patients[patient]["lymph_nodes"])
-        labels = volumes.read(files.of_patient(organs, patient)).array
+        labels = volumes.read(organs).array
         attention = volumes.read(patients[patient]["map"]).array
         true_nodes = label_instances(drawn.array)
         stations = {
             row["instance"]: row["station"]
             for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
         }
+        segmented = {}
         for variant in params.variants:
+            own = [r for r in identified if (r["patient"], r["variant"]) == (patient, variant)]
+            instances = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
+            segmented[variant] = (
+                instances,
+                {int(row["instance"]): tables.number(row["p_positive"]) for row in own},
+                {int(row["instance"]): tables.number(row["confidence"]) for row in own},
+            )
+            if params.candidates and variant == "attention":
+                segmented["candidates"] = called_nodes(instances, own)
+        for variant, (instances, positive, confidence) in segmented.items():
             rows = evaluate_lymph_nodes(
                 drawn.array,
-                volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array,
-                positive.get((patient, variant), {}),
+                instances,
+                positive,
                 drawn.spacing,
                 organs=labels,
                 attention=attention,
                 truth_stations=stations,
-                confidence=confidence.get((patient, variant)),
+                confidence=confidence,
             )
             for kind, some in rows.items():
-                found[kind] += [
+                tables_of[kind] += [
                     {"fold": fold, "patient": patient, "variant": variant} | row for row in some
                 ]
-    model = checkpoints.load(given.model)
+    model = checkpoints.load(inputs.model)
     for variant in params.variants:
         if variant in model["networks"]:
             rows = on_ground_truth(model, variant, patients, threads=snakemake.threads)
-            found["identification"] += [{"fold": fold, "variant": variant} | row for row in rows]
-    for kind, rows in found.items():
+            tables_of["identification"] += [
+                {"fold": fold, "variant": variant} | row for row in rows
+            ]
+    for kind, rows in tables_of.items():
         tables.write(folder / f"{kind}.tsv", rows, list(rows[0]) if rows else ["fold", "patient"])

@@ -1,4 +1,4 @@
-"""How far each method is from an oracle that knows the cues behind the simulated patients."""
+"""How far each method is from an oracle that knows the cues of the simulated patients."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from nodestage.core import files, logs, tables
 from nodestage.statistics import cohort, oracle
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    predictions = cohort.read(given.predictions, params.methods, params.parts)
+    inputs, params = snakemake.input, snakemake.params
+    predictions = cohort.read(inputs.predictions, params.methods, params.parts)
     knowledge = {
         patient: files.read_json(Path(truth, "truth.json"))["oracle"]
-        for patient, truth in zip(params.patients, given.truth, strict=True)
+        for patient, truth in zip(params.patients, inputs.truth, strict=True)
     }
-    found = oracle.rows(predictions, params.role, params.rows, knowledge, params.settings)
-    tables.write(snakemake.output.rows, found, oracle.COLUMNS)
+    rows = oracle.rows(predictions, params.role, params.rows, knowledge, params.settings)
+    tables.write(snakemake.output.rows, rows, oracle.COLUMNS)

@@ -4,11 +4,12 @@ from nodestage import organs
 from nodestage.core import files, logs, tables, volumes
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     wanted = {name: i for name, i in params.labels.items() if i in params.annotated}
-    learned = organs.labels_in(files.read_json(record) for record in given.taught)
-    teacher = organs.open_model(given.teacher)
-    images = (given.arterial, given.venous, given.organs, given.drawn, given.registration)
+    learned = organs.labels_in(files.read_json(record) for record in inputs.training)
+    teacher = organs.open_model(inputs.teacher)
+    masks = files.masks(inputs, "organs", params.patients)
+    images = (inputs.arterial, inputs.venous, masks, inputs.drawn, inputs.registration)
     rows = []
     for patient, arterial, venous, predicted, drawn, record in logs.progress(
         list(zip(params.patients, *images, strict=True)), "organs against drawn masks"
@@ -24,7 +25,7 @@ with logs.to(snakemake.log[0]):
         rows += organs.evaluate_networks(
             case,
             wanted,
-            student=volumes.read(files.of_patient(predicted, patient)).array,
+            student=volumes.read(predicted).array,
             teacher=teacher,
             learned=learned,
             threads=snakemake.threads,

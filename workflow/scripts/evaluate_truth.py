@@ -7,12 +7,13 @@ from nodestage.core import files, logs, tables, volumes
 from nodestage.metrics import voxels
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    images = (given.truth, given.grid, given.organs, given.tumor, given.nodes)
+    inputs, params = snakemake.input, snakemake.params
+    masks = (files.masks(inputs, role, params.patients) for role in ("organs", "tumor"))
+    images = (inputs.truth, inputs.grid, *masks, inputs.nodes)
     rows = []
 
-    def add(patient, structure, true, found):  # noqa: D103
-        overlap = voxels.overlap(true, found)
+    def add(patient, structure, true, predicted):  # noqa: D103
+        overlap = voxels.overlap(true, predicted)
         rows.append(
             {"patient": patient, "center": snakemake.wildcards.center, "structure": structure}
             | dict(zip(("dice", "recall", "precision"), overlap, strict=True))
@@ -26,13 +27,13 @@ with logs.to(snakemake.log[0]):
             role: registration.carry_mask(truth[role]["venous"], None, grid).array
             for role in ("organs", "tumor", "nodes")
         }
-        found = volumes.read(files.of_patient(organs, patient)).array
+        predicted = volumes.read(organs).array
         for name, label in params.labels.items():
             if (known["organs"] == label).any():
-                add(patient, name, known["organs"] == label, found == label)
-        found = volumes.read(files.of_patient(tumor, patient)).array
-        add(patient, "tumor", known["tumor"] > 0, found > 0)
+                add(patient, name, known["organs"] == label, predicted == label)
+        predicted = volumes.read(tumor).array
+        add(patient, "tumor", known["tumor"] > 0, predicted > 0)
         for variant in ("plain", "attention"):
-            found = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
-            add(patient, f"lymph_nodes_{variant}", known["nodes"] > 0, found > 0)
+            predicted = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
+            add(patient, f"lymph_nodes_{variant}", known["nodes"] > 0, predicted > 0)
     tables.write(snakemake.output.rows, rows)

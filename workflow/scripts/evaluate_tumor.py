@@ -4,11 +4,12 @@ from nodestage.core import files, logs, tables, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     rows = []
-    for patient, predicted, drawn in zip(params.patients, given.tumor, given.drawn, strict=True):
+    predictions = files.masks(inputs, "tumor", params.patients)
+    for patient, path, drawn in zip(params.patients, predictions, inputs.drawn, strict=True):
         truth = volumes.read(drawn)
-        found = volumes.read(files.of_patient(predicted, patient))
-        row = masks.evaluate(truth.array, found.array, truth.spacing)
+        predicted = volumes.read(path)
+        row = masks.evaluate(truth.array, predicted.array, truth.spacing)
         rows.append({"patient": patient, **row})
     tables.write(snakemake.output.rows, rows)

@@ -1,7 +1,7 @@
-"""All methods of one family, fitted on a fold's training patients, chosen on its validation ones."""
+"""All methods of one family, fitted on a fold's training patients, chosen on its validation patients."""
 
 from nodestage.core import logs
-from nodestage.methods import base, evidence
+from nodestage.methods import base, evidence, registry
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
@@ -10,13 +10,11 @@ with logs.to(snakemake.log[0]):
         snakemake.input, [*params.train, *params.validation], params.clinical, params.reasons
     )
     model = base.fit_family(
-        evidence.classes(snakemake.wildcards.family, params.methods),
+        registry.classes(params.methods),
         data,
-        params.metastasis,
-        params.train,
-        params.validation,
+        base.Split(params.train, params.validation, params.metastasis),
         evidence.settings(params.methods),
-        # Folds differ by their patients; a seed of their own keeps their draws apart too.
+        # Folds differ by their patients; a seed per fold keeps their draws apart too.
         base.seed_of(params.seed, f"fold{snakemake.wildcards.fold}"),
         threads=snakemake.threads,
     )

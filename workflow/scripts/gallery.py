@@ -6,20 +6,20 @@ from nodestage.core import files, logs, tables, volumes
 from nodestage.report import deciding, explaining, gallery
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    # A patient's nodes are those of one fold; other folds number theirs in another way.
-    rows = {path: tables.read(path) for path in set(given.instances)}
-    drawn = dict(zip(params.drawn, given.drawn, strict=True))
-    explained = explaining.read(given.saliency) if given.saliency else {}
+    inputs, params = snakemake.input, snakemake.params
+    # A patient's nodes are those of one fold; other folds number their nodes differently.
+    rows = {path: tables.read(path) for path in set(inputs.instances)}
+    drawn = dict(zip(params.drawn, inputs.drawn, strict=True))
+    explained = explaining.read(inputs.saliency) if inputs.saliency else {}
     images = (
-        given.arterial,
-        given.venous,
-        given.organs,
-        given.tumor,
-        given.maps,
-        given.nodes,
-        given.instances,
-        given.records,
+        inputs.arterial,
+        inputs.venous,
+        files.masks(inputs, "organs", params.patients),
+        files.masks(inputs, "tumor", params.patients),
+        inputs.maps,
+        inputs.nodes,
+        inputs.instances,
+        inputs.records,
     )
     panels = {}
     patients = list(zip(params.patients, *images, strict=True))
@@ -27,17 +27,21 @@ with logs.to(snakemake.log[0]):
         patients, f"gallery of {snakemake.wildcards.center}"
     ):
         read = volumes.read(venous)
-        mine = [r for r in rows[table] if r["patient"] == patient and r["variant"] == "attention"]
+        nodes_of = [
+            row
+            for row in rows[table]
+            if row["patient"] == patient and row["variant"] == "attention"
+        ]
         instances = volumes.read(Path(nodes, f"{patient}.attention.nii.gz")).array
         overlays = {
-            "organs": volumes.read(files.of_patient(organs, patient)).array,
-            "tumor": volumes.read(files.of_patient(tumor, patient)).array,
-            **deciding.overlays(instances, mine),
+            "organs": volumes.read(organs).array,
+            "tumor": volumes.read(tumor).array,
+            **deciding.overlays(instances, nodes_of),
         }
         if patient in drawn:
             truth = volumes.read(drawn[patient]).array
             overlays |= {"truth_negative": truth == 1, "truth_positive": truth == 2}
-        facts = {"registration": files.read_json(record), **deciding.facts(instances, mine)}
+        facts = {"registration": files.read_json(record), **deciding.facts(instances, nodes_of)}
         why = explained.get(patient)
         if why is not None:
             facts["explained"] = why["facts"]

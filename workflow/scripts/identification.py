@@ -7,34 +7,36 @@ from nodestage.identification.prediction import class_aware, classify
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = checkpoints.load(given.model)
-    rows = tables.read(Path(given.nodes, "instances.tsv"))
-    columns = [*tables.header(Path(given.nodes, "instances.tsv")), "p_positive"]
-    patients = list(zip(params.subsets, given.arterial, given.venous, given.maps, strict=True))
+    inputs, params = snakemake.input, snakemake.params
+    model = checkpoints.load(inputs.model)
+    rows = tables.read(Path(inputs.nodes, "instances.tsv"))
+    columns = [*tables.header(Path(inputs.nodes, "instances.tsv")), "p_positive"]
+    patients = list(zip(params.subsets, inputs.arterial, inputs.venous, inputs.maps, strict=True))
     for patient, *paths in logs.progress(
         patients, f"identification of {snakemake.wildcards.center}"
     ):
-        images = None  # read once, and of nobody without nodes
+        images = None  # read once, and not at all for a patient without nodes
         for variant in params.variants:
             name = f"{patient}.{variant}.nii.gz"
-            if not Path(given.nodes, name).exists():  # who trains is measured by one variant
+            if not Path(
+                inputs.nodes, name
+            ).exists():  # training patients are measured by one variant
                 continue
-            nodes = volumes.read(Path(given.nodes, name))
-            mine = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
+            nodes = volumes.read(Path(inputs.nodes, name))
+            nodes_of = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
             probability = []
-            if mine:
+            if nodes_of:
                 images = images or [volumes.read(path).array for path in paths]
                 probability = classify(
                     model,
-                    mine[0]["measured_by"],
+                    nodes_of[0]["measured_by"],
                     *images,
                     nodes.array,
                     nodes.spacing,
                     threads=snakemake.threads,
                     patient=patient,
                 )
-            for row in mine:
+            for row in nodes_of:
                 row["p_positive"] = probability[int(row["instance"]) - 1]
             volumes.write(folder / name, class_aware(nodes.array, probability), like=nodes)
     tables.write(snakemake.output.instances, rows, columns)

@@ -6,17 +6,14 @@ from nodestage.cohort.image_quality import quality
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
-    wanted = snakemake.wildcards
+    wildcards = snakemake.wildcards
     volume, record = read_ct_with_record(
         snakemake.input.ct,
-        patient=wanted.patient,
-        column=wanted.phase,
+        patient=wildcards.patient,
+        column=wildcards.phase,
         series=snakemake.params.series,
         hu_offset=snakemake.params.hu_offset,
     )
     volumes.write_volume(snakemake.output.ct, volume)
-    measured = quality(volume, record)
-    files.write_json(
-        snakemake.output.record,
-        {**record, "quality": measured, "voxels": same.digest(volume.array)},
-    )
+    measured = {"quality": quality(volume, record), "voxels": same.digest(volume.array)}
+    files.write_json(snakemake.output.record, {**record, **measured})

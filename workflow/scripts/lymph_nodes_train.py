@@ -6,9 +6,9 @@ from nodestage.core import files, logs
 from nodestage.lymph_nodes.training import train_fold
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     train_fold(
-        files.of_fold(given, params),
+        files.of_fold(inputs, params),
         params.train,
         params.validation,
         params.inner,

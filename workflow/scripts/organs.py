@@ -4,9 +4,9 @@ from nodestage import organs as organ_networks
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = organ_networks.open_model(given.model)
-    patients = list(zip(params.patients, given.arterial, given.venous, strict=True))
+    inputs, params = snakemake.input, snakemake.params
+    model = organ_networks.open_model(inputs.model)
+    patients = list(zip(params.patients, inputs.arterial, inputs.venous, strict=True))
     for patient, *paths in logs.progress(patients, f"organs of {snakemake.wildcards.center}"):
         arterial, venous = (volumes.read(path) for path in paths)
         labels = organ_networks.predict(

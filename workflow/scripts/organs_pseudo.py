@@ -4,9 +4,11 @@ from nodestage import organs
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
-    given, params = snakemake.input, snakemake.params
-    teacher = organs.open_model(given.teacher)
-    patients = list(zip(params.patients, given.arterial, given.venous, given.organs, strict=True))
+    inputs, params = snakemake.input, snakemake.params
+    teacher = organs.open_model(inputs.teacher)
+    patients = list(
+        zip(params.patients, inputs.arterial, inputs.venous, inputs.organs, strict=True)
+    )
     for patient, *paths in logs.progress(patients, "pseudo labels of organs"):
         arterial, venous, drawn = (volumes.read(path) for path in paths)
         pseudo = organs.pseudo_labels(

@@ -6,15 +6,15 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params, model = snakemake.input, snakemake.params, snakemake.output.model
+    inputs, params, model = snakemake.input, snakemake.params, snakemake.output.model
     patients = [*params.train, *params.validation]
     cases = {
         patient: (
             patient,
             {"arterial": arterial, "venous": venous},
-            Path(given.pseudo, f"{patient}.nii.gz"),
+            Path(inputs.pseudo, f"{patient}.nii.gz"),
         )
-        for patient, arterial, venous in zip(patients, given.arterial, given.venous, strict=True)
+        for patient, arterial, venous in zip(patients, inputs.arterial, inputs.venous, strict=True)
     }
     organs.train_student(
         [cases[p] for p in params.train],

@@ -6,12 +6,12 @@ from nodestage import organs
 from nodestage.core import logs
 
 with logs.to(snakemake.log[0]):
-    given, params, model = snakemake.input, snakemake.params, snakemake.output.model
+    inputs, params, model = snakemake.input, snakemake.params, snakemake.output.model
     organs.train_teacher(
         [
             (patient, {"arterial": arterial, "venous": venous}, mask)
             for patient, arterial, venous, mask in zip(
-                params.patients, given.arterial, given.venous, given.organs, strict=True
+                params.patients, inputs.arterial, inputs.venous, inputs.organs, strict=True
             )
         ],
         organs.Training(params.settings, params.seed, model, Path(model).with_name("work_teacher")),

@@ -10,5 +10,5 @@ with logs.to(snakemake.log[0]):
         for row in tables.read(path):
             scores[row["method"]].append(row)
     for (method, rows), path in zip(scores.items(), snakemake.output, strict=True):
-        found = predictions.prediction_rows(rows, params.subsets, frozen[method], method)
-        tables.write(path, found, predictions.COLUMNS)
+        table = predictions.prediction_rows(rows, params.subsets, frozen[method], method)
+        tables.write(path, table, predictions.COLUMNS)

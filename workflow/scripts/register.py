@@ -5,11 +5,11 @@ from nodestage.cohort import same
 from nodestage.core import files, logs, volumes
 
 with logs.to(snakemake.log[0]):
-    given, out, params = snakemake.input, snakemake.output, snakemake.params
+    inputs, out, params = snakemake.input, snakemake.output, snakemake.params
     spacing = params.spacing
-    if given.spacing:  # `spacing_mm: median`
-        spacing = files.read_json(given.spacing)["spacing_mm"]
-    images = dict(zip(params.phases, map(volumes.read, given.ct), strict=True))
+    for path in inputs.spacing:  # `spacing_mm: median`
+        spacing = files.read_json(path)["spacing_mm"]
+    images = dict(zip(params.phases, map(volumes.read, inputs.ct), strict=True))
     same.check({(snakemake.wildcards.patient, p): same.digest(v.array) for p, v in images.items()})
     venous, arterial, field, record = registration.study_pair(
         images,

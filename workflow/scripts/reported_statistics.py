@@ -6,11 +6,11 @@ from nodestage.report.printed import tables as printed
 from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
-    given, params = snakemake.input, snakemake.params
-    found = reading.read(given.file, snakemake.wildcards.center, params.methods)
-    reading.check_bundle(found, files.digest(given.manifest))
-    counts = (int(found.head[key]) for key in ("patients", "positives"))
-    reported = reading.performance(found)
+    inputs, params = snakemake.input, snakemake.params
+    returned = reading.read(inputs.file, snakemake.wildcards.center, params.methods)
+    reading.check_bundle(returned, files.digest(inputs.manifest))
+    counts = (int(returned.head[key]) for key in ("patients", "positives"))
+    reported = reading.performance(returned)
     made = statistics.reported_tables(reported, *counts, params.discovery)
     statistics.write(folder, made)
     printed.write(folder, made)

@@ -1,4 +1,4 @@
-"""What a hospital may send back of one center."""
+"""What a hospital may return of one center."""
 
 from pathlib import Path
 
@@ -8,19 +8,19 @@ from nodestage.exchange import returned
 from nodestage.exchange.returned import writing
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     if params.rows:
-        methods = zip(params.methods, given.predictions, strict=True)
-        found = writing.rows(params.metastasis, {m: tables.read(path) for m, path in methods})
+        methods = zip(params.methods, inputs.predictions, strict=True)
+        rows = writing.rows(params.metastasis, {m: tables.read(path) for m, path in methods})
     else:
-        found = writing.summaries(tables.read(Path(given.statistics, "performance.tsv")))
+        rows = writing.summaries(tables.read(Path(inputs.statistics, "performance.tsv")))
     head = {
         "nodestage": nodestage.__version__,
-        "bundle": files.digest(given.manifest),
+        "bundle": files.digest(inputs.manifest),
         "holds": returned.ROWS if params.rows else returned.SUMMARIES,
         "patients": len(params.metastasis),
         "positives": sum(params.metastasis.values()),
-        "substituted": sum(bool(files.read_json(r).get("substituted")) for r in given.records),
-        **params.told,
+        "substituted": sum(bool(files.read_json(r).get("substituted")) for r in inputs.records),
+        **params.head,
     }
-    writing.write(snakemake.output[0], head, found, params.methods)
+    writing.write(snakemake.output[0], head, rows, params.methods)

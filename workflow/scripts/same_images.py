@@ -1,14 +1,14 @@
-"""Whether an image was given twice, or the phases of a patient are of two persons."""
+"""Whether two images are the same: both phases of a patient, or images of two patients."""
 
 from nodestage.cohort import same
 from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
-    places = [tuple(place) for place in snakemake.params.places]
+    images = [tuple(image) for image in snakemake.params.images]
     records = {
-        place: files.read_json(path) for place, path in zip(places, snakemake.input, strict=True)
+        image: files.read_json(path) for image, path in zip(images, snakemake.input, strict=True)
     }
-    marks = {place: record["voxels"] for place, record in records.items()}
-    same.check(marks)
+    voxels = {image: record["voxels"] for image, record in records.items()}
+    same.check(voxels)
     same.check_persons(records)
-    files.write_json(snakemake.output[0], {"images": len(marks)})
+    files.write_json(snakemake.output[0], {"images": len(voxels)})

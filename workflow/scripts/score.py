@@ -1,7 +1,7 @@
 """Scores of one center's patients by every method of one family, from one fold's models."""
 
 from nodestage.core import logs, tables
-from nodestage.methods import base, evidence
+from nodestage.methods import base, evidence, registry
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
@@ -9,7 +9,7 @@ with logs.to(snakemake.log[0]):
     data = evidence.data(snakemake.input, list(params.patients), params.clinical, params.reasons)
     rows = base.score_family(
         checkpoints.load(snakemake.input.model),
-        evidence.classes(snakemake.wildcards.family, params.methods),
+        registry.classes(params.methods),
         data,
         list(params.patients),
     )

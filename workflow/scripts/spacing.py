@@ -4,6 +4,6 @@ from nodestage.cohort.image_quality import median_spacing
 from nodestage.core import files, logs
 
 with logs.to(snakemake.log[0]):
-    given = [files.read_json(record)["spacing_mm"] for record in snakemake.input]
-    found = {"spacing_mm": median_spacing(given), "images": len(given)}
-    files.write_json(snakemake.output[0], found)
+    spacings = [files.read_json(record)["spacing_mm"] for record in snakemake.input]
+    record = {"spacing_mm": median_spacing(spacings), "images": len(spacings)}
+    files.write_json(snakemake.output[0], record)

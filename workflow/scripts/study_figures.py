@@ -7,15 +7,16 @@ from nodestage.core import files, logs, tables, volumes
 from nodestage.report import pictures
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    drawn = dict(zip(params.drawn, given.drawn, strict=True))
-    images = zip(given.venous, given.organs, given.maps, given.nodes, strict=True)
+    inputs, params = snakemake.input, snakemake.params
+    drawn = dict(zip(params.drawn, inputs.drawn, strict=True))
+    organs_of = files.masks(inputs, "organs", params.patients)
+    images = zip(inputs.venous, organs_of, inputs.maps, inputs.nodes, strict=True)
     images = dict(zip(params.patients, images, strict=True))
-    called = [row for path in set(given.instances) for row in tables.read(path)]
-    nodes = tables.read(Path(given.evaluated, "nodes.tsv")) if given.evaluated else []
+    called = [row for path in set(inputs.instances) for row in tables.read(path)]
+    nodes = tables.read(Path(inputs.evaluated, "nodes.tsv")) if inputs.evaluated else []
     ranges = params.get("ranges")
     if ranges is None:
-        ranges = attention.by_label(files.read_json(given.ranges), params.labels)
+        ranges = attention.by_label(files.read_json(inputs.ranges), params.labels)
 
     def read(patient):  # noqa: D103
         venous, organs, on_map, chunk = images[patient]
@@ -24,7 +25,7 @@ with logs.to(snakemake.log[0]):
         return pictures.Patient(
             patient,
             image.array,
-            volumes.read(files.of_patient(organs, patient)).array,
+            volumes.read(organs).array,
             volumes.read(on_map).array,
             volumes.read(drawn[patient]).array if patient in drawn else None,
             {v: volumes.read(Path(chunk, f"{patient}.{v}.nii.gz")).array for v in variants},

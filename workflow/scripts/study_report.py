@@ -3,31 +3,32 @@
 from pathlib import Path
 
 from nodestage.core import logs
-from nodestage.report import facts, pages
+from nodestage.report import facts, pages, records
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     centers = [
-        {
-            "center": center,
-            "role": role,
-            "statistics": folder,
-            "page": f"{center}.html",
-            "summarised": center in params.summarised,
-        }
-        for (center, role), folder in zip(params.roles.items(), given.centers, strict=True)
+        records.Center(
+            center,
+            role,
+            folder,
+            page=f"{center}.html",
+            summarised=center in params.summarised,
+        )
+        for (center, role), folder in zip(params.roles.items(), inputs.centers, strict=True)
     ]
-    found = facts.of_study(
+    report = facts.of_study(
         params.facts,
-        manifest=given.manifest,
-        truth=given.truth or None,
+        manifest=inputs.manifest,
+        truth=inputs.truth or None,
+        learning=inputs.learning or None,
         benchmarks=Path("logs/benchmarks"),
     )
     pages.study_page(
-        given.study,
+        inputs.study,
         centers,
-        found,
+        report,
         snakemake.output.html,
-        record=given.pictures or None,
+        record=inputs.pictures or None,
         figures=Path(snakemake.output.froc).parent,
     )

@@ -11,18 +11,18 @@ PER_STUDY = ("organs", "tumor", "signature")
 PER_FOLD = ("classes", "nodes", "candidates", "identification")
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     centers = {
         center: {"role": role}
-        | {name: tables.read(Path(place, f"{name}.tsv")) for name in PER_CENTER}
-        for (center, role), place in zip(params.roles.items(), given.centers, strict=True)
+        | {name: tables.read(Path(center_folder, f"{name}.tsv")) for name in PER_CENTER}
+        for (center, role), center_folder in zip(params.roles.items(), inputs.centers, strict=True)
     }
-    evaluation = {name: tables.read(given[name]) for name in PER_STUDY if given.get(name)}
+    evaluation = {name: tables.read(inputs[name]) for name in PER_STUDY if inputs.get(name)}
     for name in PER_FOLD:
-        places = [Path(fold, f"{name}.tsv") for fold in given.lymph_nodes]
-        evaluation[name] = [row for place in places for row in tables.read(place)]
+        fold_tables = [Path(fold, f"{name}.tsv") for fold in inputs.lymph_nodes]
+        evaluation[name] = [row for table in fold_tables for row in tables.read(table)]
     evaluation["ranges"] = {"Table II": params.anatomy["ranges_mm"]} | {
-        Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in given.ranges
+        Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in inputs.ranges
     }
     made = statistics.study_tables(centers, evaluation, params.settings, params.seed)
     statistics.write(folder, made)

@@ -10,7 +10,10 @@ with logs.to(snakemake.log[0]):
             if row["patient"] in params.metastasis:
                 scores[row["method"]][row["patient"]] = row["score"]
     frozen = predictions.freeze(
-        {m: [{"patient": p, "score": s} for p, s in found.items()] for m, found in scores.items()},
+        {
+            m: [{"patient": p, "score": s} for p, s in of_method.items()]
+            for m, of_method in scores.items()
+        },
         params.metastasis,
         params.calls,
     )

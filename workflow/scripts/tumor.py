@@ -4,10 +4,14 @@ from nodestage.core import files, logs, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = masks.open_model(given.model)
-    patients = list(zip(params.patients, given.venous, strict=True))
-    for patient, path in logs.progress(patients, f"tumors of {snakemake.wildcards.center}"):
+    inputs, params = snakemake.input, snakemake.params
+    model = masks.open_model(inputs.model)
+    organs = [None] * len(params.patients)
+    if params.pancreas is not None:
+        organs = files.masks(inputs, "organs", params.patients)
+    patients = list(zip(params.patients, inputs.venous, organs, strict=True))
+    for patient, path, labels in logs.progress(patients, f"tumors of {snakemake.wildcards.center}"):
         image = volumes.read(path)
-        found = masks.predict(model, image.array, image.spacing, threads=snakemake.threads)
-        volumes.write(folder / f"{patient}.nii.gz", found, like=image)
+        pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
+        mask = masks.predict(model, image.array, image.spacing, pancreas, threads=snakemake.threads)
+        volumes.write(folder / f"{patient}.nii.gz", mask, like=image)

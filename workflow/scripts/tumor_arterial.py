@@ -6,12 +6,12 @@ from nodestage.core import logs
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     masks.train_arterial(
         [
             (patient, {"arterial": image}, mask)
             for patient, image, mask in zip(
-                params.patients, given.arterial, given.tumor, strict=True
+                params.patients, inputs.arterial, inputs.tumor, strict=True
             )
         ],
         params.settings,

@@ -1,13 +1,19 @@
-"""Tumor masks that the arterial network finds, on the venous grid by way of the registration."""
+"""Tumor masks of the arterial network, on the venous grid by way of the registration."""
 
 from nodestage.core import files, logs, volumes
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
-    given, params = snakemake.input, snakemake.params
-    model = masks.open_model(given.model)
-    patients = list(zip(params.patients, given.arterial, strict=True))
-    for patient, path in logs.progress(patients, "pseudo masks of tumors"):
+    inputs, params = snakemake.input, snakemake.params
+    model = masks.open_model(inputs.model)
+    organs = [None] * len(params.patients)
+    if params.pancreas is not None:
+        organs = files.masks(inputs, "organs", params.patients)
+    patients = list(zip(params.patients, inputs.arterial, organs, strict=True))
+    for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
-        found = masks.pseudo_mask(model, image.array, image.spacing, threads=snakemake.threads)
-        volumes.write(folder / f"{patient}.nii.gz", found, like=image)
+        pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
+        mask = masks.pseudo_mask(
+            model, image.array, image.spacing, pancreas, threads=snakemake.threads
+        )
+        volumes.write(folder / f"{patient}.nii.gz", mask, like=image)

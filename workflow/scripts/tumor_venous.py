@@ -6,11 +6,11 @@ from nodestage.core import logs
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     masks.train_venous(
         [
-            (patient, {"venous": image}, Path(given.pseudo, f"{patient}.nii.gz"))
-            for patient, image in zip(params.patients, given.venous, strict=True)
+            (patient, {"venous": image}, Path(inputs.pseudo, f"{patient}.nii.gz"))
+            for patient, image in zip(params.patients, inputs.venous, strict=True)
         ],
         params.settings,
         seed=params.seed,

@@ -28,10 +28,22 @@ def whole(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def of_patient(path: str | Path, patient: str) -> Path:
-    """A patient's image: `path` itself, or the patient's file where `path` is a chunk's folder."""
-    path = Path(path)
-    return path / f"{patient}.nii.gz" if path.is_dir() else path
+def masks(inputs, role: str, patients: Sequence[str]) -> list[Path]:
+    """Each patient's organ labels or tumor mask, from a rule's input.
+
+    Parameters
+    ----------
+    inputs : a rule's input with `<role>_files`, one file per patient, or `<role>_chunks`, one
+        folder per patient that holds `<patient>.nii.gz`; the other is empty
+    role : organs or tumor
+    patients : codes, in the order of the input
+    """
+    files, chunks = inputs[f"{role}_files"], inputs[f"{role}_chunks"]
+    if files:
+        return [Path(file) for _, file in zip(patients, files, strict=True)]
+    return [
+        Path(folder, f"{patient}.nii.gz") for patient, folder in zip(patients, chunks, strict=True)
+    ]
 
 
 def by_patient(patients: Sequence[str], **paths: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -53,7 +65,7 @@ def of_fold(inputs, params) -> dict[str, dict[str, str]]:
     Returns
     -------
     {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for patients without
-    annotation, from whom nothing is learned
+    annotation, on whom no network is trained
     """
     channels = {
         "arterial": inputs.arterial,

@@ -5,14 +5,17 @@ trained: its score on others says nothing about what the images hold. Every trai
 of `fitted` into its model (`learned`), and names the remedy when it falls short.
 """
 
+import re
+
 import numpy as np
 
-from nodestage.core import logs
+from nodestage.core import logs, tables
 
 AUC, DICE = "AUC", "Dice"
 # Below these values on its own training data a network has not learned. Scores drawn at random pass
 # an AUC of 0.75 in one of 40 trainings on 20 patients, more seldom on more.
 LIMITS = {AUC: 0.75, DICE: 0.3}
+COLUMNS = ("stage", "fold", "network", "measure", "value", "limit", "loss", "learned", "remedy")
 
 
 def auc(positive, score) -> float | None:
@@ -74,3 +77,39 @@ def records(model) -> list[dict]:
     if isinstance(model, (list, tuple)):
         return [record for part in model for record in records(part)]
     return []
+
+
+def row(record: dict, stage: str, fold: str) -> dict:
+    """One row of results/statistics/evaluation/learning.tsv; `fold` is empty for a study's network."""
+    return {
+        **record,
+        "stage": stage,
+        "fold": fold,
+        "limit": LIMITS[record["measure"]],
+        "learned": not warning(record),
+    }
+
+
+def sentences(rows: list[dict]) -> list[str]:
+    """What a reader must know of networks that have not learned, one sentence or two for each kind.
+
+    Parameters
+    ----------
+    rows : of learning.tsv, as text
+    """
+    kinds = {}
+    for one in rows:
+        kinds.setdefault(re.sub(r", fold \d+", "", one["network"]), []).append(one)
+    found = []
+    for kind, trained in kinds.items():
+        bad = [one for one in trained if one["learned"] == "0"]
+        if not bad:
+            continue
+        values = sorted(tables.number(one["value"]) for one in bad)
+        reached = f"{values[0]:.2f}" + (f" to {values[-1]:.2f}" if len(values) > 1 else "")
+        folds = f" in {len(bad)} of {len(trained)} folds" if len(trained) > 1 else ""
+        found.append(
+            f"The network {kind} has not fitted its own training data{folds}: {bad[0]['measure']} {reached}, "
+            f"below {bad[0]['limit']}. What it gives says nothing about the images. {bad[0]['remedy']}."
+        )
+    return found

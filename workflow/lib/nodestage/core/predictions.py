@@ -15,14 +15,6 @@ from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
 
-# What makes a method's score different from a probability. A method that isn't named here has
-# a threshold and a calibration.
-SETTINGS = {
-    "ct_report": {"threshold": False},
-    "nodes_plain": {"nonnegative": True},
-    "nodes_attention": {"nonnegative": True},
-}
-
 MAJORITY = 0.5
 """The cut of a method whose call is its score: each fold votes, and a draw is negative."""
 
@@ -124,7 +116,8 @@ def freeze(scores, labels, settings=None):
     ----------
     scores : {method: {patient: score or None}} or {method: rows with patient and score}
     labels : {patient: 0 or 1} of V; a patient without a label has no place here
-    settings : {method: {threshold: bool, nonnegative: bool}}, laid over `SETTINGS`
+    settings : {method: {threshold: bool, nonnegative: bool}}; a method that isn't named has a
+        threshold, and its score may be negative
 
     Returns
     -------
@@ -309,8 +302,7 @@ def _row(patient, subset, score, probability, cut, call_is_score, reason, no_cut
 
 
 def _settings(method, settings):
-    known = {"threshold": True, "nonnegative": False}
-    return known | SETTINGS.get(method, {}) | ((settings or {}).get(method) or {})
+    return {"threshold": True, "nonnegative": False} | ((settings or {}).get(method) or {})
 
 
 def _scores(given):

@@ -1,4 +1,4 @@
-"""A packet for a hospital whose images may not leave the house.
+"""A packet for a hospital whose images may not leave it.
 
 `make packet STUDY=folder OUT=packet` (or `OUT=packet.zip`) puts together the frozen bundle, the
 code that scores with it, an empty sample sheet and a commented config. Nothing in it comes from a
@@ -34,18 +34,18 @@ CODE = (
 LEFT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
 
 CONFIG = """\
-# Your patients, scored by a frozen model. What decides a score (networks, spacing, thresholds,
-# methods, the declared endpoint) is in the bundle and stays as it is, whatever stands here.
-# Every key: nodestage/config/README.md. Check it all in minutes: make check STUDY=../study
+# Your patients, scored by a frozen model. Everything that decides a score (networks, spacing,
+# thresholds, methods, primary endpoint) comes from the bundle; this file cannot change it.
+# nodestage/config/README.md explains every key. Check config, sheet and images: make check STUDY=../study
 
 title: {title}
 
-# The frozen model. Paths start from this folder.
+# The frozen model. Paths are relative to this folder.
 bundle: ../bundle
 
-# One row a patient; columns are explained in nodestage/docs/intake.md. Needed: patient, center and
-# the two phases. `metastasis` (0 or 1, empty if unknown) says how well the model does;
-# `ct_reported`, sex, age, stages, size and location are used by some methods and by the tables.
+# One row per patient; nodestage/docs/intake.md explains the columns. Required: patient, center and
+# the two phases. `metastasis` (0 or 1, empty if unknown) shows how well the model does. Some methods
+# and the tables use `ct_reported`, sex, age, stages, size and location.
 samples: samples.tsv
 
 centers:
@@ -53,14 +53,14 @@ centers:
     role: external
     # Added to every HU; only for files that lost their rescale intercept (then -1024).
     # hu_offset: 0
-    # A patient with one phase is unscored with a reason; true shows that phase twice instead.
+    # false: a patient with one phase is unscored, with a reason. true: that phase is used twice.
     # substitute_phase: false
 {masks}
-# The file to send back (results/returned/) has a row a patient, without code, date or image; false:
-# summaries of each method alone, with which no paired test is possible. Read it before it leaves.
+# The file to send back (results/returned/) has one row per patient, without code, date or image.
+# false: only summaries of each method, which allow no paired test. Read it before you send it.
 # packet: {{rows: true}}
 
-# What each kind of job asks of the machine.
+# What each kind of job requests.
 # jobs:
 #   default: {{threads: 1, mem_mb: 2000, runtime: 30}}
 #   predict: {{threads: 4, mem_mb: 16000, runtime: 120}}
@@ -80,21 +80,21 @@ DRAWN = """\
 """
 
 README = """\
-# A frozen model, to be tried on your own patients
+# A frozen model to test on your own patients
 
-Your images stay where they are. Nothing here calls anybody: only `make` fetches software, once.
+Your images stay where they are. Nothing here connects to the internet, except that the first `make` installs software.
 
-1. `cd nodestage`, then `make bundle BUNDLE=../bundle`: is the model the one that was frozen? The last line
+1. `cd nodestage`, then `make bundle BUNDLE=../bundle`, which checks that the model is the frozen one. The last line
    should read `SHA-256 of the manifest: {digest}`;
    ask the team that sent this for that number by another way.{methods}
 2. Fill in `study/samples.tsv`, and name your hospital in `study/config.yaml`.
-3. `make check STUDY=../study` names every fault of the sheet and of the images' headers.
-4. `make score STUDY=../study`. Your report is `study/results/report/<your hospital>.html`, scores stand in
+3. `make check STUDY=../study` lists every fault of the sheet and of the image headers.
+4. `make score STUDY=../study` scores. Your report is `study/results/report/<your hospital>.html`, the scores are in
    `study/results/predictions/<method>/ensemble/`. Nothing is trained.
-5. Send back `study/results/returned/<your hospital>.tsv` if you may, and nothing else. It is plain text: read it first.
-   It holds status, scores and calls, or summaries alone (`packet: {{rows: false}}` in `study/config.yaml`).
+5. If you may, send back `study/results/returned/<your hospital>.tsv`, and nothing else. It is plain text: read it first.
+   It holds status, scores and calls, or only summaries (`packet: {{rows: false}}` in `study/config.yaml`).
 
-Linux, Python 3.11 and a C compiler are needed. More: `nodestage/docs/hospital.md`. For research. Not a medical device.
+You need Linux, Python 3.11 and a C compiler. `nodestage/docs/hospital.md` explains each step. For research. Not a medical device.
 """
 
 METHODS = """

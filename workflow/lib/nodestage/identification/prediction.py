@@ -47,7 +47,8 @@ def classify(
     network = _load(found).to(device)
     images = normalised([arterial, venous, attention], found["plans"])
     pictures, inside = crops(images, instances, model["settings"]["crop"])
-    return _probabilities(network, pictures, inside, model["settings"]["batch_size"], device)
+    batch_size = model["settings"]["batch_size"]
+    return _probabilities(network, pictures, inside, found["shift"], batch_size, device)
 
 
 def on_ground_truth(model, name, patients, threads=1, device=None):
@@ -89,7 +90,7 @@ def _load(found):
     return network.eval()
 
 
-def _probabilities(network, pictures, inside, batch_size, device):
+def _probabilities(network, pictures, inside, shift, batch_size, device):
     found = []
     with torch.inference_mode():
         for start in range(0, len(pictures), batch_size):
@@ -98,5 +99,6 @@ def _probabilities(network, pictures, inside, batch_size, device):
                 torch.from_numpy(pictures[part]).to(device),
                 torch.from_numpy(inside[part].astype(np.float32)).to(device),
             )
-            found.append(torch.softmax(logits.double(), 1)[:, 1].cpu().numpy())
+            negative, positive = logits.double().T
+            found.append(torch.sigmoid(positive - negative + shift).cpu().numpy())
     return np.concatenate(found)

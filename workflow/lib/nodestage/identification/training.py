@@ -28,6 +28,9 @@ DEFAULTS = {
     "momentum": 0.95,
     "weight_decay": 1e-4,
     "noise": 0.1,
+    # `training`: probabilities are those of a node of the training patients; `balanced`: of a node
+    # drawn as often from either class, as the network sees them.
+    "prior": "balanced",
 }
 
 
@@ -65,8 +68,8 @@ def train_fold(
 
     Returns
     -------
-    dict of plain values and tensors, as the file holds it: `networks` {name: {weights, constant,
-    note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
+    dict of plain values and tensors, as the file holds it: `networks` {name: {weights, shift,
+    constant, note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
     negative instance has no weights: it answers `constant`, and `note` says why.
     """
     settings = {**DEFAULTS, **settings}
@@ -202,11 +205,20 @@ def train_network(exported, teachers, judges, settings, seed, checkpoint, device
     return {
         **told,
         "weights": best["weights"],
+        "shift": prior_shift(len(positives), len(negatives), settings["prior"]),
         "constant": None,
         "note": "",
         "epoch": best["epoch"],
         "history": history,
     }
+
+
+def prior_shift(positives: int, negatives: int, prior: str) -> float:
+    """What is added to the log odds of a network that saw both classes equally often.
+
+    positives, negatives : nodes of the training patients; prior : `training` or `balanced`
+    """
+    return float(np.log(positives / negatives)) if prior == "training" else 0.0
 
 
 def balanced_cross_entropy(network, examples, batch_size, device=None):
@@ -272,6 +284,7 @@ def _constant(positives, negatives):
     absent = "" if not positives + negatives else "positive " if negatives else "negative "
     return {
         "weights": None,
+        "shift": 0.0,
         "constant": (positives + 1) / (positives + negatives + 2),
         "note": f"no {absent}lymph node among the training patients: every instance gets the same probability",
     }

@@ -15,7 +15,7 @@ def predict(
 ):
     """Lymph-node instances of one patient, and how sure the network is of each.
 
-    The attention network runs only windows that hold attention, and with `least_share` only those
+    The attention network runs only windows that hold attention, and with `min_attention_share` only those
     that count there; elsewhere is background. With `windows: attention` they are laid over the
     box around all attention. No other variant skips anything. Instances are 26-connected
     components, those below `min_volume_mm3` left out.
@@ -28,7 +28,7 @@ def predict(
     attention : float array (z, y, x) in [0, 1]
     spacing : (z, y, x), mm
     settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `windows`,
-        `least_share`, `step_size`, `mirror`
+        `min_attention_share`, `step_size`, `mirror`
 
     Returns
     -------
@@ -38,10 +38,15 @@ def predict(
     margin = log_odds(
         model, name, arterial, venous, attention, spacing, settings, threads, device, patient
     )
-    threshold = settings.get("threshold", 0.5)
-    mask = margin > math.log(threshold / (1 - threshold))
-    found = components(mask, spacing, settings.get("min_volume_mm3", 0.0))
+    found = above_threshold(margin, spacing, settings)
     return found, highest_probability(found, margin)
+
+
+def above_threshold(log_odds, spacing, settings):
+    """Instances, uint16 (z, y, x), of what exceeds `threshold`, from log odds; as `predict` gives them."""
+    threshold = settings.get("threshold", 0.5)
+    mask = log_odds > math.log(threshold / (1 - threshold))
+    return components(mask, spacing, settings.get("min_volume_mm3", 0.0))
 
 
 def log_odds(
@@ -57,7 +62,7 @@ def log_odds(
         exported,
         where=attention > 0 if variant(name).attention else None,
         around=settings.get("windows") == "attention",
-        least_share=settings.get("least_share", 0.0),
+        min_attention_share=settings.get("min_attention_share", 0.0),
         step_size=settings.get("step_size", 0.5),
         mirror=settings.get("mirror", False),
         threads=threads,

@@ -80,6 +80,7 @@ def train_fold(
             },
             choose=settings.get("choose", "best") if judges else "last",
             threads=threads,
+            section="lymph_nodes.network",
         )
     # The file goes to other hospitals: it names no patient.
     model = {"networks": networks, "settings": settings}

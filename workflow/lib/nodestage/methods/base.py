@@ -13,18 +13,13 @@ plain values alone (tensors, numbers, texts, lists, dicts), so that it loads wit
 A score is a float, a reason a text. Where a patient lacks what the method needs, `Patients`
 raises `Unscored` with the reason, and `Patients.gather` sorts those patients out.
 
-Methods come in families, each fitted by one process a fold: `nodestage.methods.fusion.family`,
-`nodestage.methods.baselines.family`, and one of its own for each file that a user adds.
+Methods come in families (`nodestage.methods.registry`), each fitted by one process per fold.
 """
 
 import hashlib
-import importlib.util
 import math
 import random
-import re
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -55,9 +50,12 @@ class Data:
     slices : {patient: path of results/tumor/slices/{patient}.npz}
     features : {patient: path of results/baselines/radiomics/{patient}.tsv}
     volumes : {"plain": {patient: list of mm3, or a reason}, "attention": {...}}, this fold's
-        measure of each positive lymph node, [] where there are none
+        measure of each positive lymph node, [] where there are none; "candidates": of each
+        candidate that counts
     clinical : {patient: row of the sample sheet}
     reasons : {patient: why there are no images of both phases on one grid}
+    noisy_or : {patient: probability of at least one positive node among the candidates, or a
+        reason}, {} where candidates are not told from nodes
     """
 
     slices: dict = field(default_factory=dict)
@@ -65,10 +63,11 @@ class Data:
     volumes: dict = field(default_factory=dict)
     clinical: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
+    noisy_or: dict = field(default_factory=dict)
 
 
 class Patients:
-    """Some patients of a study, with labels (to learn from) or without (to score)."""
+    """Some patients of a study, with labels (for training) or without (for scoring)."""
 
     def __init__(self, data, names, labels=None):
         self._data = data
@@ -89,14 +88,15 @@ class Patients:
         self._need_images(patient)
         if patient not in self._data.slices:
             raise Unscored("no tumor slices were made")
-        found = slices.read(self._data.slices[patient])
-        if not found["usable"]:
-            raise Unscored(found["reason"] or "no tumor slices were made")
-        return found
+        views = slices.read(self._data.slices[patient])
+        if not views["usable"]:
+            raise Unscored(views["reason"] or "no tumor slices were made")
+        return views
 
     def volume(self, patient, variant="attention", how="largest"):
-        """The fold's volume of the positive lymph nodes, mm3; 0 where none was found.
+        """Volume of the positive lymph nodes as the fold's networks measure it, mm3; 0 without any.
 
+        variant : `attention`, `plain`, or `candidates` for those of the candidates that count
         how : `largest`, `mean` or `total`
         """
         self._need_images(patient)
@@ -104,6 +104,14 @@ class Patients:
         if value is None or isinstance(value, str):
             raise Unscored(value or "no lymph nodes were measured")
         return volume_feature(value, how)
+
+    def noisy_or(self, patient):
+        """Probability of at least one positive node among the fold's candidates; 0 without any."""
+        self._need_images(patient)
+        value = self._data.noisy_or.get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no candidates were measured")
+        return value
 
     def radiomics(self, patient):
         """{"<phase>_<feature>": float}, 2 x 1688 of them."""
@@ -140,12 +148,12 @@ class Patients:
 
         Parameters
         ----------
-        readers : functions of a patient code that give a value or raise `Unscored`
+        readers : functions of a patient code that return a value or raise `Unscored`
 
         Returns
         -------
         names : those with every value, in order
-        values : one tuple a patient, of as many values as readers
+        values : one tuple per patient, of as many values as readers
         reasons : {patient: why not} of the others
         """
         names, values, reasons = [], [], {}
@@ -159,26 +167,39 @@ class Patients:
         return names, values, reasons
 
 
-def need_both_classes(labels, least=1):
-    """Raise `Unfit` where the usable training patients don't show both classes."""
+def need_both_classes(labels, minimum=1):
+    """Raise `Unfit` unless at least `minimum` usable training patients have each class."""
     positive, total = int(np.sum(labels)), len(labels)
-    if positive < least or total - positive < least:
+    if positive < minimum or total - positive < minimum:
         raise Unfit(
             f"{positive} of {total} usable training patients have metastasis; "
-            f"at least {least} of each class are needed"
+            f"at least {minimum} of each class are needed"
         )
 
 
-def fit_family(classes, data, labels, train, validation, settings, seed, threads=1):
+@dataclass(frozen=True)
+class Split:
+    """Training and validation patients of a fold, with labels.
+
+    Attributes
+    ----------
+    train, validation : patient codes
+    labels : {patient: 0 or 1} of these patients, no others
+    """
+
+    train: list
+    validation: list
+    labels: dict
+
+
+def fit_family(classes, data, split, settings, seed, threads=1):
     """Fit all methods of a family on one fold.
 
     Parameters
     ----------
-    classes : {method: class}, from `fusion.family.METHODS`, `baselines.family.METHODS`
-        or `from_file`
+    classes : {method: class}, from `registry.classes`
     data : Data
-    labels : {patient: 0 or 1} of the training and validation patients, no others
-    train, validation : patient codes
+    split : Split
     settings : {method: its settings}
     seed : int; each method derives its own, so that leaving one out changes no other
     threads : for torch
@@ -192,15 +213,16 @@ def fit_family(classes, data, labels, train, validation, settings, seed, threads
     torch.set_num_threads(threads)
     fitted = {}
     for name, cls in classes.items():
-        own_seed = seed_of(seed, name)
+        method_seed = seed_of(seed, name)
         subsets = [
-            Patients(data, [p for p in s if p in labels], labels) for s in (train, validation)
+            Patients(data, [p for p in codes if p in split.labels], split.labels)
+            for codes in (split.train, split.validation)
         ]
-        random.seed(own_seed)
-        np.random.seed(own_seed % 2**32)
-        torch.manual_seed(own_seed)
+        random.seed(method_seed)
+        np.random.seed(method_seed % 2**32)
+        torch.manual_seed(method_seed)
         method_settings = settings.get(name, {})
-        method = cls(method_settings, own_seed)
+        method = cls(method_settings, method_seed)
         state, unfit = None, ""
         try:
             state = method.fit(*subsets)
@@ -210,7 +232,7 @@ def fit_family(classes, data, labels, train, validation, settings, seed, threads
         fitted[name] = {
             # What the method made of its settings, so that later defaults change no bundle.
             "settings": getattr(method, "settings", method_settings),
-            "seed": own_seed,
+            "seed": method_seed,
             "state": state,
             "unfit": unfit,
             "left_out": [_counted(subset.left_out) for subset in subsets],
@@ -229,22 +251,22 @@ def score_family(model, classes, data, patients):
     for name, fitted in model["methods"].items():
         patients = list(patients)
         if fitted["unfit"]:
-            found = dict.fromkeys(patients, fitted["unfit"])
+            results = dict.fromkeys(patients, fitted["unfit"])
         else:
             method = classes[name](fitted["settings"], fitted["seed"])
             method.state = fitted["state"]
-            found = method.predict(Patients(data, patients))
-        rows += [_row(name, patient, found) for patient in patients]
+            results = method.predict(Patients(data, patients))
+        rows += [_row(name, patient, results) for patient in patients]
     return rows
 
 
-def _row(method, patient, found):
-    if patient not in found:
+def _row(method, patient, results):
+    if patient not in results:
         raise TrainingError(
-            f"method {method} gave no result for {patient}. `predict` must give a score "
+            f"method {method} gave no result for {patient}. `predict` must return a score "
             "or a reason for every patient."
         )
-    value = found[patient]
+    value = results[patient]
     row = {"patient": patient, "method": method, "score": None, "reason": ""}
     if isinstance(value, str):
         return row | {"reason": value or "no reason was given"}
@@ -261,27 +283,8 @@ def seed_of(seed, name):
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:6], "big")
 
 
-def from_file(name, path):
-    """The class `Method` of a user's file."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise InputError(f"method name {name!r}: use small letters, digits and _, a letter first.")
-    if not Path(path).is_file():
-        raise InputError(
-            f"method {name}: its file is missing; set its path in `methods.{name}.file`."
-        )
-    spec = importlib.util.spec_from_file_location(f"nodestage_method_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    cls = getattr(module, "Method", None)
-    missing = [part for part in ("fit", "predict") if not callable(getattr(cls, part, None))]
-    if missing:
-        raise InputError(f"method {name}: its file needs a class Method with {', '.join(missing)}.")
-    return cls
-
-
 def check_plain(value, where):
-    """Refuse a state that `torch.load(..., weights_only=True)` would not give back."""
+    """Raise `TypeError` for a state that `torch.load(..., weights_only=True)` can't load."""
     import torch
 
     if isinstance(value, dict):

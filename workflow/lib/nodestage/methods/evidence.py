@@ -1,70 +1,72 @@
 """What the methods of a family may read of patients, gathered from the stages before them."""
 
-from importlib import import_module
 from pathlib import Path
 
+from nodestage.candidates import patients as candidates
 from nodestage.core import files, tables
 from nodestage.identification.volumes import positive_volumes
 from nodestage.methods import base
 
-BUILT_IN = ("fusion", "baselines")
 
-
-def data(given, codes, clinical, absent):
+def data(inputs, codes, clinical, absent):
     """The `base.Data` of some patients.
 
     Parameters
     ----------
-    given : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
-        (all three: one file a patient, named after the patient) and `nodes` (instance tables of
+    inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
+        (all three: one file per patient, named after the patient) and `nodes` (instance tables of
         one fold)
     codes : patient codes
     clinical : {patient: {column: text}}
-    absent : {patient: reason} of those without images, as the sample sheet tells
+    absent : {patient: reason} of those without images, as the sample sheet shows
 
     A patient with images but without a row in any instance table has no lymph node: volume 0,
     whichever of `identification.volumes.KINDS` a method asks for.
     """
     reasons = dict(absent)
-    for path in given.get("records", []):
+    for path in inputs.get("records", []):
         record = files.read_json(path)
         if record["failed"]:
             reasons[Path(path).parent.name] = record["reason"]
+    paths = inputs.get("nodes", [])
+    rows = [row for path in paths for row in tables.read(path)]
+    with_candidates = any("counts" in tables.header(path) for path in paths)
     return base.Data(
-        slices=_by_patient(given.get("views", [])),
-        features=_by_patient(given.get("radiomics", [])),
-        volumes=_volumes(given.get("nodes", []), codes, reasons),
+        slices=_by_patient(inputs.get("views", [])),
+        features=_by_patient(inputs.get("radiomics", [])),
+        volumes=_volumes(rows, codes, reasons, with_candidates),
+        noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
         clinical=clinical,
         reasons=reasons,
     )
 
 
-def classes(family, chosen):
-    """{method: class} of a family: nodestage's own, or the files that the config names."""
-    if family in BUILT_IN:
-        known = import_module(f"nodestage.methods.{family}.family").METHODS
-        return {name: known[name] for name in chosen}
-    return {name: base.from_file(name, settings["file"]) for name, settings in chosen.items()}
-
-
-def settings(chosen):
-    """{method: its own settings}, without what only the workflow needs to know."""
-    return {name: entry.get("settings", {}) for name, entry in chosen.items()}
+def settings(methods):
+    """{method: its own settings}, of {method: its `settings`, and `file` where a user added it}."""
+    return {name: entry.get("settings", {}) for name, entry in methods.items()}
 
 
 def _by_patient(paths):
     return {Path(path).stem: path for path in paths}
 
 
-def _volumes(paths, codes, reasons):
-    rows = [row for path in paths for row in tables.read(path)]
-    return {
+def _volumes(rows, codes, reasons, with_candidates):
+    volumes = {
         variant: {
-            code: reasons.get(code)
-            or positive_volumes(
-                [r for r in rows if r["patient"] == code and r["variant"] == variant]
-            )
-            for code in codes
+            code: reasons.get(code) or positive_volumes(_of(rows, code, variant)) for code in codes
         }
         for variant in ("plain", "attention")
     }
+    if with_candidates:
+        volumes["candidates"] = {
+            code: reasons.get(code) or candidates.counted_volumes(_of(rows, code)) for code in codes
+        }
+    return volumes
+
+
+def _noisy_or(rows, codes, reasons):
+    return {code: reasons.get(code) or candidates.noisy_or(_of(rows, code)) for code in codes}
+
+
+def _of(rows, code, variant="attention"):
+    return [row for row in rows if row["patient"] == code and row["variant"] == variant]

@@ -34,9 +34,9 @@ def froc(candidates, truth_nodes, patients):
         {
             "threshold": float(confidence[i]) if np.isfinite(confidence[i]) else None,
             "false_positives_per_patient": float(wrong / patients),
-            "recall": float(found / truth_nodes) if truth_nodes else None,
+            "recall": float(hits / truth_nodes) if truth_nodes else None,
         }
-        for i, found, wrong in zip(last, np.cumsum(hit)[last], np.cumsum(~hit)[last], strict=True)
+        for i, hits, wrong in zip(last, np.cumsum(hit)[last], np.cumsum(~hit)[last], strict=True)
     ]
 
 
@@ -68,11 +68,11 @@ def recall_by(nodes, key):
     return [
         {
             "group": group,
-            "n": len(found),
-            "found": sum(found),
-            "recall": sum(found) / len(found) if found else None,
+            "n": len(flags),
+            "found": sum(flags),
+            "recall": sum(flags) / len(flags) if flags else None,
         }
-        for group, found in groups.items()
+        for group, flags in groups.items()
     ]
 
 

@@ -68,7 +68,7 @@ def matched_pairs(truth, prediction, iou=IOU):
     shared = np.zeros((len(true_labels), len(labels)))
     np.add.at(shared, (t, p), 1)
     value = shared / (true_sizes[:, None] + sizes[None, :] - shared)
-    allowed = value >= iou - 1e-12  # 3 of 10 voxels are 0.3, whatever binary fractions say
+    allowed = value >= iou - 1e-12  # 3 of 10 voxels are 0.3, despite binary rounding
     rows, columns = linear_sum_assignment(np.where(allowed, value, 0.0), maximize=True)
     return [
         (int(true_labels[i]), int(labels[j]), float(value[i, j]))

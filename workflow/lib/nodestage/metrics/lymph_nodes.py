@@ -43,9 +43,9 @@ def evaluate_lymph_nodes(
       `classes`: one row for any, positive, negative with dice, recall, precision (voxels),
         f, instance_recall, instance_precision, the counts of both, `truth_nodes`,
         `predicted_nodes` and `empty` (both, truth, prediction or nothing);
-      `nodes`: one a true node with class, volume_mm3, short_axis_mm, station, found (0/1, by
+      `nodes`: one per true node with class, volume_mm3, short_axis_mm, station, found (0/1, by
         class-agnostic matching), found_as (positive, negative or nothing), iou;
-      `candidates`: one a predicted instance with class, confidence, node (the true node it
+      `candidates`: one per predicted instance with class, confidence, node (the true node it
         matches, or nothing) and, where it matches none and maps are given, its place.
     """
     truth, instances = same_shape(truth, instances)

@@ -25,6 +25,7 @@ def fit(
     threads=1,
     choose="last",
     label=None,
+    section="",
 ):
     """Plan, preprocess, train, and save one network.
 
@@ -38,6 +39,7 @@ def fit(
     seed : int
     output : file of the model, written whole (see `training.export`)
     work : scratch folder; a killed training goes on from it, success deletes it
+    section : where the config holds this network's settings, for a warning
 
     Returns
     -------
@@ -76,6 +78,7 @@ def fit(
         label=label,
         choose=choose,
         threads=threads,
+        section=section,
     )
     checkpoints.save(output, model)
     shutil.rmtree(work)

@@ -46,10 +46,15 @@ PLANNING = (
     "batch_size",
     "batch_dice",
     "convolutions",
+    "norm",
     "memory_gb",
     "intensity",
     "spacing_mm",
 )
+NORMS = {
+    "instance": "torch.nn.modules.instancenorm.InstanceNorm3d",
+    "batch": "torch.nn.modules.batchnorm.BatchNorm3d",
+}
 # A coarser network: trilinear both ways, so that prediction needs torch alone.
 RESAMPLING = {"force_separate_z": False, "num_threads": 1}
 
@@ -76,7 +81,7 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
     n_labels : int, foreground labels 1..n
     settings : dict
         `patch_size` (z, y, x), `features` (one number a stage), `batch_size`, `batch_dice`,
-        `convolutions` (a stage), `memory_gb` (what the planner may fill, 8): null or absent
+        `convolutions` (a stage), `norm` (instance or batch), `memory_gb` (what the planner may fill, 8): null or absent
         leaves them to nnU-Net's planner. `intensity`: {channel: {low, high, mean, sd}} in HU.
         `spacing_mm` (z, y, x): voxels of the network where it works on coarser ones than the
         study grid, and sees more of the body at once. The keys of `TRAINING` steer the training.
@@ -121,7 +126,7 @@ def _known(name, settings):
     unknown = sorted(set(settings) - set(TRAINING) - set(PLANNING))
     if unknown:
         raise InputError(
-            f"settings of the network `{name}`: {', '.join(unknown)} is no setting. "
+            f"settings of the network `{name}`: unknown setting {', '.join(unknown)}. "
             f"Allowed are {', '.join(sorted({*TRAINING, *PLANNING}))}."
         )
 
@@ -238,6 +243,8 @@ def _override(name, planned, settings):
         n_conv_per_stage=[convolutions] * stages,
         n_conv_per_stage_decoder=[convolutions] * (stages - 1),
     )
+    if "norm" in settings:
+        kwargs["norm_op"] = NORMS[settings["norm"]]
     planned["patch_size"] = patch
     for key in ("batch_size", "batch_dice"):
         if key in settings:

@@ -64,7 +64,7 @@ def predict_logits(network_, channels, spacing, model, **how):
     how :
         `where`, bool array (z, y, x): windows without any True are background and never run:
         their logits are 0 for background and -inf for the rest (-1e4 on coarser voxels);
-        `least_share` (0), of the weight at every voxel of `where`: windows that give none of them
+        `min_attention_share` (0), of the weight at every voxel of `where`: windows that give none of them
         more are left out too, which changes a logit by no more than their share;
         `around` (False), lay the windows over the box around `where`: fewer, at other places;
         `step_size` (0.5), share of the window between two neighbours;
@@ -150,7 +150,7 @@ def _predicted(
     model,
     *,
     where=None,
-    least_share=0.0,
+    min_attention_share=0.0,
     around=False,
     step_size=0.5,
     mirror=False,
@@ -177,7 +177,7 @@ def _predicted(
         inside = pad_nd_image(inside, tile)[0]
     grid = tuple(coarse or shape)
     padded = [max(n, size) for n, size in zip(grid, tile, strict=True)]
-    corners = windows.corners(padded, tile, step_size, inside, least_share, around)
+    corners = windows.corners(padded, tile, step_size, inside, min_attention_share, around)
     classes = network.number_of_classes(model["dataset_json"])
     if not corners:
         nothing = (slice(0, 0),) * 3

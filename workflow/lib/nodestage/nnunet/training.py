@@ -5,9 +5,10 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from nodestage.core import devices, logs, memory
+from nodestage.core import devices, learning, logs, memory
 from nodestage.core.errors import InputError, TrainingError
 from nodestage.nnunet import cases, checkpoints
 from nodestage.nnunet.environment import environment
@@ -15,6 +16,7 @@ from nodestage.nnunet.network import CONFIGURATION
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
+LEARNED_BATCHES = 10  # of training patches, on which a finished network is tried
 
 
 def train(
@@ -34,6 +36,7 @@ def train(
     choose="last",
     threads=1,
     initial=None,
+    section="",
 ):
     """Train one network and return it as a plain dict (`export`).
 
@@ -55,6 +58,7 @@ def train(
     choose : "last" epoch, or "best" by nnU-Net's moving average of the validation Dice
     threads : CPU threads
     initial : state dict to start from, or None
+    section : where the config holds this network's settings ("tumor.network"), for a warning
     """
     if not patients_train:
         raise InputError(f"{label}: there is no patient to train on. Add patients with this mask.")
@@ -88,7 +92,7 @@ def train(
         )
         running.patients = patients
         try:
-            return _run(running, checkpoint, identity, label, resume, choose, initial)
+            return _run(running, checkpoint, identity, label, resume, choose, initial, section)
         except (MemoryError, RuntimeError) as error:
             # A worker that is no longer there was killed, nearly always for memory.
             if memory.refused(error) or "workers are no longer alive" in str(error):
@@ -98,7 +102,7 @@ def train(
             running.finish()
 
 
-def _run(running, checkpoint, identity, label, resume, choose, initial):
+def _run(running, checkpoint, identity, label, resume, choose, initial, section):
     running.on_train_start()
     if initial is not None:
         module(running.network).load_state_dict(initial)
@@ -126,7 +130,35 @@ def _run(running, checkpoint, identity, label, resume, choose, initial):
     next(steps, None)
     chosen = state["best"] if choose == "best" and state["best"] is not None else None
     epoch = state["best_epoch"] + 1 if chosen is not None else running.current_epoch
-    return export(running, chosen, epoch)
+    model = export(running, chosen, epoch)
+    return model | {"learned": _learned(running, model, label, section)}
+
+
+def _learned(running, model, label, section):
+    """How well the network segments patches of its own training patients; see `core.learning`.
+
+    Dice over all patches, mean of the classes that occur in them, augmented as in training.
+    """
+    module(running.network).load_state_dict(model["weights"])
+    running.network.eval()
+    with torch.no_grad():
+        counts = [
+            running.validation_step(next(running.dataloader_train)) for _ in range(LEARNED_BATCHES)
+        ]
+    hit, wrong, missed = (
+        np.sum([count[key] for count in counts], axis=0)
+        for key in ("tp_hard", "fp_hard", "fn_hard")
+    )
+    total = 2 * hit + wrong + missed
+    value = (2 * hit[total > 0] / total[total > 0]).mean() if (total > 0).any() else None
+    where = f" under `{section}`" if section else ""
+    return learning.fitted(
+        label,
+        learning.DICE,
+        value,
+        model["history"]["train_losses"][-1],
+        f"Raise `epochs` or `iterations_per_epoch`{where}, or let it work on smaller voxels (`spacing_mm`)",
+    )
 
 
 class Steps:
@@ -213,7 +245,8 @@ def export(running, weights=None, epoch=None):
     """A trained network as plain values, for `checkpoints.save` and `weights_only=True`.
 
     Keys: `weights` (state dict), `plans`, `dataset_json`, `settings` (`plans["nodestage"]`),
-    `trainer` (class name), `epoch`, `history` (a value an epoch), `mirror_axes`, `digest`.
+    `trainer` (class name), `epoch`, `history` (a value an epoch), `mirror_axes`, `digest`; `train`
+    adds `learned`.
     """
     weights = weights if weights is not None else _weights(running)
     history = running.logger.get_checkpoint()

@@ -8,7 +8,7 @@ import itertools
 import torch
 
 
-def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=False):
+def corners(shape, tile, step_size=0.5, inside=None, min_attention_share=0.0, around=False):
     """First voxels (z, y, x) of the windows to run.
 
     Parameters
@@ -17,7 +17,7 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=Fal
     tile : (z, y, x), of a window
     step_size : share of the window between two neighbours
     inside : bool tensor (z, y, x) of that shape; windows without any True are left out
-    least_share : of the weight at every voxel of `inside`; windows that give none of them more
+    min_attention_share : of the weight at every voxel of `inside`; windows that give none of them more
         are left out too
     around : lay the windows over the box around `inside`, not over the whole image: fewer of
         them, at other places
@@ -34,7 +34,11 @@ def corners(shape, tile, step_size=0.5, inside=None, least_share=0.0, around=Fal
     if inside is None:
         return list(itertools.product(*steps))
     found = list(_holding(inside, steps, tile))
-    return _weighty(found, steps, gaussian(tile), inside, least_share) if least_share else found
+    return (
+        _weighty(found, steps, gaussian(tile), inside, min_attention_share)
+        if min_attention_share
+        else found
+    )
 
 
 def _holding(inside, steps, tile):

@@ -63,7 +63,7 @@ def train_teacher(
     the model, as `nnunet.fitting.fit` gives it
     """
     samples = (_single_phases(patients), _single_phases(validation))
-    return _fit(samples, ["CT"], training, TEACHER_CLASSES, label="organs, teacher", **options)
+    return _fit(samples, ["CT"], training, TEACHER_CLASSES, "teacher", **options)
 
 
 def train_student(
@@ -80,10 +80,10 @@ def train_student(
     options.setdefault("choose", "best" if validation else "last")
     samples = (_both_phases(patients), _both_phases(validation))
     channels = list(PHASES)
-    return _fit(samples, channels, training, STUDENT_CLASSES, label="organs, student", **options)
+    return _fit(samples, channels, training, STUDENT_CLASSES, "student", **options)
 
 
-def _fit(samples, channels, training, classes, **options):
+def _fit(samples, channels, training, classes, name, **options):
     return fitting.fit(
         "organs",
         *samples,
@@ -93,6 +93,8 @@ def _fit(samples, channels, training, classes, **options):
         seed=training.seed,
         output=training.output,
         work=training.work,
+        label=f"organs, {name}",
+        section=f"organs.{name}",
         **options,
     )
 

@@ -149,15 +149,15 @@ def _record(field, chosen, covered):
     }
     gain = (quality["after"] - quality["chance"]) / max(1e-6, 1 - quality["chance"])
     faults = []
-    if covered < chosen["least_overlap"] or quality["overlap"] < chosen["least_overlap"] / 2:
+    if covered < chosen["min_overlap"] or quality["overlap"] < chosen["min_overlap"] / 2:
         faults.append(
             reasons.sentence(
                 "registration_overlap",
                 share=100 * min(covered, quality["overlap"]),
-                minimum=100 * chosen["least_overlap"],
+                minimum=100 * chosen["min_overlap"],
             )
         )
-    elif gain < chosen["least_likeness"]:
+    elif gain < chosen["min_similarity"]:
         faults.append(
             reasons.sentence(
                 "registration_by_chance", after=quality["after"], chance=quality["chance"]
@@ -169,9 +169,9 @@ def _record(field, chosen, covered):
                 "registration_worse_than_affine", after=quality["after"], affine=quality["affine"]
             )
         )
-    if folded > chosen["most_folded"]:
+    if folded > chosen["max_folded"]:
         faults.append(reasons.sentence("registration_folded", percent=100 * folded))
-    if record["displacement_mm"]["p95"] > chosen["most_displacement_mm"]:
+    if record["displacement_mm"]["p95"] > chosen["max_displacement_mm"]:
         faults.append(
             reasons.sentence("registration_displacement", mm=record["displacement_mm"]["p95"])
         )

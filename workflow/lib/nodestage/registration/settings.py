@@ -19,10 +19,10 @@ FULL: dict = {
     # Spanning trees averaged at each level; the first is the minimum one.
     "trees": 1,
     # What counts as failed.
-    "least_overlap": 0.1,
-    "least_likeness": 0.15,
-    "most_folded": 0.001,
-    "most_displacement_mm": 80.0,
+    "min_overlap": 0.1,
+    "min_similarity": 0.15,
+    "max_folded": 0.001,
+    "max_displacement_mm": 80.0,
 }
 
 # For grids of 2 to 2.5 mm: as the default study has them in config/config.yaml.

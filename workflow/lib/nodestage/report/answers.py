@@ -1,114 +1,128 @@
-"""Fields of the checklists: what a page may answer because the run, or the page itself, shows it.
+"""Answers to the checklists that the run, or the page itself, can give.
 
-A sentence that some page would contradict is a field with a condition, not part of the list's text:
-a field that is absent leaves its items to the authors.
+An answer that does not hold on every page is a field with a condition, not part of the list's text.
+A field that is absent leaves its items to the authors.
 """
+
+from dataclasses import dataclass, field
 
 from nodestage.report.fields import inner_words, primary_words, substituted_words
 from nodestage.statistics import vocabulary
 
 FOLDS = {
     "stratified": "stratified by the outcome",
-    "given": "as the study’s own fold tables have them",
+    "given": "as in the fold tables of the study",
 }
-"""Where the folds come from; a bundle doesn't tell."""
+"""Where the folds come from; unknown if a bundle scored the patients."""
 
 
-def checklist_fields(facts, role, center, counts, headline):
+@dataclass(frozen=True)
+class PageOf:
+    """The page that a checklist stands on.
+
+    Attributes
+    ----------
+    role : discovery, external, or study
+    center : name; "" on the study's page
+    counts : {n_sheet, n_analysed, positives, n_gallery, missing, n_subgroups}, those that are known
+    headline : str, without markup
+    centers : list of records.Center, on the study's page
+    """
+
+    role: str
+    center: str
+    counts: dict
+    headline: str
+    centers: list = field(default_factory=list)
+
+
+def checklist_fields(facts, page):
     """Fields for the checklists of a page; a field that the run doesn't know is left out.
 
     Parameters
     ----------
-    role : discovery, external, or study
-    counts : {n_sheet, n_analysed, positives, n_gallery, missing, n_subgroups}, those that are known
-    headline : str, the headline without markup
+    facts : records.Facts
+    page : PageOf
     """
-    fields = {
-        **counts,
-        **_design(facts, role, center),
-        **_run(facts),
-        **_shown(facts, role, counts, headline),
-    }
-    return {k: v for k, v in fields.items() if v not in (None, "")}
+    answers = {**page.counts, **_design(facts, page), **_run(facts), **_shown(facts.run, page)}
+    return {name: text for name, text in answers.items() if text not in (None, "")}
 
 
-def _design(facts, role, center):
-    """What was set out to do, with whose data."""
-    folds, centers = facts.get("folds"), facts.get("centers")
-    from_where = FOLDS.get(facts.get("folds_from"))
-    partitions = f"{folds} folds of the discovery center, training/validation/test by patient"
+def _design(facts, page):
+    """Aim, data and partitions."""
+    run = facts.run
+    drawn = FOLDS.get(run.folds_from)
+    outcome = (
+        "Lymph-node metastasis as in the file from the hospital"
+        if facts.returned
+        else "Lymph-node metastasis as in the sample sheet (column metastasis, checked against pN)"
+    )
+    partitions = None
+    if run.folds:
+        parts = f"{run.folds} folds of the discovery center, training/validation/test by patient"
+        partitions = ", ".join(filter(None, [parts, drawn]))
+        partitions += "; external centers only for evaluation."
+    centers = f"This page is about one center, {page.center}; the setting is for the authors."
+    if page.centers:
+        names = ", ".join(center.name for center in page.centers)
+        centers = f"{len(page.centers)} centers: {names}; the setting is for the authors."
     return {
         "aim": {
             "external": "External evaluation of a frozen model.",
             "discovery": "Development with nested cross-validation.",
             "study": "Development in one center and evaluation in the others.",
-        }[role],
-        "sources": "Simulated patients." if facts.get("simulated") else None,
-        "centers": (
-            f"{len(centers)} centers: {', '.join(str(c['center']) for c in centers)}; the setting "
-            "is for the authors."
-            if centers
-            else f"This page is about one center, {center}; the setting is for the authors."
-        ),
-        "outcome": (
-            "Lymph-node metastasis as the hospital’s file gives it"
-            if facts.get("returned")
-            else "Lymph-node metastasis as given in the sample sheet (column metastasis, checked "
-            "against pN)"
-        )
-        + "; whether it rests on pathology, and when it was assessed, is for the authors.",
-        "partitions": ", ".join(filter(None, [partitions, from_where]))
-        + "; external centers only for evaluation."
-        if folds
-        else None,
-        "imbalance": f"Folds {from_where}; " if from_where else None,
-        "primary": primary_words(facts["primary"]),
+        }[page.role],
+        "sources": "Simulated patients." if run.simulated else None,
+        "centers": centers,
+        "outcome": f"{outcome}. Whether it is based on pathology, and when it was assessed, is for the "
+        "authors.",
+        "partitions": partitions,
+        "imbalance": f"Folds {drawn}; " if drawn else None,
+        "primary": primary_words(run.primary),
     }
 
 
 def _run(facts):
-    """What ran: model, settings, software."""
-    versions, sizes = facts.get("versions") or {}, facts.get("sizes") or {}
-    threshold = (facts.get("threshold") or {}).get(facts["primary"]["method"])
+    """Model, settings and software."""
+    run = facts.run
+    threshold = facts.thresholds.get(run.primary["method"])
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+    sizes = [f"{what}: {words}" for what, words in run.sizes.items()]
+    training = None
+    if run.seed is not None:
+        digest = f"Seed {run.seed}, config digest {run.config_digest}."
+        training = " ".join([digest, *sizes, inner_words(run)])
     return {
-        "flags": f"{len(facts.get('warnings') or [])} warnings on this page.",
-        "organs_source": facts.get("organs_source"),
-        "tumor_source": facts.get("tumor_source"),
-        "model": "Described under “Methods and versions”; weights, plans and settings in the bundle.",
-        "threshold": None if threshold in (None, "") else f"Threshold of the model: {threshold}.",
-        "substituted": substituted_words(facts.get("substituted")),
-        "software": (
-            "nodestage with " + ", ".join(f"{k} {v}" for k, v in sorted(versions.items())) + "."
-            if versions
-            else None
-        ),
-        "model_digest": facts.get("model_digest"),
-        "pretrained": None
-        if facts.get("pretrained") in (None, "")
-        else f"Pretrained weights: {facts['pretrained']}.",
-        "training": (
-            f"Seed {facts['seed']}, config digest {facts.get('config_digest')}. "
-            + " ".join([*(f"{k}: {v}" for k, v in sizes.items()), inner_words(facts)])
-            if facts.get("seed") is not None
-            else None
-        ),
+        "flags": f"{len(run.warnings)} warnings on this page.",
+        "organs_source": run.organs_source,
+        "tumor_source": run.tumor_source,
+        "model": "Described under “Methods and versions”; weights, plans and settings are in the bundle.",
+        "threshold": None if threshold is None else f"Threshold of the model: {threshold}.",
+        "substituted": substituted_words(facts.substituted),
+        "software": f"nodestage with {versions}." if versions else None,
+        "model_digest": run.model_digest,
+        "pretrained": f"Pretrained weights: {run.pretrained}." if run.pretrained else None,
+        "training": training,
     }
 
 
-def _shown(facts, role, counts, headline):
-    """What stands on this page, and what doesn't."""
+def _shown(run, page):
+    """What this page shows."""
+    role, counts = page.role, page.counts
     study, external = role == "study", role == "external"
-    frozen = facts.get("frozen")  # then neither discovery's figures nor a study page is at hand
+    frozen = run.frozen  # then there are neither figures of the discovery center nor a study page
     ensemble = "Mean of the folds’ scores, mean of the folds’ thresholds"
-    held_back = "Each patient by the model of the fold that held it back"
+    held_back = "Each patient by the model of the fold in whose test part it is"
     return {
         "study_page": None if frozen else "the study’s page",
         "beside_discovery": {
-            "external": None if frozen else "Table I sets this center beside discovery.",
+            "external": None
+            if frozen
+            else "Table I compares this center with the discovery center.",
             "discovery": None,
-            "study": "Table I sets the centers side by side.",
+            "study": "Table I compares the centers.",
         }[role],
-        "interval_words": "95 % intervals by bootstrap within each class, DeLong beside the AUC.",
+        "interval_words": "95 % intervals by bootstrap within each class; also DeLong for the AUC.",
         "family": vocabulary.family(),
         "predictions": {
             "external": f"{ensemble}.",
@@ -116,31 +130,29 @@ def _shown(facts, role, counts, headline):
             "study": f"Discovery: {held_back[0].lower()}{held_back[1:]}. External: "
             f"{ensemble[0].lower()}{ensemble[1:]}.",
         }[role],
-        "events": "n and positives stand in each row of Tables VI and VII, and beside each center of "
-        "the forest plot; Table IV counts nodes, Table V patients."
+        "events": "n and positives are in each row of Tables VI and VII and of the forest plot; Table IV "
+        "counts nodes, Table V patients."
         if study
-        else "n and positives stand beside each method’s performance, and beside calibration and "
-        "subgroups where these are here; a paired comparison gives the n that both methods scored.",
+        else "n and positives are given with each method’s performance, calibration and subgroups; a "
+        "paired comparison gives the n that both methods scored.",
         "subgroups": "Results by subgroup are on this page" if counts.get("n_subgroups") else None,
         "robustness": None
         if study
-        else "Beside each estimate, where patients lack a score: the figure with all patients, and "
-        "the worst case.",
+        else "Where patients lack a score: also the estimate with all patients, and the worst case.",
         "gallery": f"Gallery, worst errors first: {counts['n_gallery']} patients."
         if counts.get("n_gallery")
         else None,
-        "explained": "Gallery: the node and the slice that decided, with overlays, for "
+        "explained": "Gallery: the deciding node and the most influential slice, with overlays, for "
         f"{counts['n_gallery']} patients."
         if counts.get("n_gallery")
         else None,
         "parts": {
-            "external": "This center’s patients are in no part of a fold: all their predictions are "
-            "external, in the tables of this page.",
-            "discovery": "The tables of this page hold the test predictions. Those of the validation "
-            "parts, from which thresholds come, are in results/predictions and in no table.",
-            "study": "Table VI holds the test predictions, Table VII the external ones. Those of the "
-            "validation parts are in results/predictions and in no table.",
+            "external": "This center’s patients are in no part of a fold: all their predictions are external.",
+            "discovery": "The tables of this page use the test predictions. Validation predictions, "
+            "which set the thresholds, are in results/predictions and in no table.",
+            "study": "Table VI uses the test predictions, Table VII the external ones. Validation "
+            "predictions are in results/predictions and in no table.",
         }[role],
-        "headline_plain": headline,
-        "external": headline if external else "Each external center has a page of its own.",
+        "headline_plain": page.headline,
+        "external": page.headline if external else "Each external center has its own page.",
     }

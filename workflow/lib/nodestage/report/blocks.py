@@ -34,7 +34,7 @@ TESTS = (
     "detectable_difference",
     "p_wilcoxon_bootstrap",
 )
-"""Columns of comparisons.tsv that a table shows, the paper's own test last."""
+"""Columns of comparisons.tsv that a table shows, the test used in the paper last."""
 
 KINDS = {
     "method": "methods",
@@ -52,13 +52,13 @@ KINDS = {
 
 
 class Notes:
-    """Footnotes of one table: the same text gets the same letter."""
+    """Footnotes of one table: equal texts get the same letter."""
 
     def __init__(self):
         self.texts = []
 
     def mark(self, text):
-        """Raised letters that point to the notes in `text`, which stand apart by semicolons."""
+        """Raised letters for the notes in `text`, which are separated by semicolons."""
         parts = [part for part in text.split("; ") if part]
         self.texts += [part for part in dict.fromkeys(parts) if part not in self.texts]
         if not parts:
@@ -76,32 +76,43 @@ class Notes:
 
 
 def performance(rows, metrics=MAIN_METRICS):
-    """Rows of performance.tsv as one block a basis: a line a method, a column a metric.
+    """Rows of performance.tsv as one block per basis: a line per method, a column per metric.
 
     Returns
     -------
-    list of {basis, columns: [label], lines: [{label, main, n, positives, cells}], notes}
+    list of {basis, columns: [label], lines: [{label, main, n, positives, cells}], notes,
+    undefined}; `undefined` is a block of the metrics that no method defines, or None
     """
     blocks = []
     for basis in vocabulary.ordered("bases", rows.values("basis")):
         within = rows.where(basis=basis)
-        present = [m for m in metrics if within.where(metric=m)]
-        if not present:
-            continue
-        notes = Notes()
-        lines = [
-            _performance_line(method, within.where(method=method), present, notes)
-            for method in vocabulary.ordered("methods", within.values("method"))
-        ]
-        blocks.append(
-            {
-                "basis": vocabulary.name("bases", basis),
-                "columns": [vocabulary.name("metrics", m) for m in present],
-                "lines": lines,
-                "notes": notes.lines(),
-            }
-        )
+        defined, undefined = _by_definition(within, metrics)
+        if defined or undefined:
+            block = _performance_block(basis, within, defined)
+            block["undefined"] = _performance_block(basis, within, undefined) if undefined else None
+            blocks.append(block)
     return blocks
+
+
+def _by_definition(rows, metrics):
+    """(metrics with a defined estimate in some row, those without any), of those in the table."""
+    present = [m for m in metrics if rows.where(metric=m)]
+    defined = [m for m in present if any(r["estimate"].defined for r in rows.where(metric=m))]
+    return defined, [m for m in present if m not in defined]
+
+
+def _performance_block(basis, rows, metrics):
+    notes = Notes()
+    lines = [
+        _performance_line(method, rows.where(method=method), metrics, notes)
+        for method in vocabulary.ordered("methods", rows.values("method"))
+    ]
+    return {
+        "basis": vocabulary.name("bases", basis),
+        "columns": [vocabulary.name("metrics", m) for m in metrics],
+        "lines": lines if metrics else [],
+        "notes": notes.lines(),
+    }
 
 
 def further_metrics(rows):
@@ -114,11 +125,11 @@ def further_metrics(rows):
 def _performance_line(method, rows, metrics, notes):
     cells, counts, of_line = [], [], []
     for metric in metrics:
-        found = rows.where(metric=metric)
-        if not found:
+        of_metric = rows.where(metric=metric)
+        if not of_metric:
             cells.append(Markup("–"))
             continue
-        row = found[0]
+        row = of_metric[0]
         counts.append((row["n"], row["positives"]))
         digits = numbers.digits_for(row["n"].number)
         cell = numbers.show(row["estimate"], digits)
@@ -127,7 +138,7 @@ def _performance_line(method, rows, metrics, notes):
         below = Markup("")
         if row["estimate"].defined:
             ends = numbers.interval(row, digits=digits)
-            # Beside a standard deviation the interval takes a line of its own.
+            # After a standard deviation the interval takes a line of its own.
             if row["sd"].defined:
                 below = Markup('<span class="second">{}</span>').format(ends)
             else:
@@ -161,28 +172,28 @@ def _sorted_notes(text):
 
 
 def _second_lines(row, digits):
-    """What stands small under an estimate: other intervals, and the patients without a score."""
-    found = Markup("")
+    """Other intervals, small under an estimate."""
+    lines = Markup("")
     delong = numbers.interval(row, "low_delong", "high_delong", digits)
     if delong:
-        found += Markup('<span class="second">DeLong {}</span>').format(delong)
-    # Where the bootstrap says nothing, the exact interval says what the counts allow.
+        lines += Markup('<span class="second">DeLong {}</span>').format(delong)
+    # Where the bootstrap gives no interval, the exact one follows from the counts.
     if not row["low"].defined or collapsed(row["low"].number, row["high"].number):
         exact = numbers.interval(row, "low_exact", "high_exact", digits)
         if exact:
-            found += Markup('<span class="second">exact {}</span>').format(exact)
-    return found
+            lines += Markup('<span class="second">exact {}</span>').format(exact)
+    return lines
 
 
 def with_everybody(rows, metrics=MAIN_METRICS):
-    """What becomes of each figure if the patients without a score count too.
+    """Each figure if the patients without a score are counted too.
 
     Returns
     -------
     blocks as `performance`; a cell holds the figure with them called negative, then with all of
     them called wrongly
     """
-    found = []
+    blocks = []
     for basis in vocabulary.ordered("bases", rows.values("basis")):
         within = rows.where(basis=basis)
         kept = [row for row in within if row["all_patients"].defined or row["worst_case"].defined]
@@ -191,16 +202,8 @@ def with_everybody(rows, metrics=MAIN_METRICS):
         for method in vocabulary.ordered("methods", [row.text("method") for row in kept]):
             cells = []
             for metric in present:
-                mine = within.where(method=method, metric=metric)
-                digits = numbers.digits_for(mine[0]["n_all"].number) if mine else 2
-                cells.append(
-                    Markup("{} · {}").format(
-                        numbers.show(mine[0]["all_patients"], digits),
-                        numbers.show(mine[0]["worst_case"], digits),
-                    )
-                    if mine and mine[0]["estimate"].defined
-                    else Markup("–")
-                )
+                of_metric = within.where(method=method, metric=metric)
+                cells.append(_with_everybody(of_metric[0] if of_metric else None))
             first = within.where(method=method)[0]
             lines.append(
                 {
@@ -213,7 +216,7 @@ def with_everybody(rows, metrics=MAIN_METRICS):
             )
         if lines:
             columns = [vocabulary.name("metrics", m) for m in present]
-            found.append(
+            blocks.append(
                 {
                     "basis": vocabulary.name("bases", basis),
                     "columns": columns,
@@ -221,15 +224,24 @@ def with_everybody(rows, metrics=MAIN_METRICS):
                     "notes": [],
                 }
             )
-    return found
+    return blocks
+
+
+def _with_everybody(row):
+    if row is None or not row["estimate"].defined:
+        return Markup("–")
+    digits = numbers.digits_for(row["n_all"].number)
+    shown = (numbers.show(row[column], digits) for column in ("all_patients", "worst_case"))
+    return Markup("{} · {}").format(*shown)
 
 
 def comparisons(rows, primary):
-    """Rows of comparisons.tsv as one block a metric, the declared comparison first.
+    """Rows of comparisons.tsv as one block per metric, the declared comparison first.
 
     Returns
     -------
-    list of {metric, main, columns, lines: [{label, main, cells}], notes}
+    list of {metric, main, defined, columns, lines: [{label, main, cells}], notes}; `defined`: whether
+    any comparison in this metric is
     """
     metrics = vocabulary.ordered("metrics", rows.values("metric"))
     metrics.sort(key=lambda metric: metric != primary["metric"])
@@ -238,8 +250,8 @@ def comparisons(rows, primary):
         notes, lines = Notes(), []
         within = sorted(rows.where(metric=metric), key=lambda row: not _is_primary(row))
         tests = [c for c in TESTS if any(row.text(c) for row in within)]
-        ours = within[0].text("method")
-        shared = all(row.text("method") == ours for row in within)
+        compared = within[0].text("method")
+        shared = all(row.text("method") == compared for row in within)
         for row in within:
             digits = numbers.digits_for(row["n"].number)
             difference = numbers.show(row["difference"], digits)
@@ -260,8 +272,9 @@ def comparisons(rows, primary):
         blocks.append(
             {
                 "metric": vocabulary.name("metrics", metric),
-                "first": f"{vocabulary.name('methods', ours)} minus …" if shared else "Pair",
+                "first": f"{vocabulary.name('methods', compared)} minus …" if shared else "Pair",
                 "main": metric == primary["metric"],
+                "defined": any(row["difference"].defined for row in within),
                 "columns": ["Difference [95 % CI]", "n shared"] + [head(c) for c in tests],
                 "lines": lines,
                 "notes": notes.lines(),
@@ -277,32 +290,42 @@ def _test(cell, digits):
 
 
 def subgroups(rows):
-    """Rows of subgroups.tsv as one block a method: a line a group, a column a metric.
+    """Rows of subgroups.tsv as one block per method: a line per group, a column per metric.
 
     Returns
     -------
-    list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes}
+    list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes,
+    undefined}; `undefined` is a block of the groups in which no metric is defined, or None
     """
-    found = []
+    blocks = []
     for method in vocabulary.ordered("methods", rows.values("method")):
         within = rows.where(method=method)
+        groups = dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within)
+        parts = [within.where(subgroup=subgroup, group=group) for subgroup, group in groups]
+        defined = [part for part in parts if any(row["estimate"].defined for row in part)]
+        undefined = [part for part in parts if part not in defined]
         metrics = vocabulary.ordered("metrics", within.values("metric"))
-        notes, lines = Notes(), []
-        for key in dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within):
-            part = within.where(subgroup=key[0], group=key[1])
-            line = _performance_line(method, part, metrics, notes)
-            unscored = numbers.show_count(part[0]["unscored"])
-            about = {"subgroup": head(key[0]), "group": vocabulary.name("locations", key[1])}
-            lines.append({**line, **about, "unscored": unscored})
-        found.append(
-            {
-                "method": vocabulary.name("methods", method),
-                "columns": [vocabulary.name("metrics", m) for m in metrics],
-                "lines": lines,
-                "notes": notes.lines(),
-            }
-        )
-    return found
+        block = _subgroup_block(method, defined, metrics)
+        block["undefined"] = _subgroup_block(method, undefined, metrics) if undefined else None
+        blocks.append(block)
+    return blocks
+
+
+def _subgroup_block(method, parts, metrics):
+    """A block of some groups; `parts` holds the rows of one group each."""
+    notes, lines = Notes(), []
+    for part in parts:
+        line = _performance_line(method, part, metrics, notes)
+        line["unscored"] = numbers.show_count(part[0]["unscored"])
+        line["subgroup"] = head(part[0].text("subgroup"))
+        line["group"] = vocabulary.name("locations", part[0].text("group"))
+        lines.append(line)
+    return {
+        "method": vocabulary.name("methods", method),
+        "columns": [vocabulary.name("metrics", m) for m in metrics],
+        "lines": lines,
+        "notes": notes.lines(),
+    }
 
 
 def _is_primary(row):
@@ -310,14 +333,14 @@ def _is_primary(row):
 
 
 def table(rows, hide=(), heads=None, intervals=()):
-    """Any table: every column that holds something, names in words, numbers rounded.
+    """Any table: every column that is not empty, names in words, numbers rounded.
 
     Parameters
     ----------
     rows : Rows
     hide : columns left out
     heads : {column: words}, over `vocabulary.heads()`
-    intervals : columns that take their ends, in `{column}_low` and `{column}_high`, into their cell
+    intervals : columns whose cell includes the interval in `{column}_low` and `{column}_high`
     """
     heads = heads or {}
     hide = {*hide, *(f"{c}_{end}" for c in intervals for end in ("low", "high"))}
@@ -338,7 +361,7 @@ def table(rows, hide=(), heads=None, intervals=()):
         "columns": [_heading(c, joined.get(c), heads) for c in shown],
         "numeric": [c in numeric for c in shown],
         "lines": lines,
-        # A first column that repeats itself is shown once a group.
+        # A first column that repeats itself is shown once per group.
         "same": [
             i > 0 and rows[i - 1].text(columns[0]) == row.text(columns[0])
             for i, row in enumerate(rows)
@@ -354,7 +377,7 @@ def _ends(row, column):
 
 
 def _joined(columns):
-    """{column: the one that stands in its cell}: a value's spread, an interval's upper end."""
+    """{column: the one that shares its cell}: a value's SD, an interval's upper end."""
     pairs = {c: f"{c}_sd" for c in columns if f"{c}_sd" in columns}
     for c in columns:
         if c == "low" or c.endswith("_low"):
@@ -374,26 +397,26 @@ def _heading(column, other, heads):
 
 
 def _content(row, column, other, numeric, notes):
-    """A cell of `table`; a note is a letter there, and what it says stands below the table."""
+    """A cell of `table`; a note is a letter, whose text is below the table."""
     if column == "note":
         return notes.mark(row.text(column)) or "–"
     why = _why(row, column, numeric)
     if other is None or not row[column].defined:
         return _cell(row[column], why)
     if other.endswith("high"):
-        found = numbers.interval(row, column, other, general=True)
-        return found or _cell(row[other], _why(row, other, numeric))
+        interval = numbers.interval(row, column, other, general=True)
+        return interval or _cell(row[other], _why(row, other, numeric))
     if not row[other].defined:
         return _cell(row[column])
     return Markup("{} ± {}").format(_cell(row[column]), _cell(row[other]))
 
 
 def head(column):
-    """A column's name as a reader's words."""
+    """A column's name in words."""
     if column.startswith("n_"):
         return f"n, {head(column[2:])}"
     words = column.replace("_", " ")
-    # `pT` and other names that are words already keep their letters.
+    # `pT` and other names that are words keep their letters.
     return vocabulary.heads().get(
         column, words if words[1:2].isupper() else words[:1].upper() + words[1:]
     )
@@ -405,7 +428,7 @@ def _is_numeric(rows, column):
 
 
 def _why(row, column, numeric):
-    """Whether an empty cell is a number that these data don't define (the note says why)."""
+    """Whether an empty cell is an undefined number (the note has the reason)."""
     return column in numeric and not row.text(column) and bool(row.text("note"))
 
 
@@ -420,16 +443,22 @@ def _cell(cell, undefined=False):
     return numbers.show_any(cell, TEXT_COLUMNS)
 
 
+def split(rows, column):
+    """(rows whose `column` is defined, the others), both with the columns of the table."""
+    parts = ([r for r in rows if r[column].defined], [r for r in rows if not r[column].defined])
+    return tuple(type(rows)(part, rows.name, rows.columns, rows.absent) for part in parts)
+
+
 def facts_table(rows, heads=None):
-    """A table of dicts from the facts of a run (truth, timings), through the same door."""
+    """A table of dicts from the facts of a run (truth, timings), as `table` makes it."""
     from nodestage.report.sources import Row, Rows
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    made = [
+    cells = [
         Row({k: Cell(_text(v), "facts", i, k) for k, v in row.items()})
         for i, row in enumerate(rows, start=1)
     ]
-    return table(Rows(made, "facts", columns), heads=heads)
+    return table(Rows(cells, "facts", columns), heads=heads)
 
 
 def _text(value):

@@ -1,4 +1,4 @@
-"""The lymph node that decided, and the nodes as overlays."""
+"""The deciding lymph node, and the nodes as overlays."""
 
 import numpy as np
 
@@ -27,8 +27,8 @@ def overlays(instances, rows):
     positive = {int(row["instance"]) for row in positive_rows(rows)}
     called = np.zeros(int(instances.max(initial=0)) + 1, bool)
     called[[i for i in positive if i < len(called)]] = True
-    found = called[instances]
-    return {"nodes_positive": found, "nodes_negative": (instances > 0) & ~found}
+    positive_mask = called[instances]
+    return {"nodes_positive": positive_mask, "nodes_negative": (instances > 0) & ~positive_mask}
 
 
 def facts(instances, rows):

@@ -1,7 +1,7 @@
-"""The slice that spoke most for a call, from the tumor network to the gallery.
+"""The most influential slice for a call, from the tumor network to the gallery.
 
-What `fusion.saliency.explain` finds is kept in one file a center, and becomes one more view of a
-patient's panel. Neither torch nor a network is needed to read it.
+The result of `fusion.saliency.explain` is kept in one file per center, and becomes one more view of
+a patient's panel. Neither torch nor a network is needed to read it.
 """
 
 import json
@@ -15,10 +15,10 @@ SIDES = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "H"), "sagittal": ("A",
 """Letters at the left, right and upper edge of a picture, by its plane."""
 
 
-def write(path, found):
-    """Write what `explain` gave of some patients as one .npz (no pickle inside)."""
+def write(path, explained):
+    """Write {patient: result of `explain`} as one .npz (no pickle inside)."""
     arrays = {}
-    for patient, one in found.items():
+    for patient, one in explained.items():
         arrays[f"{patient}/image"] = np.asarray(one["image"], np.int16)
         arrays[f"{patient}/mask"] = np.asarray(one["mask"], np.uint8)
         arrays[f"{patient}/map"] = np.rint(255 * one["map"]).astype(np.uint8)
@@ -29,15 +29,15 @@ def write(path, found):
 
 def read(path):
     """{patient: dict} of a file that `write` made, the map in [0, 1]."""
-    found = {}
+    explained = {}
     with np.load(path, allow_pickle=False) as stored:
         for key in stored.files:
             patient, _, part = key.rpartition("/")
-            found.setdefault(patient, {})[part] = stored[key]
-    for one in found.values():
+            explained.setdefault(patient, {})[part] = stored[key]
+    for one in explained.values():
         one["facts"] = json.loads(one["facts"].item())
         one["map"] = one["map"].astype(np.float32) / 255
-    return found
+    return explained
 
 
 def view(explained, tumor, pancreas, spacing):
@@ -63,7 +63,7 @@ def view(explained, tumor, pancreas, spacing):
     if facts["source"] == "tumor":
         layers["tumor"] = turned(explained["mask"])
     return {
-        "name": "speaks_for" if facts["positive"] else "speaks_against",
+        "name": "influential_for" if facts["positive"] else "influential_against",
         "plane": plane,
         "slice": int(number) + 1,
         "slices": mask.shape[axis],

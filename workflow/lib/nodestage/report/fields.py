@@ -1,172 +1,172 @@
-"""What a run says about itself, in words: notices, methods and versions."""
+"""What a run reports about itself, in words: notices, methods and versions."""
 
 from nodestage.statistics import vocabulary
 
 
 def notices(facts, role):
-    """Sentences that must not be overlooked, the weightiest first: [(kind, text)]."""
-    found = []
-    if facts.get("simulated"):
-        found.append(
+    """Sentences that must not be overlooked, the most important first: [(kind, text)].
+
+    Parameters
+    ----------
+    facts : records.Facts
+    role : discovery, external, or study
+    """
+    run = facts.run
+    listed = []
+    if run.simulated:
+        listed.append(
             (
                 "simulated",
-                "These patients are simulated: no number here says anything about real patients. "
-                + str(facts.get("effects") or ""),
+                "These patients are simulated: no number here describes real patients. "
+                + run.effects,
             )
         )
-    if facts.get("inner_folds") == 0:
-        found.append(
+    if run.inner_folds == 0:
+        listed.append(
             (
                 "leak",
-                "Node volumes of training patients were measured by networks that had seen them "
-                "(folds.inner: 0): the fusion may rely on them too much.",
+                "Node volumes of training patients were measured by networks that were trained on "
+                "these patients (folds.inner: 0). The fusion may rely on the volumes too much.",
             )
         )
-    if facts.get("smaller"):
-        some = "; ".join(facts["smaller"][:SHOWN])
-        more = "; …" if len(facts["smaller"]) > SHOWN else ""
-        found.append(("smaller", f"{SMALLER} {some}{more} (see Methods)."))
-    substituted = facts.get("substituted") or []
-    if substituted:
-        found.append(("substituted", substituted_words(substituted)))
-    for what in ("organs", "tumor"):
-        here, there = facts.get(f"{what}_source"), facts.get(f"discovery_{what}_source")
-        if role == "external" and here and there and here != there:
-            found.append(
-                (
-                    "source",
-                    f"The {what} masks of this center are {here}, those of the discovery center "
-                    f"{there}: part of any difference may come from that.",
-                )
-            )
-    found += [("elsewhere", str(text)) for text in facts.get("elsewhere") or []]
-    found += [("warning", str(text)) for text in facts.get("warnings") or []]
-    return found
+    if run.smaller:
+        some = "; ".join(run.smaller[:SHOWN])
+        more = "; …" if len(run.smaller) > SHOWN else ""
+        listed.append(("smaller", f"{SMALLER} {some}{more} (see Methods)."))
+    listed += [("unlearned", sentence) for sentence in run.unlearned]
+    if facts.substituted:
+        listed.append(("substituted", substituted_words(facts.substituted)))
+    listed += [("source", sentence) for sentence in _other_sources(run, role)]
+    listed += [("elsewhere", sentence) for sentence in run.elsewhere]
+    listed += [("warning", sentence) for sentence in run.warnings]
+    return listed
+
+
+def _other_sources(run, role):
+    """Sentences on masks that come from elsewhere than those of the discovery center."""
+    pairs = {
+        "organ": (run.organs_source, run.discovery_organs_source),
+        "tumor": (run.tumor_source, run.discovery_tumor_source),
+    }
+    return [
+        f"The {what} masks of this center are {here}, those of the discovery center {there}. This may "
+        "explain part of any difference."
+        for what, (here, there) in pairs.items()
+        if role == "external" and here and there and here != there
+    ]
 
 
 SHOWN = 3
 SMALLER = (
-    "No figure here says what the method gives at full size. Smaller than in config/paper.yaml (its "
-    "value in brackets):"
+    "The figures on this page do not show what the method achieves at full size. Settings smaller than "
+    "in config/paper.yaml (its value in brackets):"
 )
 
 
-def substituted_words(substituted):
-    """How many patients (a number, or their list) have one phase in the place of both."""
-    if not substituted:
+def substituted_words(count):
+    """How many patients have one phase that is used in place of both; None if unknown."""
+    if not count:
         return "Every patient was analysed with both phases or left out."
-    count = len(substituted) if isinstance(substituted, (list, tuple)) else substituted
-    many = count != 1
-    return (
-        f"{count} patient{'s' if many else ''} lack{'' if many else 's'} a phase; the other one "
-        "stands in for it (substitute_phase)."
-    )
+    who = "1 patient lacks" if count == 1 else f"{count} patients lack"
+    return f"{who} a phase; the other phase is used in place of both (substitute_phase)."
 
 
-def inner_words(facts):
-    """How the training patients' own node volumes were measured."""
-    inner, folds = facts.get("inner_folds"), facts.get("folds")
-    if inner is None:
+def inner_words(run):
+    """How the node volumes of training patients were measured."""
+    if run.inner_folds is None:
         return ""
-    if inner == 0:
-        return "Training patients’ node volumes measured in-sample (folds.inner: 0)."
-    outer = f" inside each of {folds} folds" if folds else ""
-    return f"Training patients’ node volumes measured by {inner}-fold inner cross-fitting{outer}."
+    if run.inner_folds == 0:
+        return "Node volumes of training patients: measured in-sample (folds.inner: 0)."
+    outer = f" inside each of {run.folds} folds" if run.folds else ""
+    return f"Node volumes of training patients: {run.inner_folds}-fold inner cross-fitting{outer}."
 
 
 OVERLAP = (
-    "A mean of the folds, its interval and DeLong’s test by fold take the folds for independent, though "
-    "their training sets overlap: they describe these models, not what the procedure would give "
-    "with other patients to learn from."
+    "A mean over folds, its interval and DeLong’s test by fold treat the folds as independent, but "
+    "their training sets overlap. They describe these models, and not how the procedure would perform "
+    "with other training patients."
 )
 
 INTERVALS = (
-    "95 %, percentile bootstrap within each class, for fold means within fold and class; DeLong’s "
-    "beside the AUC, exact ones beside shares of patients. In 2,000 simulated cohorts of each of "
-    "six sizes (59 to 749 patients) they held the truth in 92–96 % where a class had more than ten "
-    "patients. With ten positive patients of 59 they were too narrow: AUC 92 %, balanced accuracy "
-    "92 %, sensitivity 89 %, its difference between two methods 83 %, its fold mean 76 %; the "
-    "exact interval of sensitivity held in 98 %. From fewer than five patients of a class nothing is "
-    "bootstrapped; balanced accuracy then has MOVER’s interval, from Wilson’s limits of sensitivity "
-    f"and specificity. {OVERLAP}"
+    "95 %, percentile bootstrap within each class, for fold means within fold and class; also DeLong’s "
+    "for the AUC and exact ones for proportions of patients. Coverage in 2,000 simulated cohorts of each "
+    "of six sizes (59 to 749 patients): 92–96 % where each class had more than ten patients. With ten "
+    "positive patients of 59 the intervals were too narrow: AUC 92 %, balanced accuracy 92 %, "
+    "sensitivity 89 %, its difference between two methods 83 %, its fold mean 76 %; the exact interval "
+    "of sensitivity covered 98 %. With fewer than five patients of a class nothing is bootstrapped; "
+    "balanced accuracy then has MOVER’s interval, from Wilson’s limits of sensitivity and specificity. "
+    f"{OVERLAP}"
 )
-"""Where the intervals are off; a test holds the figures against the tables of docs/statistics.md."""
+"""Where the intervals are off; a test compares the figures with the tables of docs/statistics.md."""
 
 TESTS = (
-    "On the patients that both methods scored. † The paper’s own test, Wilcoxon on bootstrap "
-    "values, compares resamples of one cohort, so that its p falls with the number of resamples: "
-    "between two equally good methods it came out below 0.05 in 94–96 % of simulated cohorts. Read "
-    "the others instead: DeLong did so in 4–7 %, by fold in 4–6 %, the paired bootstrap in 4–9 % "
-    "(9 % for balanced accuracy with ten positive patients of 59), McNemar in 0–4 %. DeLong over "
-    "pooled folds compares scores of five models: up to 33 % where one method’s models differ in "
-    "scale."
+    "On the patients that both methods scored. † The test used in the paper, Wilcoxon on bootstrap "
+    "values, compares resamples of one cohort, so its p falls with the number of resamples: between two "
+    "equally good methods p was below 0.05 in 94–96 % of simulated cohorts. Use the other tests. Their "
+    "p was below 0.05 in 4–7 % (DeLong), 4–6 % (DeLong by fold), 4–9 % (paired bootstrap; 9 % for "
+    "balanced accuracy with ten positive patients of 59) and 0–4 % (McNemar). DeLong over pooled folds "
+    "compares scores of five models: up to 33 % where the models of one method differ in scale."
 )
 
 
 def methods(facts):
     """[(term, description)] of the section on methods and versions."""
-    primary = facts["primary"]
-    versions = facts.get("versions") or {}
-    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    run = facts.run
+    software = ", ".join(f"{name} {version}" for name, version in sorted(run.versions.items()))
+    smaller = [("Smaller than the paper’s", "; ".join(run.smaller))] if run.smaller else []
     rows = [
-        ("Declared endpoint", primary_words(primary)),
+        ("Declared endpoint", primary_words(run.primary)),
         (
             "Model",
-            "Tumor network on nine slices (with the mask branch; global average and texture "
-            "encoding), joined by the volume of the largest node called positive; nodes segmented "
-            "with a distance-guided attention map.",
+            "Tumor network on nine slices (mask branch; global average pooling and texture encoding), "
+            "combined with the volume of the largest node called positive. Nodes are segmented with a "
+            "distance-guided attention map.",
         ),
         (
             "External scoring",
             "Mean of the folds’ scores against the mean of the folds’ thresholds, both frozen "
             "before any external patient was scored.",
         ),
-        *((facts.get("sizes") or {"Grid": ""}).items()),
-        *(
-            [("Smaller than the paper’s", "; ".join(facts["smaller"]))]
-            if facts.get("smaller")
-            else []
-        ),
-        ("Inner folds", inner_words(facts)),
-        ("Pretrained weights", facts.get("pretrained")),
-        ("Organ masks", facts.get("organs_source")),
-        ("Tumor masks", facts.get("tumor_source")),
-        ("Missing phase", substituted_words(facts.get("substituted"))),
+        *((run.sizes or {"Grid": ""}).items()),
+        *smaller,
+        ("Inner folds", inner_words(run)),
+        ("Pretrained weights", run.pretrained),
+        ("Organ masks", run.organs_source),
+        ("Tumor masks", run.tumor_source),
+        ("Missing phase", substituted_words(facts.substituted)),
         ("Intervals", INTERVALS),
         ("Tests", f"{TESTS} {vocabulary.family()}"),
-        ("Seed", facts.get("seed")),
-        ("Config digest", facts.get("config_digest")),
-        ("Model digest", facts.get("model_digest")),
-        ("Software", listed),
-        ("For a methods section", paragraph(facts, listed)),
+        ("Seed", run.seed),
+        ("Config digest", run.config_digest),
+        ("Model digest", run.model_digest),
+        ("Software", software),
+        ("For a methods section", paragraph(run, software)),
     ]
     return [(term, "not recorded" if text in (None, "") else str(text)) for term, text in rows]
 
 
-def paragraph(facts, software):
-    """A paragraph to copy into a paper, from what the run knows of itself."""
-    sizes = facts.get("sizes") or {}
-    told = [f"{what}: {words}" for what, words in sizes.items()]
-    if facts.get("smaller"):
-        told.append(
-            "These settings are smaller than the paper’s (in brackets): "
-            f"{'; '.join(facts['smaller'])}."
+def paragraph(run, software):
+    """A paragraph to copy into a paper, from what the run records of itself."""
+    sentences = [f"{what}: {words}" for what, words in run.sizes.items()]
+    if run.smaller:
+        sentences.append(
+            f"These settings are smaller than the paper’s (in brackets): {'; '.join(run.smaller)}."
         )
-    told.append(inner_words(facts))
-    told.append(f"Declared endpoint: {primary_words(facts['primary'])}.")
-    told.append(f"Seed {facts.get('seed')}; {software}.")
-    told.append("[For the authors: hardware, scanners, readers, ethics.]")
-    return " ".join(filter(None, told))
+    sentences.append(inner_words(run))
+    sentences.append(f"Declared endpoint: {primary_words(run.primary)}.")
+    sentences.append(f"Seed {run.seed}; {software}.")
+    sentences.append("[For the authors: hardware, scanners, readers, ethics.]")
+    return " ".join(filter(None, sentences))
 
 
 def primary_words(primary):
-    """The declared endpoint in a sentence's words."""
+    """The declared endpoint in words."""
     margin = primary.get("margin")
-    held = "no margin declared for a drop from the discovery center"
+    drop = "no non-inferiority margin declared against the discovery center"
     if margin is not None:
-        held = f"a drop of up to {margin:g} from the discovery center would not matter"
+        drop = f"non-inferiority margin {margin:g} against the discovery center"
     return (
-        f"{vocabulary.inside('metrics', primary['metric'])} of {vocabulary.name('methods', primary['method'])}, "
-        f"compared with {vocabulary.name('methods', primary['reference'])}; {held}; everything else is "
-        "secondary"
+        f"{vocabulary.inside('metrics', primary['metric'])} of "
+        f"{vocabulary.name('methods', primary['method'])}, compared with "
+        f"{vocabulary.name('methods', primary['reference'])}; {drop}; all other analyses are secondary"
     )

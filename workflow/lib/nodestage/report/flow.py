@@ -9,20 +9,19 @@ LEFT, LEFT_WIDTH = 1, 216
 RIGHT, RIGHT_WIDTH = 246, 213
 
 
-def flow(center, total, excluded, scored, outcomes, method, where="in the sample sheet"):
+def flow(center, total, excluded, outcomes, method, where="in the sample sheet"):
     """From the sample sheet to the calls.
 
     Parameters
     ----------
     center : str
-    total : int, patients of the sheet, or of what is in its place
+    total : int, patients of the sheet or of the file sent back
     excluded : list of (reason, n), why patients have no score or no known status
-    scored : int, patients with a score and a known status
     outcomes : list of (text, lines) of the boxes at the end
     method : str, whose scores are meant
-    where : str, what the patients stand in
+    where : str, the sheet or file in words
     """
-    parts = []
+    parts, scored = [], total - sum(n for _, n in excluded)
     y = _box(parts, LEFT, 1, LEFT_WIDTH, [f"{total} patients of {center}", where])
     top = y
     if excluded:
@@ -31,7 +30,7 @@ def flow(center, total, excluded, scored, outcomes, method, where="in the sample
             lines += _wrap(f"{n}: {reason}", 33)
         bottom = _box(parts, RIGHT, top + 14, RIGHT_WIDTH, lines)
     else:
-        bottom = _box(parts, RIGHT, top + 14, RIGHT_WIDTH, ["none left out"])
+        bottom = _box(parts, RIGHT, top + 14, RIGHT_WIDTH, ["none excluded"])
     middle = LEFT + LEFT_WIDTH / 2
     beside = (top + 14 + bottom) / 2
     following = bottom + 14
@@ -39,17 +38,17 @@ def flow(center, total, excluded, scored, outcomes, method, where="in the sample
     _arrow(parts, middle, beside, RIGHT, beside)
     y = _box(parts, LEFT, following, LEFT_WIDTH, [f"{scored} analysed", *_wrap(f"by {method}", 33)])
     start, ends = y, []
-    for place, (head, lines) in enumerate(outcomes):
-        x, width = ((LEFT, LEFT_WIDTH), (RIGHT, RIGHT_WIDTH))[place % 2]
+    for i, (head, lines) in enumerate(outcomes):
+        x, width = ((LEFT, LEFT_WIDTH), (RIGHT, RIGHT_WIDTH))[i % 2]
         ends.append(_box(parts, x, start + 26, width, [head, *lines]))
         _arrow(parts, middle, start, x + width / 2, start + 26)
     height = max([y, *ends]) + 2
     words = (
         f"{total} patients {where}, "
         + (
-            "; ".join(f"{n} left out: {reason}" for reason, n in excluded)
+            "; ".join(f"{n} excluded: {reason}" for reason, n in excluded)
             if excluded
-            else "none left out"
+            else "none excluded"
         )
         + f"; {scored} analysed; "
         + "; ".join(f"{head}: {', '.join(lines)}" for head, lines in outcomes)

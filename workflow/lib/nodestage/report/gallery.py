@@ -73,7 +73,7 @@ def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None,
         names a voxel of the node that decided and `tumor_slice` the slice of the tumor; left
         out, they are the largest node called positive (else negative) and the slice with the
         largest tumor area.
-    explained : the slice that spoke most for the call and its saliency, as `explaining.view`
+    explained : the most influential slice for the call and its saliency, as `explaining.view`
         gives them; or None
 
     Returns

@@ -1,8 +1,8 @@
 """Two small pictures of a patient with the organ labels drawn on, for the page about the images.
 
-The front view is of the venous phase, the axial slice of the arterial one, registered: labels that
-fit the first and not the second show a registration that failed, labels that fit neither a
-segmentation that did.
+The front view is of the venous phase, the axial slice of the registered arterial phase. Labels that
+fit the first and not the second show a failed registration; labels that fit neither, a failed
+segmentation.
 """
 
 import base64
@@ -15,7 +15,7 @@ from nodestage.report import gallery
 
 SIDE_PIXELS = 260
 BODY_HU = -300
-MOST = 150
+MAX_PATIENTS = 150
 """Patients with pictures, those to look at first; some 25 kB each."""
 
 COLORS = {
@@ -37,7 +37,7 @@ def pictures(arterial, venous, labels, known, spacing):
     known : {structure: id}
     spacing : (z, y, x), mm
     """
-    z, y = _place(venous, labels == known["pancreas"], spacing)
+    z, y = _slices(venous, labels == known["pancreas"], spacing)
     coronal = (np.flipud(venous[:, y]), np.flipud(labels[:, y]), (spacing[0], spacing[2]))
     axial = (arterial[z], labels[z], spacing[1:])
     return {
@@ -46,8 +46,8 @@ def pictures(arterial, venous, labels, known, spacing):
     }
 
 
-def _place(image, pancreas, spacing):
-    """The axial and coronal slice with most pancreas; the body's middle where that can't be one."""
+def _slices(image, pancreas, spacing):
+    """The axial and coronal slice with most pancreas; the body's middle if the label is implausible."""
     ml = float(pancreas.sum() * np.prod(spacing)) / 1000
     if pancreas.any() and not plausible.implausible({"pancreas": ml}):
         return int(pancreas.sum((1, 2)).argmax()), int(pancreas.sum((0, 2)).argmax())

@@ -1,6 +1,4 @@
-"""The pages: one for each center, one for the study. Each is a single file without requests."""
-
-from pathlib import Path
+"""The pages: one per center, one for the study. Each is a single file without requests."""
 
 from markupsafe import Markup
 
@@ -8,6 +6,7 @@ from nodestage.report import (
     answers,
     blocks,
     checklists,
+    controls,
     fields,
     flow,
     gallery,
@@ -15,144 +14,76 @@ from nodestage.report import (
     patients,
     pictures,
     plots,
+    study_tables,
 )
 from nodestage.report import numbers as shown
-from nodestage.report.printed import tables as printed
 from nodestage.report.sources import load
 from nodestage.report.writing import write_page
-from nodestage.statistics import comparisons, vocabulary
+from nodestage.statistics import vocabulary
 
 REGISTRATION = (
-    "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 would "
-    "be the same everywhere. Red: flagged, look at the overlays with both phases."
+    "Similarity of the structures in both phases, before (ring) and after registration (dot); 1 is "
+    "identical. Red: flagged, look at the overlays in both phases."
 )
 
-BESIDE_TABLES = (
-    ("froc_at.tsv", "Lymph nodes found within a number of false positives per patient"),
-    ("node_recall.tsv", "Lymph nodes found, by size, status and station"),
-    ("false_positives.tsv", "False positives per patient, by place"),
+SUMMARISED = "The center sent back summaries only; this needs one row per patient."
+
+TABLES = (
+    "performance",
+    "comparisons",
+    "missing",
+    "roc",
+    "calibration",
+    "decision_curve",
+    "subgroups",
+    "table_1",
 )
-"""What attention claims to change; not among the paper's tables."""
-
-SUMMARISED = "The center sent back summaries alone, and this needs a row a patient."
-
-NEED_TRUTH = {
-    "table_3.tsv",
-    "table_pdac.tsv",
-    "table_4.tsv",
-    "table_5.tsv",
-    "node_recall.tsv",
-    "false_positives.tsv",
-    "froc_at.tsv",
-}
-"""Tables that compare with drawn masks."""
+"""The tables of a center."""
 
 
-def center_page(center, role, statistics_folder, gallery_file, facts, output, discovery=None):
+def center_page(center, facts, output):
     """Write the report of one center.
 
     Parameters
     ----------
-    center : str
-    role : `discovery` or `external` (an auxiliary center is in no patient-level table)
-    statistics_folder : folder of the center's tables
-    gallery_file : what `gallery.write` wrote for this center, or None
-    facts : dict; `docs/report.md` lists the keys. Whatever is left out is said to be unknown.
+    center : records.Center; an auxiliary center is in no patient-level table and has no report
+    facts : records.Facts
     output : path of the HTML file
-    discovery : folder of the discovery center's tables, or None
     """
-    if role not in headline.BASES:
-        raise ValueError(f"{center}: a center of the role {role} has no report")
-    facts = {**facts, "primary": comparisons.endpoint(facts.get("primary"))}
-    primary = facts["primary"]
-    tables = {
-        name: load(statistics_folder, f"{name}.tsv")
-        for name in (
-            "performance",
-            "comparisons",
-            "missing",
-            "roc",
-            "calibration",
-            "decision_curve",
-            "subgroups",
-            "table_1",
-        )
-    }
-    elsewhere = facts.get("returned")
-    if elsewhere and elsewhere["holds"] == "summaries":
-        _say_why(tables.values())
-    reference = None if role == "discovery" or discovery is None else discovery
-    there = load(reference, "performance.tsv") if reference else None
-    people = _people(facts, primary["method"])
-    entries = gallery.read(gallery_file) if gallery_file else {}
-    cards = [
-        patients.card(i, person, entries.get(person["patient"]))
-        for i, person in enumerate(patients.worst_first(people), start=1)
-        if not elsewhere
-    ]
-    top = headline.headline(center, role, tables["performance"], primary, there)
-    scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
-    counts = _counts(people, scored, cards, tables["missing"])
-    counts["n_subgroups"] = len(tables["subgroups"])
-    if elsewhere:
-        counts.pop("n_sheet", None)  # those of unknown status stayed there
-    first = patients.look_first(people)
-    place = {card["patient"]: card["id"] for card in cards}
+    if center.role not in headline.BASES:
+        raise ValueError(f"{center.name}: a center of the role {center.role} has no report")
+    primary = facts.run.primary
+    tables = {name: load(center.statistics, f"{name}.tsv") for name in TABLES}
+    if facts.summarised:
+        _explain_absence(tables.values())
+    discovery = None if center.role == "discovery" else center.discovery
+    there = load(discovery, "performance.tsv") if discovery else None
+    people = [patients.normalised(r, primary["method"], facts.thresholds) for r in facts.patients]
+    panels = _panels(people, center, facts)
+    ids = {panel["patient"]: panel["id"] for panel in panels}
+    top = headline.headline(center, tables["performance"], primary, there)
     context = {
-        "center": center,
-        "role": role,
+        "center": center.name,
+        "role": center.role,
         "headline": top,
         "comparison": headline.comparison(tables["comparisons"], primary),
-        "notices": fields.notices(facts, role),
-        "flow": flow.flow(
-            center,
-            len(people),
-            patients.excluded(people),
-            len(scored),
-            patients.outcome_boxes(people),
-            vocabulary.name("methods", primary["method"]),
-            "in the file sent back" if elsewhere else "in the sample sheet",
-        )
-        if people
-        else None,
-        "table_1": blocks.table(
-            tables["table_1"],
-            hide=("discovery",) if reference is None else (),
-            heads={"value": center, "discovery": "Discovery center"},
-        ),
-        "performance": blocks.performance(tables["performance"]),
-        "with_everybody": blocks.with_everybody(tables["performance"]),
-        "further": blocks.performance(
-            tables["performance"], blocks.further_metrics(tables["performance"])
-        ),
-        "comparisons": blocks.comparisons(tables["comparisons"], primary),
-        "family": vocabulary.family(),
-        "missing": blocks.table(tables["missing"]),
-        "plots": plots.of_center(center, role, tables, there, primary)
-        | plots.of_registration(people),
-        "calibration": blocks.table(_summaries(tables["calibration"])),
-        "thresholds": _thresholds(facts.get("threshold") or {}),
-        "subgroups": blocks.subgroups(tables["subgroups"]),
-        "cards": cards,
-        "elsewhere": elsewhere,
-        "windows": _windows(),
-        "layers": _layers(cards),
-        "explained": any(view["name"].startswith("speaks_") for c in cards for view in c["views"]),
-        "look_first": [{**p, "id": place.get(p["patient"]), "why": _why(p)} for p in first],
-        "people": [{**p, "id": place.get(p["patient"])} for p in people],
-        "outcome_words": patients.OUTCOMES,
+        "notices": fields.notices(facts, center.role),
+        "plots": plots.of_center(center, tables, there, primary) | plots.of_registration(people),
+        "returned": facts.returned,
+        "images": facts.images,
         "registration_words": REGISTRATION,
-        "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
-        "oracle": blocks.facts_table(facts["oracle"], vocabulary.heads("oracle"))
-        if facts.get("oracle")
-        else None,
+        "truth": _table_of(facts.truth),
+        "oracle": _table_of(facts.oracle, vocabulary.heads("oracle")),
         "absent": {name: rows.absent for name, rows in tables.items()},
         "show": shown,
-        **_ending(facts, role, center, counts, top.sentence.striptags()),
+        **_of_tables(center.name, tables, discovery, primary),
+        **_of_patients(center.name, people, ids, facts),
+        **_of_gallery(panels),
+        "thresholds": _thresholds(facts.thresholds),
     }
-    write_page(
-        output, "center.html", f"{center}: {facts.get('study', 'nodestage')}", facts, context
-    )
+    counts = _counts(people, panels, tables, facts.returned)
+    context |= _ending(facts, answers.PageOf(center.role, center.name, counts, _plain(top)))
+    write_page(output, "center.html", f"{center.name}: {facts.run.study}", facts.run.study, context)
 
 
 def study_page(statistics_folder, centers, facts, output, record=None, figures=None):
@@ -161,140 +92,146 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
     Parameters
     ----------
     statistics_folder : folder of the study's own tables (heterogeneity, table_1 to table_7)
-    centers : list of {center, role, statistics (folder), page (file name of its report),
-        summarised (whether the center sent back summaries alone)}
-    facts : dict, as for `center_page`; per-patient records aren't needed
+    centers : list of records.Center
+    facts : records.Facts; records of patients aren't needed
     output : path of the HTML file
-    record : what `pictures.write` left beside Figures 3 and 4, or None
+    record : file that `pictures.write` left beside Figures 3 and 4, or None
     figures : folder where the page's plots are written as SVG and PNG too, or None
     """
-    facts = {**facts, "primary": comparisons.endpoint(facts.get("primary")), "centers": centers}
-    primary = facts["primary"]
-    found = [
+    run, primary = facts.run, facts.run.primary
+    tables = {
+        c.name: {name: load(c.statistics, f"{name}.tsv") for name in ("performance", "comparisons")}
+        for c in centers
+    }
+    _explain_absence(tables[c.name]["comparisons"] for c in centers if c.summarised)
+    centers = sorted(centers, key=lambda c: c.role != "discovery")
+    home = next((c for c in centers if c.role == "discovery"), None)
+    there = tables[home.name]["performance"] if home else None
+    tops = [
         {
-            **entry,
-            "performance": load(entry["statistics"], "performance.tsv"),
-            "comparisons": load(entry["statistics"], "comparisons.tsv"),
+            "center": c,
+            "headline": headline.headline(c, tables[c.name]["performance"], primary, there),
+            "comparison": headline.comparison(tables[c.name]["comparisons"], primary),
         }
-        for entry in sorted(centers, key=lambda entry: entry["role"] != "discovery")
+        for c in centers
     ]
-    _say_why(entry["comparisons"] for entry in found if entry.get("summarised"))
-    home = next((entry for entry in found if entry["role"] == "discovery"), None)
-    tops = []
-    for entry in found:
-        top = headline.headline(
-            entry["center"],
-            entry["role"],
-            entry["performance"],
-            primary,
-            home["performance"] if home else None,
-        )
-        tops.append(
-            {
-                **entry,
-                "headline": top,
-                "comparison": headline.comparison(entry["comparisons"], primary),
-            }
-        )
-    heterogeneity = load(statistics_folder, "heterogeneity.tsv")
-    curve, curve_at = (load(statistics_folder, f"{n}.tsv") for n in ("froc", "froc_at"))
-    drawn = plots.of_study(found, home, heterogeneity, primary, curve, curve_at)
+    own = {n: load(statistics_folder, f"{n}.tsv") for n in ("heterogeneity", "froc", "froc_at")}
+    performance = {c.name: tables[c.name]["performance"] for c in centers}
+    drawn = plots.of_study(centers, performance, own, primary)
     if figures is not None:
         plots.write_study(figures, drawn)
-    sources = {what: facts.get(f"discovery_{what}_source") for what in ("organs", "tumor")}
+    sources = {"organs": run.discovery_organs_source, "tumor": run.discovery_tumor_source}
     context = {
         "tops": tops,
         "notices": fields.notices(facts, "study"),
         "plots": drawn,
         "pictures": pictures.read(record),
-        "heterogeneity": blocks.table(heterogeneity.where(metric=primary["metric"])),
-        "heterogeneity_more": blocks.table(heterogeneity),
-        "tables": [
-            (
-                number,
-                _parts(statistics_folder, name, title, sources),
-                vocabulary.foot(name),
-            )
-            for name, (number, title) in vocabulary.paper_tables().items()
-        ],
-        "beside": [
-            (title, _study_table(statistics_folder, name, vocabulary.heads("detection")))
-            for name, title in BESIDE_TABLES
-        ],
-        "signature": _signature(statistics_folder),
-        "truth": blocks.facts_table(facts["truth"]) if facts.get("truth") else None,
+        "heterogeneity": blocks.table(own["heterogeneity"].where(metric=primary["metric"])),
+        "heterogeneity_more": blocks.table(own["heterogeneity"]),
+        "tables": study_tables.paper(statistics_folder, sources),
+        "detection": study_tables.detection(statistics_folder),
+        "signature": study_tables.signature(statistics_folder),
+        "truth": _table_of(facts.truth),
         "show": shown,
-        **_ending(
-            facts, "study", "", {}, " ".join(top["headline"].sentence.striptags() for top in tops)
-        ),
     }
-    write_page(output, "study.html", str(facts.get("study", "nodestage")), facts, context)
+    sentences = " ".join(_plain(top["headline"]) for top in tops)
+    context |= _ending(facts, answers.PageOf("study", "", {}, sentences, centers))
+    write_page(output, "study.html", run.study, run.study, context)
 
 
-def _say_why(tables):
-    """Tables that a center of summaries can't have say so, in place of being merely empty."""
+def _of_tables(center, tables, discovery, primary):
+    """Blocks of a center's tables."""
+    performance = tables["performance"]
+    calibration, undefined = blocks.split(_summaries(tables["calibration"]), "estimate")
+    if undefined and not calibration:
+        calibration.absent = "undefined for every method."
+    return {
+        "table_1": blocks.table(
+            tables["table_1"],
+            hide=("discovery",) if discovery is None else (),
+            heads={"value": center, "discovery": "Discovery center"},
+        ),
+        "performance": blocks.performance(performance),
+        "with_everybody": blocks.with_everybody(performance),
+        "further": blocks.performance(performance, blocks.further_metrics(performance)),
+        "comparisons": blocks.comparisons(tables["comparisons"], primary),
+        "family": vocabulary.family(),
+        "missing": blocks.table(tables["missing"]),
+        "calibration": blocks.table(calibration),
+        "calibration_undefined": blocks.table(undefined),
+        "subgroups": blocks.subgroups(tables["subgroups"]),
+    }
+
+
+def _of_patients(center, people, ids, facts):
+    """Flow diagram, list of patients, and those to look at first."""
+    first = [
+        {**p, "id": ids.get(p["patient"]), "why": _why(p)} for p in patients.look_first(people)
+    ]
+    diagram = None
+    if people:
+        diagram = flow.flow(
+            center,
+            len(people),
+            patients.excluded(people),
+            patients.outcome_boxes(people),
+            vocabulary.name("methods", facts.run.primary["method"]),
+            "in the file sent back" if facts.returned else "in the sample sheet",
+        )
+    return {
+        "flow": diagram,
+        "look_first": first,
+        "people": [{**p, "id": ids.get(p["patient"])} for p in people],
+        "outcome_words": patients.OUTCOMES,
+    }
+
+
+def _panels(people, center, facts):
+    """The gallery's panels, worst errors first; none where the center sent back a file."""
+    if facts.returned:
+        return []
+    entries = gallery.read(center.gallery) if center.gallery else {}
+    return [
+        patients.panel(i, person, entries.get(person["patient"]))
+        for i, person in enumerate(patients.worst_first(people), start=1)
+    ]
+
+
+def _of_gallery(panels):
+    views = [view["name"] for panel in panels for view in panel["views"]]
+    return {
+        "panels": panels,
+        "windows": controls.windows(),
+        "layers": controls.layers(panels),
+        "explained": not patients.EXPLAINED.isdisjoint(views),
+    }
+
+
+def _explain_absence(tables):
+    """Empty tables of a center of summaries get the reason."""
     for rows in tables:
         if not rows:
             rows.absent = SUMMARISED
 
 
-def _study_table(folder, name, heads=None, sources=()):
-    rows = load(folder, name)
-    if not rows and name in NEED_TRUTH and Path(folder, name).is_file():
-        rows.absent = printed.why_empty(name, sources)
-    # The columns of Table I are the centers, whose names stay as they are.
-    if name == "table_1.tsv":
-        heads = {c: c for c in rows.columns if c not in ("characteristic", "level")}
-    return blocks.table(rows, hide=printed.HIDDEN.get(name, ()), heads=heads)
-
-
-def _parts(folder, name, title, sources):
-    """[(caption, table)] of one of the paper's tables; Table V is too wide for one."""
-    rows = load(folder, name)
-    if name != "table_5.tsv" or not rows:
-        return [(title, _study_table(folder, name, sources=sources))]
-    heads, intervals = vocabulary.heads("table_5"), ("dice", "f")
-    ends = [f"{column}_{end}" for column in intervals for end in ("low", "high")]
-    own = {*printed.PRINTED[name], *ends} - {*printed.ON_PAIRS}
-    paired = {"class", "variant", "basis", *printed.ON_PAIRS, "note"}
-    pairs = [row for row in rows if row.text("pairs_dice")]
-    beside = type(rows)(pairs, rows.name, rows.columns, "there is one variant alone.")
-    return [
-        (title, blocks.table(rows, {c for c in rows.columns if c not in own}, heads, intervals)),
-        (
-            "Each variant beside the reference, on the patients whom both define",
-            blocks.table(beside, {c for c in rows.columns if c not in paired}, heads),
-        ),
-    ]
-
-
-def _signature(folder):
-    rows = load(folder, "signature.tsv")
-    if not rows and Path(folder, rows.name).is_file():
-        rows.absent = "in no fold did LASSO keep a feature, or no signature was fitted."
-    return blocks.table(rows)
-
-
-def _people(facts, method):
-    thresholds = facts.get("threshold") or {}
-    return [patients.normalised(r, method, thresholds) for r in facts.get("patients") or []]
-
-
-def _counts(people, scored, cards, missing):
+def _counts(people, panels, tables, returned):
     """Numbers for the checklists, only those that the run knows."""
+    counts = {"n_subgroups": len(tables["subgroups"])}
     if not people:
-        return {}
-    left_out = len(people) - len(scored)
-    words = f"{left_out} of {len(people)} patients could not be analysed by the model"
-    words += ", each with its reason under “Who was analysed”." if left_out else "."
+        return counts
+    scored = [p for p in people if p["outcome"] in ("tp", "fp", "tn", "fn")]
+    left_out, missing = len(people) - len(scored), len(tables["missing"])
+    sentence = f"{left_out} of {len(people)} patients could not be analysed by the model"
+    sentence += "; the reasons are listed under “Who was analysed”." if left_out else "."
     if missing:
-        words += f" {len(missing)} missing scores over all methods."
-    return {
-        "n_sheet": len(people),
+        sentence += f" {missing} missing scores over all methods."
+    if not returned:  # else those of unknown status stayed at the hospital
+        counts["n_sheet"] = len(people)
+    return counts | {
         "n_analysed": len(scored),
         "positives": sum(bool(p["truth"]) for p in scored),
-        "n_gallery": sum(bool(card["views"]) for card in cards),
-        "missing": words,
+        "n_gallery": sum(bool(panel["views"]) for panel in panels),
+        "missing": sentence,
     }
 
 
@@ -305,15 +242,13 @@ def _why(patient):
 
 def _thresholds(frozen):
     """`0.52 (Combined)` of each method, with its unit where its score has one."""
-    found = []
+    listed = []
     for method, value in frozen.items():
-        number, unit = "none", ""
-        if value is not None:
-            number = shown.show_any(shown.plain_cell(value))
-            unit = vocabulary.terms()["units"].get(method, "")
+        number = shown.show_any(shown.plain_cell(value))
+        unit = vocabulary.terms()["units"].get(method, "")
         name = vocabulary.name("methods", method)
-        found.append(Markup("{}{}{} ({})").format(number, " " * bool(unit), unit, name))
-    return found
+        listed.append(Markup("{}{}{} ({})").format(number, " " * bool(unit), unit, name))
+    return listed
 
 
 def _summaries(rows):
@@ -321,57 +256,26 @@ def _summaries(rows):
     if "predicted" not in rows.columns:
         return rows
     kept = [r for r in rows if not r.text("predicted")]
-    result = type(rows)(kept, rows.name, rows.columns, rows.absent)
+    summaries = type(rows)(kept, rows.name, rows.columns, rows.absent)
     if not kept and not rows.absent:
-        result.absent = "The table holds the points of the curves alone."
-    return result
+        summaries.absent = "The table holds points of the curves only."
+    return summaries
 
 
-def _windows():
-    """Filters that make each window from the stored gray values."""
-    low, high = gallery.STORED_HU
-    made = []
-    for key, (label, bottom, top) in gallery.WINDOWS.items():
-        slope = (high - low) / (top - bottom)
-        made.append(
-            {
-                "key": key,
-                "label": label,
-                "low": bottom,
-                "high": top,
-                "slope": round(slope, 5),
-                "intercept": round(-(bottom - low) / (high - low) * slope, 5),
-            }
-        )
-    return made
+def _table_of(rows, heads=None):
+    return blocks.facts_table(rows, heads) if rows else None
 
 
-def _layers(cards):
-    """The overlays that any card has, from the lowest up, with their colors."""
-    present = {layer for card in cards for view in card["views"] for layer, _ in view["overlays"]}
-    names = [n for n in gallery.LAYERS if n in present]
-    names += sorted(present - set(names))
-    return [
-        {
-            "key": name,
-            "index": i,
-            "label": vocabulary.name("layers", name),
-            "color": gallery.LAYERS.get(name, gallery.OTHER)[0],
-            "dashed": gallery.LAYERS.get(name, gallery.OTHER)[2],
-            # Organs and map hide what lies under them: off until asked for.
-            "on": name not in ("map", "organs"),
-        }
-        for i, name in enumerate(names)
-    ]
+def _plain(top):
+    return top.sentence.striptags()
 
 
-def _ending(facts, role, center, counts, words):
+def _ending(facts, page):
     """Methods, checklists and timings: the end of every page."""
-    known = answers.checklist_fields(facts, role, center, counts, words)
     return {
         "methods": fields.methods(facts),
-        "checklists": checklists.filled(known),
-        "timings": blocks.facts_table(facts["timings"]) if facts.get("timings") else None,
+        "checklists": checklists.filled(answers.checklist_fields(facts, page)),
+        "timings": _table_of(facts.timings),
     }
 
 

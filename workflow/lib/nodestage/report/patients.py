@@ -11,7 +11,7 @@ OUTCOMES = {
     "fn": "Missed metastasis",
     "fp": "False alarm",
     "tp": "Metastasis found",
-    "tn": "Rightly negative",
+    "tn": "Correctly negative",
     "unknown": "Status unknown",
     "unscored": "No score",
 }
@@ -19,13 +19,14 @@ OUTCOMES = {
 VIEWS = {
     "node": "Deciding lymph node",
     "node_tumor": "Deciding lymph node, and the tumor",
-    "missed": "Positive node that the model did not call",
-    "missed_tumor": "Positive node that the model did not call, and the tumor",
-    "tumor": "Tumor, slice of its largest area",
+    "missed": "Positive node, not called by the model",
+    "missed_tumor": "Positive node, not called by the model, and the tumor",
+    "tumor": "Tumor, slice with its largest area",
     "middle": "Middle slice: neither node nor tumor",
-    "speaks_for": "Slice that speaks most for metastasis",
-    "speaks_against": "Slice that speaks most against metastasis",
+    "influential_for": "Most influential slice, for metastasis",
+    "influential_against": "Most influential slice, against metastasis",
 }
+EXPLAINED = frozenset({"influential_for", "influential_against"})
 
 CLINICAL = {
     "pt_stage": "pT",
@@ -61,12 +62,12 @@ def normalised(record, method, thresholds):
     dict with patient, truth (True, False, None), score and probability (Cell), call, reason,
     outcome (a key of `OUTCOMES`), distance (how far from the decision, 0 if unknown), flags, record
     """
-    mine = (record.get("scores") or {}).get(method) or {
+    scored = (record.get("scores") or {}).get(method) or {
         key: record.get(key) for key in ("score", "probability", "call", "reason")
     }
-    truth, call = _flag(record.get("metastasis")), _flag(mine.get("call"))
-    score = _cell("score", mine.get("score"))
-    probability = _cell("probability", mine.get("probability"))
+    truth, call = _flag(record.get("metastasis")), _flag(scored.get("call"))
+    score = _cell("score", scored.get("score"))
+    probability = _cell("probability", scored.get("probability"))
     if not score.defined and call is None:
         outcome = "unscored"
     elif truth is None or call is None:
@@ -86,7 +87,7 @@ def normalised(record, method, thresholds):
         "call": call,
         "score": score,
         "probability": probability,
-        "reason": mine.get("reason") or "",
+        "reason": scored.get("reason") or "",
         "outcome": outcome,
         "distance": distance,
         "flags": [str(flag) for flag in record.get("flags") or []],
@@ -97,7 +98,7 @@ def normalised(record, method, thresholds):
 def worst_first(patients):
     """Wrong calls by their distance from the decision, then right ones, the closest first."""
 
-    def place(patient):
+    def position(patient):
         wrong = patient["outcome"] in ("fn", "fp")
         last = {"unknown": 2, "unscored": 3}.get(patient["outcome"], 1)
         return (
@@ -106,13 +107,15 @@ def worst_first(patients):
             patient["patient"],
         )
 
-    return sorted(patients, key=place)
+    return sorted(patients, key=position)
 
 
 def look_first(patients):
-    """Patients with flags or without a score, those with most to look at on top."""
-    found = [p for p in patients if p["flags"] or p["outcome"] == "unscored"]
-    return sorted(found, key=lambda p: (-len(p["flags"]), p["outcome"] != "unscored", p["patient"]))
+    """Patients with flags or without a score, those with most flags on top."""
+    listed = [p for p in patients if p["flags"] or p["outcome"] == "unscored"]
+    return sorted(
+        listed, key=lambda p: (-len(p["flags"]), p["outcome"] != "unscored", p["patient"])
+    )
 
 
 def excluded(patients):
@@ -120,7 +123,7 @@ def excluded(patients):
     counts = {}
     for patient in patients:
         if patient["outcome"] == "unscored":
-            reason = patient["reason"] or "no score, and no reason given"
+            reason = patient["reason"] or "no score, and no reason recorded"
         elif patient["outcome"] == "unknown":
             reason = "lymph-node status or call unknown"
         else:
@@ -144,12 +147,12 @@ def outcome_boxes(patients):
     ]
 
 
-def card(place, patient, entry):
-    """One patient's card in the gallery.
+def panel(number, patient, entry):
+    """One patient's panel in the gallery.
 
     Parameters
     ----------
-    place : int, number of the card, of which its id is made (never of the patient's code)
+    number : int from 1, of which the panel's id is made (never of the patient's code)
     entry : the patient's entry of the gallery file, or None
     """
     record = patient["record"]
@@ -172,8 +175,8 @@ def card(place, patient, entry):
         if record.get(key) not in (None, "")
     ]
     return {
-        "id": f"patient-{place}",
-        "place": place,
+        "id": f"patient-{number}",
+        "number": number,
         "patient": patient["patient"],
         "outcome": patient["outcome"],
         "words": OUTCOMES[patient["outcome"]],
@@ -188,20 +191,20 @@ def card(place, patient, entry):
 
 
 def _explained(facts):
-    """How much of the score of the network that the gallery explains came from image and nodes."""
+    """How much of the explained network's score came from the image and from the nodes."""
     if not facts:
         return []
     where = f"{vocabulary.name('methods', facts['method'])}, fold {facts['fold']}"
     lines = [(f"Score by {where}", _shown("network_score", facts["score"]))]
     if facts.get("own_call", facts["positive"]) != facts["positive"]:
-        own = "positive" if facts["own_call"] else "negative"
-        lines.append(("Its own call", f"{own}, unlike the patient’s"))
+        call = "positive" if facts["own_call"] else "negative"
+        lines.append(("Call of this network", f"{call}, unlike the patient’s call"))
     if facts["without_nodes"] is not None:
         without = _shown("score_without_nodes", facts["without_nodes"])
-        lines.append(("The same without nodes", without))
+        lines.append(("Its score without nodes", without))
     if facts["source"] == "tumor":
         inside = f"{100 * facts['share_inside']:.0f} %"
-        lines.append(("What moved it, inside the tumor", inside))
+        lines.append(("Saliency inside the tumor", inside))
     return lines
 
 

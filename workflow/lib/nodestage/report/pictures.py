@@ -155,7 +155,7 @@ def overlay_figure(patients, structures):
     -------
     figure, and {patients, slices, words}
     """
-    nodes, slices, told = [], [], []
+    nodes, slices, sentences = [], [], []
     for patient in patients:
         (z, y, x), _ = focus(patient, structures)
         window = _window(patient.image.shape[1:], (y, x), patient.spacing[1:])
@@ -171,7 +171,7 @@ def overlay_figure(patients, structures):
             | {key: None if view is None else view[window] for key, view in views.items()}
         )
         slices.append(z + 1)
-        told.append(_overlay_in_words(patient.patient, z, nodes[-1]))
+        sentences.append(_overlay_in_words(patient.patient, z, nodes[-1]))
     organs = [
         {
             "patient": patient.patient,
@@ -182,11 +182,13 @@ def overlay_figure(patients, structures):
         }
         for patient, number in list(zip(patients, slices, strict=True))[:1]
     ]
-    told += [f"Below, organs and vessels and the attention map of {o['patient']}." for o in organs]
+    sentences += [
+        f"Below, organs and vessels and the attention map of {o['patient']}." for o in organs
+    ]
     return figures.overlays(nodes, organs), {
         "patients": [patient.patient for patient in patients],
         "slices": slices,
-        "words": " ".join(told) or "No patient to show.",
+        "words": " ".join(sentences) or "No patient to show.",
     }
 
 
@@ -206,12 +208,12 @@ def read(record):
     """{name: picture} for a page, from the record that `write` left beside the figures."""
     if record is None:
         return {}
-    found = {}
+    pictures = {}
     for name, about in files.read_json(record).items():
         image = Path(record).with_name(f"{name}.svg").read_bytes()
         source = f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}"
-        found[name] = {**about, "number": NAMES[name], "source": source}
-    return found
+        pictures[name] = {**about, "number": NAMES[name], "source": source}
+    return pictures
 
 
 def _called(instances, positive):
@@ -223,12 +225,12 @@ def _called(instances, positive):
 
 def _window(shape, middle, spacing):
     """Slices (y, x) of `VIEW_MM` around a pixel, moved to lie within the image."""
-    found = []
+    slices = []
     for size, at, step in zip(shape, middle, spacing, strict=True):
         side = min(size, max(1, round(VIEW_MM / step)))
         start = min(max(at - side // 2, 0), size - side)
-        found.append(slice(start, start + side))
-    return tuple(found)
+        slices.append(slice(start, start + side))
+    return tuple(slices)
 
 
 def _steps_in_words(patient, z, distances, value, node):

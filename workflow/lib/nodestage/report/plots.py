@@ -1,4 +1,4 @@
-"""The figures of a page, each with the words for those who don't see it."""
+"""The figures of a page, each with an alternative text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from nodestage.statistics import vocabulary
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure, the prefix of its ids on a page, and what it shows in words."""
+    """A figure, the prefix of its ids on a page, and its alternative text."""
 
     figure: object
     prefix: str
@@ -29,11 +29,11 @@ STUDY_FILES = {
     "forest": "forest",
     "froc": "froc",
 }
-"""Plots of the study that are files too, and what they are called there."""
+"""Plots of the study that are files too: {plot: file name}."""
 
 
 def write_study(folder, plots):
-    """Write the study's plots as files; one that there is nothing to draw of says so."""
+    """Write the study's plots as files; one without data states that."""
     empty = {"forest": figures.forest, "froc": figures.froc}
     return [
         path
@@ -46,7 +46,7 @@ def write_study(folder, plots):
 
 
 def _main_basis(rows, role):
-    """Rows of the basis that heads the page, else of the first that there is."""
+    """Rows of the basis at the top of the page, else of the first that there is."""
     for basis in (headline.BASES[role], "pooled", "ensemble", "fold_mean"):
         if rows.where(basis=basis):
             return rows.where(basis=basis)
@@ -63,40 +63,48 @@ def roc_kinds(rows):
     )
 
 
-def of_center(center, role, tables, there, primary):
+def _roc(performance, curves, role):
+    """{name: Plot} of the ROC curves: parts of the model, and the compared methods."""
+    plots = {}
+    if not curves:
+        return plots
+    basis = _main_basis(performance, role)
+    auc = {r.text("method"): r["estimate"].number for r in basis.where(metric="auc")}
+    main, beside = roc_kinds(curves)
+    words = vocabulary.terms()
+    added = [m for m in curves.values("method") if m not in words["methods"]]
+    for part, title, methods in (
+        ("ablation", "(a) Ablation", words["ablation"] + added),
+        ("baselines", "(b) Baselines", words["baselines"]),
+    ):
+        values = [
+            f"{vocabulary.name('methods', m)} AUC {numbers.fixed(auc[m])}"
+            for m in methods
+            if m in auc
+        ]
+        plots[f"roc_{part}"] = Plot(
+            figures.roc(main, methods, auc, title, beside),
+            f"roc-{part}",
+            f"ROC curves, {title[4:].lower()}: {'; '.join(values)}",
+        )
+    return plots
+
+
+def of_center(center, tables, there, primary):
     """{name: Plot} of a center: ROC curves, forest, calibration, decision curve.
 
     Parameters
     ----------
+    center : records.Center
     tables : {performance, roc, calibration, decision_curve: Rows}
     there : Rows of the discovery center's performance.tsv, or None
     primary : {method, metric, reference}
     """
-    plots = {}
-    basis = _main_basis(tables["performance"], role)
-    auc = {r.text("method"): r["estimate"].number for r in basis.where(metric="auc")}
-    if tables["roc"]:
-        main, beside = roc_kinds(tables["roc"])
-        for part, title in (("ablation", "(a) Ablation"), ("baselines", "(b) Baselines")):
-            chosen = vocabulary.terms()[part]
-            if part == "ablation":
-                chosen = chosen + [
-                    m
-                    for m in tables["roc"].values("method")
-                    if m not in vocabulary.terms()["methods"]
-                ]
-            plots[f"roc_{part}"] = Plot(
-                figures.roc(main, chosen, auc, title, beside),
-                f"roc-{part}",
-                f"ROC curves, {title[4:].lower()}: "
-                + "; ".join(
-                    f"{vocabulary.name('methods', m)} AUC {numbers.fixed(auc[m])}"
-                    for m in chosen
-                    if m in auc
-                ),
-            )
-    rows = _forest_rows(tables["performance"], role, center, primary["metric"])
-    if there is not None:
+    plots = _roc(tables["performance"], tables["roc"], center.role)
+    rows = _forest_rows(tables["performance"], center.role, center.name, primary["metric"])
+    if not any(numbers.plain_cell(row.get("estimate")).defined for row in rows):
+        rows = []  # a plot of undefined estimates alone shows nothing
+    elif there is not None:
         rows += _forest_rows(there, "discovery", "Discovery, cross-validated", primary["metric"])
     if rows:
         plots["forest"] = Plot(
@@ -107,7 +115,7 @@ def of_center(center, role, tables, there, primary):
 
 
 def _of_probabilities(tables, primary):
-    """Calibration and decision curve of the few methods that a reader can tell apart there."""
+    """Calibration and decision curve of a few methods, so that a reader can distinguish them."""
     plots = {}
     few = [primary["reference"], "tumor_net", "nodes_attention", primary["method"]]
     bins = [r.plain() for r in tables["calibration"] if r["predicted"].defined]
@@ -115,15 +123,15 @@ def _of_probabilities(tables, primary):
         plots["calibration"] = Plot(
             figures.calibration(bins, few),
             "calibration",
-            "Calibration curves: predicted probability against the observed share of positive "
-            "patients; the diagonal is perfect.",
+            "Calibration curves: predicted probability against the observed proportion of positive "
+            "patients; the diagonal is perfect calibration.",
         )
     if tables["decision_curve"]:
         plots["decision"] = Plot(
             figures.decision_curve(tables["decision_curve"].plain(), few),
             "decision",
-            "Decision curves: net benefit of each method over threshold probabilities, beside "
-            "treating all or none as positive.",
+            "Decision curves: net benefit of each method over threshold probabilities, compared "
+            "with treating all or none as positive.",
         )
     return plots
 
@@ -151,49 +159,47 @@ def of_registration(people):
     return {"registration": Plot(figure, "registration", words)}
 
 
-def of_study(found, home, heterogeneity, primary, froc=(), froc_at=()):
+def of_study(centers, performance, tables, primary):
     """{name: Plot} of the study: forest over the centers, discovery's ROC curves, FROC.
 
     Parameters
     ----------
-    found : list of {center, role, statistics, performance, summarised}
-    home : the entry of the discovery center, or None
-    heterogeneity, froc, froc_at : Rows of the study's tables of these names
+    centers : list of records.Center
+    performance : {center name: Rows of its performance.tsv}
+    tables : {heterogeneity, froc, froc_at: Rows} of the study
+    primary : {method, metric, reference}
     """
     plots = {}
+    rows = _study_rows(centers, performance, tables["heterogeneity"], primary)
+    if rows:
+        forest = figures.forest(rows, primary["metric"])
+        plots["forest"] = Plot(forest, "forest", _forest_words(rows, primary))
+    if tables["froc"]:
+        curve = figures.froc([row.plain() for row in tables["froc"]])
+        plots["froc"] = Plot(curve, "froc", _froc_words(tables["froc_at"]))
+    for center in centers:
+        if center.role == "discovery":
+            plots |= _roc(performance[center.name], load(center.statistics, "roc.tsv"), center.role)
+    return plots
+
+
+def _study_rows(centers, performance, heterogeneity, primary):
+    """Rows of the forest plot: the declared endpoint in each center, and pooled."""
     metric, method = primary["metric"], primary["method"]
     rows = []
-    for entry in found:
-        row = headline.primary_row(entry["performance"], method, metric, entry["role"])
+    for center in centers:
+        row = headline.primary_row(performance[center.name], method, metric, center.role)
         if row is None:
             continue
-        group = "Discovery, cross-validated" if entry["role"] == "discovery" else "External centers"
-        if entry.get("summarised"):
+        group = "Discovery, cross-validated" if center.role == "discovery" else "External centers"
+        if center.summarised:
             group = "External, as reported by the center"
-        rows.append({**row.plain(), "group": group, "label": entry["center"], "method": method})
-    for row in heterogeneity.where(metric=metric, method=method):
-        rows.append(
-            {
-                **row.plain(),
-                "group": "External centers",
-                "pooled": True,
-                "label": "random effects",
-                "method": method,
-            }
-        )
-    if rows:
-        plots["forest"] = Plot(figures.forest(rows, metric), "forest", _forest_words(rows, primary))
-    if froc:
-        curve = figures.froc([row.plain() for row in froc])
-        plots["froc"] = Plot(curve, "froc", _froc_words(froc_at))
-    if home:
-        curves = load(home["statistics"], "roc.tsv")
-        tables = {"roc": curves, "performance": home["performance"]}
-        empty = load(None, "")
-        tables |= {"calibration": empty, "decision_curve": empty}
-        found_here = of_center(home["center"], "discovery", tables, None, primary)
-        plots |= {name: plot for name, plot in found_here.items() if name.startswith("roc")}
-    return plots
+        rows.append({**row.plain(), "group": group, "label": center.name, "method": method})
+    pooled = {"group": "External centers", "pooled": True, "label": "random effects"}
+    return rows + [
+        {**row.plain(), **pooled, "method": method}
+        for row in heterogeneity.where(metric=metric, method=method)
+    ]
 
 
 def _forest_rows(performance, role, group, metric):

@@ -1,7 +1,7 @@
-"""Statistics tables as a report reads them: each cell knows where it stands.
+"""Statistics tables as a report reads them: each cell knows its file, row and column.
 
-A number on a page carries the file, row and column that it came from, and the cell's own text,
-so that whoever reads the page, a test included, can hold it against the table.
+A number on a page carries the file, row and column that it came from, and the cell's text, so that
+a reader or a test can compare it with the table.
 """
 
 import math
@@ -13,7 +13,7 @@ from nodestage.core import tables
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text as it stands in the file, and its place (`row` counts from 1)."""
+    """One cell: its text as in the file, the file, row (from 1) and column."""
 
     text: str = ""
     source: str = ""
@@ -54,7 +54,7 @@ class Row(dict):
 
 
 class Rows(list):
-    """Rows of one file, and in words why there are none."""
+    """Rows of one file, and why there are none."""
 
     def __init__(self, rows=(), name="", columns=(), absent=""):
         super().__init__(rows)
@@ -62,8 +62,8 @@ class Rows(list):
 
     def where(self, **wanted):
         """The rows whose cells hold these texts."""
-        found = [row for row in self if all(row.text(c) == str(v) for c, v in wanted.items())]
-        return Rows(found, self.name, self.columns, self.absent)
+        kept = [row for row in self if all(row.text(c) == str(v) for c, v in wanted.items())]
+        return Rows(kept, self.name, self.columns, self.absent)
 
     def values(self, column):
         """The different texts of a column, in order."""
@@ -74,12 +74,12 @@ class Rows(list):
 
 
 def load(folder, name):
-    """Read `folder`/`name`; a table that isn't there or has no rows says so in `absent`."""
+    """Read `folder`/`name`; `absent` has the reason where there are no rows."""
     if folder is None:
         return Rows(name=name, absent=f"{name} is not part of this report.")
     path = Path(folder) / name
     if not path.is_file():
-        return Rows(name=name, absent=f"The run gave no {name}.")
+        return Rows(name=name, absent=f"The run wrote no {name}.")
     source = f"{path.parent.name}/{name}"
     with open(path, encoding="utf-8") as handle:
         columns = handle.readline().rstrip("\r\n").split("\t")
@@ -87,4 +87,4 @@ def load(folder, name):
         Row({c: Cell(v or "", source, i, c) for c, v in row.items() if c is not None})
         for i, row in enumerate(tables.read(path), start=1)
     ]
-    return Rows(rows, name, columns, "" if rows else f"{name} is empty: nothing to report.")
+    return Rows(rows, name, columns, "" if rows else f"{name} has no rows.")

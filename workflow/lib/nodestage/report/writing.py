@@ -1,4 +1,4 @@
-"""How a page becomes one file: template, style and script in it, and nothing fetched."""
+"""How a page becomes one file: template, style and script inside, nothing loaded from elsewhere."""
 
 import base64
 import hashlib
@@ -13,8 +13,11 @@ from nodestage.core import files
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_page(output, template, title, facts, context):
-    """Fill a template and write it as one HTML file; text from outside is escaped."""
+def write_page(output, template, title, study, context):
+    """Fill a template and write it as one HTML file; text from data is escaped.
+
+    study : title of the study
+    """
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     text = (
@@ -22,7 +25,7 @@ def write_page(output, template, title, facts, context):
         .get_template(template)
         .render(
             title=title,
-            facts=facts,
+            study=study,
             css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
             js=Markup(script),
             script_digest=digest,

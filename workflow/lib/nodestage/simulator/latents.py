@@ -49,10 +49,10 @@ def latent_draws(seed: int, row: dict, settings: dict) -> dict:
 def _nodes(positive, settings, random):
     """Nodes of one patient. Their number does not depend on the status: only what they are does."""
     laws = settings["nodes"]
-    count = _pick(_count_law(laws), random.random())
-    shown = _pick(_positive_law(count, laws), random.random())
+    count = _pick(count_law(laws), random.random())
+    shown = _pick(positive_law(count, laws), random.random())
     marks = [i < (shown if positive else 0) for i in range(count)]
-    shift, log_shift = _shifts(settings)
+    shift, log_shift = shifts(settings)
     middle, spread = draws.log_normal(laws["negative_volume_mm3"])
     nodes = []
     for mark in marks:
@@ -63,14 +63,14 @@ def _nodes(positive, settings, random):
                 "positive": mark,
                 "size_cue": size + (log_shift if mark else 0.0),
                 "appearance": appearance + (shift if mark else 0.0),
-                "volume_mm3": min(max(volume, laws["least_mm3"]), laws["most_mm3"]),
+                "volume_mm3": min(max(volume, laws["min_volume_mm3"]), laws["max_volume_mm3"]),
                 "missed": random.random() < laws["labels_miss"],
             }
         )
     return nodes
 
 
-def _shifts(settings):
+def shifts(settings: dict) -> tuple[float, float]:
     """Shift of appearance and of log volume (both in SD) between negative and positive nodes."""
     laws = settings["nodes"]
     negative, spread = draws.log_normal(laws["negative_volume_mm3"])
@@ -80,7 +80,13 @@ def _shifts(settings):
     return effect, min(2 * effect, 1.0) * (positive - negative) / spread
 
 
-def _count_law(laws):
+def log_ratio(settings: dict, size, appearance):
+    """Log likelihood ratio, positive against negative, of nodes with these cues (float or arrays)."""
+    shift, log_shift = shifts(settings)
+    return shift * appearance - shift**2 / 2 + log_shift * size - log_shift**2 / 2
+
+
+def count_law(laws: dict) -> list[float]:
     """P(number of nodes) for 0 to 10: negative binomial with the set mean."""
     mean, shape = laws["mean_count"], 3.0
     p = shape / (shape + mean)
@@ -93,7 +99,7 @@ def _count_law(laws):
     return [value / sum(law) for value in law]
 
 
-def _positive_law(count, laws):
+def positive_law(count: int, laws: dict) -> list[float]:
     """P(number of positive nodes shown | number of nodes) in a positive patient.
 
     A set share of all positive patients shows none (those without any node among them); the
@@ -101,7 +107,7 @@ def _positive_law(count, laws):
     """
     if count == 0:
         return [1.0]
-    some = 1 - _count_law(laws)[0]
+    some = 1 - count_law(laws)[0]
     shown = min((1 - laws["none_shown"]) / some, 1.0)
     rate = laws["mean_positive"] - 1
     law = [1 - shown] + [
@@ -117,18 +123,12 @@ def _node_score(nodes, settings):
     the product of their likelihood ratios: an elementary symmetric polynomial over a binomial.
     """
     count = len(nodes)
-    shift, log_shift = _shifts(settings)
     symmetric = [1.0] + [0.0] * count
     for node in nodes:
-        ratio = math.exp(
-            shift * node["appearance"]
-            - shift**2 / 2
-            + log_shift * node["size_cue"]
-            - log_shift**2 / 2
-        )
+        ratio = math.exp(log_ratio(settings, node["size_cue"], node["appearance"]))
         for k in range(count, 0, -1):
             symmetric[k] += ratio * symmetric[k - 1]
-    law = _positive_law(count, settings["nodes"])
+    law = positive_law(count, settings["nodes"])
     ratio = sum(law[k] * symmetric[k] / math.comb(count, k) for k in range(count + 1))
     return round(math.log(ratio), 9)  # rounding errors are no cue, in a null study above all
 

@@ -10,6 +10,8 @@ from nodestage.simulator import tissue as t
 from nodestage.simulator.latents import latent_draws
 from nodestage.simulator.shapes import Canvas
 
+MAX_OF_A_KIND = 6  # confounders in range; more would find no free space
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -104,14 +106,35 @@ def _nodes(scene, space):
 def _near(scene, space):
     """(Body, kind) of each confounder in range."""
     random = scene.random("near confounders")
-    kinds = (lesions.VEIN, lesions.BOWEL, lesions.GANGLION)
-    first = int(random.integers(3))
+    kinds = near_kinds(random, scene.settings["near_confounders"])
     vein = tuple(float(t.HU_OF[phase][t.VEIN]) for phase in ("arterial", "venous"))
-    for number in range(scene.settings["near_confounders"]):
-        kind = kinds[(first + number) % 3]
+    for kind in kinds:
         beside = (t.AORTA, t.TC_SA, t.SMA) if kind == lesions.GANGLION else None
         center = space.node(random, 5.5, False, beside)
         yield lesions.near_confounder(random, kind, center, vein), kind
+
+
+def near_kinds(random: np.random.Generator, mean: float) -> list[int]:
+    """The kinds of one patient's confounders in range, in random order.
+
+    The celiac ganglia are two; each is thick enough to pass for a node in half of the patients,
+    where `mean` is 3. Of the other confounders three in five are sections of veins, the rest pieces
+    of bowel. They occur independently of one another: Poisson, at most `MAX_OF_A_KIND`.
+
+    Parameters
+    ----------
+    random : random numbers of this purpose
+    mean : number per patient, on average (less a little, by the maximum)
+    """
+    shown = min(mean / 6, 1.0)
+    others = mean - 2 * shown
+    counts = {
+        lesions.VEIN: random.poisson(0.6 * others),
+        lesions.BOWEL: random.poisson(0.4 * others),
+        lesions.GANGLION: random.binomial(2, shown),
+    }
+    kinds = [kind for kind, n in counts.items() for _ in range(min(int(n), MAX_OF_A_KIND))]
+    return [kinds[i] for i in random.permutation(len(kinds))]
 
 
 def _far(scene, space):

@@ -1,4 +1,4 @@
-"""Whether a predicted probability means what it says, and whether acting on it helps."""
+"""Calibration of predicted probabilities, and the net benefit of acting on them."""
 
 import numpy as np
 
@@ -135,9 +135,8 @@ def _fit(y, design, offset=None):
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_linear_model import GLM
 
-    found = GLM(y.astype(float), design, family=Binomial(), offset=offset).fit()
-    ends = found.conf_int()
+    fit = GLM(y.astype(float), design, family=Binomial(), offset=offset).fit()
+    ends = fit.conf_int()
     return [
-        (float(v), float(low), float(high))
-        for v, (low, high) in zip(found.params, ends, strict=True)
+        (float(v), float(low), float(high)) for v, (low, high) in zip(fit.params, ends, strict=True)
     ]

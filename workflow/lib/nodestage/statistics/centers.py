@@ -9,7 +9,7 @@ from nodestage.statistics.undefined import UndefinedError
 # Below this a variance is 0 but for rounding, as where every resample gives the same value.
 NONE = 1e-12
 
-TWO = "two centers tell little of how centers differ"
+TWO = "two centers give little information about differences between centers"
 PREDICTION = "a prediction interval needs three centers"
 
 
@@ -57,8 +57,8 @@ def random_effects(estimates, variances, level=0.95):
     logit = np.log(value / (1 - value))
     # statsmodels keeps a negative tau2, whose weights have no root; it is cut at 0 below.
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = combine_effects(logit, variance / (value * (1 - value)) ** 2, method_re="chi2")
-    tau2, q = float(found.tau2), float(found.q)
+        combined = combine_effects(logit, variance / (value * (1 - value)) ** 2, method_re="chi2")
+    tau2, q = float(combined.tau2), float(combined.q)
     tau2 = max(tau2, 0.0)
     weights = 1 / (variance / (value * (1 - value)) ** 2 + tau2)
     center = float((weights * logit).sum() / weights.sum())

@@ -36,11 +36,11 @@ def rows(sheet_rows, discovery_rows):
     list of dicts with `COLUMNS`
     """
     parts = (sheet_rows, discovery_rows)
-    found = [_line("Patients, n", "", [str(len(part)) for part in parts])]
+    lines = [_line("Patients, n", "", [str(len(part)) for part in parts])]
     known = {key for row in sheet_rows for key in row} if sheet_rows else set(ORDER)
     for key in (key for key in ORDER if key in known):
-        found += _counted(key, parts) if key in COUNTED else _measured(key, parts)
-    return found
+        lines += _counted(key, parts) if key in COUNTED else _measured(key, parts)
+    return lines
 
 
 def _counted(key, parts):

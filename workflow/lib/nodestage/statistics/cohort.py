@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodestage.core import predictions, tables
+from nodestage.core import tables
 from nodestage.statistics import rates
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What one method says of the labelled patients of one center.
+    """The predictions of one method for the labelled patients of one center.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def scored(method, parts, role, sheet_rows, settings=None):
     parts : {fold0: rows, ..., ensemble: rows}, or the rows themselves for an external center
     role : discovery (each patient from the fold that tested it) or external (the ensemble)
     sheet_rows : rows of the center's patients with `patient` and `metastasis`
-    settings : {method: {threshold: bool}}, over `predictions.SETTINGS`
+    settings : {method: {threshold: bool}}; a method that isn't named has a threshold
 
     Returns
     -------
@@ -94,11 +94,11 @@ def scored(method, parts, role, sheet_rows, settings=None):
     """
     labels = labels_of(sheet_rows)
     rows = _rows(parts, role)
-    found = {row["patient"]: (fold, row) for fold, row in rows}
+    by_patient = {row["patient"]: (fold, row) for fold, row in rows}
     kept, missing = [], []
     for row in sorted(sheet_rows, key=lambda r: r["patient"]):
         patient = row["patient"]
-        fold, prediction = found.get(patient, (None, None))
+        fold, prediction = by_patient.get(patient, (None, None))
         reason = ""
         if patient not in labels:
             reason = "metastasis is not known"
@@ -117,10 +117,9 @@ def scored(method, parts, role, sheet_rows, settings=None):
     by_fold = None
     if role == "discovery":
         by_fold = np.array([fold or "" for _, fold, _ in kept], dtype=str)
-    known = predictions.SETTINGS.get(method, {}) | ((settings or {}).get(method) or {})
     return Scored(
         method,
-        bool(known.get("threshold", True)),
+        bool(((settings or {}).get(method) or {}).get("threshold", True)),
         [patient for patient, _, _ in kept],
         np.array([labels[patient] for patient, _, _ in kept], int),
         **columns,

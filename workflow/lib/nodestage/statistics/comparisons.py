@@ -62,7 +62,7 @@ def rows(all_scored, method, primary, n=1000, seed=0):
     others = [name for name in by_name if name != method]
     if method not in by_name:
         return []
-    found = []
+    listed = []
     for metric in MAIN_METRICS:
         family = [_row(by_name[method], by_name[name], metric, n, seed) for name in others]
         adjusted = paired.holm([row[row["holm_test"]] for row in family])
@@ -72,16 +72,16 @@ def rows(all_scored, method, primary, n=1000, seed=0):
                 metric == primary["metric"]
                 and {row["method"], row["reference"]} == {primary["method"], primary["reference"]}
             )
-        found += family
+        listed += family
     if primary["method"] != method and {primary["method"], primary["reference"]} <= set(by_name):
         row = _row(
             by_name[primary["method"]], by_name[primary["reference"]], primary["metric"], n, seed
         )
         row["primary"] = 1
         row["note"] = "; ".join(filter(None, [reasons.sentence("outside_family"), row["note"]]))
-        if not any(other["primary"] for other in found):
-            found.insert(0, row)
-    return found
+        if not any(other["primary"] for other in listed):
+            listed.insert(0, row)
+    return listed
 
 
 def _row(a, b, metric, n, seed):
@@ -106,9 +106,10 @@ def _row(a, b, metric, n, seed):
     if reason:
         return row | {"note": f"no difference by fold: {reason}" if strata is not None else reason}
     row["difference"] = difference
-    found, reason = answer(_bootstrapped, difference, y, x, z, metric, n, seed, strata)
-    row |= found or {}
-    if found and found["low"] is None:
+    drawn = (y, [x, z], metric, n, seed, strata)
+    bootstrapped, reason = answer(_bootstrapped, difference, drawn)
+    row |= bootstrapped or {}
+    if bootstrapped and bootstrapped["low"] is None:
         reason = intervals.SAME
     notes = list(filter(None, [reason or intervals.caution(y, metric, strata)]))
     if strata is not None:
@@ -134,18 +135,18 @@ def _row(a, b, metric, n, seed):
     return row | {"note": "; ".join(notes)}
 
 
-def _bootstrapped(difference, y, x, z, metric, n, seed, strata):
-    """What the bootstrap distribution of a difference gives."""
-    values = bootstrap.resampled(y, [x, z], metric, n, seed, strata)
+def _bootstrapped(difference, drawn):
+    """Cells from the bootstrap distribution of a difference; `drawn`: arguments of `resampled`."""
+    values = bootstrap.resampled(*drawn)
     gaps = values[0] - values[1]
-    found = bootstrap.paired_from(difference, gaps)
+    result = bootstrap.paired_from(difference, gaps)
     return {
-        "low": found.low,
-        "high": found.high,
-        "p_bootstrap": found.p_value,
+        "low": result.low,
+        "high": result.high,
+        "p_bootstrap": result.p_value,
         "p_wilcoxon_bootstrap": bootstrap.wilcoxon_from(gaps),
         "detectable_difference": paired.smallest_difference(float(gaps.std(ddof=1)))
-        if found.low is not None
+        if result.low is not None
         else None,
     }
 
@@ -153,11 +154,11 @@ def _bootstrapped(difference, y, x, z, metric, n, seed, strata):
 def _by_fold(y, x, z, strata):
     """DeLong's interval of the mean difference of the folds' AUCs, where it has one."""
     error, _ = answer(roc.difference_error, y, x, z, strata)
-    found = dict.fromkeys(("low", "high", "detectable_difference"))
+    interval = dict.fromkeys(("low", "high", "detectable_difference"))
     if error and not intervals.collapsed(0, error):
-        found["low"], found["high"] = roc.difference_ci(y, x, z, strata=strata)
-        found["detectable_difference"] = paired.smallest_difference(error)
-    return found
+        interval["low"], interval["high"] = roc.difference_ci(y, x, z, strata=strata)
+        interval["detectable_difference"] = paired.smallest_difference(error)
+    return interval
 
 
 def _difference(y, x, z, metric, strata=None):

@@ -27,7 +27,7 @@ def roc_rows(scored):
         return []
     keep = scored.known("auc")
     y, score = scored.y[keep], scored.score[keep]
-    found = []
+    points = []
     if scored.fold is not None:
         fold = scored.fold[keep]
         curves = [
@@ -37,11 +37,11 @@ def roc_rows(scored):
         ]
         if curves:
             fpr, tpr, _ = roc.vertical_average(curves)
-            found += _points(scored.method, "fold_average", fpr, tpr)
+            points += _points(scored.method, "fold_average", fpr, tpr)
     curve, _ = answer(roc.roc_curve, y, score)
     if curve:
-        found += _points(scored.method, "ensemble" if scored.fold is None else "pooled", *curve)
-    return found
+        points += _points(scored.method, "ensemble" if scored.fold is None else "pooled", *curve)
+    return points
 
 
 def calibration_rows(scored):
@@ -52,14 +52,14 @@ def calibration_rows(scored):
     if not len(y):
         return [_calibration(about, kind="intercept", note="no calibrated probability")]
     line, reason = answer(calibration.calibration_line, y, probability)
-    found = []
+    lines = []
     for kind in ("intercept", "slope"):
         value, low, high = line[kind] if line else (None, None, None)
         why = reason
         if line and value is None:
             why = calibration.why_no_slope(y, probability)
-        found.append(_calibration(about, kind=kind, estimate=value, low=low, high=high, note=why))
-    return found + [
+        lines.append(_calibration(about, kind=kind, estimate=value, low=low, high=high, note=why))
+    return lines + [
         _calibration(about, kind="curve", **group)
         for group in calibration.calibration_curve(y, probability)
     ]
@@ -70,7 +70,7 @@ def decision_rows(all_scored):
 
     The two strategies are those of the method with most patients.
     """
-    found, widest = [], None
+    lines, widest = [], None
     for scored in all_scored:
         keep = scored.known("brier")
         y, probability = scored.y[keep], scored.probability[keep]
@@ -79,12 +79,12 @@ def decision_rows(all_scored):
         points = calibration.decision_curve(y, probability)
         if widest is None or len(y) > len(widest[0]):
             widest = (y, points)
-        found += [_decision(scored.method, p["threshold"], p["net_benefit"], y) for p in points]
+        lines += [_decision(scored.method, p["threshold"], p["net_benefit"], y) for p in points]
     if widest:
         y, points = widest
         for name in ("all", "none"):
-            found += [_decision(name, p["threshold"], p[f"net_benefit_{name}"], y) for p in points]
-    return found
+            lines += [_decision(name, p["threshold"], p[f"net_benefit_{name}"], y) for p in points]
+    return lines
 
 
 def _points(method, kind, fpr, tpr):

@@ -62,29 +62,34 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
     -------
     {"node_recall.tsv", "false_positives.tsv", "froc.tsv", "froc_at.tsv": rows}
     """
-    found = {"node_recall.tsv": [], "false_positives.tsv": [], "froc.tsv": [], "froc_at.tsv": []}
+    tables_of = {
+        "node_recall.tsv": [],
+        "false_positives.tsv": [],
+        "froc.tsv": [],
+        "froc_at.tsv": [],
+    }
     parts = {
         variant: _Part(
-            {code: i for i, code in enumerate(sorted(mine))},
+            {code: i for i, code in enumerate(sorted(codes))},
             [row for row in nodes if row["variant"] == variant],
             [row for row in candidates if row["variant"] == variant],
             # Of the same patients, in the same order, every variant has the same resamples.
-            copies_of(np.random.default_rng(seed), n, len(mine)),
+            copies_of(np.random.default_rng(seed), n, len(codes)),
         )
-        for variant, mine in patients.items()
+        for variant, codes in patients.items()
     }
-    same = {v for v, mine in patients.items() if set(mine) == set(patients.get(reference, ()))}
+    same = {v for v, codes in patients.items() if set(codes) == set(patients.get(reference, ()))}
     for variant, part in parts.items():
         other = parts[reference] if variant != reference and variant in same else None
         about, size = {"variant": variant}, {"patients": len(patients[variant])}
-        found["node_recall.tsv"] += [about | row | size for row in _recall(part, other)]
-        found["false_positives.tsv"] += [about | row | size for row in _places(part, other)]
-        found["froc.tsv"] += [
+        tables_of["node_recall.tsv"] += [about | row | size for row in _recall(part, other)]
+        tables_of["false_positives.tsv"] += [about | row | size for row in _places(part, other)]
+        tables_of["froc.tsv"] += [
             about | point
             for point in detection.froc(part.candidates, len(part.nodes), size["patients"])
         ]
-        found["froc_at.tsv"] += [about | row | size for row in _recall_at(part, other)]
-    return found
+        tables_of["froc_at.tsv"] += [about | row | size for row in _recall_at(part, other)]
+    return tables_of
 
 
 class _Part:
@@ -150,14 +155,14 @@ def _recall_at(part, other):
     for allowed in FALSE_POSITIVES:
         points = [curve.at(allowed) for curve in curves]
         recall, _, wrong, threshold = points[0]
-        found = _intervals([point[:2] for point in points])
+        intervals_at = _intervals([point[:2] for point in points])
         if wrong is not None and threshold == curves[0].last:
             spent = f"all candidates together make {wrong:.3g} false positives per patient"
-            found["note"] = "; ".join(filter(None, (found["note"], spent)))
+            intervals_at["note"] = "; ".join(filter(None, (intervals_at["note"], spent)))
         yield {
             "allowed": allowed,
             "recall": None if np.isnan(recall) else recall,
-            **found,
+            **intervals_at,
             "false_positives_per_patient": wrong,
             "threshold": threshold,
             "nodes": len(part.nodes),

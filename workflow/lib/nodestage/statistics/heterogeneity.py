@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def rows(external, metrics):
-    """Random effects over the external centers, one row a method and metric.
+    """Random effects over the external centers, one row per method and metric.
 
     Parameters
     ----------
@@ -33,26 +33,28 @@ def rows(external, metrics):
 
     Returns
     -------
-    list of dicts with `COLUMNS`; `note` says what was left out, moved or is missing
+    list of dicts with `COLUMNS`; `note` reports what was left out, moved or is missing
     """
     by_key = {}
     for result in external.values():
-        told = {(row["method"], row["metric"]): row for row in result["performance"]}
-        for method, metric in told:
+        performance = {(row["method"], row["metric"]): row for row in result["performance"]}
+        for method, metric in performance:
             if metric in metrics:
-                by_key.setdefault((method, metric), []).append(_of_center(told, method, metric))
-    return [_pooled(*key, found) for key, found in by_key.items()]
+                by_key.setdefault((method, metric), []).append(
+                    _of_center(performance, method, metric)
+                )
+    return [_pooled(*key, estimates) for key, estimates in by_key.items()]
 
 
-def _pooled(method, metric, found):
+def _pooled(method, metric, estimates):
     """A row of heterogeneity.tsv from what `_of_center` gives of each center."""
-    known = [(value, variance) for value, variance, _ in found if not np.isnan(variance)]
+    known = [(value, variance) for value, variance, _ in estimates if not np.isnan(variance)]
     value, variance = np.array(known, float).reshape(-1, 2).T
     pooled, reason = answer(centers.random_effects, value, variance)
     notes = [reason]
     if pooled and pooled["k"] == 2:
         notes += [centers.TWO, centers.PREDICTION]
-    corrected, absent = sum(c for *_, c in found), len(found) - len(known)
+    corrected, absent = sum(c for *_, c in estimates), len(estimates) - len(known)
     if corrected:
         enter = "center enters" if corrected == 1 else "centers enter"
         notes.append(f"at exactly 0 or 1, {corrected} {enter} with half a patient on either side")
@@ -62,13 +64,13 @@ def _pooled(method, metric, found):
     return row | {"method": method, "metric": metric, "note": "; ".join(filter(None, notes))}
 
 
-def _of_center(told, method, metric):
+def _of_center(performance, method, metric):
     """(value, variance, whether it was moved off 0 or 1) of one center; NaN where undefined.
 
     Shares have it from their counts, so that a center whose calls are all right, or one too small
     for a bootstrap, stays in.
     """
-    row = told[method, metric]
+    row = performance[method, metric]
     estimate, error = (tables.number(row[key]) for key in ("estimate", "se"))
     if metric == "auc" or np.isnan(estimate):
         edge = estimate in (0.0, 1.0)
@@ -78,7 +80,7 @@ def _of_center(told, method, metric):
     if error > 0:
         return estimate, error**2, False
     parts = [
-        centers.share_of(*_counts(told[method, part], part))
+        centers.share_of(*_counts(performance[method, part], part))
         for part in ("sensitivity", "specificity")
     ]
     edge = estimate in (0.0, 1.0)

@@ -101,7 +101,7 @@ def caution(y, metric, strata=None):
 
 
 def reported(metric, positives, negatives, given):
-    """The notes that counts alone tell of a bootstrap interval, as a center reports it.
+    """Notes on a bootstrap interval that follow from counts alone, as a center reports it.
 
     Parameters
     ----------

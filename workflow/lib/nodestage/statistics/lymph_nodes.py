@@ -62,18 +62,18 @@ def table_4(rows, n=1000, seed=0):
 
     Parameters
     ----------
-    rows : {fold, patient, variant, positive (0/1), p_positive}, one a true instance
+    rows : {fold, patient, variant, positive (0/1), p_positive}, one per true instance
     n, seed : bootstrap
 
     Returns
     -------
     list of dicts with `TABLE_4_COLUMNS`
     """
-    found = []
+    lines = []
     for variant in _unique(rows, "variant"):
-        mine = [row for row in rows if row["variant"] == variant]
-        part = [row for row in mine if not np.isnan(tables.number(row["p_positive"]))]
-        unscored = len(mine) - len(part)
+        of_variant = [row for row in rows if row["variant"] == variant]
+        part = [row for row in of_variant if not np.isnan(tables.number(row["p_positive"]))]
+        unscored = len(of_variant) - len(part)
         y = np.array([int(tables.number(row["positive"])) for row in part])
         score = np.array([tables.number(row["p_positive"]) for row in part])
         fold = np.array([str(row["fold"]) for row in part])
@@ -97,7 +97,7 @@ def table_4(rows, n=1000, seed=0):
                     bootstrap.bootstrap_ci, y, values, metric, n, seed, clusters=patient
                 )
                 notes += filter(None, [reason])
-            found.append(
+            lines.append(
                 {
                     "variant": variant,
                     "metric": metric,
@@ -113,7 +113,7 @@ def table_4(rows, n=1000, seed=0):
                     "note": "; ".join(notes),
                 }
             )
-    return found
+    return lines
 
 
 def table_5(rows, reference="attention", n=1000, seed=0):
@@ -136,7 +136,7 @@ def table_5(rows, reference="attention", n=1000, seed=0):
     """
     rows = [_numbers(row) for row in rows]
     variants = _unique(rows, "variant")
-    found = []
+    lines = []
     for name, stage in STAGES.items():
         for variant in variants:
             part = [r for r in rows if r["class"] == name and r["variant"] == variant]
@@ -157,11 +157,11 @@ def table_5(rows, reference="attention", n=1000, seed=0):
                 "patient_mean": by_patient | _on_pairs(pairs, _patient_mean),
                 "pooled": patients.pooled(part),
             }
-            found += [
+            lines += [
                 _row(about | {"basis": basis} | values | _intervals(part, basis, n, seed))
                 for basis, values in bases.items()
             ]
-    return found
+    return lines
 
 
 def _intervals(part, basis, n, seed):
@@ -186,19 +186,21 @@ def _intervals(part, basis, n, seed):
                 below = copies @ known
             with np.errstate(invalid="ignore"):
                 drawn[measure].append(above / below)
-    found = {}
+    intervals_of = {}
     for measure, folds in drawn.items():
         # A fold that no patient of a resample defines is left out, as in the estimate.
         folds = np.ma.masked_invalid(folds)
         ends, _ = answer(bootstrap.interval, folds.mean(0).filled(np.nan))
-        found |= dict(zip((f"{measure}_low", f"{measure}_high"), ends or (None, None), strict=True))
-    return found
+        intervals_of |= dict(
+            zip((f"{measure}_low", f"{measure}_high"), ends or (None, None), strict=True)
+        )
+    return intervals_of
 
 
-def _pairs(ours, theirs):
+def _pairs(ours, reference_rows):
     """{measure: [(reference's row, the other's row)]} of the patients whom both define."""
-    mine = {r["patient"]: r for r in ours}
-    both = [(mine[r["patient"]], r) for r in theirs if r["patient"] in mine]
+    by_patient = {r["patient"]: r for r in ours}
+    both = [(by_patient[r["patient"]], r) for r in reference_rows if r["patient"] in by_patient]
     return {
         measure: [pair for pair in both if all(row[measure] is not None for row in pair)]
         for measure in COMPARED
@@ -207,25 +209,25 @@ def _pairs(ours, theirs):
 
 def _on_pairs(pairs, mean):
     """Number of pairs, and the mean of either side of them."""
-    found = {}
+    on_pairs = {}
     for measure, both in pairs.items():
-        found[f"pairs_{measure}"] = len(both)
-        found[f"{measure}_on_pairs"] = mean([row for _, row in both], measure)
-        found[f"reference_{measure}_on_pairs"] = mean([row for row, _ in both], measure)
-    return found
+        on_pairs[f"pairs_{measure}"] = len(both)
+        on_pairs[f"{measure}_on_pairs"] = mean([row for _, row in both], measure)
+        on_pairs[f"reference_{measure}_on_pairs"] = mean([row for row, _ in both], measure)
+    return on_pairs
 
 
 def _tests(pairs, n, seed):
     """Signed-rank tests on the pairs of each measure."""
-    found, notes = {}, []
+    p_values, notes = {}, []
     for measure, both in pairs.items():
         a, b = (np.array([pair[side][measure] for pair in both], float) for side in (0, 1))
-        found[f"p_{measure}"], reason = answer(paired.signed_rank, a, b)
+        p_values[f"p_{measure}"], reason = answer(paired.signed_rank, a, b)
         if reason:
             notes.append(f"{measure}: {reason}")
         else:
-            found[f"share_{measure}"] = paired.signed_rank_share(a, b, n, seed)
-    return found | {"note": "; ".join(notes)}
+            p_values[f"share_{measure}"] = paired.signed_rank_share(a, b, n, seed)
+    return p_values | {"note": "; ".join(notes)}
 
 
 def _patient_mean(rows, measure):

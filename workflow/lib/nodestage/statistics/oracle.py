@@ -45,17 +45,17 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None):
         for method, parts in predictions.items()
     ]
     scored = [one for one in scored if one.ranked]
-    found = []
+    lines = []
     for cue in CUES if scored else ():
         everybody = scored[0]
         known = [knowledge[patient][cue] for patient in everybody.patients]
-        found.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
+        lines.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
     for one in scored:
         one = one.only(one.known("auc"))
         both = [knowledge[patient]["both"] for patient in one.patients]
         row = _row(one.method, one.y, one.score, one.fold)
-        found.append(row if row["auc"] is None else row | _behind(one.y, one.score, both, one.fold))
-    return found
+        lines.append(row if row["auc"] is None else row | _behind(one.y, one.score, both, one.fold))
+    return lines
 
 
 def _row(method, y, score, fold):

@@ -102,8 +102,8 @@ def _exact_signed_rank(ranks, positive):
     share = np.ones(1)  # of the choices of signs, by the doubled sum of the positive ranks
     for rank in twice:
         share = (np.append(share, np.zeros(rank)) + np.append(np.zeros(rank), share)) / 2
-    found = int(twice[positive].sum())
-    return float(min(1.0, 2 * min(share[: found + 1].sum(), share[found:].sum())))
+    rank_sum = int(twice[positive].sum())
+    return float(min(1.0, 2 * min(share[: rank_sum + 1].sum(), share[rank_sum:].sum())))
 
 
 def signed_rank_share(a, b, n=1000, seed=0):
@@ -121,7 +121,7 @@ def signed_rank_share(a, b, n=1000, seed=0):
         raise UndefinedError("no patient has both values")
     gaps = np.where(np.abs(gaps) < 1e-12, 0, np.round(gaps, 12))
     random = np.random.default_rng(seed)
-    found, limit = 0, norm.isf(0.025)
+    significant, limit = 0, norm.isf(0.025)
     for _ in range(n):
         drawn = gaps[random.integers(0, len(gaps), len(gaps))]
         drawn = drawn[drawn != 0]
@@ -132,8 +132,8 @@ def signed_rank_share(a, b, n=1000, seed=0):
         _, ties = np.unique(ranks, return_counts=True)
         variance = m * (m + 1) * (2 * m + 1) / 24 - np.sum(ties.astype(float) ** 3 - ties) / 48
         center = m * (m + 1) / 4
-        found += abs(ranks[drawn > 0].sum() - center) > limit * math.sqrt(variance)
-    return float(found / n)
+        significant += abs(ranks[drawn > 0].sum() - center) > limit * math.sqrt(variance)
+    return float(significant / n)
 
 
 def smallest_difference(standard_error, power=0.8, alpha=0.05):

@@ -1,5 +1,7 @@
 """Rows of performance.tsv: each method's metrics with every interval that they allow."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from nodestage.core import reasons
@@ -30,6 +32,35 @@ COLUMNS = (
 NOT_RANKED = "a yes/no report does not rank patients: its AUC would repeat balanced accuracy"
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The patients from whom one metric of one method is computed, and the resampling.
+
+    Attributes
+    ----------
+    y, values : labels and calls, scores or probabilities (patients,)
+    metric : one of `rates.METRICS`
+    n, seed : number of bootstrap resamples, and their seed
+    strata : fold of each patient, for a mean of the folds; or None
+    """
+
+    y: np.ndarray
+    values: np.ndarray
+    metric: str
+    n: int
+    seed: int
+    strata: np.ndarray | None = None
+
+    def only(self, kept):
+        """The patients of a mask (patients,)."""
+        fold = None if self.strata is None else self.strata[kept]
+        return replace(self, y=self.y[kept], values=self.values[kept], strata=fold)
+
+    def estimate(self):
+        """(value, "") over all patients as one cohort, or (None, reason)."""
+        return answer(rates.estimate, self.y, self.values, self.metric)
+
+
 def rows(scored, n=1000, seed=0):
     """All metrics of one method on every basis that it has.
 
@@ -45,7 +76,7 @@ def rows(scored, n=1000, seed=0):
 
     Returns
     -------
-    list of dicts with `COLUMNS`; an undefined number is None and `note` says why
+    list of dicts with `COLUMNS`; an undefined number is None and `note` has the reason
     """
     bases = ("ensemble",) if scored.fold is None else ("fold_mean", "pooled")
     return [_row(scored, basis, metric, n, seed) for basis in bases for metric in rates.METRICS]
@@ -69,10 +100,10 @@ def _row(scored, basis, metric, n, seed):
         return row | {"note": "no calibrated probability"}
     if basis == "fold_mean":
         everything = np.unique(scored.fold[scored.fold != ""])
-        _fold_mean(row, notes, y, values, scored.fold[keep], everything, metric, n, seed)
+        _fold_mean(row, notes, Sample(y, values, metric, n, seed, scored.fold[keep]), everything)
         _everybody(row, scored, keep, metric, scored.fold)
     else:
-        _pooled(row, notes, y, values, metric, n, seed)
+        _pooled(row, notes, Sample(y, values, metric, n, seed))
         _everybody(row, scored, keep, metric)
     absent = len(scored.y) - len(y)
     if absent:
@@ -80,26 +111,27 @@ def _row(scored, basis, metric, n, seed):
     return row | {"note": "; ".join(notes)}
 
 
-def _pooled(row, notes, y, values, metric, n, seed):
-    row["estimate"], reason = answer(rates.estimate, y, values, metric)
+def _pooled(row, notes, sample):
+    row["estimate"], reason = sample.estimate()
     if reason:
         notes.append(reason)
         return
-    _intervals(row, notes, y, values, metric, n, seed)
-    if metric == "balanced_accuracy":
-        mover(row, notes, y, values)
-    elif metric not in ("auc", "brier"):
-        row["low_exact"], row["high_exact"] = rates.exact_interval(*rates.shares(y, values)[metric])
+    _intervals(row, notes, sample)
+    if sample.metric == "balanced_accuracy":
+        mover(row, notes, sample.y, sample.values)
+    elif sample.metric not in ("auc", "brier"):
+        share = rates.shares(sample.y, sample.values)[sample.metric]
+        row["low_exact"], row["high_exact"] = rates.exact_interval(*share)
 
 
-def _fold_mean(row, notes, y, values, fold, folds, metric, n, seed):
+def _fold_mean(row, notes, sample, folds):
     """The mean over those of all `folds` that define the metric, with SD and intervals."""
-    single, kept = [], np.zeros(len(y), bool)
+    single, kept = [], np.zeros(len(sample.y), bool)
     for name in folds:
-        inside = fold == name
+        inside = sample.strata == name
         value, reason = None, "no patient has a value"
         if inside.any():
-            value, reason = answer(rates.estimate, y[inside], values[inside], metric)
+            value, reason = sample.only(inside).estimate()
         if reason:
             notes.append(f"{name} left out: {reason}")
         else:
@@ -113,22 +145,25 @@ def _fold_mean(row, notes, y, values, fold, folds, metric, n, seed):
         notes.append(f"mean of {len(single)} of {len(folds)} folds")
     row["estimate"] = float(np.mean(single))
     row["sd"] = float(np.std(single, ddof=1)) if len(single) > 1 else None
-    row["n"], row["positives"] = int(kept.sum()), int(y[kept].sum())
-    _intervals(row, notes, y[kept], values[kept], metric, n, seed, fold[kept])
+    row["n"], row["positives"] = int(kept.sum()), int(sample.y[kept].sum())
+    _intervals(row, notes, sample.only(kept))
 
 
-def _intervals(row, notes, y, values, metric, n, seed, strata=None):
+def _intervals(row, notes, sample):
     """The bootstrap's interval and, for the AUC, DeLong's."""
-    if metric == "auc" and row["estimate"] in (0.0, 1.0):
+    if sample.metric == "auc" and row["estimate"] in (0.0, 1.0):
         notes.append(intervals.SEPARATED)
         return
-    _bootstrap(row, notes, y, values, metric, n, seed, strata)
-    if metric == "auc":
-        _delong(row, notes, y, values, strata)
+    _bootstrap(row, notes, sample)
+    if sample.metric == "auc":
+        _delong(row, notes, sample.y, sample.values, sample.strata)
 
 
-def _bootstrap(row, notes, y, values, metric, n, seed, strata):
-    drawn, reason = answer(bootstrap.resampled, y, [values], metric, n, seed, strata)
+def _bootstrap(row, notes, sample):
+    y, metric, strata = sample.y, sample.metric, sample.strata
+    drawn, reason = answer(
+        bootstrap.resampled, y, [sample.values], metric, sample.n, sample.seed, strata
+    )
     ends = None
     if drawn is not None:
         drawn = drawn[0]
@@ -142,7 +177,7 @@ def _bootstrap(row, notes, y, values, metric, n, seed, strata):
 
 
 def mover(row, notes, y, call):
-    """Give a row of balanced accuracy that has no bootstrap interval the closed one."""
+    """Give a row of balanced accuracy without a bootstrap interval the interval by MOVER."""
     if row["low"] is None:
         shares = rates.shares(y, call)
         row["low"], row["high"] = intervals.mover(*shares["sensitivity"], *shares["specificity"])
@@ -160,7 +195,7 @@ def _delong(row, notes, y, values, strata):
 
 
 def _everybody(row, scored, keep, metric, fold=None):
-    """The same metric over all labelled patients, the unscored ones called somehow.
+    """The same metric over all labelled patients, with a call for the unscored ones.
 
     `worst_case` gets them all wrong; `all_patients` takes them as negative, as a clinic without
     the model's answer would act (in the AUC: as the lowest scores). With folds it is the mean of
@@ -178,4 +213,4 @@ def _everybody(row, scored, keep, metric, fold=None):
         try:
             row[column] = rates.estimate(y, np.where(keep, values, filler), metric, fold)
         except UndefinedError:
-            row[column] = None  # the estimate's own note already says which class is absent
+            row[column] = None  # the note of the estimate names the absent class

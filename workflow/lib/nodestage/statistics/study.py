@@ -80,7 +80,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
     n = int(settings.get("bootstraps", 1000))
     external = {c: r for c, r in center_results.items() if r["role"] == "external"}
     discovery = next((r for r in center_results.values() if r["role"] == "discovery"), None)
-    found = {
+    made = {
         "heterogeneity.tsv": heterogeneity.rows(external, MAIN_METRICS),
         "table_1.tsv": table_1(center_results),
         "table_2.tsv": table_2(evaluation.get("ranges") or {}),
@@ -90,7 +90,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
         "table_7.tsv": table_7(external),
         "signature.tsv": evaluation.get("signature") or [],
     }
-    return found | lymph_node_tables(evaluation, n, seed)
+    return made | lymph_node_tables(evaluation, n, seed)
 
 
 def lymph_node_tables(evaluation, n=1000, seed=0):
@@ -118,14 +118,14 @@ def lymph_node_tables(evaluation, n=1000, seed=0):
 
 
 def table_1(center_results):
-    """Table I, one column a center; levels that a center lacks are 0 there, if it tells of them."""
-    order, values, told = [], {}, set()
+    """Table I, one column per center; a level that a center lacks is 0 there, if it reports the characteristic."""
+    order, values, reported = [], {}, set()
     for center, result in center_results.items():
         for row in result["table_1"]:
             key = (row["characteristic"], row["level"])
             # The value is this center's; `discovery` stands in its own column of the study.
             values.setdefault(key, {})[center] = row["value"]
-            told.add((center, row["characteristic"]))
+            reported.add((center, row["characteristic"]))
             if key not in order:
                 order.append(key)
     first = list(dict.fromkeys(characteristic for characteristic, _ in order))
@@ -134,7 +134,7 @@ def table_1(center_results):
         {"characteristic": name, "level": level}
         | {
             center: values[name, level].get(
-                center, "0 (0%)" if (center, name) in told else "not told"
+                center, "0 (0%)" if (center, name) in reported else "not reported"
             )
             for center in center_results
         }
@@ -144,12 +144,12 @@ def table_1(center_results):
 
 def table_2(ranges):
     """Table II: ranges in mm, those used beside those that each fold's training nodes give."""
-    found = []
+    lines = []
     for structure in dict.fromkeys(name for part in ranges.values() for name in part):
         for source, part in ranges.items():
             if structure in part:
                 low, high, *n = part[structure]
-                found.append(
+                lines.append(
                     {
                         "structure": structure,
                         "d_min": float(low),
@@ -158,17 +158,17 @@ def table_2(ranges):
                         "n": int(n[0]) if n else None,
                     }
                 )
-    return found
+    return lines
 
 
 def means(rows):
-    """Table III: mean and SD of each measure over patients, one line a group (`ABOUT`).
+    """Table III: mean and SD of each measure over patients, one line per group (`ABOUT`).
 
     Lines of one organ stand together (the teacher's on one phase, the student's on both). A
     patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`;
     `note` counts the reasons.
     """
-    found = []
+    lines = []
     for about, part in _grouped(rows):
         line = dict(about)
         for measure in MEASURES:
@@ -179,20 +179,20 @@ def means(rows):
         line["n_dice"] = len(_known(part, "dice"))
         line["n_surface"] = len(_known(part, "asd_mm"))
         line["note"] = _counted(row.get("note") for row in part)
-        found.append(line)
-    names = [line.get("organ", line.get("structure")) for line in found]
-    return [found[i] for i in sorted(range(len(found)), key=lambda i: names.index(names[i]))]
+        lines.append(line)
+    names = [line.get("organ", line.get("structure")) for line in lines]
+    return [lines[i] for i in sorted(range(len(lines)), key=lambda i: names.index(names[i]))]
 
 
 def medians(rows):
     """Section IV-B: median and quartiles of the tumor's Dice and surface distances."""
-    found = []
+    lines = []
     for about, part in _grouped(rows):
         for measure in MEASURES:
             values = _known(part, measure)
             low, middle, high = np.percentile(values, [25, 50, 75]) if len(values) else [None] * 3
             absent = len(part) - len(values)
-            found.append(
+            lines.append(
                 about
                 | {
                     "measure": measure,
@@ -203,7 +203,7 @@ def medians(rows):
                     "note": f"undefined in {absent} of {len(part)} patients" if absent else "",
                 }
             )
-    return found
+    return lines
 
 
 def table_6(discovery):
@@ -225,7 +225,7 @@ def table_7(external):
 
 
 def _block(result, basis):
-    """One line a method: `estimate ± SD [low-high]` of five metrics, two marks, then `NUMBERS`.
+    """One line per method: `estimate ± SD [low-high]` of five metrics, two marks, then `NUMBERS`.
 
     `wilcoxon_bootstrap` is the paper's own mark (balanced accuracy), `holm` that of the paired
     bootstrap after Holm's adjustment: * for p < 0.05, NS, ref, or undefined. `p_delong` is by
@@ -243,7 +243,7 @@ def _block(result, basis):
     for row in result["performance"]:
         if row["basis"] == basis and row["metric"] in MAIN_METRICS:
             lines.setdefault(row["method"], {})[row["metric"]] = row
-    found = []
+    block = []
     for method, cells in lines.items():
         main = cells["balanced_accuracy"]
         mark = marks.get(method)
@@ -257,7 +257,7 @@ def _block(result, basis):
             part if len(some) == len(cells) else f"{', '.join(some)}: {part}"
             for part, some in about.items()
         ]
-        found.append(
+        block.append(
             {"method": method}
             | {metric: estimate_words(cell) for metric, cell in cells.items()}
             | {
@@ -278,7 +278,7 @@ def _block(result, basis):
                 "p_delong": _value(p_delong.get(method)),
             }
         )
-    return found
+    return block
 
 
 def estimate_words(row):

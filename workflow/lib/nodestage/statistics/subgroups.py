@@ -41,7 +41,7 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
     list of dicts with `COLUMNS`
     """
     by_patient = {row["patient"]: row for row in sheet_rows}
-    found = []
+    lines = []
     for scored in all_scored:
         if scored.method not in methods:
             continue
@@ -54,8 +54,8 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
             )
             for name in np.unique(group):
                 part = scored.only(group == name)
-                found += [_row(part, subgroup, str(name), metric, n, seed) for metric in METRICS]
-    return found
+                lines += [_row(part, subgroup, str(name), metric, n, seed) for metric in METRICS]
+    return lines
 
 
 def _row(part, subgroup, group, metric, n, seed):

@@ -79,7 +79,7 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
 
 
 def reported_tables(performance, patients, positives, discovery_rows):
-    """Tables of a center that sent summaries alone; what needs a row a patient is without rows.
+    """Tables of a center that sent summaries alone; tables that need one row per patient are empty.
 
     Parameters
     ----------
@@ -88,15 +88,15 @@ def reported_tables(performance, patients, positives, discovery_rows):
     discovery_rows : the sample sheet's rows of the discovery center
     """
     known = [{"metastasis": "1"}] * positives + [{"metastasis": "0"}] * (patients - positives)
-    found = {name: [] for name in COLUMNS if name not in STUDY_COLUMNS}
-    return found | {
+    empty = {name: [] for name in COLUMNS if name not in STUDY_COLUMNS}
+    return empty | {
         "performance.tsv": [_reported(row) for row in performance],
         "table_1.tsv": characteristics.rows(known, discovery_rows),
     }
 
 
 def _reported(row):
-    """A row of performance.tsv with what its counts tell of its interval; the file has no notes."""
+    """A row of performance.tsv with notes on its interval, which follow from its counts; the file has none."""
     row = dict.fromkeys(COLUMNS["performance.tsv"]) | row
     n, positives = (int(row[key]) for key in ("n", "positives"))
     notes = []

@@ -1,4 +1,4 @@
-"""Numbers that do not exist are told apart from numbers that are bad."""
+"""Undefined statistics are distinguished from bad values."""
 
 from nodestage.core.errors import NodestageError
 

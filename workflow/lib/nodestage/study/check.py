@@ -1,12 +1,14 @@
-"""A study checked before anything is run: config, sheet, returned files, image headers, who learns.
+"""A study checked before anything is run: config, sheet, returned files, image headers, training patients.
 
-`python -m nodestage.study.check my_study/config.yaml` does it from a terminal,
-and shows there what no log may hold: paths, and series descriptions.
+`python -m nodestage.study.check my_study/config.yaml` does it from a terminal, and prints there
+what no log may hold: paths, and series descriptions.
 """
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from snakemake.utils import update_config
 
@@ -20,17 +22,68 @@ from nodestage.cohort.sheet_check import check_sheet
 from nodestage.cohort.sheet_files import look_at
 from nodestage.core import configs
 from nodestage.core.errors import InputError
-from nodestage.exchange import bundle
+from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
-from nodestage.study import Study, folder, lacking, outline, preset, settings
+from nodestage.study import aliases, folder, lacking, outline, preset, schema
 from nodestage.study.method_files import check_method_files
+from nodestage.study.study import Sheet, Study, build
 
 CONFIGS = folder.REPOSITORY / "config"
 DEFAULTS = ("config.yaml", "simulator.yaml")
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Check a study from the command line; the exit status."""
+    options = _parser().parse_args(arguments)
+    base = Path(options.base or Path(options.config).parent)
+    try:
+        config, bundle = _configured(options, base)
+        if not config["samples"]:
+            if not options.no_images:
+                print("`samples` is null: the simulated study, which needs no check")
+            return 0
+        rows = read_sheet(base / config["samples"])
+    except InputError as error:
+        return _report([error])
+    errors: list[InputError] = []
+    study, images = _study(config, rows, bundle, base, errors), None
+    if not options.no_images:
+        images = _collect(
+            errors,
+            check_headers_and_notices,
+            _present(rows, base),
+            config["centers"],
+            options.jobs,
+            base=base,
+        )
+    if errors or study is None:
+        for error in errors:
+            _print_questions(getattr(error, "questions", ()))
+        return _report(errors)
+    if images is not None:
+        headers, changes, questions = images
+        print(f"{len(rows)} patients, {len(headers)} images: no fault found")
+        print("\n".join(outline.lines(study)))
+        discovery = study.patients.of(study.centers.discovery)
+        spacings = [grid.spacing for (p, _), grid in headers.items() if p in discovery]
+        if spacings:
+            median = median_spacing(spacings)
+            print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+        _print_list("Intake leaves out or changes:", notices.summary(changes))
+        _print_questions(questions)
+    return 0
+
+
+def _print_questions(questions: Iterable[str]) -> None:
+    _print_list("Look at these:", [f"  {question}" for question in questions])
+
+
+def _print_list(head: str, lines: list[str]) -> None:
+    if lines:
+        print("\n".join([head, *lines]))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Check config and sample sheet, and open every image header."
     )
@@ -47,133 +100,101 @@ def main(arguments=None):
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
     parser.add_argument("--jobs", type=int, help="images read at a time")
     parser.add_argument(
-        "--no-images", action="store_true", help="open no image, and say nothing if all is well"
+        "--no-images", action="store_true", help="open no image, and print nothing if all is well"
     )
-    given = parser.parse_args(arguments)
-    base = Path(given.base or Path(given.config).parent)
-    try:
-        config, frozen = _configured(given, base)
-        if not config["samples"]:
-            if not given.no_images:
-                print("`samples` is null: the simulated study, which needs no check")
-            return 0
-        rows = read_sheet(base / config["samples"])
-    except InputError as error:
-        return _tell([error])
-    errors, images = [], None
-    study = _study(config, rows, frozen, base, errors)
-    if not given.no_images:
-        images = _kept(
-            errors,
-            check_headers_and_notices,
-            _there(rows, base),
-            config["centers"],
-            given.jobs,
-            base=base,
-        )
-    if errors:
-        for error in errors:
-            _print_questions(getattr(error, "questions", ()))
-        return _tell(errors)
-    if not given.no_images:
-        found, said, questions = images
-        print(f"{len(rows)} patients, {len(found)} images: no fault found")
-        print("\n".join(outline.lines(study)))
-        spacings = [grid.spacing for (p, _), grid in found.items() if _is_ours(study, p)]
-        if spacings:
-            median = median_spacing(spacings)
-            print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
-        _print_list("Intake leaves out or changes:", notices.summary(said))
-        _print_questions(questions)
-    return 0
+    return parser
 
 
-def _print_questions(questions):
-    _print_list("Look at these:", [f"  {question}" for question in questions])
-
-
-def _print_list(head, lines):
-    if lines:
-        print("\n".join([head, *lines]))
-
-
-def _configured(given, base):
+def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any], Frozen | None]:
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
     folder.check_name(base)
-    own = configs.read(given.config)
-    settings.check(own)  # who the centers are must be right before their rows can be
-    if given.sheet:
-        own["samples"] = str(Path(given.sheet).absolute())
-    folder.check_samples(own)
-    under = None if given.preset is None else preset.chosen(base, given.preset)
-    config = _whole(own, under, base)
+    written = _current(configs.read(options.config))
+    schema.check(written)  # centers must be valid before their rows can be checked
+    if options.sheet:
+        written["samples"] = str(Path(options.sheet).absolute())
+    folder.check_samples(written)
+    under = None if options.preset is None else preset.chosen(base, options.preset)
+    config = _whole(written, under, base)
     named = config["bundle"] and base / config["bundle"]
-    return config, bundle.opened(given.bundle or named)
+    return config, opened(options.bundle or named)
 
 
-def _whole(own, under, base):
+def _current(written: dict[str, Any]) -> dict[str, Any]:
+    """A config with the new names of its settings; warns of old ones."""
+    aliases.check(written)
+    for warning in aliases.rename(written):
+        print(f"Warning: {warning}", file=sys.stderr)
+    return written
+
+
+def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str, Any]:
     """A study's config with all that it leaves out: the defaults, the preset, then its own.
 
     Parameters
     ----------
-    own : dict, the study's own config
+    written : the study's own config
     under : file that is laid under it, or None
     base : folder from which the paths in it start
     """
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [configs.read(under)] if under else []
-    found = {}
-    for layer in [*layers, own]:
-        update_config(found, layer)
-    if found["folds"]["folder"]:
-        found["folds"]["folder"] = str(Path(base, found["folds"]["folder"]))
-    return found
+    layers += [_current(configs.read(under))] if under else []
+    whole: dict[str, Any] = {}
+    for layer in [*layers, written]:
+        update_config(whole, layer)
+    if whole["folds"]["folder"]:
+        whole["folds"]["folder"] = str(Path(base, whole["folds"]["folder"]))
+    return whole
 
 
-def _study(config, rows, frozen, base, errors):
-    """The study of a sheet, None where the sheet is wrong; what is wrong is added to `errors`."""
+def _study(
+    config: dict[str, Any],
+    rows: list[dict[str, str]],
+    bundle: Frozen | None,
+    base: Path,
+    errors: list[InputError],
+) -> Study | None:
+    """The study of a sheet, None where the sheet has faults; these are added to `errors`."""
     centers = config["centers"]
-    _kept(errors, check_sheet, rows, centers, base=base, frozen=bool(frozen))
-    anatomy = frozen.anatomy if frozen else configs.load(CONFIGS / "anatomy.yaml")
-    _kept(errors, check_label_systems, centers, anatomy["labels"])
-    _kept(errors, check_method_files, config["methods"], base)
+    _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
+    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
+    _collect(errors, check_label_systems, centers, anatomy["labels"])
+    _collect(errors, check_method_files, config["methods"], base)
     returned = {
-        center: _kept(errors, reading.read, base / entry["returned"], center)
+        center: _collect(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()
         if "returned" in entry
     }
     if errors:
-        print("Folds and networks are looked at once the sheet is right.", file=sys.stderr)
+        print("Folds and networks are checked once the sheet is right.", file=sys.stderr)
         return None
-    if frozen:
-        config = config | frozen.settings
-    study = Study(config, anatomy, rows, centers, frozen, returned)
-    _kept(errors, lacking.check, study)
+    if bundle:
+        aliases.rename(bundle.settings)
+        config = config | bundle.settings
+    study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
+    _collect(errors, lacking.check, study)
     return study
 
 
-def _kept(errors, what, *arguments, **named):
-    """What a check gives; its error goes to the others, so that all are told at once."""
+def _collect(
+    errors: list[InputError], check: Callable[..., Any], *arguments: Any, **named: Any
+) -> Any:
+    """What a check returns; its error is added to the others, so that all are reported at once."""
     try:
-        return what(*arguments, **named)
+        return check(*arguments, **named)
     except InputError as error:
         errors.append(error)
         return None
 
 
-def _is_ours(study, patient):
-    return study.center_of(patient) == study.discovery
-
-
-def _there(rows, base):
-    """The rows without the cells whose file the sheet's own check has named already."""
+def _present(rows: list[dict[str, str]], base: Path) -> list[dict[str, str]]:
+    """The rows without the cells whose file the check of the sheet has reported already."""
     return [
         row | {c: "" for c in (*IMAGES, *MASKS) if row[c] and look_at(str(base / row[c]), c)[0]}
         for row in rows
     ]
 
 
-def _tell(errors):
+def _report(errors: list[InputError]) -> int:
     for error in errors:
         print(getattr(error, "full", error), file=sys.stderr)
     return 1

@@ -1,7 +1,7 @@
-"""A study's own folder: its config, read with a sentence for every usual slip.
+"""A study's own folder: its config, read with a sentence for every usual mistake.
 
-`python -m nodestage.study.folder my_study` says before Snakemake does whether the folder
-holds a config that can be read and names its patients.
+`python -m nodestage.study.folder my_study` reports, before Snakemake is started, whether the folder
+holds a config that can be read and names its sample sheet.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 from nodestage.core.configs import read
 from nodestage.core.errors import InputError
@@ -17,7 +18,7 @@ REPOSITORY = Path(__file__).parents[4]
 CONFIG = "config.yaml"
 
 
-def check_samples(config):
+def check_samples(config: dict[str, Any]) -> None:
     """Raise `InputError` where a study's own config names no sheet: the simulated one would be run."""
     if config and "samples" not in config:
         raise InputError(
@@ -38,14 +39,14 @@ def check_name(folder: str | Path) -> None:
         )
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Check a study's folder from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        check_name(given.folder)
-        check_samples(read(Path(given.folder, CONFIG)))
+        check_name(options.folder)
+        check_samples(read(Path(options.folder, CONFIG)))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -1,115 +1,160 @@
-"""Who belongs where in a fold: who is learned from, who is measured, who is scored."""
+"""Folds of the cross-validation: training, validation and test patients, and who is scored."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from nodestage.cohort import folds as cohort_folds
+from nodestage.study.centers import Centers
+from nodestage.study.masks import Masks
 from nodestage.study.roster import Roster
 
+CANDIDATE_PARTS = 5
 
-class Folds(Roster):
-    """The folds of the discovery center, and what each of them does with whom."""
+
+@dataclass(frozen=True)
+class Folds:
+    """The folds of the discovery center, and whom each of them trains on, measures and scores.
+
+    Attributes
+    ----------
+    settings : the section `folds` of the config
+    seed : the study's seed
+    patients, centers, masks : of the study
+    given : {fold: {patient: subset}} in place of folds drawn or read
+    """
+
+    settings: dict[str, Any]
+    seed: int
+    patients: Roster
+    centers: Centers
+    masks: Masks
+    given: dict[int, dict[str, str]] | None = None
 
     @cached_property
-    def folds(self):
+    def tables(self) -> dict[int, dict[str, str]]:
         """{fold: {patient: subset}} over the discovery patients whose status is known.
 
-        Of a bundle's folds nobody here is part.
+        The folds of a bundle are empty: none of its patients is here.
         """
-        if self.frozen:
-            return {k: {} for k in range(self.config["folds"]["n"])}
-        rows = [self.rows[p] for p in self.metastasis(self.of(self.discovery))]
-        settings = self.config["folds"]
-        if settings["folder"]:
-            tables = cohort_folds.read_folds(settings["folder"], rows)
+        if self.given is not None:
+            return self.given
+        if self.centers.bundle_scores:
+            return {fold: {} for fold in range(self.settings["n"])}
+        known = self.patients.metastasis(self.patients.of(self.centers.discovery))
+        rows = [self.patients.rows[patient] for patient in known]
+        if self.settings["folder"]:
+            tables = cohort_folds.read_folds(self.settings["folder"], rows)
         else:
-            tables = cohort_folds.make_folds(rows, settings["n"], self.config["seed"])
-        return {k: dict(sorted(table.items())) for k, table in enumerate(tables)}
+            tables = cohort_folds.make_folds(rows, self.settings["n"], self.seed)
+        return {fold: dict(sorted(table.items())) for fold, table in enumerate(tables)}
 
-    def fold(self, fold):
-        return self.folds[int(fold)]
+    @property
+    def numbers(self) -> list[int]:
+        return list(self.tables)
 
-    def subset(self, fold, *subsets):
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.tables)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def table(self, fold: int | str) -> dict[str, str]:
+        """{patient: train, validation or test} of one fold."""
+        return self.tables[int(fold)]
+
+    def subset(self, fold: int | str, *subsets: str) -> list[str]:
         """Patients of a fold in any of the subsets (train, validation, test)."""
-        return [p for p, subset in self.fold(fold).items() if subset in subsets]
+        return [p for p, subset in self.table(fold).items() if subset in subsets]
 
-    def inner(self, fold):
-        """Training patients in disjoint parts; each part is measured by networks that never saw it."""
-        n = self.config["folds"]["inner"]
-        train = self.subset(fold, "train")
-        if not n or self.frozen:
+    def inner(self, fold: int | str) -> list[list[str]]:
+        """Training patients in disjoint parts; a part is measured by networks trained on the others."""
+        train, parts = self.subset(fold, "train"), self.settings["inner"]
+        if not parts or self.centers.bundle_scores:
             return []
         return cohort_folds.inner_folds(
-            train, self.metastasis(train), n, [self.config["seed"], int(fold)]
+            train, self.patients.metastasis(train), parts, [self.seed, int(fold)]
         )
 
-    def learned_from(self, fold):
-        """Imaged patients of T and V whose lymph nodes were annotated."""
-        annotated = set(self.annotated("lymph_nodes", self.discovery))
-        return [p for p in self.subset(fold, "train", "validation") if p in annotated]
+    def candidate_parts(self, fold: int | str) -> list[list[str]]:
+        """Training patients in parts; forests trained on the others classify a part's candidates."""
+        if self.centers.bundle_scores:
+            return []
+        train = self.subset(fold, "train")
+        labels = self.patients.metastasis(train)
+        fewest = min(list(labels.values()).count(label) for label in (0, 1))
+        parts, key = min(CANDIDATE_PARTS, fewest), [self.seed, int(fold), "candidates"]
+        return cohort_folds.inner_folds(train, labels, parts, key)
 
-    def node_trainers(self, fold):
-        """Those of T alone: what ranges may be estimated from."""
-        return [p for p in self.learned_from(fold) if self.fold(fold)[p] == "train"]
+    def with_nodes(self, fold: int | str, *subsets: str) -> list[str]:
+        """Imaged patients of the subsets whose lymph nodes were drawn."""
+        drawn = set(self.masks.drawn("lymph_nodes", self.centers.discovery))
+        return [p for p in self.subset(fold, *subsets) if p in drawn]
 
-    def tested(self, fold):
-        """Imaged patients of S whose lymph nodes were annotated."""
-        annotated = set(self.annotated("lymph_nodes", self.discovery))
-        return [p for p in self.subset(fold, "test") if p in annotated]
+    def node_networks(self, fold: int | str) -> list[str]:
+        """Training and validation patients with drawn nodes, for a fold's lymph-node networks."""
+        return self.with_nodes(fold, "train", "validation")
 
-    @cached_property
-    def pictured(self):
-        """(fold, its test patients) of whom the study's pictures may show some.
+    def measured(self, fold: int | str, center: str, chunk: int | str) -> dict[str, str]:
+        """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
+        patients = self.patients.in_chunk(center, chunk)
+        if self.centers.role(center) == "external":
+            return dict.fromkeys(patients, "external")
+        table = self.table(fold)
+        return {p: table[p] for p in patients if p in table}
 
-        Those of the first fold with annotated lymph nodes, else with images.
-        """
-        imaged = {
-            fold: list(filter(self.is_imaged, self.subset(fold, "test"))) for fold in self.folds
-        }
-        annotated = {fold: self.tested(fold) for fold in self.folds}
-        for found in (annotated, imaged):
-            for fold, patients in found.items():
-                if patients:
-                    return fold, patients
-        return 0, []
+    def scored(self, fold: int | str, center: str) -> dict[str, str]:
+        """{patient: subset} of all patients that a fold scores, with images or without."""
+        if self.centers.role(center) == "external":
+            return dict.fromkeys(self.patients.of(center), "external")
+        return {p: subset for p, subset in self.table(fold).items() if subset != "train"}
 
-    def fold_of(self, patient):
-        """The fold whose models speak for a patient: the one that tests it, else the first."""
-        for fold, table in self.folds.items():
+    # Which fold a page shows of a patient
+
+    def fold_of(self, patient: str) -> int:
+        """The fold that tests a patient, else the first."""
+        for fold, table in self.tables.items():
             if table.get(patient) == "test":
                 return fold
         return 0
 
-    def spoken_for(self, center):
-        """{patient: fold} of a center's imaged patients that are tested: whose score is explained."""
-        found = {p: self.fold_of(p) for p in self.imaged(center)}
+    def explained(self, center: str) -> dict[str, int]:
+        """{patient: fold} of a center's imaged test and external patients: their score is explained."""
+        folds = {p: self.fold_of(p) for p in self.patients.imaged(center)}
         tested = ("test", "external")
-        return {p: k for p, k in found.items() if self.scored(k, center).get(p) in tested}
+        return {p: k for p, k in folds.items() if self.scored(k, center).get(p) in tested}
 
-    def speaking(self, center):
-        """The folds of `spoken_for`, each once."""
-        return sorted(set(self.spoken_for(center).values()))
+    def explaining(self, center: str) -> list[int]:
+        """The folds of `explained`, each once."""
+        return sorted(set(self.explained(center).values()))
 
-    def measured(self, fold, center, chunk):
-        """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
-        patients = self.in_chunk(center, chunk)
-        if self.role(center) == "external":
-            return dict.fromkeys(patients, "external")
-        return {p: self.fold(fold)[p] for p in patients if p in self.fold(fold)}
+    @cached_property
+    def pictured(self) -> tuple[int, list[str]]:
+        """(fold, its test patients) that the study's figures may show.
 
-    def scored(self, fold, center):
-        """{patient: subset} of all patients that a fold scores, with images or without."""
-        if self.role(center) == "external":
-            return dict.fromkeys(self.of(center), "external")
-        return {p: s for p, s in self.fold(fold).items() if s != "train"}
+        Those of the first fold with drawn lymph nodes, else with images.
+        """
+        drawn = {fold: self.with_nodes(fold, "test") for fold in self}
+        imaged = {
+            fold: list(filter(self.patients.is_imaged, self.subset(fold, "test"))) for fold in self
+        }
+        for by_fold in (drawn, imaged):
+            for fold, patients in by_fold.items():
+                if patients:
+                    return fold, patients
+        return 0, []
 
-    def parts(self, center):
-        """The prediction tables that a center has of each method: of each fold, of the ensemble."""
-        if center in self.returned:
-            return [] if center in self.summarised else ["ensemble"]
-        folds = [f"fold{fold}" for fold in self.folds]
-        return [*folds, "ensemble"] if self.role(center) == "external" else folds
+    # Prediction tables
 
-    def judged(self, center):
-        """Those by which a page judges the center: the ensemble's if it is external."""
-        external = self.role(center) == "external"
+    def parts(self, center: str) -> list[str]:
+        """The prediction tables of each method in a center: `fold0`, …, and `ensemble`."""
+        if center in self.centers.returned:
+            return [] if center in self.centers.summarised else ["ensemble"]
+        folds = [f"fold{fold}" for fold in self]
+        return [*folds, "ensemble"] if self.centers.role(center) == "external" else folds
+
+    def headline_parts(self, center: str) -> list[str]:
+        """Those whose calls a center's page shows: the ensemble's if it is external."""
+        external = self.centers.role(center) == "external"
         return [part for part in self.parts(center) if (part == "ensemble") == external]

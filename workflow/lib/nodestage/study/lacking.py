@@ -1,7 +1,7 @@
-"""What keeps a study from being run, as far as config and sheet can tell: nobody to learn from.
+"""What a study lacks to be run, as config and sheet show it: networks without training patients.
 
-The config's own faults are found by `settings.check`, a row's by `cohort.check_sheet`. Here it is
-the study as a whole: too few patients for the folds, a network without a teacher.
+`schema.check` finds the faults of the config, `cohort.sheet_check` those of a row. Here the study is
+looked at as a whole: too few patients for the folds, no masks for a network.
 """
 
 from collections import Counter
@@ -9,146 +9,142 @@ from collections import Counter
 from nodestage.core.errors import InputError
 from nodestage.core.reasons import PHASE_MISSING, codes_of
 from nodestage.lymph_nodes.crossfitting import learners
-from nodestage.study.roster import SOURCES
+from nodestage.study.centers import SOURCES
+from nodestage.study.study import Study, check_bundle
 
-# What the first networks of a kind of mask learn, and from whom.
-TEACHERS = (
-    "Give such patients (docs/intake.md), or masks for everybody and `{what}: {{source: given}}`"
+ADD_MASKS = (
+    "Add such patients (docs/intake.md), or masks of every patient and `{mask}: {{source: given}}`"
 )
+MASKS = {"organs": "organ masks", "tumor": "tumor masks", "lymph_nodes": "lymph-node masks"}
 
 
-def check(study):
+def check(study: Study) -> None:
     """Raise one `InputError` with everything that the study lacks."""
-    found = faults(study)
-    if found:
-        head = f"The study lacks {'something' if len(found) == 1 else f'{len(found)} things'}:"
-        raise InputError("\n".join([head, *(f"  {sentence}" for sentence in found)]))
+    lacks = faults(study)
+    if lacks:
+        head = f"The study lacks {'something' if len(lacks) == 1 else f'{len(lacks)} things'}:"
+        raise InputError("\n".join([head, *(f"  {sentence}" for sentence in lacks)]))
 
 
-def faults(study):
-    """A sentence for everything that is lacking; none where a bundle scores and nothing is learned."""
-    if study.frozen:
+def faults(study: Study) -> list[str]:
+    """A sentence for everything that is lacking; none where a bundle scores and nothing is trained."""
+    if study.bundle:
         try:
-            study.check_bundle()
+            check_bundle(study)
         except InputError as error:
             return [str(error)]
         return []
     try:
-        found = _nodes(study) if study.folds else []
+        sentences = _nodes(study) if study.folds.tables else []
     except InputError as error:
-        found = [str(error)]
-    for what, teach in (("organs", _organs), ("tumor", _tumor)):
-        if _predicted(study, what):
-            found += teach(study)
-    return found
+        sentences = [str(error)]
+    if _predicted(study, "organs"):
+        sentences += _auxiliary(study, "organs") + _organs(study)
+    if _predicted(study, "tumor"):
+        sentences += _auxiliary(study, "tumor") + _tumor(study)
+    return sentences
 
 
-def _predicted(study, what):
+def _predicted(study: Study, mask: str) -> bool:
     """Whether any center is scored with this kind of mask predicted."""
-    return any(study.source(what, c) == "predicted" for c in study.reported if c in study.at_hand)
+    centers = study.centers
+    scored = [center for center in centers.reported if center in centers.with_images]
+    return any(centers.source(mask, center) == "predicted" for center in scored)
 
 
-def _nodes(study):
-    """Each fold's networks: who teaches them the lymph nodes."""
-    center = study.discovery
-    if not study.annotated("lymph_nodes", center):
-        return [_unusable(study, "lymph_nodes", [center], "The lymph-node networks learn from")]
-    nobody, inner = [], []
+def _nodes(study: Study) -> list[str]:
+    """Folds whose lymph-node networks have no training patients."""
+    center = study.centers.discovery
+    if not study.masks.drawn("lymph_nodes", center):
+        return [
+            _unusable(study, "lymph_nodes", [str(center)], "The lymph-node networks are trained on")
+        ]
+    without_training, without_inner = [], []
     for fold in study.folds:
-        known = study.node_trainers(fold)
-        if not known:
-            nobody.append(fold)
+        drawn = study.folds.with_nodes(fold, "train")
+        if not drawn:
+            without_training.append(fold)
             continue
         try:
-            networks = learners([], known, [], study.inner(fold))
+            networks = learners([], drawn, [], study.folds.inner(fold))
         except InputError as error:
             return [str(error)]
-        if not all(teachers for teachers, _ in networks.values()):
-            inner.append(fold)
-    found = []
-    if nobody:
-        found.append(
-            f"fold {_listed(nobody)}: none of the training patients has a `lymph_nodes` mask and images to go "
-            "with it. Draw the nodes of more patients, or lower `folds.n`."
+        if not all(training for training, _ in networks.values()):
+            without_inner.append(fold)
+    sentences = []
+    if without_training:
+        sentences.append(
+            f"fold {_listed(without_training)}: none of the training patients has a `lymph_nodes` mask and images "
+            "to go with it. Draw the nodes of more patients, or lower `folds.n`."
         )
-    if inner:
-        found.append(
-            f"fold {_listed(inner)}: with `folds.inner: {study.config['folds']['inner']}` a network has no "
-            "patient with a `lymph_nodes` mask to learn from. Draw more, or set `folds.inner: 0`."
+    if without_inner:
+        sentences.append(
+            f"fold {_listed(without_inner)}: with `folds.inner: {study.config['folds']['inner']}` a network has no "
+            "training patient with a `lymph_nodes` mask. Draw more, or set `folds.inner: 0`."
         )
-    return found
+    return sentences
 
 
-def _organs(study):
-    found = _teachers(study, "organs")
-    center = study.discovery
-    if not study.annotated("organs", center, "train"):
-        if any(study.rows[p]["organs"] for p in study.annotated("organs", center)):
-            found.append(
-                f"Organs are predicted, and no patient of {center} with an `organs` mask has the `organ_set` train. "
-                "The network on both phases learns from these: write train into the column."
-            )
-        else:
-            found.append(
-                _unusable(
-                    study,
-                    "organs",
-                    [center],
-                    "Organs are predicted: the network on both phases learns from",
-                )
-            )
-    return found
-
-
-def _tumor(study):
-    found = _teachers(study, "tumor")
-    if study.imaged(study.discovery) and not study.tumor_students:
-        found.append(
-            f"Tumors are predicted, and every patient of {study.discovery} has a drawn one: the venous network "
-            "learns from those without. Set `tumor: {source: given}`, or empty some cells."
-        )
-    return found
-
-
-def _teachers(study, what):
-    """The first network of a kind of mask, which learns from auxiliary centers alone."""
-    if study.teachers(what):
+def _organs(study: Study) -> list[str]:
+    """Why the organ network on both phases can't be trained."""
+    center = study.centers.discovery
+    if study.masks.organ_set("train"):
         return []
-    said = f"{what.capitalize()}{'' if what == 'organs' else 's'} are predicted"
-    if not study.auxiliary:
+    if study.masks.drawn("organs", center):
         return [
-            f"{said}, and no center has the role auxiliary: the first network learns from {_masks(what)} of "
-            f"such a center, those of {study.discovery} don't stand in. "
-            f"{TEACHERS.format(what=what)}."
+            f"Organs are predicted, and no patient of {center} with an `organs` mask has the `organ_set` train. "
+            "The network on both phases is trained on these: write train into the column."
         ]
-    return [_unusable(study, what, study.auxiliary, f"{said}: the first network learns from")]
+    said = "Organs are predicted: the network on both phases is trained on"
+    return [_unusable(study, "organs", [str(center)], said)]
 
 
-def _unusable(study, what, centers, said):
-    """Why no mask of some centers can teach: there is none, or the images beside them can't be used."""
-    drawn = [p for center in centers for p in study.of(center) if study.rows[p][what]]
-    names = ", ".join(centers)
-    if not drawn:
-        mend = f"Give masks in the column `{what}`"
-        if what in SOURCES:
-            mend += f", or for everybody with `{what}: {{source: given}}`"
-        return f"{said} {_masks(what)} of {names}, where no patient has one. {mend}."
-    reasons = Counter(study.why_not_imaged(p) for p in drawn)
-    told = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
-    mend = "Give what is missing"
-    if any(codes_of(reason) & PHASE_MISSING for reason in reasons):
-        mend += ", or set `substitute_phase: true` (the phase at hand stands in for both)"
-    return (
-        f"{said} {_masks(what)} of {names}, where {len(drawn)} patients have one, but none can be used "
-        f"({told}). {mend}."
-    )
-
-
-def _masks(what):
-    return {"organs": "organ masks", "tumor": "tumor masks", "lymph_nodes": "lymph-node masks"}[
-        what
+def _tumor(study: Study) -> list[str]:
+    """Why the venous tumor network can't be trained."""
+    center = study.centers.discovery
+    if not study.patients.imaged(center) or study.masks.tumor_network:
+        return []
+    return [
+        f"Tumors are predicted, and every patient of {center} has a drawn one: the venous network is "
+        "trained on those without. Set `tumor: {source: given}`, or empty some cells."
     ]
 
 
-def _listed(folds):
+def _auxiliary(study: Study, mask: str) -> list[str]:
+    """Why the first network of a kind of mask, trained on auxiliary centers, can't be trained."""
+    if study.masks.auxiliary(mask):
+        return []
+    said = f"{mask.capitalize()}{'' if mask == 'organs' else 's'} are predicted"
+    if not study.centers.auxiliary:
+        return [
+            f"{said}, and no center has the role auxiliary: the first network is trained on {MASKS[mask]} of "
+            f"such a center, not on those of {study.centers.discovery}. {ADD_MASKS.format(mask=mask)}."
+        ]
+    return [
+        _unusable(study, mask, study.centers.auxiliary, f"{said}: the first network is trained on")
+    ]
+
+
+def _unusable(study: Study, mask: str, centers: list[str], said: str) -> str:
+    """Why no mask of some centers is usable: there is none, or its images can't be used."""
+    rows = study.patients.rows
+    drawn = [p for center in centers for p in study.patients.of(center) if rows[p][mask]]
+    names = ", ".join(centers)
+    if not drawn:
+        fix = f"Add masks in the column `{mask}`"
+        if mask in SOURCES:
+            fix += f", or for every patient with `{mask}: {{source: given}}`"
+        return f"{said} {MASKS[mask]} of {names}, where no patient has one. {fix}."
+    reasons = Counter(study.patients.why_not_imaged(p) for p in drawn)
+    counts = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
+    fix = "Add what is missing"
+    if any(codes_of(reason) & PHASE_MISSING for reason in reasons):
+        fix += ", or set `substitute_phase: true` (one phase is then used for both)"
+    return (
+        f"{said} {MASKS[mask]} of {names}, where {len(drawn)} patients have one, but none can be used "
+        f"({counts}). {fix}."
+    )
+
+
+def _listed(folds: list[int]) -> str:
     return ", ".join(map(str, folds))

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 from nodestage.core import files
 from nodestage.core.errors import InputError
@@ -9,7 +10,7 @@ from nodestage.core.errors import InputError
 CLASS = "Method"
 
 
-def check_method_files(methods, base):
+def check_method_files(methods: dict[str, Any], base: Path | str) -> None:
     """Raise one `InputError` with every fault of every method's file: absent, broken, without its class.
 
     Parameters
@@ -29,7 +30,7 @@ def check_method_files(methods, base):
         raise InputError("\n".join(faults))
 
 
-def _check(name, path):
+def _check(name: str, path: Path) -> None:
     what = f"methods.{name}: its file {path.name}"
     files.check_regular(path, what)
     try:
@@ -46,9 +47,9 @@ def _check(name, path):
         )
 
 
-def _names(tree):
+def _names(tree: ast.Module) -> set[str]:
     """Names that a module binds at its top, imports and assignments included."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.add(node.name)

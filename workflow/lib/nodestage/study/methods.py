@@ -1,107 +1,103 @@
-"""Which methods there are, and which settings each kind of job feels."""
+"""The methods that a study compares: the config's, each with what its class declares."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from nodestage.study.roster import Roster
-
-SCORING = ("threshold", "min_volume_mm3", "windows", "least_share", "step_size", "mirror")
-# Networks over slices, whose score the gallery can explain.
-EXPLAINED = ("combined", "tumor_net", "resnet2d", "deepten")
+from nodestage.methods import registry
+from nodestage.methods.registry import Declaration
 
 
-class Methods(Roster):
-    """The config's methods by family, and its settings by what depends on them."""
+@dataclass(frozen=True)
+class Methods:
+    """The methods that are on.
+
+    Attributes
+    ----------
+    config : {method: its entry in the config, None where it is switched off}
+    primary : the method of the declared endpoint
+    """
+
+    config: dict[str, dict[str, Any] | None]
+    primary: str
 
     @cached_property
-    def families(self):
-        """{family: {method: settings}}; the methods of a family are fitted by one job a fold."""
-        found = {}
-        for method, settings in self.config["methods"].items():
-            if settings is not None:  # a user's config switches a method off by `method: null`
-                found.setdefault(settings.get("family", method), {})[method] = settings
-        return found
+    def families(self) -> dict[str, dict[str, Declaration]]:
+        """{family: {method: Declaration}}; one job per fold fits the methods of a family."""
+        families: dict[str, dict[str, Declaration]] = {}
+        for name, entry in self.config.items():
+            if entry is not None:
+                method = registry.declared(name, entry)
+                families.setdefault(method.family, {})[name] = method
+        return families
+
+    @cached_property
+    def declared(self) -> dict[str, Declaration]:
+        """{method: Declaration}, by family: the order of every table."""
+        return {name: m for methods in self.families.values() for name, m in methods.items()}
 
     @property
-    def own_files(self):
+    def names(self) -> list[str]:
+        return list(self.declared)
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """{method: its entry in the config}, in the order of `names`."""
+        return {name: entry for name in self.names if (entry := self.config[name]) is not None}
+
+    @property
+    def own_files(self) -> dict[str, str]:
         """{method: file} of the methods that a user added."""
-        return {m: s["file"] for m, s in self.method_settings.items() if "file" in s}
+        return {name: entry["file"] for name, entry in self.entries.items() if "file" in entry}
 
-    def sources(self, family):
-        """Files in which the methods of a family are written."""
-        own = [m["file"] for m in self.families[family].values() if "file" in m]
-        return own or [Path(__file__).parents[1] / "methods" / family / "family.py"]
+    # A family's jobs
 
-    @property
-    def methods(self):
-        return [method for methods in self.families.values() for method in methods]
-
-    @property
-    def method_settings(self):
-        """{method: settings} in the order of the config, which is the order of every table."""
-        return {m: s for methods in self.families.values() for m, s in methods.items()}
-
-    @property
-    def calls(self):
-        """{method: {threshold, nonnegative}} where the config says how a score becomes a call."""
-        kept = ("threshold", "nonnegative")
-        found = {
-            method: {key: settings[key] for key in kept if key in settings}
-            for method, settings in self.method_settings.items()
+    def fitted(self, family: str) -> dict[str, dict[str, Any]]:
+        """{method: its `settings`, and its `file` where a user added it}: what a fit depends on."""
+        entries = {name: self.entries[name] for name in self.families[family]}
+        return {
+            name: {key: entry[key] for key in ("file", "settings") if key in entry}
+            for name, entry in entries.items()
         }
-        return {method: settings for method, settings in found.items() if settings}
+
+    def sources(self, family: str) -> list[Path]:
+        """Files in which the methods of a family are written."""
+        return [method.file for method in self.families[family].values()]
+
+    def needs(self, family: str) -> set[str]:
+        """What the methods of a family read of a patient: views, radiomics, nodes."""
+        return {need for method in self.families[family].values() for need in method.needs}
 
     @property
-    def explained(self):
-        """(method, family) whose network the gallery explains; () where none looks at slices.
+    def shipped_families(self) -> list[str]:
+        """Families of nodestage's own methods alone."""
+        own = set(self.own_files)
+        return [family for family, methods in self.families.items() if not own & set(methods)]
 
-        That of the declared endpoint, or the first of `EXPLAINED` that the config has.
+    # Scores and calls
+
+    @property
+    def calls(self) -> dict[str, dict[str, bool]]:
+        """{method: {threshold, nonnegative}}: how its score becomes a call."""
+        return {
+            name: {"threshold": method.threshold, "nonnegative": method.nonnegative}
+            for name, method in self.declared.items()
+        }
+
+    @property
+    def explained(self) -> Declaration | None:
+        """The method whose network the gallery explains; None where no such network is on.
+
+        That of the declared endpoint; else the one that reads most of a patient, of equals the
+        first of the family `fusion`.
         """
-        for method in (self.config["statistics"]["primary"]["method"], *EXPLAINED):
-            settings = self.method_settings.get(method, {})
-            if method in EXPLAINED and "file" not in settings and settings:
-                return method, settings["family"]
-        return ()
-
-    # Settings
-
-    def learning(self, section):
-        """The settings of lymph_nodes or identification that training depends on."""
-        return {k: v for k, v in self.config[section].items() if k not in SCORING}
-
-    def scoring(self, section):
-        """Those that only a prediction depends on: changing them retrains nothing."""
-        kept = (*SCORING, "variants")
-        return {k: v for k, v in self.config[section].items() if k in kept}
-
-    @property
-    def ranges_from(self):
-        return self.config["attention"]["ranges"]
-
-    def ranges(self):
-        """Table II as {label: (d_min, d_max)}."""
-        labels = self.anatomy["labels"]
-        return {labels[name]: tuple(r) for name, r in self.anatomy["ranges_mm"].items()}
-
-    @property
-    def spacing_is_median(self):
-        """Whether the study spacing comes from the discovery images rather than the config."""
-        return self.config["spacing_mm"] == "median"
-
-    @property
-    def jobs(self):
-        return _Jobs(self.config["jobs"])
-
-    def simulator_settings(self, patient):
-        """The simulator's settings as one patient feels them: no other patient's, no other center's."""
-        from nodestage import simulator
-
-        return simulator.patient_settings(self.config["simulator"], self.rows[patient])
-
-
-class _Jobs(dict):
-    """Threads, memory and time of each kind of job; `default` stands in for what isn't named."""
-
-    def __getitem__(self, job):
-        default = super().__getitem__("default")
-        return {**default, **self.get(job, {})}
+        candidates = [method for method in self.declared.values() if method.explained]
+        for method in candidates:
+            if method.name == self.primary:
+                return method
+        return max(
+            candidates,
+            key=lambda method: (len(method.needs), method.family == "fusion"),
+            default=None,
+        )

@@ -1,4 +1,4 @@
-"""Begin a study of one's own: a folder with a commented config and an empty sample sheet."""
+"""Begin a study: a folder with a commented config and an empty sample sheet."""
 
 import argparse
 import shlex
@@ -14,49 +14,49 @@ from nodestage.study import preset
 from nodestage.study.folder import check_name
 
 CONFIG = """\
-# Laid over nodestage's own settings (config/config.yaml, and config/paper.yaml for full size).
-# Every key: config/README.md. Check it all in minutes, before hours: make check STUDY={folder}
+# Laid over the defaults of nodestage (config/config.yaml, and config/paper.yaml for full size).
+# config/README.md explains every key. Check config, sheet and images: make check STUDY={folder}
 
 {title}
 
-# One row a patient; columns are explained in docs/intake.md. Paths start from this folder.
+# One row per patient; docs/intake.md explains the columns. Paths are relative to this folder.
 samples: samples.tsv
 
-# Who the centers of the sheet are. Exactly one is the discovery center.
+# The centers of the sheet: the names in its column `center`. Exactly one is the discovery center.
 centers:
   our_hospital:
     role: discovery
-    # The phase on which masks were drawn, and how their ids translate into ours
-    # (left out: config/anatomy.yaml's own numbers).
+    # The phase on which masks were drawn, and which of their ids correspond to our names
+    # (default: the ids are those of config/anatomy.yaml).
     # mask_phase: venous
     # label_system: {{spleen: 1, pancreas: 7, ignore: others}}
   # another_hospital:
   #   role: external
-  # One that keeps its images and has sent back a file (docs/hospital.md):
+  # A center that keeps its images and has returned a file (docs/hospital.md):
   # a_hospital_elsewhere:
   #   role: external
   #   returned: a_hospital_elsewhere.tsv
-  # Patients labelled elsewhere, from whom the first organ and tumor networks learn:
+  # A center that provides organ or tumor masks, on which the first networks are trained:
   # labelled_elsewhere:
   #   role: auxiliary
   #   mask_phase: arterial
 
-# Masks that every center brings itself, instead of predicted ones:
+# Use the masks of the sheet for every patient, instead of predicted ones:
 # organs: {{source: given}}
 # tumor: {{source: given}}
 
-# A patient with one phase is unscored with a reason; true shows that phase twice instead.
+# false: a patient with one phase is unscored, with a reason. true: that phase is used twice.
 # substitute_phase: true
 
-# Declared before the run: what heads the report, and the largest drop from the discovery center
-# that would not matter (without it no page says that the model held).
+# The primary endpoint, declared before the run. `margin` is the largest acceptable drop from the
+# discovery center; without it no page states that performance held.
 # statistics:
 #   primary: {{metric: balanced_accuracy, method: combined, reference: radiomics, margin: 0.1}}
 """
 
 
-def begin(folder, settings=preset.DEFAULT):
-    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; never over what is there.
+def begin(folder: str | Path, settings: str = preset.DEFAULT) -> None:
+    """Write `config.yaml`, `samples.tsv` and `preset` into `folder`; existing files stay.
 
     Raises
     ------
@@ -101,11 +101,11 @@ def begin(folder, settings=preset.DEFAULT):
 def main(arguments: list[str] | None = None) -> int:
     """Begin a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
-    parser.add_argument("folder", help="where the study shall live; made if absent")
+    parser.add_argument("folder", help="the study's folder; made if absent")
     parser.add_argument("--preset", default="", help="settings laid over the defaults")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        begin(given.folder, given.preset or preset.DEFAULT)
+        begin(options.folder, options.preset or preset.DEFAULT)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -1,230 +1,119 @@
-"""Who takes part: centers and their roles, patients and what is given of them."""
+"""The patients of a study, and what the sample sheet holds of each."""
 
-import re
+from dataclasses import dataclass
 from functools import cached_property
 
-from nodestage.cohort import centers as cohort_centers
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import sheet
 from nodestage.cohort.clinical import CLINICAL
 from nodestage.core import reasons
 from nodestage.core.names import PHASES
+from nodestage.study.centers import Centers
 
-SOURCES = ("organs", "tumor")
 
-
+@dataclass(frozen=True)
 class Roster:
-    """The sheet and the config's centers.
+    """Patients by their study code.
 
-    Parameters
+    Attributes
     ----------
-    config : dict as `config/config.yaml` has it
-    anatomy : dict as `config/anatomy.yaml` has it
-    rows : list of dicts, the checked sample sheet
-    centers : {center: settings}
-    frozen : bundle.Frozen, where a bundle alone scores and nothing is trained
-    returned : {center: returned.reading.Returned} of those that were scored elsewhere
+    rows : {patient: row of the checked sample sheet}, in the order of the codes
+    centers : Centers
     """
 
-    def __init__(self, config, anatomy, rows, centers, frozen=None, returned=None):
-        self.config = config
-        self.frozen = frozen
-        self.anatomy = anatomy
-        self.returned = returned or {}
-        self.centers = centers | {
-            center: {"role": "external", **{w: {"source": found.head[w]} for w in SOURCES}}
-            for center, found in self.returned.items()
-        }
-        rows = [*rows, *_rows_of(self.returned)]
-        self.rows = {row["patient"]: row for row in sorted(rows, key=lambda r: r["patient"])}
+    rows: dict[str, dict[str, str]]
+    centers: Centers
 
-    @property
-    def simulated(self):
-        return self.config["samples"] is None
-
-    # Centers
-
-    def role(self, center):
-        return self.centers[center]["role"]
-
-    @cached_property
-    def discovery(self):
-        """The center where models learn; None where a bundle alone scores."""
-        return None if self.frozen else self._with_role("discovery")[0]
-
-    @cached_property
-    def external(self):
-        return self._with_role("external")
-
-    @cached_property
-    def auxiliary(self):
-        return self._with_role("auxiliary")
-
-    @property
-    def reported(self):
-        """Centers that get a report of their own."""
-        return [self.discovery, *self.external] if self.discovery else self.external
-
-    @property
-    def at_hand(self):
-        """Centers whose images go through the workflow."""
-        return [center for center in self.centers if center not in self.returned]
-
-    @property
-    def summarised(self):
-        """Centers that sent back summaries alone."""
-        return [center for center, found in self.returned.items() if found.summarised]
-
-    def _with_role(self, role):
-        return sorted(name for name, center in self.centers.items() if center["role"] == role)
-
-    def source(self, what, center):
-        """Whether the organs or tumor masks of a center are `predicted` or `given`."""
-        return (self.centers.get(center, {}).get(what) or {}).get("source") or self.config[what][
-            "source"
-        ]
-
-    def annotated_labels(self, center):
-        """Our labels that a center's organ masks hold; all of them unless the config says."""
-        names = self.centers.get(center, {}).get("annotated") or list(self.anatomy["labels"])
-        return sorted(self.anatomy["labels"][name] for name in names)
-
-    # Patients
-
-    def center_of(self, patient):
+    def center_of(self, patient: str) -> str:
         return self.rows[patient]["center"]
 
-    def of(self, center):
+    def of(self, center: str | None) -> list[str]:
         """Patient codes of a center, sorted."""
-        return self._by_center.get(center, [])
+        return self._by_center.get(center, []) if center else []
 
     @cached_property
-    def _by_center(self):
-        found = {}
+    def _by_center(self) -> dict[str, list[str]]:
+        by_center: dict[str, list[str]] = {}
         for code, row in self.rows.items():
-            found.setdefault(row["center"], []).append(code)
-        return found
+            by_center.setdefault(row["center"], []).append(code)
+        return by_center
 
-    def phases(self, patient):
-        """The phases that the sheet gives, arterial first."""
+    # Images
+
+    def phases(self, patient: str) -> list[str]:
+        """The phases that the sheet names, arterial first."""
         return [phase for phase in PHASES if self.rows[patient][phase]]
 
     @property
-    def images(self):
-        """(patient, phase) of every image at hand, whether it is used or not."""
-        return [(p, phase) for c in self.at_hand for p in self.of(c) for phase in self.phases(p)]
+    def images(self) -> list[tuple[str, str]]:
+        """(patient, phase) of every image that the workflow reads, whether it is used or not."""
+        return [
+            (patient, phase)
+            for center in self.centers.with_images
+            for patient in self.of(center)
+            for phase in self.phases(patient)
+        ]
 
-    def imaged(self, center):
-        """Patients whose images go through the workflow: both phases, or a stand-in allowed."""
-        return [p for p in self.of(center) if self.is_imaged(p)]
+    def imaged(self, center: str | None) -> list[str]:
+        """Patients whose images go through the workflow: both phases, or a substitute allowed."""
+        return [patient for patient in self.of(center) if self.is_imaged(patient)]
 
-    def is_imaged(self, patient):
+    def is_imaged(self, patient: str) -> bool:
         return not self.why_not_imaged(patient)
 
-    def why_not_imaged(self, patient):
-        """The reason that stands in every table of a patient whose images can't be used."""
+    def why_not_imaged(self, patient: str) -> str:
+        """The reason, in every table, of a patient whose images can't be used; "" for others."""
         center = self.center_of(patient)
         absent = [phase for phase in PHASES if phase not in self.phases(patient)]
-        if absent and not (len(absent) == 1 and self.substitutes(center)):
+        if absent and not (len(absent) == 1 and self.centers.substitutes(center)):
             return reasons.sentence(
                 "both_phases_missing" if len(absent) == 2 else f"{absent[0]}_missing"
             )
-        if self.source("organs", center) == "given" and not self.rows[patient]["organs"]:
+        if self.centers.source("organs", center) == "given" and not self.rows[patient]["organs"]:
             return reasons.sentence("no_organ_mask")
         return ""
 
-    def reasons(self, patients):
-        """{patient: reason} of those that no image-based method can score, as the sheet tells."""
+    def reasons(self, patients: list[str]) -> dict[str, str]:
+        """{patient: reason} of those that no image-based method can score, as the sheet shows."""
         return {
-            p: self.why_not_imaged(p)
-            for p in patients
-            if not self.is_imaged(p) and self.center_of(p) not in self.returned
+            patient: self.why_not_imaged(patient)
+            for patient in patients
+            if not self.is_imaged(patient) and self.center_of(patient) not in self.centers.returned
         }
 
-    def substitutes(self, center):
-        """Whether a center's patients with one phase go on with that phase twice."""
-        return self.centers[center].get("substitute_phase", self.config["substitute_phase"])
-
-    def annotated(self, role, center, organ_set=None):
-        """Imaged patients of a center that have a given mask, optionally of one organ set."""
-        return [
-            p
-            for p in self.imaged(center)
-            if self.rows[p][role] and organ_set in (None, self.rows[p]["organ_set"])
-        ]
-
-    def teachers(self, role):
-        """Auxiliary patients with a given mask: first networks learn from them."""
-        return [p for center in self.auxiliary for p in self.annotated(role, center)]
-
-    @cached_property
-    def organ_students(self):
-        """Discovery patients whose organs train or choose the student network."""
-        return [
-            p
-            for organ_set in ("train", "validation")
-            for p in self.annotated("organs", self.discovery, organ_set)
-        ]
-
-    @property
-    def organs_tested(self):
-        """Discovery patients whose drawn organs test the networks; nobody where they are given."""
-        if self.source("organs", self.discovery) == "given":
-            return []
-        return self.annotated("organs", self.discovery, "test")
-
-    @property
-    def tumors_tested(self):
-        """Likewise for the tumor; a mask compared with itself would be perfect."""
-        if self.source("tumor", self.discovery) == "given":
-            return []
-        return self.annotated("tumor", self.discovery)
-
-    @cached_property
-    def tumor_students(self):
-        """Discovery patients without a drawn tumor: the venous network learns from their pseudo masks."""
-        drawn = set(self.annotated("tumor", self.discovery))
-        return [p for p in self.imaged(self.discovery) if p not in drawn]
-
-    @property
-    def teaching(self):
-        """A pattern of the patients from whom the organ networks learn; it fits nobody if none."""
-        found = [*self.teachers("organs"), *self.organ_students]
-        return "|".join(map(re.escape, found)) or "(?!)"
-
-    def mask_phase(self, patient, role):
-        """The phase on which a given mask of the patient was drawn."""
-        return cohort_centers.mask_phase(self.centers[self.center_of(patient)], role)
-
-    def label_system(self, patient, role):
-        """How the ids in a center's masks translate into ours; None where they are ours."""
-        return cohort_centers.label_system(self.centers[self.center_of(patient)], role)
-
-    def series(self, patient, phase):
+    def series(self, patient: str, phase: str) -> str:
         """Which series of a DICOM folder to take; empty where there is only one."""
         return sheet.series_of(self.rows[patient], phase)
 
-    def hu_offset(self, patient):
-        return self.centers[self.center_of(patient)].get("hu_offset", 0)
+    def hu_offset(self, patient: str) -> int:
+        """HU added to every voxel of the patient's images."""
+        return self.centers.entries[self.center_of(patient)].get("hu_offset", 0)
 
-    def metastasis(self, patients):
+    # Clinical columns
+
+    def metastasis(self, patients: list[str]) -> dict[str, int]:
         """{patient: 0 or 1} of those whose status is known."""
         return {p: int(self.rows[p]["metastasis"]) for p in patients if self.rows[p]["metastasis"]}
 
-    def clinical(self, patients):
-        """{patient: {column: text}}: no more of the sheet than a method may see."""
+    def clinical(self, patients: list[str]) -> dict[str, dict[str, str]]:
+        """{patient: {column: text}}: the columns of the sheet that a method may see."""
         return {p: {c: self.rows[p][c] for c in CLINICAL} for p in patients}
 
-    def chunk_of(self, patient):
-        n = self.centers[self.center_of(patient)].get("chunks", self.config["chunks"])
-        return cohort_folds.chunk_of(patient, n)
+    # Chunks
 
-    def in_chunk(self, center, chunk):
+    def chunk_of(self, patient: str) -> int:
+        """Number of the job in which a network predicts this patient."""
+        return cohort_folds.chunk_of(patient, self.centers.chunks(self.center_of(patient)))
+
+    def in_chunk(self, center: str, chunk: str | int) -> list[str]:
         return [p for p in self.imaged(center) if self.chunk_of(p) == int(chunk)]
 
 
-def _rows_of(returned):
-    """Rows as the sample sheet has them, of the patients that files from elsewhere tell of."""
+def rows_of_returned(returned: dict) -> list[dict[str, str]]:
+    """Rows as the sample sheet has them, of the patients in files that other hospitals returned.
+
+    returned : {center: exchange.returned.reading.Returned}
+    """
     empty = dict.fromkeys(sheet.COLUMNS, "")
     return [
         {**empty, "patient": patient, "center": center, "metastasis": status}

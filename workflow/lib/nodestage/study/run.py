@@ -60,9 +60,10 @@ def words(given: argparse.Namespace) -> list[str]:
         layers = [] if given.score else [str(preset.chosen(study, given.preset))]
         found += ["--directory", study, "--configfile", *layers, f"{study}/{folder.CONFIG}"]
     if given.bundle:
-        # Snakemake reads the value as YAML; in double quotes it is text, whatever it holds.
+        # Snakemake takes quotes off either end, then reads the value as YAML: with blanks around
+        # them the quotes stay, and make it text, whatever it holds.
         path = json.dumps(os.path.abspath(given.bundle), ensure_ascii=False)
-        found += ["--config", f"bundle={path}"]
+        found += ["--config", f"bundle= {path} "]
     found += ["--unlock"] if given.unlock else []
     return found + (["--", *given.targets] if given.targets else [])
 

@@ -24,8 +24,8 @@ def full_size():
     return yaml.safe_load(PAPER.read_text(encoding="utf-8")) if PAPER.is_file() else {}
 
 
-def told(config, methods):
-    """What the methods section says of grid, registration and networks: {what: words}.
+def described(config, methods):
+    """Grid, registration and networks for the methods section: {what: words}.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def told(config, methods):
     -------
     dict of sentences in the order of the page; what a study doesn't train is left out
     """
-    found = {
+    sentences = {
         "Grid": f"{_grid(config['spacing_mm'])} (z × y × x).",
         "Registration": _registered(config),
     }
     for name, network in _trained(config).items():
-        found[name.capitalize()] = _network(network)
+        sentences[name.capitalize()] = _network(network)
     one = config["identification"]
-    found["Identification of nodes"] = (
+    sentences["Identification of nodes"] = (
         f"Crops of {_times(one['crop'])} voxels, {_steps(one)} of {one['batch_size']} nodes, SGD at a "
         f"rate of {one['learning_rate']:g} that falls to 0."
     )
@@ -51,11 +51,11 @@ def told(config, methods):
     if lengths:
         most = f" to {lengths[-1]:,}" if len(lengths) > 1 else ""
         pixel = config["tumor"]["pixel_mm"]
-        found["Patient networks"] = (
+        sentences["Patient networks"] = (
             f"Slices of {config['tumor']['slice_size']} pixels{f' of {pixel:g} mm' if pixel else ''}, "
             f"crops of {_times(config['tumor']['crop'])} voxels; {lengths[0]:,}{most} steps."
         )
-    return found
+    return sentences
 
 
 def smaller(config, methods, full=None):
@@ -63,28 +63,30 @@ def smaller(config, methods, full=None):
 
     Parameters
     ----------
-    config, methods : as in `told`
-    full : settings to hold them against; config/paper.yaml's by default
+    config, methods : as in `described`
+    full : settings to compare with; config/paper.yaml's by default
     """
     full = full_size() if full is None else full
     if not full:
         return []
-    found, grid = [], config["spacing_mm"]
+    shorter, grid = [], config["spacing_mm"]
     if not isinstance(grid, str) and math.prod(grid) > 1.01 * math.prod(full["spacing_mm"]):
-        found.append(f"grid of {_grid(grid)} ({_grid(full['spacing_mm'])})")
+        shorter.append(f"grid of {_grid(grid)} ({_grid(full['spacing_mm'])})")
     if len(config["registration"]["grid_mm"]) < len(full["registration"]["grid_mm"]):
         levels = [len(c["registration"]["grid_mm"]) for c in (config, full)]
-        found.append(f"registration in {levels[0]} levels ({levels[1]})")
+        shorter.append(f"registration in {levels[0]} levels ({levels[1]})")
     for name, network in _trained(config).items():
         part, key = NETWORKS[name]
-        found += _less(name, network, full[part][key])
-    found += _less("identification of nodes", config["identification"], full["identification"])
-    paper = {m: _length(one) for m, one in full["methods"].items()}
+        shorter += _less(name, network, full[part][key])
+    shorter += _less("identification of nodes", config["identification"], full["identification"])
+    paper = {m: _length(one) for m, one in full["methods"].items() if one is not None}
     short = [m for m, one in methods.items() if (_length(one) or math.inf) < (paper.get(m) or 0)]
     if short:
-        least = min(short, key=lambda m: _length(methods[m]))
-        found.append(f"patient networks: from {_length(methods[least]):,} steps ({paper[least]:,})")
-    return found
+        shortest = min(short, key=lambda m: _length(methods[m]))
+        shorter.append(
+            f"patient networks: from {_length(methods[shortest]):,} steps ({paper[shortest]:,})"
+        )
+    return shorter
 
 
 def _trained(config):
@@ -96,16 +98,22 @@ def _trained(config):
     }
 
 
-def _less(name, mine, paper):
-    """How a training falls short of the paper's: in steps, and in what a patch or crop holds."""
-    found, steps = [], mine["epochs"] * mine["iterations_per_epoch"]
+def _less(name, training, paper):
+    """How a training falls short of the paper's: in steps, and in the size of a patch or crop."""
+    shorter, steps = [], training["epochs"] * training["iterations_per_epoch"]
     wanted = paper["epochs"] * paper["iterations_per_epoch"]
     if steps < wanted:
-        found.append(f"{name}: {steps:,} steps ({wanted:,})")
+        shorter.append(f"{name}: {steps:,} steps ({wanted:,})")
     for key, words in (("patch_size", "patches"), ("crop", "crops")):
-        if mine.get(key) and paper.get(key) and math.prod(mine[key]) < math.prod(paper[key]):
-            found.append(f"{name}: {words} of {_times(mine[key])} voxels ({_times(paper[key])})")
-    return found
+        if (
+            training.get(key)
+            and paper.get(key)
+            and math.prod(training[key]) < math.prod(paper[key])
+        ):
+            shorter.append(
+                f"{name}: {words} of {_times(training[key])} voxels ({_times(paper[key])})"
+            )
+    return shorter
 
 
 def _grid(spacing):

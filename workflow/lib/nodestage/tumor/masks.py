@@ -15,6 +15,8 @@ from nodestage.core.errors import InputError
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
 
+NEAR_MM = 10.0  # a tumor of the pancreas has voxels this close to the organ's labels
+
 
 def train_arterial(patients, settings, *, seed, output, work, validation=(), **how):
     """Train the network of the arterial phase on the auxiliary center's masks.
@@ -52,44 +54,79 @@ def open_model(path):
     return fitting.open_model(path)
 
 
-def pseudo_mask(arterial_model, arterial, spacing, **how):
-    """The arterial network's mask of one patient, its largest piece.
+def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
+    """The arterial network's mask of one patient, one piece of it; see `predict`.
 
     Parameters
     ----------
     arterial_model : from `open_model`
     arterial : HU array (z, y, x) of the arterial phase, registered to the venous grid
     spacing : (z, y, x), mm
+    pancreas : bool array (z, y, x), or None
     how : `threads`, `step_size`, `mirror`, `device`, `where`
 
     Returns
     -------
     uint8 mask (z, y, x)
     """
-    return predict(arterial_model, arterial, spacing, **how)
+    return predict(arterial_model, arterial, spacing, pancreas, **how)
 
 
-def predict(model, image, spacing, **how):
-    """PDAC mask of one patient: the network's mask, of which the largest piece stays.
+def predict(model, image, spacing, pancreas=None, **how):
+    """PDAC mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
-    One patient has one primary tumor, so a second piece is an error more often than not. Equal
-    pieces: the one that comes first in (z, y, x) order. Empty stays empty. Arguments as in
-    `pseudo_mask`, with `image` of the model's own phase.
+    One patient has one primary tumor, so a second piece is an error more often than not. Empty
+    stays empty. Arguments as in `pseudo_mask`, with `image` of the model's own phase.
     """
-    return largest_piece(model.labels([image], spacing, **how))
+    mask = model.labels([image], spacing, **how)
+    return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
+
+
+def tumor_piece(mask, pancreas, spacing):
+    """The 26-connected piece of a mask that has the most voxels at the pancreas.
+
+    A homogeneous liver or a fold of bowel can give a larger piece than a small tumor does; a primary
+    tumor of the pancreas lies in or at it, within `NEAR_MM`. Where no piece does, or there is no
+    pancreas, the largest piece.
+
+    Parameters
+    ----------
+    mask : integer array (z, y, x), 0 where there is none
+    pancreas : bool array (z, y, x), of the organ labels, tumor included
+    spacing : (z, y, x), mm
+
+    Returns
+    -------
+    uint8 mask (z, y, x)
+    """
+    from edt import edt
+
+    pieces, count = _pieces(mask)
+    if not count or not pancreas.any():
+        return largest_piece(mask)
+    away = edt(~np.ascontiguousarray(pancreas, dtype=bool), anisotropy=tuple(spacing))
+    sizes = np.bincount(pieces[away <= NEAR_MM], minlength=count + 1)[1:]
+    if not sizes.any():
+        return largest_piece(mask)
+    return (pieces == 1 + int(np.argmax(sizes))).astype(np.uint8)
 
 
 def largest_piece(mask):
-    """The largest 26-connected piece of a mask, uint8 (z, y, x)."""
-    import cc3d
-
-    pieces, count = cc3d.connected_components(
-        np.ascontiguousarray(mask, dtype=np.uint8), connectivity=26, return_N=True
-    )
+    """The largest 26-connected piece of a mask, uint8 (z, y, x); of equal ones the first in that order."""
+    pieces, count = _pieces(mask)
     if not count:
         return np.zeros(mask.shape, np.uint8)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     return (pieces == 1 + int(np.argmax(sizes))).astype(np.uint8)
+
+
+def _pieces(mask):
+    """26-connected pieces, numbered from 1, and how many there are."""
+    import cc3d
+
+    return cc3d.connected_components(
+        np.ascontiguousarray(mask, dtype=np.uint8), connectivity=26, return_N=True
+    )
 
 
 def evaluate(truth, prediction, spacing):
@@ -121,6 +158,7 @@ def _train(phase, patients, validation, settings, seed, output, work, how):
         output=output,
         work=work,
         label=f"tumor, {phase}",
+        section="tumor.network",
         **how,
     )
 

@@ -4,6 +4,9 @@
 class Method:
     """The radiologist's report as the call."""
 
+    family = "baselines"
+    threshold = False
+
     def __init__(self, settings, seed):
         self.state = {}
 

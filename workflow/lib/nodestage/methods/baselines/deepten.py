@@ -6,4 +6,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """A slice network with texture encoding alone."""
 
+    family = "baselines"
+    needs = ("views",)
+    explained = True
     pooling = ("tel",)

@@ -9,6 +9,9 @@ from nodestage.methods.baselines import signature
 class Method:
     """Logistic regression on the radiomics signature."""
 
+    family = "baselines"
+    needs = ("radiomics",)
+
     def __init__(self, settings, seed):
         self.settings = signature.settings_of(settings)
         self.seed = seed

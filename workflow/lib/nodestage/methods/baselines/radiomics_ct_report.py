@@ -16,6 +16,9 @@ from nodestage.methods.baselines.radiomics import matrix
 class Method:
     """Logistic regression on the radiomics signature and the report."""
 
+    family = "baselines"
+    needs = ("radiomics",)
+
     def __init__(self, settings, seed):
         self.settings = signature.settings_of(settings)
         self.seed = seed

@@ -6,4 +6,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """A slice network with global average pooling alone."""
 
+    family = "baselines"
+    needs = ("views",)
+    explained = True
     pooling = ("gap",)

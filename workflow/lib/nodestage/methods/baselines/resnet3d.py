@@ -9,6 +9,8 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """The crop, as many voxels for every patient, is brought to `size` (z, y, x)."""
 
+    family = "baselines"
+    needs = ("views",)
     dimensions = 3
 
     def _view(self, found):

@@ -6,5 +6,8 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """Tumor and lymph nodes in one network (Eq. 7)."""
 
+    family = "fusion"
+    needs = ("views", "nodes")
+    explained = True
     pooling = ("gap", "tel")
     with_volume = True

@@ -12,7 +12,8 @@ from nodestage.methods.fusion.network import PatientNetwork
 class DeepMethod:
     """A network over views of the tumor; subclasses say which.
 
-    pooling, dimensions, with_volume : see `PatientNetwork`
+    pooling, dimensions, with_volume : see `PatientNetwork`. With 2 numbers they are those of the
+        candidates: volume of the largest that counts, probability of any positive node
     """
 
     pooling: tuple[str, ...] = ("gap",)
@@ -74,7 +75,13 @@ class DeepMethod:
         readers = [lambda name: self._view(patients.views(name))]
         if self.with_volume:
             how = self.settings["volume"]
-            readers.append(lambda name: patients.volume(name, how=how))
+            readers.append(
+                lambda name: (
+                    (patients.volume(name, "candidates", how), patients.noisy_or(name))
+                    if self.with_volume == 2
+                    else patients.volume(name, how=how)
+                )
+            )
         return patients.gather(*readers)
 
     def _view(self, found):

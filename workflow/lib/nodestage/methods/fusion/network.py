@@ -13,19 +13,20 @@ class VolumeFeature(nn.Module):
 
     V goes in as it is, in mm3. The batch norm averages its statistics over all batches
     alike (no momentum), since with a momentum the starting values 0 and 1, far from any
-    volume, would linger in a short training.
+    volume, would linger in a short training. Beyond the paper, other numbers of a patient's nodes
+    may stand beside V (`numbers` 2 or more).
 
-    forward : (B,) mm3 -> (B, outputs)
+    forward : (B,) mm3, or (B, numbers) -> (B, outputs)
     """
 
-    def __init__(self, outputs, relu=False):
+    def __init__(self, outputs, relu=False, numbers=1):
         super().__init__()
-        self.bn = nn.BatchNorm1d(1, momentum=None)
-        self.fc = nn.Linear(1, outputs)
+        self.bn = nn.BatchNorm1d(numbers, momentum=None)
+        self.fc = nn.Linear(numbers, outputs)
         self.relu = relu
 
     def forward(self, volume):
-        feature = self.fc(self.bn(volume.unsqueeze(1)))
+        feature = self.fc(self.bn(volume.reshape(len(volume), -1)))
         return functional.relu(feature) if self.relu else feature
 
 
@@ -35,13 +36,13 @@ class PatientNetwork(nn.Module):
     Parameters
     ----------
     pooling : ("gap",), ("tel",) or ("gap", "tel")
-    with_volume : whether the node volume is fused (Eq. 7)
+    with_volume : how many numbers of the nodes are fused (Eq. 7): 0 or false none, 1 or true V
     dimensions : 2 (slices) or 3 (crop; GAP alone)
     tel : options of `TextureEncoding`
     volume_relu : a ReLU after Eq. 7's FC
     width : channels of conv1; 64 in the paper's ResNet-18
 
-    forward : image (B, 3, ...), mask (B, 1, ...), volume (B,) or None -> logits (B, 2)
+    forward : image (B, 3, ...), mask (B, 1, ...), volume (B,), (B, numbers) or None -> logits (B, 2)
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PatientNetwork(nn.Module):
         if "tel" in pooling:
             self.tel = TextureEncoding(channels, **(tel or {}))
             size += self.tel.codewords.numel()
-        self.volume = VolumeFeature(size, volume_relu) if with_volume else None
+        self.volume = VolumeFeature(size, volume_relu, int(with_volume)) if with_volume else None
         self.head = nn.Sequential(nn.Linear(size, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
 
     def forward(self, image, mask, volume=None):

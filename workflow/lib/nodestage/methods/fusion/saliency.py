@@ -24,7 +24,7 @@ def pixel_parts(network, images, masks, volume, settings):
     network : PatientNetwork in evaluation mode, of two dimensions
     images : int16 tensor (views, 2, y, x), HU, arterial and venous
     masks : tensor (views, 1, y, x), 0 or 1
-    volume : float tensor (), mm3; not used by a network without Eq. 7
+    volume : float tensor (), mm3, or (numbers,); not used by a network without Eq. 7
     settings : the network's, with `windows_hu` and `third_channel`
 
     Returns
@@ -36,7 +36,7 @@ def pixel_parts(network, images, masks, volume, settings):
     masks = masks.float()
     phases = inputs.scaled(images, settings["windows_hu"]).requires_grad_(True)
     image = inputs.channels(phases, masks, settings["third_channel"])
-    logits = network(image, masks, volume.repeat(len(images)))
+    logits = network(image, masks, volume.expand(len(images), *volume.shape))
     (gradient,) = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), phases)
     phases = phases.detach()
     away = phases - phases.mean((2, 3), keepdim=True)
@@ -106,7 +106,9 @@ def explain(method, patients, threshold=None, calls=None):
             "source": about["source"],
         }
         if method.with_volume:
-            bare = training.Views(images[None], masks[None], torch.zeros(1))
+            bare = training.Views(
+                images[None], masks[None], torch.zeros(1, int(method.with_volume))
+            )
             (facts["without_nodes"],) = training.predict(network, bare, method.settings)
         found[name] = {
             "image": images[chosen].numpy(),

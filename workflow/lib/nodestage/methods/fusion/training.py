@@ -20,7 +20,7 @@ class Views:
     ----------
     images : int16 tensor (patients, views, 2, [z,] y, x), HU, arterial and venous
     masks : uint8 tensor (patients, views, 1, [z,] y, x)
-    volumes : float32 tensor (patients,), mm3; zeros where a network does not use it
+    volumes : float32 tensor (patients,), mm3, or (patients, numbers); zeros where a network does not use it
     """
 
     images: torch.Tensor
@@ -139,7 +139,7 @@ def logits_of(network, images, masks, volumes, settings, drawn=None):
     ----------
     images : int16 tensor (B, 2, [z,] y, x), HU, arterial and venous
     masks : tensor (B, 1, [z,] y, x), 0 or 1
-    volumes : float32 tensor (B,), mm3
+    volumes : float32 tensor (B,), mm3, or (B, numbers)
     drawn : augmentation from `inputs.draw`, or None
     """
     device = next(network.parameters()).device
@@ -160,7 +160,9 @@ def predict(network, views, settings):
     network.eval()
     scores = []
     for images, masks, volume in zip(views.images, views.masks, views.volumes, strict=True):
-        logits = logits_of(network, images, masks, volume.repeat(len(images)), settings)
+        logits = logits_of(
+            network, images, masks, volume.expand(len(images), *volume.shape), settings
+        )
         scores.append(functional.softmax(logits, dim=1)[:, 1].mean().item())
     return scores
 

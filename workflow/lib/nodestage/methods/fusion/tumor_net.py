@@ -6,4 +6,7 @@ from nodestage.methods.fusion.deep import DeepMethod
 class Method(DeepMethod):
     """The tumor alone."""
 
+    family = "fusion"
+    needs = ("views",)
+    explained = True
     pooling = ("gap", "tel")

@@ -7,14 +7,14 @@ from nodestage.statistics import vocabulary
 
 def _series(rows, x, y, by="method"):
     """{method: (x values, y values)} in the order of the rows; rows with an empty cell left out."""
-    found = {}
+    series = {}
     for row in rows:
         a, b = number(row.get(x)), number(row.get(y))
         if a == a and b == b:
-            xs, ys = found.setdefault(row[by], ([], []))
+            xs, ys = series.setdefault(row[by], ([], []))
             xs.append(a)
             ys.append(b)
-    return found
+    return series
 
 
 @style.styled
@@ -23,7 +23,7 @@ def roc(rows, methods=None, auc=None, title="", pooled=()):
 
     Parameters
     ----------
-    rows : dicts with method, fpr, tpr, one a point of a curve, in order
+    rows : dicts with method, fpr, tpr, one per point of a curve, in order
     methods : which methods to draw, in order; all of them if None
     auc : {method: AUC} for the legend
     title : str
@@ -76,7 +76,7 @@ def calibration(rows, methods=None, predicted="predicted", observed="observed", 
     Parameters
     ----------
     rows : dicts with method, `predicted`, `observed` and, if known, low, high, n (a bin's
-        interval and size), one a bin
+        interval and size), one per bin
     """
     rows = [row for row in rows if number(row.get(observed)) == number(row.get(observed))]
     curves = _series(rows, predicted, observed)
@@ -161,11 +161,11 @@ def decision_curve(rows, methods=None, title=""):
 
 @style.styled
 def froc(rows, title=""):
-    """Recall of lymph nodes against false positives per patient, one line a variant.
+    """Recall of lymph nodes against false positives per patient, one line per variant.
 
     Parameters
     ----------
-    rows : dicts with variant, false_positives_per_patient, recall, one a point, from the
+    rows : dicts with variant, false_positives_per_patient, recall, one per point, from the
         strictest threshold on
     """
     curves = _series(rows, "false_positives_per_patient", "recall", by="variant")

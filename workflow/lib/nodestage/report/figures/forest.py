@@ -11,7 +11,7 @@ WIDTH, LEFT, RIGHT, LINE, TOP, BOTTOM = 8.2, 2.15, 2.45, 0.25, 0.45, 0.55
 
 @style.styled
 def forest(rows, metric="balanced_accuracy", chance=None, title=""):
-    """One line a row, grouped.
+    """One line per row, grouped.
 
     Parameters
     ----------

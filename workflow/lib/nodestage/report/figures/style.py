@@ -1,4 +1,4 @@
-"""One look for every figure: Agg, colors that color-blind readers can tell apart, exact SVG."""
+"""One look for every figure: Agg, colors for color-blind readers, exact SVG."""
 
 import io
 import re
@@ -18,9 +18,11 @@ RULE = "#c8ccd2"
 
 COLORS = {
     "combined": "#d1495b",
+    "combined_candidates": "#8f1d30",
     "tumor_net": "#1f84c9",
     "nodes_attention": "#009e73",
     "nodes_plain": "#cc79a7",
+    "nodes_candidates": "#00674b",
     "radiomics": "#e08e0b",
     "radiomics_ct_report": "#8a6d00",
     "ct_report": "#7a7f87",
@@ -62,7 +64,7 @@ def color(method, place=0):
 
 
 def styled(draw):
-    """Run a drawing function under the house style, whatever the user's matplotlibrc says."""
+    """Run a drawing function in the project's style, independent of the user's matplotlibrc."""
 
     def wrapped(*arguments, **options):
         with rc_context(SETTINGS):

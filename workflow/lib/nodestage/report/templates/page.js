@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // Where a number comes from, on hovering.
+  // The source of a number, on hovering.
   document.addEventListener("mouseover", (event) => {
     const tagged = event.target.closest?.("[data-source]");
     if (tagged && !tagged.title) {
@@ -8,14 +8,14 @@
       tagged.title = `${value || "empty"} (${source}, row ${row}, ${column})`;
     }
   });
-  // Print what is folded away too.
+  // Open everything before printing.
   addEventListener("beforeprint", () => {
     for (const details of document.querySelectorAll("details")) details.open = true;
   });
 
-  const cards = document.getElementById("cards");
-  if (!cards) return;
-  const all = [...cards.children];
+  const panels = document.getElementById("panels");
+  if (!panels) return;
+  const all = [...panels.children];
   const toolbar = document.querySelector(".toolbar");
   const inputs = (name) => [...toolbar.querySelectorAll(`input[name="${name}"]`)];
   const layers = inputs("layer");
@@ -27,41 +27,41 @@
 
   const update = () => {
     for (const name of ["phase", "window"]) {
-      cards.dataset[name] = inputs(name).find((input) => input.checked).value;
+      panels.dataset[name] = inputs(name).find((input) => input.checked).value;
     }
-    cards.classList.toggle("zoomed", zoom.checked);
+    panels.classList.toggle("zoomed", zoom.checked);
     for (const input of layers) {
-      for (const image of cards.querySelectorAll(`.overlay[data-layer="${input.value}"]`)) {
+      for (const image of panels.querySelectorAll(`.overlay[data-layer="${input.value}"]`)) {
         image.hidden = !input.checked;
       }
     }
   };
-  const kept = (card) => {
-    const outcome = card.dataset.outcome;
+  const kept = (panel) => {
+    const outcome = panel.dataset.outcome;
     if (show.value === "all") return true;
     return show.value === "wrong" ? outcome === "fn" || outcome === "fp" : outcome === show.value;
   };
   const arrange = () => {
     const number = (text) => (text === "" ? -Infinity : Number(text));
     const compare = {
-      worst: (a, b) => a.dataset.place - b.dataset.place,
+      worst: (a, b) => a.dataset.number - b.dataset.number,
       code: (a, b) => (a.dataset.code < b.dataset.code ? -1 : a.dataset.code > b.dataset.code ? 1 : 0),
       score: (a, b) => {
         const [x, y] = [number(a.dataset.score), number(b.dataset.score)];
-        return x === y ? a.dataset.place - b.dataset.place : y > x ? 1 : -1;
+        return x === y ? a.dataset.number - b.dataset.number : y > x ? 1 : -1;
       },
     }[order.value];
-    cards.append(...[...all].sort(compare));
+    panels.append(...[...all].sort(compare));
     let count = 0;
-    for (const card of all) {
-      card.hidden = !kept(card);
-      count += !card.hidden;
+    for (const panel of all) {
+      panel.hidden = !kept(panel);
+      count += !panel.hidden;
     }
     shown.textContent = `${count} of ${all.length} patients`;
     current = -1;
   };
   const step = (by) => {
-    const visible = [...cards.children].filter((card) => !card.hidden);
+    const visible = [...panels.children].filter((panel) => !panel.hidden);
     if (!visible.length) return;
     current = Math.min(Math.max(current + by, 0), visible.length - 1);
     visible[current].focus({ preventScroll: true });

@@ -4,11 +4,11 @@ from nodestage.core import files, logs, predictions, tables
 from nodestage.exchange.returned import reading
 
 with logs.to(snakemake.log[0]):
-    given, params = snakemake.input, snakemake.params
-    found = reading.read(given.file, snakemake.wildcards.center, params.methods)
-    reading.check_bundle(found, files.digest(given.manifest))
-    folds = [files.read_json(path) for path in given.frozen]
+    inputs, params = snakemake.input, snakemake.params
+    returned = reading.read(inputs.file, snakemake.wildcards.center, params.methods)
+    reading.check_bundle(returned, files.digest(inputs.manifest))
+    folds = [files.read_json(path) for path in inputs.frozen]
     frozen = {method: [fold[method] for fold in folds] for method in params.methods}
-    rows = reading.predictions(found, frozen)
+    rows = reading.predictions(returned, frozen)
     for method, output in zip(params.methods, snakemake.output, strict=True):
         tables.write(output, rows[method], predictions.COLUMNS)

@@ -1,0 +1,253 @@
+"""Candidates: what they look like, forests as plain arrays, who grows them, who chooses the cuts."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from nodestage.candidates import forest, patients, prediction, training
+from nodestage.lymph_nodes import appearance
+from nodestage.nnunet import checkpoints
+
+LABELS = {"spleen": 1, "aorta": 2}
+
+
+# What a candidate looks like
+
+
+def ball(shape, center, radius, spacing):
+    grid = np.moveaxis(np.indices(shape), 0, -1) * spacing
+    return np.sqrt(((grid - np.multiply(center, spacing)) ** 2).sum(-1)) <= radius
+
+
+def scene(spacing=(2.0, 1.5, 1.5), move=0):
+    """A ball of 100 HU in fat of -100 beside the spleen, and a rod inside the aorta."""
+    shape = (24, 40, 40)
+    instances = np.zeros(shape, np.uint16)
+    node = ball(shape, (8 + move, 20, 20), 6, spacing)
+    instances[node] = 1
+    instances[3:21, 32:34, 34:36] = 2
+    venous = np.full(shape, -100, np.int16)
+    venous[instances > 0] = 100
+    arterial = np.where(node, 60, venous).astype(np.int16)
+    organs = np.zeros(shape, np.uint8)
+    organs[:, 20:, :10] = 1
+    organs[:, 30:36, 32:38] = 2
+    attention = np.ones(shape, np.float32)
+    images = {"arterial": arterial, "venous": venous, "attention": attention, "organs": organs}
+    return instances, images | {"log_odds": np.where(node, 3.0, -np.inf)}, spacing
+
+
+def test_appearance_of_a_ball_and_of_a_rod():
+    ball_row, rod = appearance.appearance(*scene(), LABELS)
+    assert set(ball_row) == {"instance", *appearance.COLUMNS}
+    assert ball_row["short_mm"] == pytest.approx(ball_row["long_mm"], rel=0.1)
+    assert ball_row["filling"] == pytest.approx(1, abs=0.1) and ball_row["depth_mm"] > 5
+    assert rod["elongation"] < 0.15 and rod["long_mm"] > 30
+    assert ball_row["venous_mean"] == 100 and ball_row["arterial_mean"] == 60
+    assert ball_row["venous_minus_arterial"] == 40 and rod["venous_minus_arterial"] == 0
+    assert ball_row["venous_ring"] == -100 and ball_row["venous_ring_fat"] == 1
+    assert (ball_row["in_vessel"], rod["in_vessel"], rod["in_organ"]) == (0, 1, 1)
+    assert rod["organ_mm"] == 0 and ball_row["organ_mm"] > 5
+    assert ball_row["log_odds_max"] == 3 and rod["log_odds_max"] == -appearance.MOST_LOG_ODDS
+    assert all(np.isfinite(list(row.values())).all() for row in (ball_row, rod))
+
+
+def test_appearance_does_not_tell_where_a_candidate_lies():
+    here, _ = appearance.appearance(*scene(), LABELS)
+    there, _ = appearance.appearance(*scene(move=5), LABELS)
+    assert here == pytest.approx(there)
+
+
+def test_a_candidate_of_one_voxel_at_the_edge_of_the_volume_has_every_number():
+    instances, *others = scene()
+    instances = np.zeros_like(instances)
+    instances[0, 0, 0] = 1
+    (row,) = appearance.appearance(instances, *others, LABELS)
+    assert np.isfinite(list(row.values())).all() and row["elongation"] <= 1
+
+
+def test_densities_are_those_of_the_appearance():
+    instances, images, spacing = scene()
+    whole = appearance.appearance(instances, images, spacing, LABELS)
+    phases = {name: images[name] for name in ("arterial", "venous")}
+    for row, dense in zip(whole, appearance.densities(instances, phases, spacing), strict=True):
+        assert dense == {name: row[name] for name in ("instance", *appearance.DENSITIES)}
+
+
+# Forests
+
+
+def table(n=300, columns=6, seed=0):
+    draw = np.random.default_rng(seed)
+    values = draw.normal(size=(n, columns))
+    return values, (values[:, 0] > 0).astype(int) + (values[:, 1] * values[:, 2] > 0.3)
+
+
+def test_a_forest_of_arrays_says_what_scikit_learn_says():
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    values, classes = table()
+    fitted = ExtraTreesClassifier(
+        forest.TREES, min_samples_leaf=forest.SMALLEST_LEAF, random_state=7
+    )
+    fitted.fit(values.astype(np.float32), classes)
+    asked, _ = table(seed=1)
+    np.testing.assert_allclose(
+        forest.probabilities(forest.grow(values, classes, 3, seed=7), asked),
+        fitted.predict_proba(asked.astype(np.float32)),
+        atol=1e-12,
+    )
+
+
+def test_a_forest_survives_its_file(tmp_path):
+    values, classes = table()
+    grown = forest.grow(values, classes, 3)
+    checkpoints.save(tmp_path / "model.pt", {"forests": {"all": grown}})
+    held = torch.load(tmp_path / "model.pt", weights_only=True)["forests"]["all"]
+    np.testing.assert_array_equal(
+        forest.probabilities(held, values), forest.probabilities(grown, values)
+    )
+
+
+def test_a_class_without_rows_has_probability_zero_and_no_rows_say_nothing():
+    values, _ = table()
+    found = forest.probabilities(forest.grow(values, np.full(len(values), 1), 3), values)
+    np.testing.assert_allclose(found, np.tile([0, 1, 0], (len(values), 1)))
+    np.testing.assert_array_equal(
+        forest.probabilities(forest.grow(values[:0], np.zeros(0, int), 3), values[:2])[:, 1:], 0
+    )
+
+
+# A fold
+
+
+def test_a_candidate_is_the_node_that_it_matches():
+    annotated = np.zeros((4, 12, 12), np.uint8)
+    annotated[1:3, 1:4, 1:4], annotated[1:3, 7:10, 7:10] = 1, 2
+    instances = np.zeros_like(annotated, np.uint16)
+    instances[1:3, 1:4, 1:5], instances[1:3, 7:10, 7:10], instances[0, 11, 0] = 1, 2, 3
+    instances[3, 1:4, 1:4] = 4  # touches the first node's place, but shares no voxel with it
+    expected = [training.NEGATIVE_NODE, training.POSITIVE_NODE, training.OTHER, training.OTHER]
+    assert training.classes_of(instances, annotated).tolist() == expected
+
+
+def rows_of(patient, draw, n=8):
+    """Candidates whose class shows in two of their numbers; a few nodes among others."""
+    classes = draw.choice([0, 0, 0, 1, 2], n)
+    found = []
+    for i, kind in enumerate(classes):
+        row = dict.fromkeys(appearance.COLUMNS, 0.0)
+        row |= {"log_odds_max": 4.0 * (kind > 0), "venous_core": 4.0 * (kind == 2)}
+        row = {name: value + float(draw.normal()) for name, value in row.items()}
+        row |= {"patient": patient, "variant": "attention", "instance": str(i + 1)}
+        row |= {"volume_mm3": 100.0 + 50 * i}
+        found.append(row | {"class": int(kind)})
+    return found
+
+
+def fold(train=30, validation=12, seed=0):
+    draw = np.random.default_rng(seed)
+    train, validation = (
+        {f"{name}{i}": rows_of(f"{name}{i}", draw) for i in range(n)}
+        for name, n in (("T", train), ("V", validation))
+    )
+    names = sorted(train)
+    metastasis = {p: int(any(r["class"] == 2 for r in rows)) for p, rows in validation.items()}
+    annotated = {p: [row for row in rows if row["class"]] for p, rows in train.items()}
+    return train, validation, annotated, [names[:10], names[10:20], names[20:]], metastasis
+
+
+def weights(model, name):
+    return [checkpoints.digest(found) for found in model["forests"][name].values()]
+
+
+def test_a_fold_tells_nodes_from_others_in_patients_whom_it_never_saw():
+    model = training.train_fold(*fold(), seed=1)
+    others, *_ = fold(seed=5)
+    said = [
+        (row["class"], answer["p_node"], answer["p_node_positive"], answer["is_node"])
+        for rows in others.values()
+        for row, answer in zip(rows, prediction.classify(model, rows), strict=True)
+    ]
+    kind, node, positive, called = (np.array(part) for part in zip(*said, strict=True))
+    assert node[kind > 0].mean() > node[kind == 0].mean() + 0.3
+    assert positive[kind == 2].mean() > positive[kind < 2].mean() + 0.3
+    assert called[kind > 0].mean() > 0.8 and called[kind == 0].mean() < 0.5
+    assert model["note"] == ""
+
+
+def test_what_is_said_of_a_training_patient_does_not_depend_on_its_own_classes():
+    train, validation, annotated, parts, metastasis = fold()
+    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
+    changed = copy.deepcopy((train, annotated))
+    for row in (*changed[0]["T0"], *changed[1]["T0"]):
+        row["class"] = {0: 2, 1: 2, 2: 1}[row["class"]]
+    after = training.train_fold(changed[0], validation, changed[1], parts, metastasis, seed=1)
+    (own,) = (i for i, part in enumerate(parts) if "T0" in part)
+    assert weights(before, f"part{own}") == weights(after, f"part{own}")
+    assert weights(before, "all") != weights(after, "all")
+
+
+def test_validation_patients_grow_no_tree_and_choose_both_cuts():
+    train, validation, annotated, parts, metastasis = fold()
+    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
+    for rows in validation.values():
+        for row in rows:
+            row["class"] = 0
+    after = training.train_fold(
+        train, validation, annotated, parts, {p: 1 - y for p, y in metastasis.items()}, seed=1
+    )
+    assert all(weights(before, name) == weights(after, name) for name in before["forests"])
+    assert (before["cut"], before["node_cut"]) != (after["cut"], after["node_cut"])
+
+
+def test_a_fold_without_found_nodes_says_so_and_still_answers():
+    train, validation, _, parts, metastasis = fold()
+    for rows in train.values():
+        for row in rows:
+            row["class"] = 0
+    model = training.train_fold(train, validation, {}, parts, metastasis, seed=1)
+    assert "nothing could be learned" in model["note"]
+    answers = prediction.classify(model, validation["V0"])
+    assert all(answer["p_node"] == 0 and answer["counts"] == 0 for answer in answers)
+    assert prediction.classify(model, []) == []
+
+
+def test_the_cut_orders_the_validation_patients_best():
+    candidates = {
+        "V0": [{"volume_mm3": 100}],
+        "V1": [{"volume_mm3": 900}],
+        "V2": [{"volume_mm3": 200}],
+    }
+    said = {
+        p: [{"p_node_positive": x}] for p, x in zip(candidates, (0.45, 0.12, 0.35), strict=True)
+    }
+    # Above 0.15 the large candidate of the negative patient no longer counts.
+    metastasis = {"V0": 1, "V1": 0, "V2": 1, "V3": 0}
+    assert training.choose_cut(candidates, said, metastasis) == 0.15
+    assert training.choose_cut(candidates, said, {"V0": 1, "V2": 1}) == training.USUAL
+    said["V2"][0]["p_node_positive"] = 0.12
+    metastasis = {"V0": 1, "V1": 0, "V2": 0}
+    assert training.choose_cut(candidates, said, metastasis) >= 0.15
+
+
+# A patient's numbers
+
+
+def test_a_patients_numbers_from_its_candidates():
+    rows = [
+        {"volume_mm3": "120.0", "counts": "1", "p_node_positive": "0.5"},
+        {"volume_mm3": "900.0", "counts": "0", "p_node_positive": "0.2"},
+        {"volume_mm3": "80.0", "counts": "1", "p_node_positive": "0.25"},
+    ]
+    assert patients.counted_volumes(rows) == [120.0, 80.0]
+    assert patients.noisy_or(rows) == pytest.approx(1 - 0.5 * 0.8 * 0.75)
+    instances = np.array([[[0, 1, 2, 3]]])
+    for number, (row, node) in enumerate(zip(rows, (1, 0, 1), strict=True), start=1):
+        row |= {"instance": str(number), "is_node": str(node), "p_node": "0.75"}
+    left, positive, confidence = patients.called_nodes(instances, rows)
+    assert left.tolist() == [[[0, 1, 0, 3]]]
+    assert positive == {1: 1.0, 3: 1.0} and confidence == {1: 0.75, 3: 0.75}
+    assert patients.counted_volumes([]) == [] and patients.noisy_or([]) == 0.0

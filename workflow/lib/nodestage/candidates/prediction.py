@@ -1,0 +1,66 @@
+"""What a fold's forests read of candidates, and what they say of them."""
+
+import numpy as np
+
+from nodestage.candidates import forest
+from nodestage.core import tables
+from nodestage.lymph_nodes import appearance
+
+# What each of the two forests reads. Log odds are the networks' output; their features are left
+# out, for those of two networks have nothing in common. Whether a node is positive is read from its
+# densities alone: with its shape and its surroundings as well, fewer were told apart (docs/benchmarks.md).
+NODE = list(appearance.COLUMNS)
+POSITIVE = list(appearance.DENSITIES)
+COLUMNS = ["p_node", "p_node_positive", "is_node", "counts"]
+
+
+def joined(instances: list[dict], looks: list[dict]) -> list[dict]:
+    """Rows of an instance table with what `appearance.tsv` says of the same instances.
+
+    Instances that it does not describe (of another variant than `attention`) are left out.
+    """
+    known = {(row["patient"], row["variant"], row["instance"]): row for row in looks}
+    keys = ((row["patient"], row["variant"], row["instance"]) for row in instances)
+    return [row | known[key] for row, key in zip(instances, keys, strict=True) if key in known]
+
+
+def inputs(rows: list[dict], columns: list[str]) -> np.ndarray:
+    """The table that a forest reads, float64 (n, columns), from rows of numbers or text."""
+    found = [[tables.number(row[name]) for name in columns] for row in rows]
+    return np.array(found, float).reshape(len(rows), len(columns))
+
+
+def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dict]:
+    """`COLUMNS` of each candidate.
+
+    Parameters
+    ----------
+    model : a fold's model, from `training.train_fold`
+    rows : from `joined`
+    part : number of the part of the training patients that the patient belongs to: its candidates
+        are classified by the forests that it had no share in. None for every other patient
+
+    Returns
+    -------
+    list of dicts: `p_node`, `p_node_positive` (probabilities of a lymph node, and of a positive
+    one), `is_node` and `counts` (0 or 1: above the fold's cuts of either)
+    """
+    if not rows:
+        return []
+    forests = model["forests"][name_of(part)]
+    node = forest.probabilities(forests["node"], inputs(rows, NODE))[:, 1]
+    positive = forest.probabilities(forests["positive"], inputs(rows, POSITIVE))[:, 1] * node
+    return [
+        {
+            "p_node": float(n),
+            "p_node_positive": float(p),
+            "is_node": int(n > model["node_cut"]),
+            "counts": int(p > model["cut"]),
+        }
+        for n, p in zip(node, positive, strict=True)
+    ]
+
+
+def name_of(part: int | None) -> str:
+    """The name of the forests that may classify a patient of this part of the training patients."""
+    return "all" if part is None else f"part{part}"

@@ -1,0 +1,222 @@
+"""What an instance looks like, in numbers: shape, density, surroundings, the network's confidence.
+
+No absolute position is among them: a number must mean the same in every patient and hospital.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+VESSELS = (
+    "aorta",
+    "vena_cava",
+    "portal_splenic_vein",
+    "superior_mesenteric_vein",
+    "sma",
+    "tc_sa",
+    "lga",
+    "cha_pha",
+)
+RIM_MM = 3.4  # what lies beside an instance
+RING_MM = (2.3, 6.0)  # what surrounds it, without the edge that both share
+FAT_HU = -10
+MOST_LOG_ODDS = 30.0  # background that no window saw has infinite ones
+
+SHAPE = (
+    "log_volume",  # of mm3
+    "short_mm",
+    "long_mm",
+    "elongation",
+    "flatness",
+    "filling",  # volume over that of an ellipsoid with the same moments
+    "depth_mm",
+)
+OF_PHASE = (
+    "mean",
+    "sd",
+    "p10",
+    "p90",
+    "core",
+    "core_sd",
+    "rim",
+    "ring",
+    "ring_sd",
+    "ring_p90",
+    "ring_fat",
+)
+PLACE = (
+    "in_organ",
+    "ring_in_organ",
+    "in_vessel",
+    "rim_in_vessel",
+    "organ_mm",
+    "attention",
+    "ring_attention",
+)
+NETWORK = ("log_odds_max", "log_odds_mean", "log_odds_sd", "log_odds_rim")
+PHASES = ("arterial", "venous")
+DENSITIES = (
+    *(f"{phase}_{name}" for phase in PHASES for name in OF_PHASE),
+    "venous_minus_arterial",
+    "phases_correlation",
+)
+COLUMNS = [*SHAPE, *DENSITIES, *PLACE, *NETWORK]
+
+
+def appearance(
+    instances: np.ndarray,
+    images: dict[str, np.ndarray],
+    spacing: tuple[float, float, float],
+    labels: dict[str, int],
+) -> list[dict]:
+    """One row for each instance.
+
+    Parameters
+    ----------
+    instances : integer array (z, y, x), numbered from 1
+    images : arrays (z, y, x): `arterial` and `venous` (int16, HU), `attention` (in [0, 1]),
+        `organs` (uint8 labels), `log_odds` (of the segmentation network)
+    spacing : (z, y, x), mm
+    labels : {structure: label of `organs`}
+
+    Returns
+    -------
+    list of dicts: `instance` and `COLUMNS`. HU are means and percentiles within the instance, its
+    core (a voxel or more from its surface, where there is one), its rim and its ring; `in_…` are
+    shares of its voxels; `organ_mm` is their mean distance to the nearest organ, 0 inside.
+    """
+    spacing = np.asarray(spacing, float)
+    vessels = [labels[name] for name in VESSELS if name in labels]
+    rows = []
+    for number, box, regions, depth in _instances(instances, spacing):
+        seen = {name: image[box] for name, image in images.items()}
+        row = {"instance": number, **_shape(regions["node"], depth, spacing)}
+        row |= _densities(seen, regions)
+        row |= _place(seen["organs"], seen["attention"], regions, spacing, vessels)
+        row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
+        rows.append(row)
+    return rows
+
+
+def densities(
+    instances: np.ndarray,
+    images: dict[str, np.ndarray],
+    spacing: tuple[float, float, float],
+) -> list[dict]:
+    """One row for each instance: `instance` and `DENSITIES`, from `arterial` and `venous` alone."""
+    return [
+        {"instance": number, **_densities({n: i[box] for n, i in images.items()}, regions)}
+        for number, box, regions, _ in _instances(instances, np.asarray(spacing, float))
+    ]
+
+
+def _instances(instances, spacing):
+    """Number, box, regions and depth in mm of each instance, in a box with some margin."""
+    margin = np.ceil((RING_MM[1] + 2) / spacing).astype(int)
+    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        box = tuple(
+            slice(max(side.start - more, 0), side.stop + more)
+            for side, more in zip(box, margin, strict=True)
+        )
+        node = instances[box] == number
+        outside = ndimage.distance_transform_edt(~node, sampling=spacing)
+        depth = ndimage.distance_transform_edt(node, sampling=spacing)
+        ring = (outside > RING_MM[0]) & (outside <= RING_MM[1]) & (instances[box] == 0)
+        regions = {
+            "node": node,
+            "core": _or_else(depth > spacing.max(), node, least=4),
+            "rim": _or_else((outside > 0) & (outside <= RIM_MM), node),
+            "ring": _or_else(ring, node),
+        }
+        yield number, box, regions, depth
+
+
+def _or_else(region, node, least=1):
+    """A region, or the node itself where the region has fewer voxels than `least`."""
+    return region if region.sum() >= least else node
+
+
+def _shape(node, depth, spacing):
+    voxels = np.argwhere(node) * spacing
+    volume = len(voxels) * float(spacing.prod())
+    # A voxel has an extent of its own: without it a flat instance would have no thickness.
+    moments = np.cov(voxels.T, bias=True).reshape(3, 3) + np.diag(spacing**2 / 12)
+    short, middle, long = np.sqrt(np.linalg.eigvalsh(moments))
+    ellipsoid = 4 / 3 * np.pi * 5**1.5 * short * middle * long
+    return {
+        "log_volume": float(np.log(volume)),
+        "short_mm": 4 * float(middle),
+        "long_mm": 4 * float(long),
+        "elongation": float(middle / long),
+        "flatness": float(short / long),
+        "filling": float(volume / ellipsoid),
+        "depth_mm": float(depth.max()),
+    }
+
+
+def _densities(images, regions):
+    row = {}
+    for phase in PHASES:
+        found = _of_phase(images[phase].astype(np.float64), regions)
+        row |= {f"{phase}_{name}": value for name, value in found.items()}
+    node = regions["node"]
+    row["venous_minus_arterial"] = row["venous_core"] - row["arterial_core"]
+    row["phases_correlation"] = _correlation(*(images[p][node].astype(float) for p in PHASES))
+    return row
+
+
+def _of_phase(image, regions):
+    node, core, rim, ring = (image[regions[name]] for name in ("node", "core", "rim", "ring"))
+    low, high = np.percentile(node, [10, 90])
+    return {
+        "mean": float(node.mean()),
+        "sd": float(node.std()),
+        "p10": float(low),
+        "p90": float(high),
+        "core": float(core.mean()),
+        "core_sd": float(core.std()),
+        "rim": float(rim.mean()),
+        "ring": float(ring.mean()),
+        "ring_sd": float(ring.std()),
+        "ring_p90": float(np.percentile(ring, 90)),
+        "ring_fat": float(np.mean(ring < FAT_HU)),
+    }
+
+
+def _correlation(a, b):
+    """Pearson's correlation of two arrays (n,); 0 where one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    length = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / length) if length > 0 else 0.0
+
+
+def _place(organs, attention, regions, spacing, vessels):
+    node, ring, rim = regions["node"], regions["ring"], regions["rim"]
+    inside = organs > 0
+    vessel = np.isin(organs, list(vessels))
+    # Farther than the box reaches is not looked at: as far as its margin.
+    distance = (
+        ndimage.distance_transform_edt(~inside, sampling=spacing)[node].mean()
+        if inside.any()
+        else 2 * RING_MM[1]
+    )
+    return {
+        "in_organ": float(inside[node].mean()),
+        "ring_in_organ": float(inside[ring].mean()),
+        "in_vessel": float(vessel[node].mean()),
+        "rim_in_vessel": float(vessel[rim].mean()),
+        "organ_mm": min(float(distance), 2 * RING_MM[1]),
+        "attention": float(attention[node].mean()),
+        "ring_attention": float(attention[ring].mean()),
+    }
+
+
+def _network(log_odds, regions):
+    node = log_odds[regions["node"]]
+    return {
+        "log_odds_max": float(node.max()),
+        "log_odds_mean": float(node.mean()),
+        "log_odds_sd": float(node.std()),
+        "log_odds_rim": float(log_odds[regions["rim"]].mean()),
+    }

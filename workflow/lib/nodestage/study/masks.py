@@ -1,0 +1,76 @@
+"""Drawn masks: who has them, and which networks are trained or tested on them."""
+
+from dataclasses import dataclass
+
+from nodestage.cohort import centers as cohort_centers
+from nodestage.study.centers import Centers
+from nodestage.study.roster import Roster
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks that the sample sheet names; a mask's role is `organs`, `tumor` or `lymph_nodes`."""
+
+    patients: Roster
+    centers: Centers
+
+    def drawn(self, role: str, center: str | None, organ_set: str | None = None) -> list[str]:
+        """Imaged patients of a center with a drawn mask, optionally of one organ set."""
+        rows = self.patients.rows
+        return [
+            patient
+            for patient in self.patients.imaged(center)
+            if rows[patient][role] and organ_set in (None, rows[patient]["organ_set"])
+        ]
+
+    def auxiliary(self, role: str) -> list[str]:
+        """Auxiliary patients with a drawn mask: training patients of the first network."""
+        return [p for center in self.centers.auxiliary for p in self.drawn(role, center)]
+
+    # Training and test patients of the discovery center
+
+    def organ_set(self, name: str) -> list[str]:
+        """Discovery patients with drawn organs of the `train`, `validation` or `test` set."""
+        return self.drawn("organs", self.centers.discovery, name)
+
+    @property
+    def organ_network(self) -> list[str]:
+        """Training and validation patients of the organ network on both phases."""
+        return [*self.organ_set("train"), *self.organ_set("validation")]
+
+    @property
+    def organs_tested(self) -> list[str]:
+        """Discovery patients whose drawn organs test the networks; nobody where they are given."""
+        given = self.centers.source("organs", self.centers.discovery) == "given"
+        return [] if given else self.organ_set("test")
+
+    @property
+    def tumors_tested(self) -> list[str]:
+        """Likewise for the tumor; a mask compared with itself would be perfect."""
+        given = self.centers.source("tumor", self.centers.discovery) == "given"
+        return [] if given else self.drawn("tumor", self.centers.discovery)
+
+    @property
+    def tumor_network(self) -> list[str]:
+        """Training patients of the venous tumor network: no drawn tumor, pseudo masks instead."""
+        drawn = set(self.drawn("tumor", self.centers.discovery))
+        return [p for p in self.patients.imaged(self.centers.discovery) if p not in drawn]
+
+    def with_vessels(self, center: str) -> list[str]:
+        """Patients with organ labels: all imaged ones, in an auxiliary center those with drawn ones."""
+        if self.centers.role(center) == "auxiliary":
+            return self.drawn("organs", center)
+        return self.patients.imaged(center)
+
+    # One patient's mask
+
+    def phase(self, patient: str, role: str) -> str:
+        """The phase on which the mask was drawn."""
+        return cohort_centers.mask_phase(self._entry(patient), role)
+
+    def label_system(self, patient: str, role: str) -> dict | None:
+        """How the ids in the mask translate into nodestage's; None where they are the same."""
+        return cohort_centers.label_system(self._entry(patient), role)
+
+    def _entry(self, patient: str) -> dict:
+        return self.centers.entries[self.patients.center_of(patient)]

@@ -1,0 +1,188 @@
+"""Where the workflow's files lie, relative to the study's folder.
+
+Names of helpers say what they return: one path is a `str`, several are a list, inputs under names
+of their own are a dict for `unpack`. A mask that a hospital gave is one file per patient; predicted
+masks come as the folder of a chunk, which holds a file per patient. `masks` keeps the two apart by
+the input's name, and a script gets each patient's file from `core.files.masks`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from nodestage.core.names import PHASES
+from nodestage.study.centers import Centers
+from nodestage.study.folds import Folds
+from nodestage.study.methods import Methods
+from nodestage.study.roster import Roster
+from nodestage.study.settings import Settings
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths of a study's results."""
+
+    centers: Centers
+    patients: Roster
+    folds: Folds
+    methods: Methods
+    settings: Settings
+
+    # Images on the study grid
+
+    def image(self, patient: str, phase: str) -> str:
+        """A CT on the study grid."""
+        return f"results/registration/{patient}/{phase}.nii.gz"
+
+    def images(self, patients: Collection[str]) -> dict[str, list[str]]:
+        """Both phases of some patients: inputs `arterial` and `venous`, in the patients' order."""
+        return {phase: [self.image(p, phase) for p in patients] for phase in PHASES}
+
+    def intake_records(self, center: str) -> list[str]:
+        """Records of what was read of each image of a center."""
+        return [
+            f"results/cohort/{patient}/{phase}.json"
+            for patient in self.patients.of(center)
+            for phase in self.patients.phases(patient)
+        ]
+
+    def registration_records(self, patients: Collection[str]) -> list[str]:
+        return [f"results/registration/{patient}/record.json" for patient in patients]
+
+    def median_spacing(self, patient: str) -> list[str]:
+        """The file with the study spacing; none where the config gives it in numbers."""
+        if not self.settings.median_spacing:
+            return []
+        center = self.patients.center_of(patient)
+        return [self.learned(center, "cohort/spacing.json", "spacing.json")]
+
+    # Masks
+
+    def drawn(self, role: str, patient: str) -> str:
+        """A drawn mask on the study grid; role: organs, tumor or lymph_nodes."""
+        return f"results/registration/{patient}/{role}.nii.gz"
+
+    def chunk(self, patient: str) -> str:
+        """Name of the patient's chunk under the folder of a stage that predicts."""
+        return f"{self.patients.center_of(patient)}/chunk{self.patients.chunk_of(patient)}"
+
+    def masks(self, role: str, patients: Collection[str]) -> dict[str, list[str]]:
+        """The organ labels or tumor masks that later stages use, for patients of one center.
+
+        Returns
+        -------
+        {"<role>_files": one per patient} where the center's masks are given, else
+        {"<role>_chunks": a folder per patient}; the other is empty
+        """
+        files = [self.drawn(role, p) for p in patients if self._is_given(role, p)]
+        chunks = [
+            f"results/{role}/{self.chunk(p)}" for p in patients if not self._is_given(role, p)
+        ]
+        if files and chunks:
+            raise ValueError(f"{role} masks of centers whose source differs in one job")
+        return {f"{role}_files": files, f"{role}_chunks": chunks}
+
+    def _is_given(self, role: str, patient: str) -> bool:
+        """Whether a drawn mask is used: in an auxiliary center there is no other."""
+        center = self.patients.center_of(patient)
+        return (
+            self.centers.role(center) == "auxiliary" or self.centers.source(role, center) == "given"
+        )
+
+    def drawn_nodes(self, center: str | None) -> list[str]:
+        """The summary of the drawn nodes: of the discovery center, where models are trained."""
+        if self.centers.discovery is None or center != self.centers.discovery:
+            return []
+        return ["results/registration/drawn_nodes.json"]
+
+    # Attention
+
+    def attention(self, patient: str, fold: int | str) -> str:
+        """The attention map; one per fold where ranges are estimated from its training patients."""
+        folder = f"fold{fold}" if self.settings.estimates_ranges else "table"
+        return f"results/attention/{folder}/{patient}.nii.gz"
+
+    def estimated_ranges(self, patient: str, fold: int | str) -> str:
+        """The ranges that a fold's training patients show."""
+        center = self.patients.center_of(patient)
+        return self.learned(center, f"attention/ranges/fold{fold}.json", f"fold{fold}/ranges.json")
+
+    # Models
+
+    def learned(self, center: str, trained: str, frozen: str) -> str:
+        """A file that discovery patients trained: of its stage, or its copy in the bundle.
+
+        External centers read the bundle, as a hospital elsewhere does: nothing else of the
+        discovery center reaches their scores.
+        """
+        if self.centers.role(center) == "external":
+            return f"results/bundle/{frozen}"
+        return f"results/{trained}"
+
+    def model(self, part: str, center: str, fold: int | str | None = None) -> str:
+        """The weights that score a center; part: a stage or a family of methods."""
+        folder = "" if fold is None else f"fold{fold}/"
+        return self.learned(center, f"{part}/{folder}model.pt", f"{folder}{part}.pt")
+
+    def trained(self) -> list[str]:
+        """Files of all networks and methods that the study trains; none where a bundle scores."""
+        discovery = self.centers.discovery
+        if discovery is None:
+            return []
+        shared = {"organs": ("teacher", "model"), "tumor": ("arterial", "model")}
+        return [
+            f"results/{part}/{name}.pt"
+            for part, names in shared.items()
+            if self.centers.source(part, discovery) == "predicted"
+            for name in names
+        ] + [
+            self.model(part, discovery, fold)
+            for part in ("lymph_nodes", "identification", *self.methods.families)
+            for fold in self.folds
+        ]
+
+    def thresholds(self, fold: int | str) -> str:
+        return f"results/bundle/fold{fold}/thresholds.json"
+
+    # Lymph nodes
+
+    def nodes(self, patient: str, fold: int | str) -> str:
+        """The folder with a patient's lymph nodes as one fold's networks segment them."""
+        return f"results/lymph_nodes/fold{fold}/{self.chunk(patient)}"
+
+    def instances(self, patient: str, fold: int | str) -> str:
+        """The table with a patient's identified lymph nodes, with all columns that the study makes."""
+        stage = "candidates" if self.settings.candidates else "identification"
+        return f"results/{stage}/fold{fold}/{self.chunk(patient)}.tsv"
+
+    def instance_tables(self, patients: Collection[str], fold: int | str) -> list[str]:
+        """Those of some patients, each once."""
+        return sorted({self.instances(patient, fold) for patient in patients})
+
+    # Methods
+
+    def method_inputs(
+        self, family: str, fold: int | str, patients: Collection[str]
+    ) -> dict[str, list[str]]:
+        """What the methods of a family read, of the patients with images."""
+        needs = self.methods.needs(family)
+        imaged = [p for p in patients if self.patients.is_imaged(p)]
+        inputs = {"records": self.registration_records(imaged)} if needs else {}
+        if "views" in needs:
+            inputs["views"] = [self.views(p) for p in imaged]
+        if "radiomics" in needs:
+            inputs["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
+        if "nodes" in needs:
+            inputs["nodes"] = self.instance_tables(imaged, fold)
+        return inputs
+
+    def views(self, patient: str) -> str:
+        """Nine slices and a crop of a patient's tumor."""
+        return f"results/tumor/slices/{patient}.npz"
+
+    def predictions(self, center: str) -> list[str]:
+        """Every prediction table of a center: method by method, fold by fold."""
+        return [
+            f"results/predictions/{method}/{part}/{center}.tsv"
+            for method in self.methods.names
+            for part in self.folds.parts(center)
+        ]

@@ -1,0 +1,196 @@
+# Evaluation: predicted masks and nodes against drawn ones and the simulator's truth.
+
+
+rule evaluate_organs:
+    """Organs and vessels by teacher and student against masks drawn for testing (Table III)."""
+    input:
+        unpack(lambda w: paths.images(masks.organs_tested)),
+        unpack(lambda w: paths.masks("organs", masks.organs_tested)),
+        drawn=[paths.drawn("organs", p) for p in masks.organs_tested],
+        registration=paths.registration_records(masks.organs_tested),
+        teacher="results/organs/teacher.pt",
+        training=[
+            f"results/registration/{p}/organs.json" for p in masks.auxiliary("organs")
+        ],
+    output:
+        rows="results/statistics/evaluation/organs.tsv",
+    log:
+        "logs/statistics/evaluate_organs.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_organs.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("predict")
+    resources:
+        **resources_of("predict"),
+    params:
+        code=code("evaluate_organs.py"),
+        patients=masks.organs_tested,
+        labels=study.settings.anatomy["labels"],
+        annotated=list(study.settings.table_ranges),
+    script:
+        "../scripts/evaluate_organs.py"
+
+
+rule evaluate_tumor:
+    """Tumor masks against the drawn ones (Section IV-B)."""
+    input:
+        unpack(lambda w: paths.masks("tumor", masks.tumors_tested)),
+        drawn=[paths.drawn("tumor", p) for p in masks.tumors_tested],
+    output:
+        rows="results/statistics/evaluation/tumor.tsv",
+    log:
+        "logs/statistics/evaluate_tumor.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_tumor.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("center")
+    resources:
+        **resources_of("center", lambda w: masks.tumors_tested),
+    params:
+        code=code("evaluate_tumor.py"),
+        patients=masks.tumors_tested,
+    script:
+        "../scripts/evaluate_tumor.py"
+
+
+def nodes_tested(wildcards):
+    """Test patients of a fold with drawn lymph nodes."""
+    return folds.with_nodes(wildcards.fold, "test")
+
+
+rule evaluate_lymph_nodes:
+    """One fold's lymph nodes against the annotated ones of its test patients (Tables IV, V)."""
+    input:
+        unpack(lambda w: paths.images(nodes_tested(w))),
+        unpack(lambda w: paths.masks("organs", nodes_tested(w))),
+        maps=lambda w: [paths.attention(p, w.fold) for p in nodes_tested(w)],
+        drawn=lambda w: [paths.drawn("lymph_nodes", p) for p in nodes_tested(w)],
+        nodes=lambda w: [paths.nodes(p, w.fold) for p in nodes_tested(w)],
+        instances=lambda w: paths.instance_tables(nodes_tested(w), w.fold),
+        model="results/identification/fold{fold}/model.pt",
+    output:
+        rows=directory("results/statistics/evaluation/fold{fold}"),
+    log:
+        "logs/statistics/evaluate_lymph_nodes/fold{fold}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_lymph_nodes/fold{fold}.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("predict")
+    resources:
+        **resources_of("predict"),
+    params:
+        code=code("evaluate_lymph_nodes.py"),
+        patients=nodes_tested,
+        variants=config["lymph_nodes"]["variants"],
+        candidates=study.settings.candidates,
+        anatomy=study.settings.anatomy,
+    script:
+        "../scripts/evaluate_lymph_nodes.py"
+
+
+rule evaluate_truth:
+    """Organs, tumor and lymph nodes against the simulator's truth."""
+    input:
+        unpack(lambda w: paths.masks("organs", patients.imaged(w.center))),
+        unpack(lambda w: paths.masks("tumor", patients.imaged(w.center))),
+        truth=lambda w: [
+            f"results/simulator/truth/{p}" for p in patients.imaged(w.center)
+        ],
+        grid=lambda w: [paths.image(p, "venous") for p in patients.imaged(w.center)],
+        nodes=lambda w: [
+            paths.nodes(p, folds.fold_of(p)) for p in patients.imaged(w.center)
+        ],
+    output:
+        rows="results/statistics/evaluation/truth/{center}.tsv",
+    log:
+        "logs/statistics/evaluate_truth/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_truth/{center}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("center")
+    resources:
+        **resources_of("center", lambda w: patients.imaged(w.center)),
+    params:
+        code=code("evaluate_truth.py"),
+        patients=lambda w: patients.imaged(w.center),
+        labels=study.settings.anatomy["labels"],
+    script:
+        "../scripts/evaluate_truth.py"
+
+
+rule evaluate_oracle:
+    """Every method beside an oracle that knows the cues of the simulated patients."""
+    input:
+        truth=lambda w: [f"results/simulator/truth/{p}" for p in patients.of(w.center)],
+        predictions=lambda w: paths.predictions(w.center),
+    output:
+        rows="results/statistics/evaluation/oracle/{center}.tsv",
+    log:
+        "logs/statistics/evaluate_oracle/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_oracle/{center}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        **resources_of("table"),
+    params:
+        code=code("evaluate_oracle.py"),
+        patients=lambda w: patients.of(w.center),
+        role=lambda w: centers.role(w.center),
+        rows=lambda w: facts.table_rows(w.center),
+        methods=methods.names,
+        parts=lambda w: folds.parts(w.center),
+        settings=methods.calls,
+    script:
+        "../scripts/evaluate_oracle.py"
+
+
+rule signature:
+    """How often each radiomics feature is chosen over the folds."""
+    input:
+        models=[
+            f"results/baselines/fold{fold}/model.pt"
+            for fold in folds
+            if "baselines" in methods.families
+        ],
+    output:
+        rows="results/statistics/evaluation/signature.tsv",
+    log:
+        "logs/statistics/signature.log",
+    benchmark:
+        "logs/benchmarks/statistics/signature.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("table")
+    resources:
+        **resources_of("table"),
+    params:
+        code=code("signature.py"),
+    script:
+        "../scripts/signature.py"
+
+
+rule evaluate_learning:
+    """Whether each trained network has fitted its own training data."""
+    input:
+        models=paths.trained(),
+    output:
+        rows="results/statistics/evaluation/learning.tsv",
+    log:
+        "logs/statistics/evaluate_learning.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_learning.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("table")
+    resources:
+        **resources_of("table"),
+    params:
+        code=code("evaluate_learning.py"),
+    script:
+        "../scripts/evaluate_learning.py"
