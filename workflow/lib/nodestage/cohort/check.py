@@ -61,7 +61,7 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None):
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
-        error.questions = questions(read)
+        error.questions, error.changes = questions(read), said
         raise error
     return grids, said, questions(read)
 

@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
     if errors or study is None:
         for error in errors:
-            _print_questions(getattr(error, "questions", ()))
+            _print_notes(getattr(error, "changes", {}), getattr(error, "questions", ()))
+        if images is not None:
+            _print_notes(*images[1:])
         return _report(errors)
     if images is not None:
         headers, changes, questions = images
@@ -69,12 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
         if spacings:
             median = median_spacing(spacings)
             print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
-        _print_list("Intake leaves out or changes:", notices.summary(changes))
-        _print_questions(questions)
+        _print_notes(changes, questions)
     return 0
 
 
-def _print_questions(questions: Iterable[str]) -> None:
+def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[str]) -> None:
+    """What intake leaves out or changes of each image, and what should be looked at."""
+    _print_list("Intake leaves out or changes:", notices.summary(changes))
     _print_list("Look at these:", [f"  {question}" for question in questions])
 
 
