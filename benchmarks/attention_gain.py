@@ -200,9 +200,12 @@ def judge(model, variant, folder, settings):
     found = instances(settings["threshold"])
     confidence = highest_probability(found, margin)
     seen = metrics.evaluate_lymph_nodes(
-        truth, found, confidence, spacing,
-        organs=image["organs"].array, attention=image["map"].array, confidence=confidence,
-    )  # fmt: skip
+        truth,
+        found,
+        confidence,
+        spacing,
+        context=metrics.Context(image["organs"].array, image["map"].array, confidence=confidence),
+    )
     wrong = [row for row in seen["candidates"] if row["node"] is None]
     places = {place: sum(row["place"] == place for row in wrong) for place in metrics.PLACES}
     far = np.isin(image["confounders"].array, (lesions.OUTSIDE, lesions.INSIDE))

@@ -98,7 +98,7 @@ def test_a_missing_file_an_older_code_and_an_empty_folder_are_named(frozen, tmp_
     with pytest.raises(InputError, match=r"frozen with nodestage 0.0.9"):
         bundle.opened(frozen)
     files.write_json(frozen / "manifest.json", manifest | {"sha256": {"../x.pt": "0"}}, sort=False)
-    with pytest.raises(InputError, match=r"'../x.pt' is no file of a bundle"):
+    with pytest.raises(InputError, match=r"'../x.pt' is not a file of a bundle"):
         bundle.opened(frozen)
     (frozen / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="can't be read"):

@@ -235,7 +235,7 @@ def test_stations_of_true_nodes_fit_the_nodes_that_are_counted():
     )
     stations = {row["instance"]: row["station"] for row in table}
     rows = metrics.evaluate_lymph_nodes(
-        truth, truth * 0, {}, (2.5, 2.0, 2.0), truth_stations=stations
+        truth, truth * 0, {}, (2.5, 2.0, 2.0), context=metrics.Context(stations=stations)
     )["nodes"]
     assert sorted((row["station"], row["class"]) for row in rows) == [
         ("16", "negative"),

@@ -236,9 +236,8 @@ def patient():
 
 def test_evaluation_of_one_patient():
     truth, instances, p_positive, organs = patient()
-    found = metrics.evaluate_lymph_nodes(
-        truth, instances, p_positive, SPACING, organs=organs, attention=np.ones(truth.shape)
-    )
+    context = metrics.Context(organs=organs, attention=np.ones(truth.shape))
+    found = metrics.evaluate_lymph_nodes(truth, instances, p_positive, SPACING, context=context)
     rows = {row["class"]: row for row in found["classes"]}
     assert (rows["any"]["tp"], rows["any"]["fp"], rows["any"]["fn"]) == (1, 1, 1)
     assert rows["any"]["f"] == 0.5 and rows["positive"]["f"] == 1 and rows["negative"]["f"] == 0

@@ -1,10 +1,10 @@
-# Snakemake 9 limits the jobs that it starts in a second (100, unless told otherwise). To look again
+# Snakemake 9 limits the jobs that it starts in a second (100 by default). To look again
 # after that second, each look for free slots starts a thread with a timer, whose end starts the next
 # look: as many threads as jobs were run, for as long as others wait. In a study of hundreds of
 # patients they take a core, then all threads that the machine allows (compare snakemake's issue 3804).
 # Nothing here needs that limit. A lower one, asked for by --max-jobs-per-timespan, stays.
 #
-# A run on this machine whose jobs ask for a card that isn't there is refused before its first job;
+# A run on this machine whose jobs ask for a GPU that isn't there is refused before its first job;
 # a cluster's jobs find theirs elsewhere.
 
 

@@ -12,13 +12,13 @@ with logs.to(snakemake.log[0]):
     rows = tables.read(inputs.instances)
     part = {patient: i for i, patients in enumerate(params.parts) for patient in patients}
     known = prediction.joined(rows, tables.read(Path(inputs.nodes, "appearance.tsv")))
-    found = {}
+    answers = {}
     for patient in dict.fromkeys(row["patient"] for row in known):
         own = [row for row in known if row["patient"] == patient]
         said = prediction.classify(model, own, part.get(patient))
         for row, answer in zip(own, said, strict=True):
-            found[patient, row["variant"], row["instance"]] = answer
+            answers[patient, row["variant"], row["instance"]] = answer
     for row in rows:
-        row |= found.get((row["patient"], row["variant"], row["instance"]), {})
+        row |= answers.get((row["patient"], row["variant"], row["instance"]), {})
     columns = [*tables.header(inputs.instances), *prediction.COLUMNS]
     tables.write(snakemake.output.instances, rows, columns)

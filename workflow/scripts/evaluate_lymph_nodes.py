@@ -7,7 +7,7 @@ from nodestage.core import files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
 from nodestage.metrics.instances import label_instances
-from nodestage.metrics.lymph_nodes import evaluate_lymph_nodes
+from nodestage.metrics.lymph_nodes import Context, evaluate_lymph_nodes
 from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
@@ -45,15 +45,9 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
             if params.candidates and variant == "attention":
                 segmented["candidates"] = called_nodes(instances, own)
         for variant, (instances, positive, confidence) in segmented.items():
+            context = Context(labels, attention, stations, confidence)
             rows = evaluate_lymph_nodes(
-                drawn.array,
-                instances,
-                positive,
-                drawn.spacing,
-                organs=labels,
-                attention=attention,
-                truth_stations=stations,
-                confidence=confidence,
+                drawn.array, instances, positive, drawn.spacing, context=context
             )
             for kind, some in rows.items():
                 tables_of[kind] += [

@@ -1,8 +1,8 @@
 """A frozen bundle as a hospital receives it: whether it is whole, and what it says of scoring.
 
-`python -m nodestage.exchange.bundle folder` holds every file against the manifest. That shows a file which
-was damaged or exchanged on the way; not who made the bundle: whoever can write a file can write a
-manifest too. Compare the manifest's own digest with what the coordinating team tells you.
+`python -m nodestage.exchange.bundle folder` compares every file with the manifest. That shows a file
+that was damaged or replaced on the way, not who made the bundle: whoever can write a file can write
+a manifest too. Compare the manifest's own digest with the one that the coordinating team gives you.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from nodestage.core.errors import InputError
 MANIFEST = "manifest.json"
 PARTS = ("nodestage", "code", "sha256", "settings")
 NAME = re.compile(r"(fold\d+/|methods/)?[A-Za-z0-9_]+\.(pt|json|py)")
-# What the manifest tells beyond the keys of a config.
+# What the manifest holds beyond the keys of a config.
 BESIDE = ("anatomy", "simulated")
 
 
@@ -30,7 +30,7 @@ class Frozen:
     ----------
     folder : where it lies
     digests : {file: SHA-256}
-    settings : keys of the config that it decides, from spacing to the declared endpoint
+    settings : sections of the config that it decides, from spacing to the declared endpoint
     anatomy : dict as `config/anatomy.yaml` has it
     simulated : whether its models learned from simulated patients
     code : {script: digest} of the code that it was frozen with
@@ -54,8 +54,8 @@ class Frozen:
                 "about a real patient."
             )
 
-    def compare_code(self, here):
-        """Note for the report which scoring steps aren't those that the models were frozen with."""
+    def compare_code(self, here: dict[str, str]) -> None:
+        """Record for the report which scoring steps differ from the code that the models were frozen with."""
         self.changed = sorted(step for step in self.code if here.get(step) != self.code[step])
         if self.changed:
             steps = ", ".join(self.changed)
@@ -64,8 +64,8 @@ class Frozen:
                 "scores may differ from those that the coordinating team would get."
             )
 
-    def check_sources(self, sources):
-        """Refuse predicted masks whose network the bundle doesn't hold.
+    def check_sources(self, sources: dict[str, dict[str, str]]) -> None:
+        """Raise `InputError` for predicted masks whose network is not in the bundle.
 
         Parameters
         ----------
@@ -80,20 +80,23 @@ class Frozen:
                     )
 
 
-def opened(folder):
-    """The bundle in `folder`, its manifest read and its files found; None without a folder.
+def opened(folder: str | Path | None) -> Frozen | None:
+    """The bundle that a config names; None where it names none."""
+    return read(folder) if folder else None
 
-    The text of methods that a user added is held against its digest at once, since it runs; models
-    hold no code, and are checked by the job that takes each in.
+
+def read(folder: str | Path) -> Frozen:
+    """The bundle in `folder`, with its manifest read and every file there.
+
+    The text of methods that a user added is checked against its digest at once, since it is run.
+    Models hold no code, and are checked by the job that unpacks each.
     """
-    if not folder:
-        return None
     manifest = _manifest(folder)
     digests, settings = manifest["sha256"], dict(manifest["settings"])
     odd = sorted(file for file in digests if not NAME.fullmatch(file))
     if odd:
         raise InputError(
-            f"bundle, {MANIFEST}: {odd[0]!r} is no file of a bundle. Ask for it again."
+            f"bundle, {MANIFEST}: {odd[0]!r} is not a file of a bundle. Ask for it again."
         )
     missing = [file for file in digests if not Path(folder, file).is_file()]
     if missing:
@@ -109,7 +112,7 @@ def opened(folder):
     return Frozen(str(folder), digests, settings, code=manifest["code"], **beside)
 
 
-def check(path, name, digest):
+def check(path: str | Path, name: str, digest: str | None) -> None:
     """Raise `InputError` unless the file at `path` has this SHA-256."""
     if files.digest(path) != digest:
         raise InputError(
@@ -122,35 +125,35 @@ def _manifest(folder):
     path = Path(folder, MANIFEST)
     if not path.is_file():
         raise InputError(
-            f"bundle: there is no {MANIFEST} in the folder given. Give the one that holds it "
+            f"bundle: there is no {MANIFEST} in the folder. Name the folder that holds it "
             "(`bundle` in config.yaml starts from the study's folder)."
         )
     try:
-        found = files.read_json(path)
+        manifest = files.read_json(path)
     except ValueError as error:
         raise InputError(f"bundle: {MANIFEST} can't be read ({error}). Copy it again.") from error
-    absent = [part for part in PARTS if part not in found]
-    version = found.get("nodestage", "unknown")
+    absent = [part for part in PARTS if part not in manifest]
+    version = manifest.get("nodestage", "unknown")
     if absent or version != nodestage.__version__:
         raise InputError(
             f"bundle: it was frozen with nodestage {version}, and this is {nodestage.__version__}"
             + (f" (its {MANIFEST} lacks {', '.join(absent)})" if absent else "")
             + ". Score with the code that came with it."
         )
-    return found
+    return manifest
 
 
 def _named(study):
     """The bundle that a study's config names."""
     if not study:
-        raise InputError("Say which bundle: its folder, or --study and a study's folder.")
+        raise InputError("Name a bundle: its folder, or --study and a study's folder.")
     config = configs.read(Path(study, "config.yaml"))
     if not config.get("bundle"):
         raise InputError("config.yaml of the study names no `bundle`: give its folder there.")
     return Path(study, config["bundle"])
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Check a bundle from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m nodestage.exchange.bundle", description=__doc__
@@ -159,10 +162,10 @@ def main(arguments=None):
         "folder", nargs="?", help="the bundle; left out: the one that --study names"
     )
     parser.add_argument("--study", help="folder of a study whose config.yaml names a bundle")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        folder = given.folder or _named(given.study)
-        frozen = opened(folder)
+        folder = options.folder or _named(options.study)
+        frozen = read(folder)
         for file, digest in frozen.digests.items():
             check(Path(folder, file), file, digest)
     except InputError as error:

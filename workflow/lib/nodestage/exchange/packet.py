@@ -2,7 +2,7 @@
 
 `make packet STUDY=folder OUT=packet` (or `OUT=packet.zip`) puts together the frozen bundle, the
 code that scores with it, an empty sample sheet and a commented config. Nothing in it comes from a
-patient but what the networks learned. There, `make score STUDY=../study` does the rest.
+patient except the trained networks. There, `make score STUDY=../study` does the rest.
 """
 
 import argparse
@@ -101,7 +101,7 @@ METHODS = """
    `bundle/methods/` holds code that the team added ({names}): read it before you run it."""
 
 
-def write(folder, out):
+def write(folder: str | Path, out: str | Path) -> None:
     """Put a packet together.
 
     Parameters
@@ -128,7 +128,7 @@ def write(folder, out):
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".packet-") as temporary:
         packet = Path(temporary, out.stem if out.suffix == ".zip" else out.name)
-        _fill(packet, bundle.opened(folder))
+        _fill(packet, bundle.read(folder))
         if out.suffix == ".zip":
             _zip(packet, out)
         else:
@@ -147,7 +147,7 @@ def _fill(packet, frozen):
         else:
             _copy(REPOSITORY / name, packet / "nodestage" / name)
     texts = {
-        "README.md": README.format(digest=files.digest(manifest), methods=_own_methods(frozen)),
+        "README.md": README.format(digest=files.digest(manifest), methods=_added_methods(frozen)),
         "study/config.yaml": CONFIG.format(
             title="A frozen model, tried here", masks=_masks(frozen)
         ),
@@ -172,9 +172,9 @@ def _masks(frozen):
     return "".join([*lines, DRAWN])
 
 
-def _own_methods(frozen):
-    own = [name for name, settings in frozen.settings["methods"].items() if "file" in settings]
-    return METHODS.format(names=", ".join(own)) if own else ""
+def _added_methods(frozen):
+    added = [name for name, entry in frozen.settings["methods"].items() if "file" in entry]
+    return METHODS.format(names=", ".join(added)) if added else ""
 
 
 def _copy(source, target):
@@ -182,21 +182,21 @@ def _copy(source, target):
     shutil.copyfile(source, target)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Make a packet from the command line; the exit status."""
     parser = argparse.ArgumentParser(
         prog="make packet STUDY=folder OUT=folder-or-zip", description=__doc__
     )
     parser.add_argument("bundle", help="the study's results/bundle")
     parser.add_argument("out", help="a new folder, or a file *.zip")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        write(given.bundle, given.out)
+        write(options.bundle, options.out)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
-    print(f"Wrote {given.out}. The manifest's SHA-256, to be told by another way:")
-    print(files.digest(Path(given.bundle, bundle.MANIFEST)))
+    print(f"Wrote {options.out}. SHA-256 of the manifest, to be sent by another way:")
+    print(files.digest(Path(options.bundle, bundle.MANIFEST)))
     return 0
 
 

@@ -35,6 +35,7 @@ _HOME = {
     "short_axis_class": "short_axis",
     "short_axis_mm": "short_axis",
     "PLACES": "lymph_nodes",
+    "Context": "lymph_nodes",
     "evaluate_lymph_nodes": "lymph_nodes",
     "place_of": "lymph_nodes",
     "MEASURES": "patients",

@@ -1,5 +1,7 @@
 """One patient's lymph nodes against the annotated ones."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from nodestage.core.instances import is_positive
@@ -13,17 +15,33 @@ CLASSES = {"any": (1, 2), "negative": (1,), "positive": (2,)}  # values of a lym
 PLACES = ("inside an organ", "beyond range", "in range")
 
 
-def evaluate_lymph_nodes(
-    truth,
-    instances,
-    p_positive,
-    spacing,
-    iou=IOU,
-    organs=None,
-    attention=None,
-    truth_stations=None,
-    confidence=None,
-):
+@dataclass(frozen=True)
+class Context:
+    """What an evaluation may use beside the masks, each optional.
+
+    Attributes
+    ----------
+    organs : label map (z, y, x), 0 outside every organ
+    attention : map (z, y, x) in [0, 1]
+    stations : {true instance: station}, instances as `label_instances(truth)` counts
+    confidence : {instance label: number} by which FROC orders candidates; `p_positive` if absent
+    """
+
+    organs: np.ndarray | None = None
+    attention: np.ndarray | None = None
+    stations: dict | None = None
+    confidence: dict | None = None
+
+    def within(self, box):
+        """The same inside a box of the image."""
+        maps = (
+            None if array is None else np.asarray(array)[box]
+            for array in (self.organs, self.attention)
+        )
+        return Context(*maps, self.stations, self.confidence)
+
+
+def evaluate_lymph_nodes(truth, instances, p_positive, spacing, iou=IOU, context=None):
     """Everything that Tables IV and V and the pictures beside them need of one patient.
 
     Parameters
@@ -32,10 +50,7 @@ def evaluate_lymph_nodes(
     instances : predicted instance label map (z, y, x), 0 background
     p_positive : {instance label: probability of metastasis}
     spacing : (z, y, x) in mm
-    organs : label map (z, y, x), 0 outside every organ; optional
-    attention : map (z, y, x) in [0, 1]; optional
-    truth_stations : {truth instance: station}, instances as `label_instances(truth)` counts
-    confidence : {instance label: number} by which FROC orders candidates; `p_positive` if absent
+    context : Context, or None
 
     Returns
     -------
@@ -48,14 +63,13 @@ def evaluate_lymph_nodes(
       `candidates`: one per predicted instance with class, confidence, node (the true node it
         matches, or nothing) and, where it matches none and maps are given, its place.
     """
+    context = context or Context()
     truth, instances = same_shape(truth, instances)
     either = (truth != 0) | (instances != 0)
     if either.any():  # the rest of a scan holds nothing to count
         box = box_around(either, margin=1)
         truth, instances = truth[box], instances[box]
-        organs, attention = (
-            None if array is None else np.asarray(array)[box] for array in (organs, attention)
-        )
+        context = context.within(box)
     instances = instances.astype(np.int64)
     nodes = label_instances(truth)
     labels = labels_of(instances)
@@ -81,15 +95,13 @@ def evaluate_lymph_nodes(
     pairs = matched_pairs(nodes, instances, iou)
     partner = {node: (label, value) for node, label, value in pairs}
     matched = {label: node for node, label, _ in pairs}
-    voxel_mm3 = float(np.prod(spacing))
+    context = replace(
+        context, stations=context.stations or {}, confidence=context.confidence or p_positive
+    )
     return {
         "classes": rows,
-        "nodes": _node_rows(
-            truth, nodes, spacing, voxel_mm3, partner, called, truth_stations or {}
-        ),
-        "candidates": _candidate_rows(
-            instances, called, confidence or p_positive, voxel_mm3, matched, organs, attention
-        ),
+        "nodes": _node_rows((truth, nodes), spacing, partner, called, context.stations),
+        "candidates": _candidate_rows(instances, called, matched, spacing, context),
     }
 
 
@@ -129,9 +141,11 @@ def _class_row(true_mask, predicted_mask, nodes, instances, iou):
     }
 
 
-def _node_rows(truth, nodes, spacing, voxel_mm3, partner, called, stations):
+def _node_rows(masks, spacing, partner, called, stations):
+    """Rows of the true nodes; masks : (truth, its instance label map)."""
     from scipy import ndimage
 
+    (truth, nodes), voxel_mm3 = masks, float(np.prod(spacing))
     rows = []
     for node, box in enumerate(ndimage.find_objects(nodes), start=1):
         if box is None:
@@ -155,27 +169,25 @@ def _node_rows(truth, nodes, spacing, voxel_mm3, partner, called, stations):
     return rows
 
 
-def _candidate_rows(instances, called, confidence, voxel_mm3, matched, organs, attention):
+def _candidate_rows(instances, called, matched, spacing, context):
+    """Rows of the predicted instances."""
     from scipy import ndimage
 
-    boxes = ndimage.find_objects(instances)
+    boxes, voxel_mm3 = ndimage.find_objects(instances), float(np.prod(spacing))
     rows = []
     for label, positive in called.items():
         box = boxes[label - 1]
         mask = instances[box] == label
         place = None
         if label not in matched:
-            place = place_of(
-                mask,
-                None if organs is None else organs[box],
-                None if attention is None else attention[box],
-            )
+            inside = context.within(box)
+            place = place_of(mask, inside.organs, inside.attention)
         rows.append(
             {
                 "instance": label,
                 "class": "positive" if positive else "negative",
                 "volume_mm3": int(mask.sum()) * voxel_mm3,
-                "confidence": float(confidence[label]),
+                "confidence": float(context.confidence[label]),
                 "node": matched.get(label),
                 "place": place,
             }
