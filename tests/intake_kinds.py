@@ -38,7 +38,7 @@ EXACT, WITHIN_1_MM, ANY = "exact", "within 1 mm", "any"
 # What a record always holds; the rest is what was corrected or left out.
 USUAL = {
     "format", "shape", "spacing_mm", "stored_shape", "slices", "frames", "dtype", "volume_mm3",
-    "volume_mm3_as_drawn", "resampled_from",
+    "volume_mm3_as_drawn", "resampled_from", "person", "exam",
 }  # fmt: skip
 
 
