@@ -118,9 +118,13 @@ def study(tmp_path_factory):
     return base.Data(
         views,
         features,
-        {"plain": volumes, "attention": volumes},
+        {"plain": volumes, "attention": volumes, "candidates": volumes},
         clinical,
         {"one-phase": "arterial phase missing"},
+        noisy_or={
+            code: found if isinstance(found, str) else min(sum(found) / 1000, 1.0)
+            for code, found in volumes.items()
+        },
     )
 
 

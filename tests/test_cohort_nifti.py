@@ -256,7 +256,7 @@ def noisy(inside=False):
     rng = np.random.default_rng(0)
     array = phantom().astype(np.int32)
     radius = ((y - 32) / 24) ** 2 + ((x - 32) / 28) ** 2
-    array[(radius > 0.6) & (radius < 1)] = -100
+    array[(radius > 0.5) & (radius < 1)] = -100
     array += rng.normal(0, 12, SHAPE).astype(int)
     return array[:, 18:46, 16:48] if inside else array
 

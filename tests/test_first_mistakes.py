@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cohort_phantom import dicom_series
 from test_bundle import config, frozen  # noqa: F401
 
 from nodestage.cohort import COLUMNS
@@ -129,3 +130,42 @@ def test_a_hospital_whose_config_names_no_bundle(repository, tmp_path):
     study = begun(tmp_path / "study", "samples: samples.tsv\n")
     code, printed = make(repository, "score", f"STUDY={study}")
     assert code and "names no `bundle`" in printed
+
+
+OWN_METHODS = """title: Mine
+samples: samples.tsv
+centers:
+  ours: {role: discovery, label_system: {spleen: 5, liver: [5, 6]}}
+methods:
+  broken: {file: broken.py, needs: []}
+  nameless: {file: nameless.py, needs: []}
+  absent: {file: absent.py, needs: []}
+"""
+
+
+def test_check_finds_what_would_end_a_job_later(repository, tmp_path):
+    study = begun(tmp_path / "study", OWN_METHODS, [{"patient": "P1", "center": "ours"}])
+    (study / "broken.py").write_text("class Method:\n    def fit(self:\n", encoding="utf-8")
+    (study / "nameless.py").write_text("raise SystemExit('was run')\n", encoding="utf-8")
+    code, printed = make(repository, "check", f"STUDY={study}")
+    assert code and "was run" not in printed
+    for words in (
+        "methods.broken: its file broken.py, line 2:",
+        "methods.nameless: its file nameless.py has no class 'Method'",
+        "methods.absent: its file absent.py is not there",
+        "center ours, organs: label_system gives id 5 to two classes",
+    ):
+        assert words in printed, printed
+
+
+def test_check_lists_what_intake_leaves_out(repository, tmp_path):
+    folder = dicom_series(tmp_path / "images")
+    (folder / "note.txt").write_text("x" * 300, encoding="utf-8")
+    row = {"patient": "P1", "center": "ours", "venous": str(folder), "metastasis": "1"}
+    study = begun(
+        tmp_path / "study",
+        OWN_METHODS.partition("methods:")[0].replace("5, liver: [5, 6]", "5"),
+        [row],
+    )
+    printed = make(repository, "check", f"STUDY={study}")[1]
+    assert "P1 venous: left out: 1 files that are not DICOM" in printed

@@ -182,7 +182,7 @@ def test_texture_encoding_is_orderless_and_can_look_at_the_tumor_alone():
 
 @pytest.mark.parametrize("relu", [False, True])
 def test_eq_7_by_hand(relu):
-    network = PatientNetwork(("gap", "tel"), with_volume=True, volume_relu=relu).eval()
+    network = PatientNetwork(("gap", "tel"), volume_features=1, volume_relu=relu).eval()
     bn, fc = network.volume.bn, network.volume.fc
     bn.running_mean.fill_(400.0)
     bn.running_var.fill_(250.0**2)
@@ -222,7 +222,7 @@ def test_parameter_counts():
     assert count(PatientNetwork(("tel",))) == resnet18 + branch + tel + head(512)
     both = resnet18 + branch + tel + head(1024)
     assert count(PatientNetwork(("gap", "tel"))) == both
-    assert count(PatientNetwork(("gap", "tel"), with_volume=True)) == both + 2 + 2 * 1024
+    assert count(PatientNetwork(("gap", "tel"), volume_features=1)) == both + 2 + 2 * 1024
 
 
 def test_gap_and_tel_give_different_features():
@@ -357,7 +357,7 @@ def test_all_that_a_network_sees_follows_it_to_a_card(dimensions):
     images = torch.zeros(4, 2, *shape, dtype=torch.int16)
     masks, volumes = torch.zeros(4, 1, *shape, dtype=torch.uint8), torch.zeros(4)
     # A device of shapes without values: what stays on the CPU fails there as beside a card.
-    network = PatientNetwork(pooling, with_volume=True, dimensions=dimensions).to("meta")
+    network = PatientNetwork(pooling, volume_features=1, dimensions=dimensions).to("meta")
     network.volume.bn.momentum = 0.1  # ours counts batches, and there a count has no value
     logits = training.logits_of(network, images, masks, volumes, SETTINGS, drawn)
     assert (logits.device.type, tuple(logits.shape)) == ("meta", (4, 2))
@@ -669,7 +669,7 @@ def test_a_network_that_learned_records_it_and_one_that_did_not_is_a_warning(stu
 
 @pytest.mark.parametrize("width", [8, 16])
 def test_width_scales_every_layer(width):
-    network = PatientNetwork(("gap", "tel"), with_volume=True, width=width).eval()
+    network = PatientNetwork(("gap", "tel"), volume_features=1, width=width).eval()
     image, mask = torch.randn(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
     assert network.trunk(image, mask).shape == (2, 8 * width, 1, 1)
     assert network.features(image, mask).shape == (2, 8 * width + 8 * 64)

@@ -15,5 +15,5 @@ with logs.to(snakemake.log[0]):
         hu_offset=snakemake.params.hu_offset,
     )
     volumes.write_volume(snakemake.output.ct, volume)
-    measured = {"quality": quality(volume), "voxels": same.digest(volume.array)}
+    measured = {"quality": quality(volume, record), "voxels": same.digest(volume.array)}
     files.write_json(snakemake.output.record, {**record, **measured})

@@ -42,7 +42,9 @@ def grow(
     fitted = ExtraTreesClassifier(
         trees, min_samples_leaf=smallest_leaf, random_state=seed, n_jobs=1
     ).fit(values, classes)
-    parts = {name: [] for name in ("feature", "threshold", "left", "right", "share")}
+    parts: dict[str, list] = {
+        name: [] for name in ("feature", "threshold", "left", "right", "share")
+    }
     roots, first = [], 0
     for tree in (estimator.tree_ for estimator in fitted.estimators_):
         leaf = tree.children_left < 0

@@ -34,6 +34,7 @@ _HOME = {
     "phase_contrast": "image_quality",
     "median_spacing": "image_quality",
     "check_headers": "check",
+    "check_headers_and_notices": "check",
 }
 __all__ = sorted(_HOME)
 

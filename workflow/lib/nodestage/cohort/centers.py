@@ -1,6 +1,8 @@
 """How a center's masks were drawn, from the config."""
 
+from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import MASKS
+from nodestage.core.errors import InputError
 
 
 def mask_phase(settings, role):
@@ -18,3 +20,25 @@ def label_system(settings, role):
     if set(system) & set(MASKS):
         return system.get(role) or None
     return (system or None) if role == "organs" else None
+
+
+def check_label_systems(centers, organs):
+    """Raise one `IntakeError` with every fault of every center's `label_system`.
+
+    Parameters
+    ----------
+    centers : {name: settings}, as in the config
+    organs : {class: our id}, the `labels` of config/anatomy.yaml
+    """
+    from nodestage.cohort.labels import translation
+    from nodestage.cohort.masks import KNOWN
+
+    faults = []
+    for center, settings in centers.items():
+        for role in MASKS:
+            try:
+                translation(label_system(settings or {}, role), KNOWN.get(role, organs))
+            except InputError as error:
+                faults.append(f"center {center}, {role}: {error}")
+    if faults:
+        raise IntakeError("\n".join(faults))

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodestage.cohort import same
+from nodestage.cohort import notices, same
 from nodestage.cohort.centers import mask_phase
-from nodestage.cohort.ct import check_overlap, ct_grid_with_mark
-from nodestage.cohort.faults import IntakeError, about
+from nodestage.cohort.ct import check_overlap, ct_headers
+from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import mask_grid
 from nodestage.cohort.sheet import IMAGES, MASKS, series_of
@@ -25,15 +25,29 @@ def check_headers(rows, centers, jobs=None, *, base=None):
 
     Returns
     -------
-    {(patient, phase): Grid} of the images
+    {(patient, phase): Grid} of the images; `check_headers_and_notices` gives what is worth saying too
+    """
+    return check_headers_and_notices(rows, centers, jobs, base=base)[0]
+
+
+def check_headers_and_notices(rows, centers, jobs=None, *, base=None):
+    """As `check_headers`, and sentences on what intake leaves out or changes, and on whose images these are.
+
+    Returns
+    -------
+    {(patient, phase): Grid}
+    {(patient, column): list of sentences}
+    list of questions on exams and persons, each a sentence
     """
     base = Path(base) if base is not None else Path()
-    faults, grids, marks, cells = [], {}, {}, {}
+    faults, grids, marks, cells, said, read = [], {}, {}, {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
         results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
         for patient in logs.progress(results, "image headers", total=len(rows)):
             grids |= patient.grids
             marks |= patient.marks
+            said |= patient.notices
+            read |= patient.read
             faults += patient.errors
     for row in rows:
         for phase in IMAGES:
@@ -47,8 +61,42 @@ def check_headers(rows, centers, jobs=None, *, base=None):
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
+        error.questions, error.changes = questions(read), said
         raise error
-    return grids
+    return grids, said, questions(read)
+
+
+def questions(read):
+    """Sentences on images of two exams in one row, and of one person in two rows.
+
+    read : {(patient, phase): ct.Headers}
+    """
+    sentences, rows = [], {}
+    for patient in sorted({patient for patient, _ in read}):
+        both = [read[patient, phase] for phase in IMAGES if (patient, phase) in read]
+        if len({headers.exam for headers in both if headers.exam}) > 1:
+            sentences.append(
+                f"{patient}: arterial and venous come from two examinations (two study UIDs). Are both meant?"
+            )
+        for person in {headers.person for headers in both} - {""}:
+            rows.setdefault(person, []).append(patient)
+    for patients in sorted(rows.values()):
+        if len(patients) > 1:
+            sentences.append(
+                f"{some(patients)}: their images carry one patient ID. If this is one person, keep one row: two can stand "
+                "in training and test of one fold. If an export replaced all IDs by one, all is well"
+            )
+    return sentences
+
+
+def _check_person(arterial, venous, patient):
+    """Refuse phases of two persons in one row."""
+    if arterial.person and venous.person and arterial.person != venous.person:
+        with about(patient, "venous"):
+            raise IntakeError(
+                "arterial and venous carry two patient IDs: images of two persons in one row. Correct the path of one; if "
+                "an export gave each series an ID of its own, export both again with one"
+            )
 
 
 @dataclass
@@ -58,6 +106,8 @@ class _Headers:
     grids: dict = field(default_factory=dict)
     marks: dict = field(default_factory=dict)
     errors: list = field(default_factory=list)
+    notices: dict = field(default_factory=dict)
+    read: dict = field(default_factory=dict)
 
 
 def _patient(row, settings, base):
@@ -67,13 +117,17 @@ def _patient(row, settings, base):
     for phase in IMAGES:
         if row.get(phase):
             try:
-                grids[patient, phase], marks[patient, phase] = ct_grid_with_mark(
+                image = ct_headers(
                     base / row[phase], patient=patient, column=phase, series=series_of(row, phase)
                 )
+                grids[patient, phase], marks[patient, phase] = image.grid, image.mark
+                headers.read[patient, phase] = image
+                headers.notices[patient, phase] = notices.of_image(image.facts)
             except InputError as error:
                 errors.append(error)
     if len(grids) == 2:
         try:
+            _check_person(*(headers.read[patient, phase] for phase in IMAGES), patient)
             check_overlap(grids[patient, "arterial"], grids[patient, "venous"], patient=patient)
         except InputError as error:
             errors.append(error)

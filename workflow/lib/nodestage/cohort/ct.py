@@ -1,6 +1,8 @@
 """A CT from outside: NIfTI file or DICOM folder to int16 HU on a canonical grid."""
 
+import hashlib
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,6 +48,9 @@ def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
             affine = header.affine
             facts |= header.facts | {"format": "nifti"}
         hu = values.to_hu(stored, facts, hu_offset)
+        blank = int(np.count_nonzero(hu.max((1, 2)) == hu.min((1, 2))))
+        if blank:
+            facts["blank_slices"] = blank
         plan = grids.plan(hu.shape, affine)
         facts |= plan.facts
         array = plan(hu)
@@ -59,25 +64,54 @@ def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
     return volume, facts
 
 
+@dataclass(frozen=True)
+class Headers:
+    """What the headers of a CT say.
+
+    Attributes
+    ----------
+    grid : the canonical grid that `read_ct` would give
+    mark : what an equal image would have too (see `same`), from a few bytes
+    facts : what `read_ct_with_record` would record, as far as headers know
+    person, exam : digests of patient ID and study UID, '' where there are none; compared, never shown
+    """
+
+    grid: grids.Grid
+    mark: str
+    facts: dict
+    person: str = ""
+    exam: str = ""
+
+
 def ct_grid(path, *, patient="", column="", series=""):
     """The canonical grid that `read_ct` would give, from headers alone."""
-    return ct_grid_with_mark(path, patient=patient, column=column, series=series)[0]
+    return ct_headers(path, patient=patient, column=column, series=series).grid
 
 
-def ct_grid_with_mark(path, *, patient="", column="", series=""):
-    """As `ct_grid`, and what an equal image would have too (see `same`), from a few bytes."""
+def ct_headers(path, *, patient="", column="", series=""):
+    """What the headers of a CT say, as `Headers`."""
+    facts, identifiers = {}, ("", "")
     with about(patient, column):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, slices
 
-            chosen = choosing.find(path, series)
-            shape, affine = (len(chosen.frames), *chosen.frames[0].shape), slices.affine(chosen, {})
+            chosen = choosing.find(path, series, facts)
+            first = chosen.frames[0]
+            shape, affine = (len(chosen.frames), *first.shape), slices.affine(chosen, facts)
+            nifti.check_size(shape[::-1])
             mark = same.mark_of_series(chosen.frames)
+            identifiers = (first.patient, first.study)
         else:
             header = nifti.read_header(path)
-            shape, affine = header.shape, header.affine
+            shape, affine, facts = header.shape, header.affine, dict(header.facts)
             mark = same.mark_of_file(path)
-        return grids.plan(shape, affine).grid, mark
+        plan = grids.plan(shape, affine)
+        facts |= plan.facts
+        return Headers(plan.grid, mark, facts, *map(_digest, identifiers))
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 def _is_dicom(path):
@@ -105,6 +139,7 @@ def _read_dicom(path, series, facts, air):
 
     chosen = choosing.find(path, series, facts)
     affine = slices.affine(chosen, facts)
+    nifti.check_size((*chosen.frames[0].shape[::-1], len(chosen.frames)))
     stored = np.empty((len(chosen.frames), *chosen.frames[0].shape), np.int32)
     for k, frame in enumerate(chosen.frames):
         stored[k] = pixels.to_hu(frame, facts, air)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from nodestage.cohort import notices
 from nodestage.cohort.plausible import limits
 from nodestage.core.names import PHASES
 
 EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 32768)
 
 
-def quality(volume):
-    """Numbers and warnings about a canonical CT.
+def quality(volume, record=None):
+    """Numbers and warnings about a canonical CT; `record` as intake wrote it, for its own warnings.
 
     Returns
     -------
@@ -38,6 +39,7 @@ def quality(volume):
         )
     if max(spacing) / min(spacing) > 10:
         warnings.append(f"slices {max(spacing) / min(spacing):.0f} times as far apart as pixels")
+    warnings += notices.warnings((record or {}) | _findings(array, coarse))
     coverage = [round(n * s, 3) for n, s in zip(array.shape, spacing, strict=True)]
     if coverage[0] < 100:
         warnings.append(f"covers {coverage[0]:.0f} mm from head to foot")
@@ -55,6 +57,54 @@ def quality(volume):
         "border_share": round(float(walls.mean()), 4),
         "warnings": warnings,
     }
+
+
+def _findings(array, coarse):
+    """What in the voxels themselves speaks for a cut, coarse or repeated image; keys as in `notices`."""
+    facts = {}
+    highest = int(coarse.max())
+    # A scanner cuts at 3071; bone reaches 1000 and more.
+    noisy = len(np.unique(coarse)) > 200
+    if noisy and highest < 1500 and np.mean(coarse == highest) > 0.001:
+        facts["cut_at_hu"] = highest
+    tissue = coarse[(coarse >= -150) & (coarse <= 250)]
+    distinct = len(np.unique(tissue))
+    if noisy and tissue.size > 20_000 and distinct < 100:
+        facts["few_values"] = distinct
+    repeated = repetition(array)
+    if repeated:
+        facts["repeated_along_z"] = (
+            f"from slice {repeated + 1} on the anatomy repeats that of the first slices: two phases in one file?"
+        )
+    return facts
+
+
+def repetition(array):
+    """The slice at which the anatomy of the first slices begins again, or 0.
+
+    Two phases that were appended in one file show it: a jump between two neighbouring slices, and
+    behind it the first slices once more, but for the contrast of vessels.
+
+    Parameters
+    ----------
+    array : HU (z, y, x)
+    """
+    slices = array.shape[0]
+    if slices < 12:
+        return 0
+    thin = [slice(None), *(slice(None, None, max(1, n // 48)) for n in array.shape[1:])]
+    coarse = np.clip(array[tuple(thin)], -200, 200).astype(np.float32)
+    steps = np.abs(np.diff(coarse, axis=0)).mean((1, 2))
+    usual = float(np.median(steps))
+    for start in range(slices // 3, 2 * slices // 3 + 1):
+        if steps[start - 1] < max(3 * usual, 2.0):
+            continue
+        again = coarse[start : 2 * start]
+        apart = np.abs(again - coarse[: len(again)]).mean((1, 2))
+        # As near to the first slices as neighbours are, while the jump is far from that.
+        if np.median(apart) < 0.4 * steps[start - 1]:
+            return start
+    return 0
 
 
 def _spine_behind(coarse, body):
@@ -141,7 +191,8 @@ def phase_contrast(arterial, venous, labels, known):
     unchecked = ""
     if all(hu is None for hu in usable.values()):
         unchecked = "neither aorta nor portal vein is labelled where a vessel can be"
-    return median_hu | {"warnings": absurd + _swapped(**usable), "unchecked": unchecked}
+    warnings = absurd + _swapped(**usable) + _alike(**usable)
+    return median_hu | {"warnings": warnings, "unchecked": unchecked}
 
 
 def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, margin_hu=30):
@@ -165,6 +216,18 @@ def _swapped(aorta_arterial, aorta_venous, portal_arterial, portal_venous, margi
     return [
         f"{what} is {first:.0f} HU in the arterial and {second:.0f} HU in the venous phase: the two may "
         "be swapped"
+    ]
+
+
+def _alike(aorta_arterial, aorta_venous, portal_arterial, portal_venous, margin_hu=15):
+    """A sentence where both vessels are as bright in one phase as in the other."""
+    pairs = [(aorta_arterial, aorta_venous), (portal_arterial, portal_venous)]
+    known = [abs(first - second) for first, second in pairs if first is not None]
+    if len(known) < 2 or max(known) >= margin_hu:
+        return []
+    return [
+        f"aorta and portal vein differ by {known[0]:.0f} and {known[1]:.0f} HU between the phases: one phase twice, "
+        "in two reconstructions?"
     ]
 
 

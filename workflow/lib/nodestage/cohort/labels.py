@@ -1,5 +1,7 @@
 """Another tool's class ids, turned into ours."""
 
+import re
+
 import numpy as np
 
 from nodestage.cohort.faults import some
@@ -27,7 +29,7 @@ def map_labels(mask, label_system, known):
         )
     number = counts(mask)
     ids = [int(value) for value in np.flatnonzero(number)]
-    table = _table(label_system, known)
+    table = translation(label_system, known)
     ignore = (label_system or {}).get("ignore") or []
     unknown = [] if ignore == "others" else [v for v in ids if v not in table and v not in ignore]
     if unknown:
@@ -74,7 +76,7 @@ def counts(labels):
     return total
 
 
-def _table(label_system, known):
+def translation(label_system, known):
     """{their id: our id}, background included."""
     if not label_system:
         return {0: 0} | {int(number): int(number) for number in known.values()}
@@ -82,7 +84,7 @@ def _table(label_system, known):
     for ours, theirs in label_system.items():
         if ours == "ignore":
             continue
-        number = known.get(ours, int(ours) if str(ours).isdigit() else None)
+        number = known.get(ours, int(ours) if re.fullmatch("[0-9]{1,5}", str(ours)) else None)
         if number not in known.values():
             raise InputError(
                 f"label_system names the class {ours!r}, which is not ours. Use one of {', '.join(known)}."

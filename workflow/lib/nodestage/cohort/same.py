@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from nodestage.cohort.faults import IntakeError, about
+from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.core import files
 
 CHUNK = 1 << 16  # bytes at each of three places of a file
@@ -52,6 +52,24 @@ def check(marks):
     faults = [str(error) for error in errors(marks)]
     if faults:
         raise IntakeError("\n".join(faults))
+
+
+def check_persons(records):
+    """Raise one `IntakeError` that names every patient whose phases carry two patient IDs.
+
+    Parameters
+    ----------
+    records : {(patient, phase): the record of that CT, with `person` where it came as DICOM}
+    """
+    persons = {}
+    for (patient, _), record in records.items():
+        if record.get("person") is not None:
+            persons.setdefault(patient, set()).add(record["person"])
+    two = sorted(patient for patient, numbers in persons.items() if len(numbers) > 1)
+    if two:
+        raise IntakeError(
+            f"{some(two)}: arterial and venous carry two patient IDs. Each row is one person: correct a path"
+        )
 
 
 def errors(marks, paths=None):

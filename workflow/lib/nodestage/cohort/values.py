@@ -14,7 +14,7 @@ MAX_DENSE = 0.15  # above 700 HU: bone, contrast agent, metal
 MAX_METAL = 0.02  # above 3100 HU
 # Without air (a field of view within the body) also:
 MIN_SOFT_INSIDE = 0.2
-MIN_FAT_INSIDE = 0.005  # between −200 and −20 HU
+MIN_FAT_INSIDE = 0.002  # between −200 and −20 HU
 MAX_PILED = 0.02  # at the lowest or at the highest value
 MIN_RANGE_INSIDE = 300  # HU from lowest to highest
 MAX_THIN_INSIDE = 0.1  # between −700 and −300 HU, thinner than fat and denser than air

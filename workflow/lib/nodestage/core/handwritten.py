@@ -7,22 +7,14 @@ the sample sheet is read again in every job.
 
 from pathlib import Path
 
-from nodestage.core import files
+from nodestage.core import files, workbooks
 from nodestage.core.errors import InputError
+from nodestage.core.workbooks import BadCell
 
 MAX_BYTES = 50_000_000
 MAX_CELL = 20_000  # characters; a remark is shorter, a cell that swallowed its neighbours longer
 TEXT, WORKBOOK = (".tsv", ".txt", ".csv", ".tab"), (".xlsx", ".xlsm")
 INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
-
-
-class BadCell(str):
-    """A workbook's cell that can't be trusted; `fault` says why and names its address.
-
-    Whoever needs the cell raises; in a column that nobody reads it does no harm.
-    """
-
-    fault = ""
 
 
 def lines(path, what, header=True, delimiter=None):
@@ -47,8 +39,6 @@ def lines(path, what, header=True, delimiter=None):
             f"{MAX_BYTES / 1e6:.0f}. Give the table itself."
         )
     if path.suffix.lower() in WORKBOOK:
-        from nodestage.core import workbooks
-
         table = workbooks.lines(path, what)
     elif path.suffix.lower() in TEXT or delimiter:
         table = _text_lines(decoded(path, what), what, header, delimiter)

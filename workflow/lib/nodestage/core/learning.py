@@ -97,7 +97,7 @@ def sentences(rows: list[dict]) -> list[str]:
     ----------
     rows : of learning.tsv, as text
     """
-    kinds = {}
+    kinds: dict[str, list[dict]] = {}
     for one in rows:
         kinds.setdefault(re.sub(r", fold \d+", "", one["network"]), []).append(one)
     found = []

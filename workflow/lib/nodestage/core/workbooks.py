@@ -4,12 +4,20 @@ import re
 import zipfile
 
 from nodestage.core.errors import InputError
-from nodestage.core.handwritten import BadCell
 
 MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; a sheet of 5,000 patients has some 5 MB
 SHEET = "samples"
 DIGITS = 15  # a spreadsheet stores no more of a number
 PLAIN = re.compile(r"0+(\.0+)?")
+
+
+class BadCell(str):
+    """A workbook's cell that can't be trusted; `fault` says why and names its address.
+
+    Whoever needs the cell raises; in a column that nobody reads it does no harm.
+    """
+
+    fault = ""
 
 
 def lines(path, what):

@@ -84,14 +84,14 @@ def appearance(
     core (a voxel or more from its surface, where there is one), its rim and its ring; `in_…` are
     shares of its voxels; `organ_mm` is their mean distance to the nearest organ, 0 inside.
     """
-    spacing = np.asarray(spacing, float)
+    mm = np.asarray(spacing, float)
     vessels = [labels[name] for name in VESSELS if name in labels]
     rows = []
-    for number, box, regions, depth in _instances(instances, spacing):
+    for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
-        row = {"instance": number, **_shape(regions["node"], depth, spacing)}
+        row = {"instance": number, **_shape(regions["node"], depth, mm)}
         row |= _densities(seen, regions)
-        row |= _place(seen["organs"], seen["attention"], regions, spacing, vessels)
+        row |= _place(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
         rows.append(row)
     return rows

@@ -81,15 +81,18 @@ def performance(rows, metrics=MAIN_METRICS):
     Returns
     -------
     list of {basis, columns: [label], lines: [{label, main, n, positives, cells}], notes,
-    undefined}; `undefined` is a block of the metrics that no method defines, or None
+    undefined, without}; `undefined` is a block of the metrics that no method defines, `without` one
+    of the methods that define none of the others, or None
     """
     blocks = []
     for basis in vocabulary.ordered("bases", rows.values("basis")):
         within = rows.where(basis=basis)
         defined, undefined = _by_definition(within, metrics)
         if defined or undefined:
-            block = _performance_block(basis, within, defined)
+            some, none = _by_method(within, defined)
+            block = _performance_block(basis, some, defined)
             block["undefined"] = _performance_block(basis, within, undefined) if undefined else None
+            block["without"] = _performance_block(basis, none, defined) if none else None
             blocks.append(block)
     return blocks
 
@@ -99,6 +102,13 @@ def _by_definition(rows, metrics):
     present = [m for m in metrics if rows.where(metric=m)]
     defined = [m for m in present if any(r["estimate"].defined for r in rows.where(metric=m))]
     return defined, [m for m in present if m not in defined]
+
+
+def _by_method(rows, metrics):
+    """(rows of the methods with a defined estimate in some of the metrics, those of the others)."""
+    kept = {r.text("method") for r in rows if r.text("metric") in metrics and r["estimate"].defined}
+    parts = ([r for r in rows if (r.text("method") in kept) == inside] for inside in (True, False))
+    return tuple(type(rows)(part, rows.name, rows.columns, rows.absent) for part in parts)
 
 
 def _performance_block(basis, rows, metrics):
@@ -295,14 +305,15 @@ def subgroups(rows):
     Returns
     -------
     list of {method, columns, lines: [{subgroup, group, n, positives, unscored, cells}], notes,
-    undefined}; `undefined` is a block of the groups in which no metric is defined, or None
+    undefined}; `undefined` is a block of the groups in which most metrics are undefined, or None
     """
     blocks = []
     for method in vocabulary.ordered("methods", rows.values("method")):
         within = rows.where(method=method)
         groups = dict.fromkeys((row.text("subgroup"), row.text("group")) for row in within)
         parts = [within.where(subgroup=subgroup, group=group) for subgroup, group in groups]
-        defined = [part for part in parts if any(row["estimate"].defined for row in part)]
+        # In a group of one class only one of the metrics is defined.
+        defined = [p for p in parts if 2 * sum(r["estimate"].defined for r in p) >= len(p)]
         undefined = [part for part in parts if part not in defined]
         metrics = vocabulary.ordered("metrics", within.values("metric"))
         block = _subgroup_block(method, defined, metrics)

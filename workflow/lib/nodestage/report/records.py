@@ -97,7 +97,7 @@ class Facts:
     @property
     def summarised(self) -> bool:
         """Whether the center sent back summaries alone."""
-        return bool(self.returned) and self.returned["holds"] == "summaries"
+        return self.returned is not None and self.returned["holds"] == "summaries"
 
 
 @dataclass(frozen=True)

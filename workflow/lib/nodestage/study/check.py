@@ -6,13 +6,15 @@ what no log may hold: paths, and series descriptions.
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from snakemake.utils import update_config
 
-from nodestage.cohort.check import check_headers
+from nodestage.cohort import notices
+from nodestage.cohort.centers import check_label_systems
+from nodestage.cohort.check import check_headers_and_notices
 from nodestage.cohort.faults import millimeters
 from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
@@ -23,6 +25,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
 from nodestage.study import aliases, folder, lacking, outline, preset, schema
+from nodestage.study.method_files import check_method_files
 from nodestage.study.study import Sheet, Study, build
 
 CONFIGS = folder.REPOSITORY / "config"
@@ -43,15 +46,24 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
-    study, headers = _study(config, rows, bundle, base, errors), {}
+    study, images = _study(config, rows, bundle, base, errors), None
     if not options.no_images:
-        present = _present(rows, base)
-        headers = _collect(
-            errors, check_headers, present, config["centers"], options.jobs, base=base
+        images = _collect(
+            errors,
+            check_headers_and_notices,
+            _present(rows, base),
+            config["centers"],
+            options.jobs,
+            base=base,
         )
     if errors or study is None:
+        for error in errors:
+            _print_notes(getattr(error, "changes", {}), getattr(error, "questions", ()))
+        if images is not None:
+            _print_notes(*images[1:])
         return _report(errors)
-    if not options.no_images:
+    if images is not None:
+        headers, changes, questions = images
         print(f"{len(rows)} patients, {len(headers)} images: no fault found")
         print("\n".join(outline.lines(study)))
         discovery = study.patients.of(study.centers.discovery)
@@ -59,7 +71,19 @@ def main(arguments: list[str] | None = None) -> int:
         if spacings:
             median = median_spacing(spacings)
             print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+        _print_notes(changes, questions)
     return 0
+
+
+def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[str]) -> None:
+    """What intake leaves out or changes of each image, and what should be looked at."""
+    _print_list("Intake leaves out or changes:", notices.summary(changes))
+    _print_list("Look at these:", [f"  {question}" for question in questions])
+
+
+def _print_list(head: str, lines: list[str]) -> None:
+    if lines:
+        print("\n".join([head, *lines]))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,6 +159,9 @@ def _study(
     """The study of a sheet, None where the sheet has faults; these are added to `errors`."""
     centers = config["centers"]
     _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
+    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
+    _collect(errors, check_label_systems, centers, anatomy["labels"])
+    _collect(errors, check_method_files, config["methods"], base)
     returned = {
         center: _collect(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()
@@ -143,10 +170,9 @@ def _study(
     if errors:
         print("Folds and networks are checked once the sheet is right.", file=sys.stderr)
         return None
-    anatomy = configs.load(CONFIGS / "anatomy.yaml")
     if bundle:
         aliases.rename(bundle.settings)
-        config, anatomy = config | bundle.settings, bundle.anatomy
+        config = config | bundle.settings
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)
     return study

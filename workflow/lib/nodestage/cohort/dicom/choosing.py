@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 
-from nodestage.cohort.dicom.headers import files_under, frames_of
+from nodestage.cohort.dicom import headers, joining
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
 
@@ -27,24 +27,17 @@ def find(path, choice="", facts=None):
     facts : dict that takes the counts of what was left out
     """
     facts = {} if facts is None else facts
-    left_out = Counter()
-    frames = []
-    for name in files_under(path):
-        frames += frames_of(name, left_out)
-    candidates = grouped(frames)
-    if choice and not choice.startswith("#"):
+    folder = headers.collect(path)
+    left_out = folder.left_out
+    candidates = joining.joined(grouped(folder.frames), facts)
+    if choice and not choice.startswith("#") and candidates:
         candidates = _named(candidates, choice)
     candidates = without_strays(candidates, left_out)
+    _check_damaged(folder, path)
     if left_out:
         facts["left_out"] = dict(sorted(left_out.items()))
     if not candidates:
-        raise IntakeError(_nothing(left_out, path))
-    patients = len({series.frames[0].patient for series in candidates})
-    if patients > 1:
-        raise IntakeError(
-            f"images of {patients} patients in one folder ({some(len(s.frames) for s in candidates)} slices). "
-            "Give each patient a folder of its own"
-        )
+        raise IntakeError(_nothing(folder, path))
     candidates = merge_copies([part for series in candidates for part in split(series)])
     if len(candidates) > 1:
         candidates.sort(
@@ -53,6 +46,15 @@ def find(path, choice="", facts=None):
         series = _chosen(candidates, choice)
     else:
         series = candidates[0]
+    joining.check_tags(series, folder.rejected, facts)
+    if any(frame.lossy for frame in series.frames):
+        facts["lossy_compression"] = True
+    first = series.frames[0]
+    # Numbers too short to tell an identifier by; enough to see that two differ.
+    facts["person"], facts["exam"] = (
+        headers.digest_of(first.patient),
+        headers.digest_of(first.study),
+    )
     if series.merged:
         facts["copies_dropped"] = series.merged
     facts["slices"] = len(series.frames)
@@ -67,7 +69,7 @@ def _named(candidates, choice):
             return matching
     numbers = sorted({s.frames[0].number or "(none)" for s in candidates}, key=_as_number)
     raise IntakeError(
-        f"no axial CT series is {'number ' + choice if choice.isdigit() else 'what its `series` cell names'}; "
+        f"no axial CT series is {'number ' + choice if re.fullmatch('[0-9]{1,12}', choice) else 'what its `series` cell names'}; "
         f"there are the series numbers {some(numbers)}. Correct the sheet's `series` cell",
         _listing(candidates, private=True),
     )
@@ -76,7 +78,7 @@ def _named(candidates, choice):
 def _chosen(candidates, choice):
     if choice.startswith("#"):
         rank = choice[1:].strip()
-        if rank.isdigit() and 1 <= int(rank) <= len(candidates):
+        if re.fullmatch("[0-9]{1,6}", rank) and 1 <= int(rank) <= len(candidates):
             return candidates[int(rank) - 1]
     hint = (
         "Write the one that is meant into the sheet's column `series` (or `arterial_series`, `venous_series`): "
@@ -97,7 +99,7 @@ def _listing(candidates, private=False):
             if private or KERNEL.fullmatch(frame.kernel)
             else ("unlisted" if frame.kernel else "not given")
         )
-        number = frame.number if frame.number.lstrip("-").isdigit() else "(none)"
+        number = frame.number if re.fullmatch(r"-?[0-9]{1,12}", frame.number) else "(none)"
         line = (
             f"    #{rank}: series number {number}, {len(series.frames)} slices, {series.step:.4g} mm apart, "
             f"{frame.thickness:.4g} mm thick, kernel {kernel}"
@@ -106,13 +108,63 @@ def _listing(candidates, private=False):
     return "\n".join(lines)
 
 
-def _nothing(left_out, path):
+def _check_damaged(folder, path):
+    """Refuse a folder with files that look like slices and can't be read: a copy that broke off."""
+    if not folder.damaged:
+        return
+    number = sum(map(len, folder.damaged.values()))
+    kinds = "; ".join(f"{len(names)} {what}" for what, names in sorted(folder.damaged.items()))
+    total = number + len({frame.path for frame in folder.frames})
+    raise IntakeError(
+        f"{number} of {total} files that could be slices can't be used ({kinds}). Copy the folder again, or remove "
+        "them if they aren't part of the series",
+        "\n".join(f"  {what}: {some(names)}" for what, names in sorted(folder.damaged.items())),
+    )
+
+
+# What else a folder may hold when there is no CT in it, by the ends of names.
+INSTEAD = {
+    (".nii", ".nii.gz"): "a NIfTI file lies there: give its own path",
+    (
+        ".zip",
+        ".tar",
+        ".gz",
+        ".tgz",
+        ".7z",
+        ".rar",
+        ".bz2",
+        ".xz",
+    ): "packed files lie there: unpack them",
+    (
+        ".nrrd",
+        ".mha",
+        ".mhd",
+        ".img",
+        ".hdr",
+    ): "images of another format lie there: convert them to .nii.gz",
+}
+
+
+def _nothing(folder, path):
+    left_out, series = folder.left_out, {frame.series for frame in folder.frames}
     words = ", ".join(
         f"{count} × {reason.replace('_', ' ')}" for reason, count in sorted(left_out.items())
     )
     where = "folder" if os.path.isdir(path) else "file"
-    return f"no axial CT in the {where} ({words or 'it is empty'}). Give the folder of the axial series"
+    hint = "Give the folder of the axial series"
+    if folder.rejected:
+        number = Counter(r.reason for r in folder.rejected).most_common(1)[0]
+        hint = f"{number[1]} CT images have {headers.MATTERS[number[0]]}: export the series again"
+    elif len(series) > 2:
+        hint = f"Its {len(folder.frames)} slices have {len(series)} series UIDs: export the series again under one"
+    elif os.path.isdir(path):
+        names = [name.lower() for name in headers.files_under(path)[0]]
+        for ends, advice in INSTEAD.items():
+            if any(name.endswith(ends) for name in names):
+                hint = advice[0].upper() + advice[1:]
+                break
+    return f"no axial CT in the {where} ({words or 'it is empty'}). {hint}"
 
 
 def _as_number(text):
-    return int(text) if text.lstrip("-").isdigit() else 10**9
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else 10**9

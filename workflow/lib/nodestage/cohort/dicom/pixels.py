@@ -1,6 +1,9 @@
 """Decoded DICOM pixels as Hounsfield units, slice by slice."""
 
 import hashlib
+import os
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pydicom
@@ -22,6 +25,7 @@ DECODERS = {
 # Between these, a padding value could be tissue: it counts only where it reaches a corner.
 TISSUE = (-900, 3000)
 
+_lock = threading.RLock()
 _last = (None, None)  # path and data set: a multi-frame file is parsed once
 
 
@@ -51,7 +55,8 @@ def raw(frame):
             f"{frame.path}: {error}",
         ) from error
     try:
-        return data, pixel_array(data, index=frame.index or 0)
+        with _silenced(UID(syntax)):
+            return data, pixel_array(data, index=frame.index or 0)
     except NotImplementedError as error:
         raise IntakeError(_unknown_syntax(syntax)) from error
     except Exception as error:
@@ -63,6 +68,29 @@ def raw(frame):
             f"{_name(syntax)}): damaged or cut short. Export it again",
             f"{frame.path}: {error}",
         ) from error
+
+
+@contextmanager
+def _silenced(syntax):
+    """Without what a decoder's C or C++ code prints: it may hold values of the header.
+
+    Decoders write past Python to the process's own output, which is a job's log or the terminal.
+    """
+    if not syntax.is_compressed:
+        yield
+        return
+    with _lock:  # the process has one standard output, whatever thread decodes
+        kept = [(fd, os.dup(fd)) for fd in (1, 2)]
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            for fd, _ in kept:
+                os.dup2(nowhere, fd)
+            yield
+        finally:
+            for fd, copy in kept:
+                os.dup2(copy, fd)
+                os.close(copy)
+            os.close(nowhere)
 
 
 def _name(syntax):

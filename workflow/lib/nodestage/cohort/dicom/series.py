@@ -8,6 +8,8 @@ from nodestage.cohort.dicom import pixels
 from nodestage.cohort.faults import IntakeError, some
 
 SAME_POSITION_MM = 0.01
+ORIENTATION = 6e-3  # direction cosines written with two decimals; 0.34°
+SPACING_MM = 1e-3
 
 
 @dataclass
@@ -41,16 +43,20 @@ class Series:
         return self
 
 
+def alike(a, b):
+    """Whether two frames have one orientation and pixel spacing, but for rounding in their headers."""
+    return np.allclose(a.orientation, b.orientation, atol=ORIENTATION) and np.allclose(
+        a.spacing, b.spacing, atol=SPACING_MM
+    )
+
+
 def grouped(frames):
     """Frames that could be one volume: same series, patient, matrix, plane, spacing, kernel."""
     groups = {}
     for frame in frames:
         key = (frame.series, frame.patient, frame.shape, frame.kernel, frame.instance)
         for series in groups.setdefault(key, []):
-            first = series.frames[0]
-            if np.allclose(first.orientation, frame.orientation, atol=1e-3) and np.allclose(
-                first.spacing, frame.spacing, atol=1e-4
-            ):
+            if alike(series.frames[0], frame):
                 series.frames.append(frame)
                 break
         else:
@@ -84,12 +90,28 @@ def split(series):
         for frame in series.frames:
             parts.setdefault(frame.splits[rank], []).append(frame)
         parts = [Series(frames).sort() for frames in parts.values()]
-        counts = [len(_distinct(part)) for part in parts]
-        # Whole volumes of about one size are phases; a handful of slices is a mixed-up series.
-        if len(parts) > 1 and min(counts) >= 3 and min(counts) >= 0.8 * max(counts):
-            if all(len(part.frames) == n for part, n in zip(parts, counts, strict=True)):
-                return parts
+        if len(parts) > 1 and _are_phases(parts, by_time=rank == 2):
+            return parts
     raise IntakeError(_two_images(differing, len(groups)))
+
+
+def _are_phases(parts, by_time):
+    """Whether each part is a volume: one image per position, evenly spaced; not a handful of strays.
+
+    Phases may differ in length. A time differs for other reasons too, so parts by time are of about
+    one size.
+    """
+    counts = [len(part.frames) for part in parts]
+    if (
+        min(counts) < (0.8 * max(counts) if by_time else min(8, 0.8 * max(counts)))
+        or min(counts) < 3
+    ):
+        return False
+    for part in parts:
+        steps = np.diff(part.positions_mm())
+        if steps.min() <= SAME_POSITION_MM or np.ptp(steps) > max(0.2 * np.median(steps), 0.12):
+            return False
+    return True
 
 
 def merge_copies(candidates):

@@ -10,4 +10,4 @@ class Method(DeepMethod):
     needs = ("views", "nodes")
     explained = True
     pooling = ("gap", "tel")
-    with_volume = True
+    volume_features = 1

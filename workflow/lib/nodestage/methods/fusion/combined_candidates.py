@@ -13,4 +13,4 @@ class Method(DeepMethod):
     family = "fusion"
     needs = ("views", "nodes")
     pooling = ("gap", "tel")
-    with_volume = 2
+    volume_features = 2

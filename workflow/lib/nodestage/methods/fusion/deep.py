@@ -12,13 +12,13 @@ from nodestage.methods.fusion.network import PatientNetwork
 class DeepMethod:
     """A network over views of the tumor; subclasses say which.
 
-    pooling, dimensions, with_volume : see `PatientNetwork`. With 2 numbers they are those of the
+    pooling, dimensions, volume_features : see `PatientNetwork`. With 2 numbers they are those of the
         candidates: volume of the largest that counts, probability of any positive node
     """
 
     pooling: tuple[str, ...] = ("gap",)
     dimensions = 2
-    with_volume = False
+    volume_features: int = 0
 
     def __init__(self, settings, seed):
         self.settings = defaults.network(settings)
@@ -73,12 +73,12 @@ class DeepMethod:
     def gather(self, patients):
         """What the network sees of each patient; see `Patients.gather`."""
         readers = [lambda name: self._view(patients.views(name))]
-        if self.with_volume:
+        if self.volume_features:
             how = self.settings["volume"]
             readers.append(
                 lambda name: (
                     (patients.volume(name, "candidates", how), patients.noisy_or(name))
-                    if self.with_volume == 2
+                    if self.volume_features == 2
                     else patients.volume(name, how=how)
                 )
             )
@@ -95,15 +95,15 @@ class DeepMethod:
         return training.Views(
             torch.stack([value[0][0] for value in values]),
             torch.stack([value[0][1] for value in values]),
-            torch.tensor([value[1] if self.with_volume else 0.0 for value in values]),
+            torch.tensor([value[1] if self.volume_features else 0.0 for value in values]),
         )
 
     def _network(self):
         return PatientNetwork(
             self.pooling,
-            self.with_volume,
+            self.volume_features,
             self.dimensions,
             self.settings["tel"] if "tel" in self.pooling else None,
-            self.settings["volume_relu"] if self.with_volume else False,
+            self.settings["volume_relu"] if self.volume_features else False,
             self.settings["width"],
         )

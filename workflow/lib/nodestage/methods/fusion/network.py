@@ -36,7 +36,7 @@ class PatientNetwork(nn.Module):
     Parameters
     ----------
     pooling : ("gap",), ("tel",) or ("gap", "tel")
-    with_volume : how many numbers of the nodes are fused (Eq. 7): 0 or false none, 1 or true V
+    volume_features : how many numbers of the nodes are fused (Eq. 7): 0 none, 1 V
     dimensions : 2 (slices) or 3 (crop; GAP alone)
     tel : options of `TextureEncoding`
     volume_relu : a ReLU after Eq. 7's FC
@@ -46,7 +46,7 @@ class PatientNetwork(nn.Module):
     """
 
     def __init__(
-        self, pooling, with_volume=False, dimensions=2, tel=None, volume_relu=False, width=64
+        self, pooling, volume_features=0, dimensions=2, tel=None, volume_relu=False, width=64
     ):
         super().__init__()
         if dimensions == 3 and tuple(pooling) != ("gap",):
@@ -59,7 +59,7 @@ class PatientNetwork(nn.Module):
         if "tel" in pooling:
             self.tel = TextureEncoding(channels, **(tel or {}))
             size += self.tel.codewords.numel()
-        self.volume = VolumeFeature(size, volume_relu, int(with_volume)) if with_volume else None
+        self.volume = VolumeFeature(size, volume_relu, volume_features) if volume_features else None
         self.head = nn.Sequential(nn.Linear(size, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
 
     def forward(self, image, mask, volume=None):

@@ -105,10 +105,8 @@ def explain(method, patients, threshold=None, calls=None):
             "share_inside": float(drawn[mask > 0].sum() / (drawn.sum() or 1.0)),
             "source": about["source"],
         }
-        if method.with_volume:
-            bare = training.Views(
-                images[None], masks[None], torch.zeros(1, int(method.with_volume))
-            )
+        if method.volume_features:
+            bare = training.Views(images[None], masks[None], torch.zeros(1, method.volume_features))
             (facts["without_nodes"],) = training.predict(network, bare, method.settings)
         found[name] = {
             "image": images[chosen].numpy(),
