@@ -1,30 +1,6 @@
 # Tumor: masks (arterial network, its pseudo masks, venous network), then views.
 
 
-# The label by which a tumor's piece is chosen; older bundles don't have this key.
-AT_PANCREAS = (
-    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
-)
-
-
-# What the network that marks every patient sees; the arterial phase lies on the venous grid.
-TUMOR_PHASES = (
-    ["arterial", "venous"] if config["tumor"].get("phases") == "both" else ["venous"]
-)
-
-
-def tumor_images(names):
-    """The scans by which some patients' tumors are marked."""
-    return {
-        phase: [paths.image(name, phase) for name in names] for phase in TUMOR_PHASES
-    }
-
-
-def where_tumors_lie(names):
-    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
-    return {} if AT_PANCREAS is None else paths.masks("organs", names)
-
-
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
