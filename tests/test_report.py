@@ -936,7 +936,7 @@ def test_the_page_opens_quietly_and_fits_the_screen(chromium, study, page, width
 
 def test_gallery_controls_do_what_they_say(chromium, study):
     open_page(chromium, study, "center")
-    first = chromium.run("document.querySelector('#cards article:has(.stack)').id")
+    first = chromium.run("document.querySelector('#panels article:has(.stack)').id")
     assert first.startswith("patient-")
     chromium.run(f"document.getElementById('{first}').id = 'patient-1'")
     before = shown_layers(chromium)
@@ -970,7 +970,7 @@ def test_gallery_controls_do_what_they_say(chromium, study):
 def test_patients_can_be_chosen_and_ordered(chromium, study):
     open_page(chromium, study, "center")
     visible = (
-        "[...document.querySelectorAll('#cards article')].filter(c => !c.hidden)"
+        "[...document.querySelectorAll('#panels article')].filter(c => !c.hidden)"
         ".map(c => c.dataset.outcome)"
     )
     everybody = chromium.run(visible)
@@ -985,7 +985,7 @@ def test_patients_can_be_chosen_and_ordered(chromium, study):
     chromium.run("{" + choose.format("show", "all") + "}")
     chromium.run("{" + choose.format("order", "code") + "}")
     codes = chromium.run(
-        "[...document.querySelectorAll('#cards article')].map(c => c.dataset.code)"
+        "[...document.querySelectorAll('#panels article')].map(c => c.dataset.code)"
     )
     assert codes == sorted(codes)
 

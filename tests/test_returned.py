@@ -41,6 +41,8 @@ HEAD = {
     "tumor": "given",
 }
 
+OF_CANDIDATES = ("nodes_candidates", "combined_candidates")
+
 
 def records(methods=METHODS, threshold=0.5):
     """Frozen thresholds of two folds that `predictions` agrees with."""
@@ -519,7 +521,8 @@ def team(tmp_path_factory):
         organs={"source": "given"},
         tumor={"source": "given"},
         folds={"n": 2, "inner": 0},
-        methods={m: None for m in METHODS_OF_THE_PAPER if m not in RUN},
+        identification={"candidates": False},
+        methods={m: None for m in (*METHODS_OF_THE_PAPER, *OF_CANDIDATES) if m not in RUN},
         statistics={"bootstraps": 50, "primary": primary},
     )
     for fold in range(2):
@@ -564,7 +567,7 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
     page = (team / "results/report/elsewhere.html").read_text(encoding="utf-8")
     for words in ("scored its patients at its own site", "No gallery: the images stayed at the center", "elsewhere-01", "in the file sent back"):  # fmt: skip
         assert words in page, words
-    assert 'id="cards"' not in page and 'href="#None"' not in page
+    assert 'id="panels"' not in page and 'href="#None"' not in page
 
     # All is done; then another file comes.
     stand_in(team)

@@ -52,6 +52,8 @@ def folder(tmp_path_factory):
         substitute_phase=True,
         centers={"alpha": {"role": "discovery"}, "beta": {"role": "external"}},
         folds={"n": 3, "inner": 0, "folder": str(folder / "folds")},
+        identification={"candidates": False},
+        methods={"nodes_candidates": None, "combined_candidates": None},
     )
     return folder
 

@@ -359,7 +359,7 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
         assert mine.read_bytes() == theirs.read_bytes(), theirs
     assert digests(home, "results/bundle/**/*") == digests(study, "results/bundle/**/*")
     page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
-    assert "Nothing stands beside it" in page or "be answered" in page
+    assert "There is no comparison with the discovery center" in page or "be answered" in page
     assert "Discovery center" not in page and "simulated patients" not in page
     # What it sends back stands in the study as the center whose images the study has.
     shutil.copy2(home / "results/returned/our_hospital.tsv", copy / "sent.tsv")

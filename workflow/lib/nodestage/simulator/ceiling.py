@@ -101,4 +101,4 @@ def _called(settings, detector, positive, random):
         called = random.random(positive.shape) < rate
     middle, spread = draws.log_normal(laws["negative_volume_mm3"])
     volume = np.exp(middle + spread * size)
-    return np.clip(volume, laws["least_mm3"], laws["most_mm3"]) * called
+    return np.clip(volume, laws["min_volume_mm3"], laws["max_volume_mm3"]) * called
