@@ -194,6 +194,18 @@ def unknown_syntax(folder):
     return made
 
 
+def broken(size):
+    """A series whose last five files were cut to `size` bytes."""
+
+    def build(folder):
+        made = series()(folder)
+        for path in sorted(made.iterdir())[-5:]:
+            path.write_bytes(path.read_bytes()[:size])
+        return made
+
+    return build
+
+
 def cut_slice(folder):
     made = series()(folder)
     path = sorted(made.iterdir())[3]
@@ -397,6 +409,16 @@ KINDS = [
               **at(lambda k: (-48 + 63 * 1.5, -40 + 63 * 1.5, -30 + 2.5 * k))), "corrected", "reoriented"),
     ct("names", "folder `Münster/静脉 期 (1)`", inside("Münster/静脉 期 (1)"), "read"),
     ct("identity", "identifiers in every text field, dates, private tags", series(change=plant), "read"),
+    ct("half a transfer", "the last files of a copy are empty", broken(0), "refused", "5 of 24 files", "5 empty"),
+    ct("half a transfer", "the last files end within their header", broken(300), "refused", "5 cut short"),
+    ct("split series", "a series UID for each slice",
+       series(change=lambda d, k: setattr(d, "SeriesInstanceUID", f"1.2.826.{k + 50}")), "corrected", "series_uid_per_slice"),
+    ct("split series", "another kernel in every second slice",
+       series(change=lambda d, k: setattr(d, "ConvolutionKernel", f"B{30 + k % 2}f")), "refused", "ConvolutionKernel differs"),
+    ct("split series", "kVp that changes within the series",
+       series(change=lambda d, k: setattr(d, "KVP", 80 if k > 20 else 120)), "refused", "KVP differs in 3 of 24"),
+    ct("", "a rescale slope of 1e30", series(change=tag(RescaleSlope=1e30)), "refused", "rescale slope 1e+30"),
+    ct("", "compressed with loss", series(change=tag(LossyImageCompression="01")), "corrected", "lossy_compression"),
     # ---- NIfTI: geometry
     ct("skewed grid", "axes 1e-4 rad from a right angle", image(affine=sheared(1e-4)), "corrected",
        "axes_snapped_deg", oracle=WITHIN_1_MM),
@@ -435,6 +457,9 @@ KINDS = [
     ct("", "HU shifted by 1024", image(phantom() + 1024), "refused", "hu_offset: -1024"),
     ct("", "HU shifted by −1024", image(phantom() - 1024), "refused", "hu_offset: 1024"),
     ct("values", "a mask in the CT's column", image((phantom() > 0).astype("i2")), "refused", "exchanged"),
+    ct("values", "negative HU wrapped in unsigned storage", image(phantom().view("u2")), "refused", "wrapped in unsigned"),
+    ct("values", "z scores", image((phantom() - phantom().mean()) / phantom().std()), "refused", "normalised"),
+    ct("values", "cut to a window", image(np.clip(phantom(), -160, 240)), "refused", "cut to a window"),
     ct("values", "a CT scaled to 0–1", image((phantom() + 1000) / 2000), "refused", "unit range"),
     ct("", "a file cut in the middle", edited(image(), lambda b: bytes(b[: len(b) // 2])), "refused", "cut short"),
     ct("", "a wrong checksum", edited(image(), lambda b: bytes(b[:-6]) + bytes([b[-6] ^ 255]) + bytes(b[-5:])),

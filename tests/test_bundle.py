@@ -100,8 +100,28 @@ def test_a_missing_file_an_older_code_and_an_empty_folder_are_named(frozen, tmp_
     files.write_json(frozen / "manifest.json", manifest | {"sha256": {"../x.pt": "0"}}, sort=False)
     with pytest.raises(InputError, match=r"'../x.pt' is not a file of a bundle"):
         bundle.opened(frozen)
-    (frozen / "manifest.json").write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match="can't be read"):
+    for text in ("{", "[" * 100_000, '{"a": 1, "a": 2}', '{"nodestage": ' + "9" * 5000 + "}"):
+        (frozen / "manifest.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match="can't be read"):
+            bundle.opened(frozen)
+    for part, value in [
+        ("sha256", []),
+        ("code", "x"),
+        ("settings", 3),
+        ("settings", {"methods": []}),
+    ]:
+        files.write_json(frozen / "manifest.json", manifest | {part: value}, sort=False)
+        with pytest.raises(InputError, match="has another form"):
+            bundle.opened(frozen)
+    for key in ("samples", "centers", "packet", "jobs"):
+        settings = manifest["settings"] | {key: {"rows": True}}
+        files.write_json(frozen / "manifest.json", manifest | {"settings": settings}, sort=False)
+        with pytest.raises(
+            InputError, match=f"would set {key}, which is this hospital's to decide"
+        ):
+            bundle.opened(frozen)
+    (frozen / "manifest.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match="is not that of a bundle"):
         bundle.opened(frozen)
     with pytest.raises(InputError, match=r"there is no manifest.json"):
         bundle.opened(tmp_path)

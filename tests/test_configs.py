@@ -34,6 +34,9 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("x: 1_0.5\n", "line 1: 1_0.5 is no plain number"),
         ("seed: " + "9" * 5000, "(5000 digits)"),
         ("007: {role: external}\n", "in quotes if it is a name"),
+        ("d: 2026-99-99\n", "can't build"),
+        ("d: !!bool maybe\n", "can't build"),
+        ('title: "\\ud800"\n', "half a character"),
         ("[a, b]: 1\n", "where a key belongs"),
     ],
 )

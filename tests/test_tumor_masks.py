@@ -48,9 +48,7 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
         found = masks.pseudo_mask(arterial, phases["arterial"].array, SPACING)
         assert masks.evaluate(truth.array, found, SPACING)["dice"] > 0.75
         pseudo.append((patient, phases, truth.with_array(found)))
-    masks.train_venous(
-        pseudo, SETTINGS, seed=1, output=tmp_path / "venous.pt", work=tmp_path / "w2"
-    )
+    masks.train_final(pseudo, SETTINGS, seed=1, output=tmp_path / "venous.pt", work=tmp_path / "w2")
     venous = masks.open_model(tmp_path / "venous.pt")
     _, phases, truth = make_patient(20)
     found = masks.predict(venous, phases["venous"].array, SPACING)
@@ -60,10 +58,30 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
     assert (masks.evaluate(truth.array, wrong, SPACING)["dice"] or 0) < 0.3
 
 
+def test_a_network_of_both_phases_reads_each_in_its_place(tmp_path):
+    masks.train_final(
+        [make_patient(i) for i in range(3)],
+        SETTINGS,
+        phases=("arterial", "venous"),
+        seed=1,
+        output=tmp_path / "both.pt",
+        work=tmp_path / "w",
+    )
+    model = masks.open_model(tmp_path / "both.pt")
+    assert masks.phases_of(model) == ["arterial", "venous"]
+    _, phases, truth = make_patient(20)
+    images = {phase: image.array for phase, image in phases.items()}
+    found = masks.predict(model, images, SPACING)
+    assert masks.evaluate(truth.array, found, SPACING)["dice"] > 0.75
+    changed = {"arterial": images["venous"], "venous": images["arterial"]}
+    wrong = masks.predict(model, changed, SPACING)
+    assert (masks.evaluate(truth.array, wrong, SPACING)["dice"] or 0) < 0.3
+
+
 def test_without_any_pseudo_mask_the_venous_network_says_what_to_do(tmp_path):
     patient, phases, mask = make_patient(0)
     with pytest.raises(InputError, match=r"in none of 1 patients.*epochs"):
-        masks.train_venous(
+        masks.train_final(
             [(patient, phases, mask.with_array(0 * mask.array))],
             SETTINGS,
             seed=1,

@@ -43,7 +43,7 @@ def climb(patients, options):
     rung("oracle that knows the tumor's cue", ranked(y, oracle))
     tumors = None
     if options.masks == "predicted":
-        tumors = predicted_masks(patients, config["tumor"]["network"])
+        tumors = predicted_masks(patients, config["tumor"])
     views = {
         p: view(patients, p, config["tumor"], tumors)
         for p in (*patients.learners, *patients.tested)
@@ -107,15 +107,16 @@ def fitted(patients, method, views, settings):
     return checkpoints.load(path)
 
 
-def predicted_masks(patients, settings):
-    """Folder of the masks that the venous network predicts, and two rungs about them.
+def predicted_masks(patients, config):
+    """Folder of the masks that the final network predicts, and two rungs about them.
 
     As in a study: an arterial network from the auxiliary center's masks, its masks of the learners
-    as pseudo labels, a venous network from these, for everybody.
+    as pseudo labels, a network of the venous phase or of both from these, for everybody.
     """
-    folder = Path(
-        patients.folder, "tumor", simulated.digest([settings, patients.train, patients.auxiliary])
-    )
+    settings = config["network"]
+    phases = ["arterial", "venous"] if config["phases"] == "both" else ["venous"]
+    sizes = [settings, phases, patients.train, patients.auxiliary]
+    folder = Path(patients.folder, "tumor", simulated.digest(sizes))
     timer = Timer()
     arterial = folder / "arterial.pt"
     if not arterial.exists():
@@ -131,33 +132,38 @@ def predicted_masks(patients, settings):
             output=arterial,
             work=folder / "work",
         )
-    pseudo = predict(patients, arterial, "arterial", folder / "pseudo", patients.learners)
+    pseudo = predict(patients, arterial, folder / "pseudo", patients.learners)
     rung("arterial network on the learners", segmented(patients, pseudo, patients.learners), timer)
-    timer, venous = Timer(), folder / "venous.pt"
-    if not venous.exists():
+    timer, final = Timer(), folder / "final.pt"
+    if not final.exists():
         students = [
             (
                 p,
-                {"venous": volume(patients, p, "venous")},
+                {phase: volume(patients, p, phase) for phase in phases},
                 volume(patients, p, "venous", np.load(pseudo / f"{p}.npy")),
             )
             for p in patients.learners
         ]
         _quietly(
-            masks.train_venous,
+            masks.train_final,
             students,
             settings,
+            phases=phases,
             seed=patients.seed,
-            output=venous,
+            output=final,
             work=folder / "work",
         )
     everybody = [*patients.learners, *patients.tested]
-    found = predict(patients, venous, "venous", folder / "predicted", everybody)
-    rung("venous network on the tested", segmented(patients, found, patients.tested), timer)
+    found = predict(patients, final, folder / "predicted", everybody)
+    rung(
+        f"network of {' and '.join(phases)} on the tested",
+        segmented(patients, found, patients.tested),
+        timer,
+    )
     return found
 
 
-def predict(patients, model, phase, folder, names):
+def predict(patients, model, folder, names):
     """Masks of some patients as one .npy each, those that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     network = None
@@ -167,7 +173,8 @@ def predict(patients, model, phase, folder, names):
             continue
         network = network or masks.open_model(model)
         one = patients.read(patient)
-        found = _quietly(masks.predict, network, one[phase], one["spacing"], threads=1)
+        pancreas = one["organs"] == simulated.PANCREAS
+        found = _quietly(masks.predict, network, one, one["spacing"], pancreas, threads=1)
         with files.whole(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, found)
     return folder

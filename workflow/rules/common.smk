@@ -86,6 +86,35 @@ def complete(wildcards):
     return []
 
 
+def nodes_tested(wildcards):
+    """Test patients of a fold with drawn lymph nodes."""
+    return folds.with_nodes(wildcards.fold, "test")
+
+
+# The label by which a tumor's piece is chosen; older bundles don't have this key.
+AT_PANCREAS = (
+    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
+)
+
+
+# What the network that marks every patient sees; the arterial phase lies on the venous grid.
+TUMOR_PHASES = (
+    ["arterial", "venous"] if config["tumor"].get("phases") == "both" else ["venous"]
+)
+
+
+def tumor_images(names):
+    """The scans by which some patients' tumors are marked."""
+    return {
+        phase: [paths.image(name, phase) for name in names] for phase in TUMOR_PHASES
+    }
+
+
+def where_tumors_lie(names):
+    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
+    return {} if AT_PANCREAS is None else paths.masks("organs", names)
+
+
 WHOLE_STUDY = (
     []
     if study.bundle

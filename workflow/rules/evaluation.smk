@@ -55,11 +55,6 @@ rule evaluate_tumor:
         "../scripts/evaluate_tumor.py"
 
 
-def nodes_tested(wildcards):
-    """Test patients of a fold with drawn lymph nodes."""
-    return folds.with_nodes(wildcards.fold, "test")
-
-
 rule evaluate_lymph_nodes:
     """One fold's lymph nodes against the annotated ones of its test patients (Tables IV, V)."""
     input:

@@ -1,17 +1,6 @@
 # Tumor: masks (arterial network, its pseudo masks, venous network), then views.
 
 
-# The label by which a tumor's piece is chosen; older bundles don't have this key.
-AT_PANCREAS = (
-    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
-)
-
-
-def where_tumors_lie(names):
-    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
-    return {} if AT_PANCREAS is None else paths.masks("organs", names)
-
-
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
@@ -63,9 +52,9 @@ rule tumor_pseudo:
 
 
 rule tumor_venous:
-    """The venous network, trained from scratch on the pseudo masks; drawn masks only test it."""
+    """The final network, trained from scratch on the pseudo masks; drawn masks only test it."""
     input:
-        venous=[paths.image(p, "venous") for p in masks.tumor_network],
+        **tumor_images(masks.tumor_network),
         pseudo="results/tumor/pseudo",
     output:
         model="results/tumor/model.pt",
@@ -81,6 +70,7 @@ rule tumor_venous:
     params:
         code=code("tumor_venous.py"),
         patients=masks.tumor_network,
+        phases=TUMOR_PHASES,
         settings=config["tumor"]["network"],
         seed=config["seed"],
     script:
@@ -91,9 +81,7 @@ rule tumor:
     """Tumor masks of one chunk of a center's patients."""
     input:
         unpack(lambda w: where_tumors_lie(patients.in_chunk(w.center, w.chunk))),
-        venous=lambda w: [
-            paths.image(p, "venous") for p in patients.in_chunk(w.center, w.chunk)
-        ],
+        unpack(lambda w: tumor_images(patients.in_chunk(w.center, w.chunk))),
         model=lambda w: paths.model("tumor", w.center),
     output:
         masks=directory("results/tumor/{center}/chunk{chunk}"),

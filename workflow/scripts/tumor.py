@@ -6,12 +6,21 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
     model = masks.open_model(inputs.model)
-    organs = [None] * len(params.patients)
+    phases = {phase: inputs[phase] for phase in masks.phases_of(model)}
+    patients = files.by_patient(params.patients, **phases)
+    organs = dict.fromkeys(params.patients)
     if params.pancreas is not None:
-        organs = files.masks(inputs, "organs", params.patients)
-    patients = list(zip(params.patients, inputs.venous, organs, strict=True))
-    for patient, path, labels in logs.progress(patients, f"tumors of {snakemake.wildcards.center}"):
-        image = volumes.read(path)
+        organs = dict(zip(organs, files.masks(inputs, "organs", params.patients), strict=True))
+    for patient in logs.progress(params.patients, f"tumors of {snakemake.wildcards.center}"):
+        images = {phase: volumes.read(path) for phase, path in patients[patient].items()}
+        grid = next(iter(images.values()))
+        labels = organs[patient]
         pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
-        mask = masks.predict(model, image.array, image.spacing, pancreas, threads=snakemake.threads)
-        volumes.write(folder / f"{patient}.nii.gz", mask, like=image)
+        mask = masks.predict(
+            model,
+            {phase: image.array for phase, image in images.items()},
+            grid.spacing,
+            pancreas,
+            threads=snakemake.threads,
+        )
+        volumes.write(folder / f"{patient}.nii.gz", mask, like=grid)

@@ -1,18 +1,20 @@
-"""The venous tumor network, from scratch on the pseudo masks."""
+"""The tumor network that marks every patient, from scratch on the pseudo masks."""
 
 from pathlib import Path
 
-from nodestage.core import logs
+from nodestage.core import files, logs
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
-    masks.train_venous(
+    images = files.by_patient(params.patients, **{phase: inputs[phase] for phase in params.phases})
+    masks.train_final(
         [
-            (patient, {"venous": image}, Path(inputs.pseudo, f"{patient}.nii.gz"))
-            for patient, image in zip(params.patients, inputs.venous, strict=True)
+            (patient, images[patient], Path(inputs.pseudo, f"{patient}.nii.gz"))
+            for patient in params.patients
         ],
         params.settings,
+        phases=params.phases,
         seed=params.seed,
         output=snakemake.output.model,
         work=Path(snakemake.output.model).with_name("work_venous"),

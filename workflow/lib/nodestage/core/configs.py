@@ -56,6 +56,11 @@ def load(path):
         return yaml.load(text, Loader=_Strict)
     except yaml.YAMLError as error:
         raise InputError(_unreadable(path, text, error)) from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        # A tag or a date that YAML announces and can't build, such as 2026-99-99.
+        raise InputError(
+            f"{path.name} holds a value that YAML can't build ({type(error).__name__}: {error}). Put it in quotes."
+        ) from error
     except RecursionError as error:
         raise InputError(
             f"{path.name} nests lists or settings hundreds deep. Write it as config/README.md shows."
@@ -81,6 +86,10 @@ class _Strict(yaml.SafeLoader):
         if id(node) in seen:
             return
         seen.add(id(node))
+        if isinstance(node, yaml.ScalarNode) and re.search("[\ud800-\udfff]", node.value):
+            raise _Fault(
+                f"line {node.start_mark.line + 1}: half a character (\\ud800 to \\udfff). Remove it"
+            )
         if isinstance(node, yaml.SequenceNode):
             for part in node.value:
                 self._check_keys(part, seen)

@@ -6,6 +6,7 @@ a manifest too. Compare the manifest's own digest with the one that the coordina
 """
 
 import argparse
+import json
 import re
 import sys
 from dataclasses import dataclass, field
@@ -17,9 +18,22 @@ from nodestage.core.errors import InputError
 
 MANIFEST = "manifest.json"
 PARTS = ("nodestage", "code", "sha256", "settings")
-NAME = re.compile(r"(fold\d+/|methods/)?[A-Za-z0-9_]+\.(pt|json|py)")
+NAME = re.compile(r"(fold[0-9]{1,3}/|methods/)?[A-Za-z0-9_]+\.(pt|json|py)")
 # What the manifest holds beyond the keys of a config.
 BESIDE = ("anatomy", "simulated")
+# Settings of the config that a bundle takes over as they are. Everything else is the hospital's own:
+# who its patients are, what it sends back, how its jobs run.
+BUNDLED = (
+    "seed",
+    "spacing_mm",
+    "registration",
+    "substitute_phase",
+    "attention",
+    "lymph_nodes",
+    "identification",
+    "statistics",
+)
+MAY_SET = (*BUNDLED, "organs", "tumor", "methods", "folds", *BESIDE)
 
 
 @dataclass
@@ -129,9 +143,15 @@ def _manifest(folder):
             "(`bundle` in config.yaml starts from the study's folder)."
         )
     try:
-        manifest = files.read_json(path)
-    except ValueError as error:
-        raise InputError(f"bundle: {MANIFEST} can't be read ({error}). Copy it again.") from error
+        files.check_regular(path, MANIFEST)
+        text = path.read_bytes().decode("utf-8")
+        manifest = json.loads(text, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"bundle: {MANIFEST} can't be read ({type(error).__name__}: {str(error)[:200]}). Copy it again."
+        ) from error
+    if not isinstance(manifest, dict):
+        raise InputError(f"bundle: {MANIFEST} is not that of a bundle. Copy it again.")
     absent = [part for part in PARTS if part not in manifest]
     version = manifest.get("nodestage", "unknown")
     if absent or version != nodestage.__version__:
@@ -140,7 +160,45 @@ def _manifest(folder):
             + (f" (its {MANIFEST} lacks {', '.join(absent)})" if absent else "")
             + ". Score with the code that came with it."
         )
+    _check_form(manifest)
     return manifest
+
+
+def _without_doubles(pairs):
+    """A JSON object as a dict; `ValueError` where a key stands twice, of which one would be lost."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _check_form(manifest):
+    """Raise `InputError` unless the parts of a manifest have their usual form."""
+
+    def texts(part):
+        return isinstance(part, dict) and all(isinstance(value, str) for value in part.values())
+
+    settings = manifest["settings"]
+    wrong = [part for part in ("code", "sha256") if not texts(manifest[part])]
+    if not isinstance(settings, dict):
+        wrong.append("settings")
+    else:
+        methods = settings.get("methods")
+        if not isinstance(methods, dict) or not all(isinstance(m, dict) for m in methods.values()):
+            wrong.append("settings.methods")
+        elif not all(isinstance(m.get("file", ""), str) for m in methods.values()):
+            wrong.append("settings.methods (file)")
+        wrong += [f"settings.{key}" for key in BESIDE if key not in settings]
+        beyond = sorted(set(settings) - set(MAY_SET))
+        if beyond:
+            raise InputError(
+                f"bundle: {MANIFEST} would set {', '.join(beyond)}, which is this hospital's to decide. Don't use it; ask "
+                "the coordinating team for the bundle as it was frozen."
+            )
+    if wrong:
+        raise InputError(
+            f"bundle: {MANIFEST} has another form than a bundle's ({', '.join(wrong)}). Copy it again; if that "
+            "doesn't help, ask the coordinating team."
+        )
 
 
 def _named(study):

@@ -57,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
             base=base,
         )
     if errors or study is None:
-        for error in errors:
-            _print_notes(getattr(error, "changes", {}), getattr(error, "questions", ()))
+        for fault in errors:
+            _print_notes(getattr(fault, "changes", {}), getattr(fault, "questions", ()))
         if images is not None:
             _print_notes(*images[1:])
         return _report(errors)

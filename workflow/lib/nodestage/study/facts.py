@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, TypedDict
 
 from nodestage.core.names import PHASES
-from nodestage.exchange.bundle import Frozen
+from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
 from nodestage.study import sizes
 from nodestage.study.centers import SOURCES, Centers
@@ -32,17 +32,6 @@ TABLE_COLUMNS = (
 )
 # What is known of a patient who was scored at a hospital that keeps its images.
 RETURNED_COLUMNS = ("patient", "metastasis")
-# Sections of the config that scoring a new patient needs.
-BUNDLED = (
-    "seed",
-    "spacing_mm",
-    "registration",
-    "substitute_phase",
-    "attention",
-    "lymph_nodes",
-    "identification",
-    "statistics",
-)
 # Sections that say how jobs are run, or who takes part, and change no result of a patient.
 NOT_IN_DIGEST = ("jobs", "samples", "folds", "bundle", "packet")
 

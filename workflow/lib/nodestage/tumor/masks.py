@@ -2,8 +2,8 @@
 
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
-the venous scan too: from them, as pseudo labels, a venous network is trained from scratch. The
-discovery center's own masks (22 % of its patients in the paper) only evaluate.
+the venous scan too: from them, as pseudo labels, a venous network is trained from scratch, or one
+that sees both phases. The discovery center's own masks (22 % of its patients in the paper) only evaluate.
 
 A patient in the lists below is `(patient, {phase: image}, mask)`; images and masks are paths
 (or Volumes) on the study grid.
@@ -30,23 +30,27 @@ def train_arterial(patients, settings, *, seed, output, work, validation=(), **h
     work : scratch folder, deleted on success
     how : `device`, `threads`, `choose`
     """
-    return _train("arterial", patients, validation, settings, seed, output, work, how)
+    return _train(["arterial"], patients, validation, settings, seed, output, work, how)
 
 
-def train_venous(patients, settings, *, seed, output, work, validation=(), **how):
-    """Train the network of the venous phase from scratch, on the pseudo masks of `pseudo_mask`.
+def train_final(
+    patients, settings, *, seed, output, work, phases=("venous",), validation=(), **how
+):
+    """Train the network that marks every patient from scratch, on the pseudo masks of `pseudo_mask`.
 
     Patients whose pseudo mask is empty are left out: an arterial network that saw nothing says
-    little about where there is nothing. Arguments as in `train_arterial`.
+    little about where there is nothing. Arguments as in `train_arterial`, and
+
+    phases : what the network sees: `venous` alone as in the paper, or `arterial` and `venous`
     """
     marked = [p for p in patients if fitting.as_volume(p[2]).array.any()]
     if not marked:
         raise InputError(
-            f"tumor, venous: the arterial network marked a tumor in none of {len(patients)} "
+            f"tumor: the arterial network marked a tumor in none of {len(patients)} "
             "patients. Train it longer (`tumor.network.epochs`) or on more auxiliary patients."
         )
-    print(f"tumor, venous: {len(marked)} of {len(patients)} patients have a pseudo mask")
-    return _train("venous", marked, validation, settings, seed, output, work, how)
+    print(f"tumor: {len(marked)} of {len(patients)} patients have a pseudo mask")
+    return _train(list(phases), marked, validation, settings, seed, output, work, how)
 
 
 def open_model(path):
@@ -72,13 +76,22 @@ def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
     return predict(arterial_model, arterial, spacing, pancreas, **how)
 
 
-def predict(model, image, spacing, pancreas=None, **how):
+def phases_of(model):
+    """The phases that a network sees, in its order."""
+    return list(model.model["settings"]["channels"])
+
+
+def predict(model, images, spacing, pancreas=None, **how):
     """PDAC mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
     One patient has one primary tumor, so a second piece is an error more often than not. Empty
-    stays empty. Arguments as in `pseudo_mask`, with `image` of the model's own phase.
+    stays empty. Arguments as in `pseudo_mask`, but
+
+    images : HU array of the model's phase, or {phase: array} with all of `phases_of`
     """
-    mask = model.labels([image], spacing, **how)
+    if not isinstance(images, dict):
+        images = dict.fromkeys(phases_of(model)[:1], images)
+    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **how)
     return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
 
 
@@ -146,28 +159,31 @@ def evaluate(truth, prediction, spacing):
     }
 
 
-def _train(phase, patients, validation, settings, seed, output, work, how):
+def _train(phases, patients, validation, settings, seed, output, work, how):
     return fitting.fit(
         "tumor",
-        _samples(phase, patients),
-        _samples(phase, validation),
-        [phase],
+        _samples(phases, patients),
+        _samples(phases, validation),
+        phases,
         1,
         settings,
         seed=seed,
         output=output,
         work=work,
-        label=f"tumor, {phase}",
+        label=f"tumor, {' and '.join(phases)}",
         section="tumor.network",
         **how,
     )
 
 
-def _samples(phase, patients):
-    missing = [patient for patient, images, _ in patients if images.get(phase) is None]
-    if missing:
-        raise InputError(
-            f"{missing[0]}: `{phase}` is missing, but the {phase} tumor network learns from it. "
-            "Add it, or leave this patient's `tumor` mask out."
-        )
-    return [(patient, [images[phase]], mask) for patient, images, mask in patients]
+def _samples(phases, patients):
+    for patient, images, _ in patients:
+        missing = [phase for phase in phases if images.get(phase) is None]
+        if missing:
+            raise InputError(
+                f"{patient}: `{missing[0]}` is missing, but the {' and '.join(phases)} tumor network "
+                "learns from it. Add it, or leave this patient's `tumor` mask out."
+            )
+    return [
+        (patient, [images[phase] for phase in phases], mask) for patient, images, mask in patients
+    ]

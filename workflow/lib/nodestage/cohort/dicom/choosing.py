@@ -4,7 +4,7 @@ import os
 import re
 from collections import Counter
 
-from nodestage.cohort.dicom import headers, joining
+from nodestage.cohort.dicom import folders, headers, joining
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
 
@@ -27,7 +27,7 @@ def find(path, choice="", facts=None):
     facts : dict that takes the counts of what was left out
     """
     facts = {} if facts is None else facts
-    folder = headers.collect(path)
+    folder = folders.collect(path)
     left_out = folder.left_out
     candidates = joining.joined(grouped(folder.frames), facts)
     if choice and not choice.startswith("#") and candidates:
@@ -154,11 +154,11 @@ def _nothing(folder, path):
     hint = "Give the folder of the axial series"
     if folder.rejected:
         number = Counter(r.reason for r in folder.rejected).most_common(1)[0]
-        hint = f"{number[1]} CT images have {headers.MATTERS[number[0]]}: export the series again"
+        hint = f"{number[1]} CT images have {folders.MATTERS[number[0]]}: export the series again"
     elif len(series) > 2:
         hint = f"Its {len(folder.frames)} slices have {len(series)} series UIDs: export the series again under one"
     elif os.path.isdir(path):
-        names = [name.lower() for name in headers.files_under(path)[0]]
+        names = [name.lower() for name in folders.files_under(path)[0]]
         for ends, advice in INSTEAD.items():
             if any(name.endswith(ends) for name in names):
                 hint = advice[0].upper() + advice[1:]

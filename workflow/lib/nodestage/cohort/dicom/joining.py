@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from nodestage.cohort.dicom.folders import MATTERS
 from nodestage.cohort.dicom.series import SAME_POSITION_MM, Series, alike
 from nodestage.cohort.faults import IntakeError, some
 
@@ -170,11 +171,9 @@ def check_tags(series, rejected, facts):
     Parameters
     ----------
     series : Series, the one that is read
-    rejected : list of `headers.Rejected` of its folder
+    rejected : list of `folders.Rejected` of its folder
     facts : takes `uid_per_slice` where study or frame of reference differ in every slice
     """
-    from nodestage.cohort.dicom.headers import MATTERS
-
     frames = series.frames
     uids = {frame.series for frame in frames} - {""}
     lost = Counter(r.reason for r in rejected if r.series in uids and r.shape == frames[0].shape)
