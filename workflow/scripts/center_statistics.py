@@ -7,7 +7,7 @@ from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
-    predictions = cohort.read(snakemake.input, params.methods, params.parts)
+    predictions = cohort.read(snakemake.input, params.methods, params.scored)
     made = statistics.center_tables(
         snakemake.wildcards.center,
         params.role,

@@ -147,8 +147,7 @@ def write(path, found):
 
 def read(path):
     """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        found = {key: stored[key] for key in stored.files}
+    found = files.read_arrays(path)
     for key in ("usable", "reason", "source"):
         found[key] = found[key].item()
     return found
