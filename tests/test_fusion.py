@@ -9,10 +9,10 @@ import torch
 
 from nodestage.core import learning
 from nodestage.core.errors import InputError
+from nodestage.core.optimizers import AdamW, Nesterov, one_cycle
 from nodestage.methods import base, registry
 from nodestage.methods.fusion import encoding, inputs, saliency, training, weights
 from nodestage.methods.fusion.network import PatientNetwork, VolumeFeature
-from nodestage.methods.fusion.optimizer import AdamW, Nesterov, one_cycle
 from nodestage.methods.fusion.resnet import ResNet18
 from nodestage.methods.fusion.settings import network as network_settings
 from nodestage.tumor import slices
@@ -623,17 +623,17 @@ def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
     assert row["score"] is None and "8 of 8" in row["reason"]
 
 
-@pytest.mark.parametrize("choose, judges", [("best", 0), ("last", 4)])
-def test_without_validation_patients_or_when_asked_the_last_step_stays(study, choose, judges):
+@pytest.mark.parametrize("choose, patients", [("best", 0), ("last", 4)])
+def test_without_validation_patients_or_when_asked_the_last_step_stays(study, choose, patients):
     data, labels = study
     train, validation, _ = split(labels)
     settings = {"tumor_net": SETTINGS | {"steps": 3, "checks": 3, "choose": choose}}
     classes = {"tumor_net": registry.load("tumor_net")}
     model = base.fit_family(
-        classes, data, base.Split(train, validation[:judges], labels), settings, 1
+        classes, data, base.Split(train, validation[:patients], labels), settings, 1
     )
     state = model["methods"]["tumor_net"]["state"]
-    assert state["step"] == 3 and len(state["validation_loss"]) == (3 if judges else 0)
+    assert state["step"] == 3 and len(state["validation_loss"]) == (3 if patients else 0)
 
 
 def test_patients_are_dealt_into_even_batches_pass_after_pass():
@@ -693,7 +693,7 @@ def test_one_cycle_rises_over_a_quarter_and_falls_to_nothing():
 def test_our_adam_steps_are_those_of_torchs():
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
-    step = AdamW(ours.parameters(), 0.1, 0.9, 0.05)
+    step = AdamW(ours.parameters(), 0.9, 0.05)
     adam = torch.optim.AdamW(theirs.parameters(), 0.1, betas=(0.9, 0.999), weight_decay=0.05)
     for number in range(5):
         x = torch.randn(4, 5)
@@ -710,7 +710,7 @@ def test_our_adam_steps_are_those_of_torchs():
 def test_our_steps_are_those_of_torchs_sgd():
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
-    step = Nesterov(ours.parameters(), 0.1, 0.95, 0.01)
+    step = Nesterov(ours.parameters(), 0.95, 0.01)
     sgd = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.95, weight_decay=0.01, nesterov=True)
     for number in range(5):
         x = torch.randn(4, 5)

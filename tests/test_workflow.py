@@ -302,7 +302,7 @@ def test_class_aware_masks_say_what_the_tables_say(study):
 
 
 def network_digests(path):
-    from nodestage.nnunet import checkpoints
+    from nodestage.core import checkpoints
 
     return {name: found["digest"] for name, found in checkpoints.load(path)["networks"].items()}
 

@@ -65,9 +65,9 @@ def built_in() -> dict[str, Declaration]:
 def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
     """What a method declares, with its entry of the config's `methods` laid over it."""
     if "file" in entry:
-        own = Declaration(name, Path(entry["file"]), family=name)
+        declaration = Declaration(name, Path(entry["file"]), family=name)
     elif name in built_in():
-        own = built_in()[name]
+        declaration = built_in()[name]
     else:
         raise InputError(
             f"methods.{name}: nodestage has no method of this name. Add `file` and `needs` "
@@ -78,7 +78,7 @@ def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
         values["needs"] = tuple(values["needs"])
     if "of" in (entry.get("settings") or {}):
         values["of"] = tuple(entry["settings"]["of"])
-    return replace(own, **values)
+    return replace(declaration, **values)
 
 
 def load(name: str, file: str | Path | None = None) -> type:

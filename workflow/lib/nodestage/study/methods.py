@@ -77,8 +77,8 @@ class Methods:
     @property
     def shipped_families(self) -> list[str]:
         """Families of nodestage's own methods alone."""
-        own = set(self.own_files)
-        return [family for family, methods in self.families.items() if not own & set(methods)]
+        added = set(self.own_files)
+        return [family for family, methods in self.families.items() if not added & set(methods)]
 
     # Scores and calls
 

@@ -100,8 +100,8 @@ def _described(error, schema, config):
     choices = _choices(rule, schema)
     near = _near(error.instance, choices)
     if "propertyNames" in error.absolute_schema_path:
-        said = f"the name {error.instance!r} is not allowed{near}. {hint}."
-        return [(at, error.instance, said)]
+        sentence = f"the name {error.instance!r} is not allowed{near}. {hint}."
+        return [(at, error.instance, sentence)]
     # A list is one setting: shown whole, whichever entry is wrong.
     inside = next((i for i, key in enumerate(at) if isinstance(key, int)), len(at))
     value = config
@@ -180,12 +180,12 @@ def _unknown(key, known, at, schema):
 
 
 def _absent(keys, at, schema):
-    said = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
+    sentence = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
     if at[0] != "methods":
-        return f"{said}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
+        return f"{sentence}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
     hint = _near(at[-1], schema["properties"]["methods"]["properties"])
     return (
-        f"{said}{hint}. A method that is not nodestage's own needs `file` and `needs` "
+        f"{sentence}{hint}. A method that is not nodestage's own needs `file` and `needs` "
         "(docs/own_method.md)."
     )
 

@@ -59,9 +59,9 @@ SETTINGS = {
 }
 
 
-def color(method, place=0):
+def color(method, index=0):
     """A method's own color; an added one takes the spare color of its place."""
-    return COLORS.get(method, SPARE[place % len(SPARE)])
+    return COLORS.get(method, SPARE[index % len(SPARE)])
 
 
 def styled(draw):
