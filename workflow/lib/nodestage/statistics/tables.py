@@ -104,8 +104,8 @@ def _reported(row):
     n, positives = (int(row[key]) for key in ("n", "positives"))
     notes = []
     if row["estimate"] not in (None, ""):
-        given = row["low"] not in (None, "")
-        notes = intervals.reported(row["metric"], positives, n - positives, given)
+        has_interval = row["low"] not in (None, "")
+        notes = intervals.reported(row["metric"], positives, n - positives, has_interval)
     return row | {"note": "; ".join(filter(None, [row["note"], *notes]))}
 
 
