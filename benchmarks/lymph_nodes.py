@@ -379,6 +379,8 @@ def abdomen_with_nodes(shape, spacing, keep=None, seed=0):
 def train(options):
     """A network for `inference`, from simulated abdomens with nodes."""
     from nodestage.core import volumes
+    from nodestage.core.training import Run
+    from nodestage.lymph_nodes.crossfitting import Fold
     from nodestage.lymph_nodes.training import train_fold
 
     settings = DEFAULT["lymph_nodes"] | {"variants": ["attention"], "choose": "last"}
@@ -399,9 +401,8 @@ def train(options):
                 paths[name] = Path(folder, f"P{seed}.{name}.nii.gz")
                 volumes.write_volume(paths[name], volumes.Volume(array, spacing))
         painted = time.process_time()
-        train_fold(
-            patients, list(patients), [], [], settings, 0, options.model, Path(folder, "work")
-        )
+        fold = Fold(patients, list(patients), [], [])
+        train_fold(fold, settings, Run(0, options.model, Path(folder, "work")))
     row("patients, CPU seconds", f"{painted - started:.0f}")
     row("training, CPU seconds", f"{time.process_time() - painted:.0f}")
 
@@ -543,9 +544,8 @@ def painted(options):
 
 def from_study(options):
     """The attention network of a study's fold, and one of its patients with annotated nodes."""
-    from nodestage.core import volumes
+    from nodestage.core import checkpoints, volumes
     from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
-    from nodestage.nnunet import checkpoints
 
     results = Path(options.study, "results")
     model = checkpoints.load(results / "lymph_nodes/fold0/model.pt")["networks"]["attention"]

@@ -262,6 +262,24 @@ def test_table_1_shows_what_is_missing():
     )
 
 
+def test_table_1_gives_the_volumes_of_drawn_nodes_or_says_that_none_are_drawn():
+    rows = sheet([0, 1, 1, 0, 1])
+    drawn = [
+        {"patient": "P000", "class": "negative", "volume_mm3": "100.0"},
+        {"patient": "P000", "class": "positive", "volume_mm3": "210.0"},
+        {"patient": "P001", "class": "positive", "volume_mm3": "665.4"},
+        {"patient": "P001", "class": "positive", "volume_mm3": "804.0"},
+    ]
+    found = tables.center_tables(
+        "here", "external", rows, rows, predictions(rows), SETTINGS, 0, ((), drawn)
+    )["table_1.tsv"]
+    positive = one(found, characteristic="Positive LN volume, mm³", level="median [quartiles]")
+    assert (positive["value"], positive["discovery"]) == ("–", "665 [438-735]")
+    negative = one(found, characteristic="Negative LN volume, mm³", level="median [quartiles]")
+    assert (negative["value"], negative["discovery"]) == ("–", "100 [100-100]")
+    assert not [r for r in center([0, 1])["table_1.tsv"] if "LN volume" in r["characteristic"]]
+
+
 def test_subgroups_add_up_to_the_center():
     found = center([0, 1] * 20, unscored={"P000"})["subgroups.tsv"]
     for subgroup in {row["subgroup"] for row in found}:

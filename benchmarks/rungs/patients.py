@@ -68,7 +68,7 @@ class Patients:
         return [patient for patient, row in self.rows.items() if row["center"] == center]
 
     @property
-    def learners(self):
+    def training(self):
         return self.of(CENTER)[: self.train]
 
     @property

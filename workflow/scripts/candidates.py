@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from nodestage.candidates import prediction
-from nodestage.core import logs, tables
-from nodestage.nnunet import checkpoints
+from nodestage.core import checkpoints, logs, tables
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params

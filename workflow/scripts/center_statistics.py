@@ -1,13 +1,18 @@
 """Every patient-level table of one center."""
 
-from nodestage.core import files, logs
+from nodestage.core import files, logs, tables
 from nodestage.report.printed import tables as printed
 from nodestage.statistics import cohort
 from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
-    predictions = cohort.read(snakemake.input, params.methods, params.scored)
+    inputs = snakemake.input
+    predictions = cohort.read(inputs.predictions, params.methods, params.scored)
+    nodes = [
+        [row for path in part for row in tables.read(path)]
+        for part in (inputs.nodes, inputs.discovery_nodes)
+    ]
     made = statistics.center_tables(
         snakemake.wildcards.center,
         params.role,
@@ -16,6 +21,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         predictions,
         params.settings,
         params.seed,
+        nodes,
     )
     statistics.write(folder, made)
     printed.write(folder, made)

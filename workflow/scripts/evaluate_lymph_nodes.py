@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from nodestage.candidates.patients import called_nodes
-from nodestage.core import files, logs, tables, volumes
+from nodestage.core import checkpoints, files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
 from nodestage.lymph_nodes.instances import instance_table
 from nodestage.metrics.instances import label_instances
 from nodestage.metrics.lymph_nodes import Context, evaluate_lymph_nodes
-from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as folder:
     inputs, params, fold = snakemake.input, snakemake.params, snakemake.wildcards.fold

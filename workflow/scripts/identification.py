@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nodestage.core import files, logs, tables, volumes
+from nodestage.core import checkpoints, files, logs, tables, volumes
 from nodestage.identification.prediction import class_aware, classify
-from nodestage.nnunet import checkpoints
+from nodestage.lymph_nodes.images import Images
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
@@ -24,15 +24,15 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
             nodes = volumes.read(Path(inputs.nodes, name))
             probability = []
             if nodes_of:
-                images = images or [volumes.read(path).array for path in paths]
+                images = images or Images(
+                    *(volumes.read(path).array for path in paths), nodes.spacing, patient
+                )
                 probability = classify(
                     model,
                     nodes_of[0]["measured_by"],
-                    *images,
+                    images,
                     nodes.array,
-                    nodes.spacing,
                     threads=snakemake.threads,
-                    patient=patient,
                 )
             for row in nodes_of:
                 row["p_positive"] = probability[int(row["instance"]) - 1]

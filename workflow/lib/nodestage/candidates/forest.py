@@ -59,8 +59,8 @@ def grow(
         first += tree.node_count
     kinds = {"threshold": np.float64, "share": np.float64}
     forest = {
-        name: torch.from_numpy(np.concatenate(found).astype(kinds.get(name, np.int32)))
-        for name, found in parts.items()
+        name: torch.from_numpy(np.concatenate(arrays).astype(kinds.get(name, np.int32)))
+        for name, arrays in parts.items()
     }
     return forest | {"roots": torch.tensor(roots, dtype=torch.int32)}
 

@@ -26,8 +26,8 @@ def joined(instances: list[dict], looks: list[dict]) -> list[dict]:
 
 def inputs(rows: list[dict], columns: list[str]) -> np.ndarray:
     """The table that a forest reads, float64 (n, columns), from rows of numbers or text."""
-    found = [[tables.number(row[name]) for name in columns] for row in rows]
-    return np.array(found, float).reshape(len(rows), len(columns))
+    values = [[tables.number(row[name]) for name in columns] for row in rows]
+    return np.array(values, float).reshape(len(rows), len(columns))
 
 
 def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dict]:

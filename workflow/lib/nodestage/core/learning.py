@@ -72,8 +72,10 @@ def warning(record: dict) -> str:
 def records(model) -> list[dict]:
     """All records of `fitted` within a model's file, in the order of the file."""
     if isinstance(model, dict):
-        own = [model["learned"]] if isinstance(model.get("learned"), dict) else []
-        return own + [r for key, part in model.items() if key != "learned" for r in records(part)]
+        of_model = [model["learned"]] if isinstance(model.get("learned"), dict) else []
+        return of_model + [
+            r for key, part in model.items() if key != "learned" for r in records(part)
+        ]
     if isinstance(model, (list, tuple)):
         return [record for part in model for record in records(part)]
     return []
@@ -100,7 +102,7 @@ def sentences(rows: list[dict]) -> list[str]:
     kinds: dict[str, list[dict]] = {}
     for one in rows:
         kinds.setdefault(re.sub(r", fold \d+", "", one["network"]), []).append(one)
-    found = []
+    warnings = []
     for kind, trained in kinds.items():
         bad = [one for one in trained if one["learned"] == "0"]
         if not bad:
@@ -108,8 +110,8 @@ def sentences(rows: list[dict]) -> list[str]:
         values = sorted(tables.number(one["value"]) for one in bad)
         reached = f"{values[0]:.2f}" + (f" to {values[-1]:.2f}" if len(values) > 1 else "")
         folds = f" in {len(bad)} of {len(trained)} folds" if len(trained) > 1 else ""
-        found.append(
+        warnings.append(
             f"The network {kind} has not fitted its own training data{folds}: {bad[0]['measure']} {reached}, "
             f"below {bad[0]['limit']}. What it gives says nothing about the images. {bad[0]['remedy']}."
         )
-    return found
+    return warnings

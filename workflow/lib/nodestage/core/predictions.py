@@ -38,7 +38,7 @@ def threshold(y, score, nonnegative=False):
     is returned, above which nobody lies
     """
     y, score = _labelled(y, score)
-    distinct, place = np.unique(score, return_inverse=True)
+    distinct, index = np.unique(score, return_inverse=True)
     positives, negatives = int(y.sum()), int((~y).sum())
     if not positives or not negatives:
         raise ValueError(
@@ -46,8 +46,8 @@ def threshold(y, score, nonnegative=False):
         )
     if len(distinct) == 1:
         return max(float(distinct[0]), 0.0) if nonnegative else float(distinct[0])
-    positive_at = np.bincount(place, weights=y, minlength=len(distinct))
-    negative_at = np.bincount(place, weights=~y, minlength=len(distinct))
+    positive_at = np.bincount(index, weights=y, minlength=len(distinct))
+    negative_at = np.bincount(index, weights=~y, minlength=len(distinct))
     # Twice balanced accuracy times both class sizes is an integer: ties are exact.
     above = positives - np.cumsum(positive_at)[:-1]
     below = np.cumsum(negative_at)[:-1]
@@ -156,12 +156,12 @@ def freeze(scores, labels, settings=None):
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
-    for method, given in scores.items():
+    for method, entries in scores.items():
         option = _settings(method, settings)
-        found = {patient: score for patient, score, _ in _scores(given) if score is not None}
-        patients = sorted(patient for patient in labels if patient in found)
+        scored = {patient: score for patient, score, _ in _scores(entries) if score is not None}
+        patients = sorted(patient for patient in labels if patient in scored)
         y = np.array([int(labels[patient]) for patient in patients], int)
-        score = np.array([found[patient] for patient in patients], float)
+        score = np.array([scored[patient] for patient in patients], float)
         record = {
             "threshold": None,
             "calibration": None,
@@ -171,7 +171,7 @@ def freeze(scores, labels, settings=None):
             "reason": "",
         }
         if not option["threshold"]:
-            _check_votes(method, found)
+            _check_votes(method, scored)
         else:
             if len(set(y.tolist())) == 2:
                 record["threshold"] = threshold(y, score, option["nonnegative"])
@@ -201,12 +201,12 @@ def prediction_rows(scores, subsets, frozen, method):
     -------
     list of dicts with `COLUMNS`; raises `InputError` as `freeze` does
     """
-    found = {patient: (score, reason) for patient, score, reason in _scores(scores)}
+    entries = {patient: (score, reason) for patient, score, reason in _scores(scores)}
     if frozen["call_is_score"]:
-        _check_votes(method, {p: score for p, (score, _) in found.items() if score is not None})
+        _check_votes(method, {p: score for p, (score, _) in entries.items() if score is not None})
     rows = []
     for patient, subset in subsets.items():
-        score, reason = found.get(patient, (None, "the method gave no row for this patient"))
+        score, reason = entries.get(patient, (None, "the method gave no row for this patient"))
         rows.append(
             _row(
                 patient,
@@ -335,14 +335,14 @@ def _settings(method, settings):
     return {"threshold": True, "nonnegative": False} | ((settings or {}).get(method) or {})
 
 
-def _scores(given):
+def _scores(entries):
     """(patient, score or None, reason) of each entry, whichever form came in."""
-    if isinstance(given, dict):
-        for patient, value in given.items():
+    if isinstance(entries, dict):
+        for patient, value in entries.items():
             score, reason = value if isinstance(value, tuple) else (value, "")
             yield patient, _number(score), reason
     else:
-        for row in given:
+        for row in entries:
             yield row["patient"], _number(row["score"]), row.get("reason", "")
 
 

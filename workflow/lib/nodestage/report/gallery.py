@@ -192,14 +192,14 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
     width_mm = (columns.stop - columns.start) * spacing[2]
     mm = max(height_mm, width_mm) / SIDE_PIXELS
     size = (max(1, round(width_mm / mm)), max(1, round(height_mm / mm)))
-    place = (view["z"], rows, columns)
+    cut_out = (view["z"], rows, columns)
     pictures = {}
     for phase, volume in phases.items():
-        pictures[f"{view['name']}.{phase}.jpg"] = _jpeg(volume[place], size, quality)
+        pictures[f"{view['name']}.{phase}.jpg"] = _jpeg(volume[cut_out], size, quality)
     if attention is not None:
-        pictures[f"{view['name']}.map.png"] = _heat(attention[place], size, GLOWING["map"])
+        pictures[f"{view['name']}.map.png"] = _heat(attention[cut_out], size, GLOWING["map"])
     for name, mask in layers.items():
-        cut = mask[place]
+        cut = mask[cut_out]
         if np.any(cut):
             pictures[f"{view['name']}.{name}.png"] = _outline(
                 cut, size, *LAYERS.get(name, OTHER), by_label=name == "organs"

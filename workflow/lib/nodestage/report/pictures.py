@@ -97,9 +97,9 @@ def focus(patient, structures):
     if not mask.any():
         return tuple(n // 2 for n in mask.shape), False
     z = int(np.argmax(mask.sum((1, 2))))
-    places = np.argwhere(mask[z])
+    voxels = np.argwhere(mask[z])
     # A voxel of the mask itself: the centroid of a bent node may lie outside it.
-    inside = places[np.argmin(((places - places.mean(0)) ** 2).sum(1))]
+    inside = voxels[np.argmin(((voxels - voxels.mean(0)) ** 2).sum(1))]
     return (z, *(int(i) for i in inside)), node
 
 

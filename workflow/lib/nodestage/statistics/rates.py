@@ -128,8 +128,8 @@ def _concordance(positive, negative, copies_positive, copies_negative):
     """
     order = np.argsort(negative, kind="stable")
     below = np.zeros((len(negative) + 1, copies_negative.shape[1]), np.float32)
-    for place, copies in enumerate(copies_negative[order]):  # three times as fast as np.cumsum
-        np.add(below[place], copies, out=below[place + 1])
+    for index, copies in enumerate(copies_negative[order]):  # three times as fast as np.cumsum
+        np.add(below[index], copies, out=below[index + 1])
     lower = np.searchsorted(negative[order], positive, side="left")
     upper = np.searchsorted(negative[order], positive, side="right")
     passed = below[lower]

@@ -65,8 +65,8 @@ def auc_ci(y, score, level=0.95, strata=None):
     parts = [np.arange(len(y))] if strata is None else groups(strata)
     center = np.mean([auc(y[i], score[i]) for i in parts])
     error = np.sqrt(sum(auc_variance(y[i], score[i]) for i in parts)) / len(parts)
-    reach = ndtri(0.5 + level / 2) * error
-    return float(max(center - reach, 0.0)), float(min(center + reach, 1.0))
+    half_width = ndtri(0.5 + level / 2) * error
+    return float(max(center - half_width, 0.0)), float(min(center + half_width, 1.0))
 
 
 def delong_test(y, a, b, strata=None):
@@ -114,8 +114,8 @@ def difference_ci(y, a, b, level=0.95, strata=None):
     from scipy.special import ndtri
 
     auc_a, auc_b, error = _pair(y, a, b, strata)
-    reach = ndtri(0.5 + level / 2) * error
-    return float(auc_a - auc_b - reach), float(auc_a - auc_b + reach)
+    half_width = ndtri(0.5 + level / 2) * error
+    return float(auc_a - auc_b - half_width), float(auc_a - auc_b + half_width)
 
 
 def difference_error(y, a, b, strata=None):

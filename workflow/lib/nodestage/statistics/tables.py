@@ -36,7 +36,9 @@ COLUMNS = {
 } | STUDY_COLUMNS
 
 
-def center_tables(center, role, sheet_rows, discovery_rows, predictions, settings, seed):
+def center_tables(
+    center, role, sheet_rows, discovery_rows, predictions, settings, seed, nodes=((), ())
+):
     """All tables of one center.
 
     Parameters
@@ -49,6 +51,7 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
         and `methods` {method: {threshold: false}} for one whose call is its score
     seed : int
+    nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
 
     Returns
     -------
@@ -74,7 +77,7 @@ def center_tables(center, role, sheet_rows, discovery_rows, predictions, setting
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
         "decision_curve.tsv": curves.decision_rows(scored),
         "subgroups.tsv": subgroups.rows(scored, sheet_rows, shown, n, seed),
-        "table_1.tsv": characteristics.rows(sheet_rows, discovery_rows),
+        "table_1.tsv": characteristics.rows(sheet_rows, discovery_rows, nodes),
     }
 
 
@@ -101,8 +104,8 @@ def _reported(row):
     n, positives = (int(row[key]) for key in ("n", "positives"))
     notes = []
     if row["estimate"] not in (None, ""):
-        given = row["low"] not in (None, "")
-        notes = intervals.reported(row["metric"], positives, n - positives, given)
+        has_interval = row["low"] not in (None, "")
+        notes = intervals.reported(row["metric"], positives, n - positives, has_interval)
     return row | {"note": "; ".join(filter(None, [row["note"], *notes]))}
 
 

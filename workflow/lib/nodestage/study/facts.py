@@ -142,14 +142,14 @@ class Facts:
     def images(self, center: str) -> ImageFacts:
         """What the page about a center's images states about the run."""
         role = self.centers.role(center)
-        given = role == "auxiliary" or self.centers.source("organs", center) == "given"
+        drawn = role == "auxiliary" or self.centers.source("organs", center) == "given"
         return {
             "study": self.settings.config["title"],
             "simulated": self.settings.simulated,
             "effects": self._effects,
             "role": role,
-            "organs": "given organ masks" if given else "predicted organ labels",
-            "organs_given": given,
+            "organs": "given organ masks" if drawn else "predicted organ labels",
+            "organs_given": drawn,
             "reasons": self.patients.reasons(self.patients.of(center)),
         }
 

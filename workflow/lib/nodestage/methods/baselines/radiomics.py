@@ -21,7 +21,7 @@ class Method:
         """Validation patients choose nothing here; they are read to say who lacks features."""
         validation.gather(validation.radiomics)
         names, values, _ = train.gather(train.radiomics)
-        table, features = matrix(found for (found,) in values)
+        table, features = matrix(features_of_one for (features_of_one,) in values)
         state = signature.fit(table, train.labels(names), features, self.settings, self.seed)
         logs.say(
             f"radiomics: {len(state['features'])} of {len(features)} features kept"
@@ -35,8 +35,8 @@ class Method:
         return dict(zip(names, scores, strict=True)) | reasons
 
 
-def matrix(found):
+def matrix(features):
     """Feature dicts as an array (patients, features), and the features' names."""
-    found = list(found)
-    names = list(found[0]) if found else []
-    return np.asarray([[values[name] for name in names] for values in found], float), names
+    features = list(features)
+    names = list(features[0]) if features else []
+    return np.asarray([[values[name] for name in names] for values in features], float), names

@@ -52,8 +52,8 @@ class Method:
         scores = [self._score(found, report) for found, report in values]
         return dict(zip(names, scores, strict=True)) | reasons
 
-    def _score(self, found, report):
-        radiomics = signature.log_odds(self.state["signature"], found)
+    def _score(self, features, report):
+        radiomics = signature.log_odds(self.state["signature"], features)
         return signature.probability(
             self.state["on_signature"] * radiomics
             + self.state["on_report"] * report
@@ -65,14 +65,14 @@ class Method:
         folds = signature.inner_folds(labels, self.settings["inner_folds"], self.seed)
         if not folds:
             raise Unfit("a class has one training patient: no signature can be held out")
-        found = np.empty(len(labels))
+        log_odds = np.empty(len(labels))
         for rest, out in folds:
             try:
                 state = signature.fit(table[rest], labels[rest], features, self.settings, self.seed)
             except Unfit as error:
                 raise Unfit(f"inner fold: {error}") from error
-            found[out] = [
+            log_odds[out] = [
                 signature.log_odds(state, dict(zip(features, row, strict=True)))
                 for row in table[out]
             ]
-        return found
+        return log_odds

@@ -55,8 +55,8 @@ def heat(parts):
     -------
     float32 array (y, x) in [0, 1]; 0 everywhere where no pixel has a part
     """
-    found = ndimage.gaussian_filter(np.abs(parts), SMOOTH * parts.shape[-1])
-    return (found / (found.max() or 1.0)).astype(np.float32)
+    smoothed = ndimage.gaussian_filter(np.abs(parts), SMOOTH * parts.shape[-1])
+    return (smoothed / (smoothed.max() or 1.0)).astype(np.float32)
 
 
 def explain(method, patients, threshold=None, calls=None):
@@ -83,14 +83,14 @@ def explain(method, patients, threshold=None, calls=None):
     network = method.network()
     threshold = 0.5 if threshold is None else threshold
     names, values, _ = method.gather(patients)
-    found = {}
+    explained = {}
     for name, (view, *volume) in zip(names, values, strict=True):
         images, masks = view
         volume = torch.tensor(volume[0] if volume else 0.0)
         parts, scores = pixel_parts(network, images, masks, volume, method.settings)
         score = float(scores.mean())
-        own = score > threshold
-        positive = (calls or {}).get(name, own)
+        network_call = score > threshold
+        positive = (calls or {}).get(name, network_call)
         chosen = int(scores.argmax() if positive else scores.argmin())
         drawn, mask = heat(parts[chosen]), masks[chosen, 0].numpy()
         about = patients.views(name)
@@ -98,7 +98,7 @@ def explain(method, patients, threshold=None, calls=None):
             "view": chosen,
             "plane": int(about["planes"][chosen]),
             "positive": positive,
-            "own_call": own,
+            "own_call": network_call,
             "score": score,
             "view_score": float(scores[chosen]),
             "without_nodes": None,
@@ -108,10 +108,10 @@ def explain(method, patients, threshold=None, calls=None):
         if method.volume_features:
             bare = training.Views(images[None], masks[None], torch.zeros(1, method.volume_features))
             (facts["without_nodes"],) = training.predict(network, bare, method.settings)
-        found[name] = {
+        explained[name] = {
             "image": images[chosen].numpy(),
             "mask": mask.astype(np.uint8),
             "map": drawn,
             "facts": facts,
         }
-    return found
+    return explained

@@ -59,14 +59,14 @@ def features(image, mask, spacing):
     box = bounding_box(mask)
     node = filters.as_sitk(mask[box].astype(np.uint8), spacing)
 
-    found = {}
+    values = {}
     with _quietly():
         classes = {name: getFeatureClasses()[name] for name in config["featureClass"]}
         shape = classes.pop("shape")(node, node, **config["setting"])
-        found.update(_named("original_shape", shape.execute()))
+        values.update(_named("original_shape", shape.execute()))
         for name, array in filters.filtered_images(image, box, spacing, config["imageType"]):
-            found.update(_of_image(name, array, node, mask[box], spacing, classes, config))
-    missing = sorted(name for name, value in found.items() if not np.isfinite(value))
+            values.update(_of_image(name, array, node, mask[box], spacing, classes, config))
+    missing = sorted(name for name, value in values.items() if not np.isfinite(value))
     if missing:
         raise Unscorable(
             reasons.sentence(
@@ -77,7 +77,7 @@ def features(image, mask, spacing):
                 first=missing[0],
             )
         )
-    return found
+    return values
 
 
 def _check(mask):
@@ -103,11 +103,11 @@ def _of_image(name, array, node, mask, spacing, classes, config):
     options = config["setting"]
     image = filters.as_sitk(array, spacing)
     binned, _ = imageoperations.binImage(array, np.nonzero(mask), **options)
-    found = {}
+    values = {}
     for kind, base in classes.items():
         calculator = _sharing_bins(base)(image, node, binned=binned, **options)
-        found.update(_named(f"{name}_{kind}", calculator.execute()))
-    return found
+        values.update(_named(f"{name}_{kind}", calculator.execute()))
+    return values
 
 
 @functools.cache

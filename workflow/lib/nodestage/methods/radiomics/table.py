@@ -13,8 +13,8 @@ def write(path, values, reason=""):
     """
     rows = [
         {"phase": phase, "feature": name, "value": value, "reason": ""}
-        for phase, found in values.items()
-        for name, value in found.items()
+        for phase, of_phase in values.items()
+        for name, value in of_phase.items()
     ]
     if not rows:
         rows = [{"phase": "", "feature": "", "value": None, "reason": reason}]

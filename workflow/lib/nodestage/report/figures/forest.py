@@ -42,8 +42,8 @@ def forest(rows, metric="balanced_accuracy", chance=None, title=""):
     for group in groups:
         _beside(axes, 0.08 - LEFT, at, group, weight="bold")
         at += 1
-        for place, row in enumerate(r for r in rows if r["group"] == group):
-            _line(axes, at, row, style.color(row.get("method", ""), place))
+        for index, row in enumerate(r for r in rows if r["group"] == group):
+            _line(axes, at, row, style.color(row.get("method", ""), index))
             at += 1
     _beside(axes, WIDTH - LEFT - RIGHT + 0.15, -0.85, "n (positive)", weight="bold")
     _beside(axes, WIDTH - LEFT - RIGHT + 1.1, -0.85, "Estimate [95 % CI]", weight="bold")

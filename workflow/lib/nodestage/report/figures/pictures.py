@@ -53,16 +53,18 @@ def attention_steps(
         interpolation="nearest",
     )
     first.set_title("Organs and vessels")
-    for place, organ in enumerate(organs, start=1):
-        axes = figure.add_subplot(grid[0, place])
-        reach = float(np.abs(distances[organ]).max()) or 1.0
-        far = axes.imshow(distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect)
-        figure.colorbar(far, ax=axes, shrink=0.6, label="mm", ticks=[0, int(reach)])
+    for column, organ in enumerate(organs, start=1):
+        axes = figure.add_subplot(grid[0, column])
+        largest = float(np.abs(distances[organ]).max()) or 1.0
+        far = axes.imshow(
+            distances[organ], cmap="RdBu_r", vmin=-largest, vmax=largest, aspect=aspect
+        )
+        figure.colorbar(far, ax=axes, shrink=0.6, label="mm", ticks=[0, int(largest)])
         axes.contour(distances[organ], levels=[0], colors=style.INK, linewidths=0.7)
         axes.set_title(f"{_words(organ)}: distance")
         _bare(axes)
-        _trapezium(figure.add_subplot(grid[1, place]), ranges[organ])
-        axes = figure.add_subplot(grid[2, place])
+        _trapezium(figure.add_subplot(grid[1, column]), ranges[organ])
+        axes = figure.add_subplot(grid[2, column])
         axes.imshow(scores[organ], cmap="inferno", vmin=0, vmax=1, aspect=aspect)
         axes.set_title(f"{_words(organ)}: score")
         _bare(axes)
@@ -94,9 +96,9 @@ def overlays(nodes=(), organs=(), title=""):
         style.nothing(figure.subplots(), "No patient to show.")
         return figure
     cells = figure.subplots(rows, 3, squeeze=False)
-    for place, patient in enumerate(nodes):
+    for row, patient in enumerate(nodes):
         for axes, key, words in zip(
-            cells[place],
+            cells[row],
             ("truth", "plain", "attention"),
             ("Drawn by a reader", "Plain network", "With attention"),
             strict=True,
@@ -113,14 +115,14 @@ def overlays(nodes=(), organs=(), title=""):
                 )
             else:
                 _outline(axes, patient[key])
-            if place == 0:
+            if row == 0:
                 axes.set_title(words)
-        cells[place][0].set_ylabel(patient["patient"])
-    for place, patient in enumerate(organs, start=len(nodes)):
+        cells[row][0].set_ylabel(patient["patient"])
+    for row, patient in enumerate(organs, start=len(nodes)):
         aspect = patient["spacing"][1] / patient["spacing"][2]
-        for axes in cells[place]:
+        for axes in cells[row]:
             _ct(axes, patient["image"], aspect)
-        cells[place][1].imshow(
+        cells[row][1].imshow(
             np.ma.masked_equal(patient["labels"], 0),
             cmap="tab20",
             vmin=0,
@@ -129,15 +131,15 @@ def overlays(nodes=(), organs=(), title=""):
             aspect=aspect,
             interpolation="nearest",
         )
-        cells[place][2].imshow(
+        cells[row][2].imshow(
             _clear(patient["attention"]), cmap="inferno", vmin=0, vmax=1, alpha=0.6, aspect=aspect
         )
-        if place == len(nodes):
+        if row == len(nodes):
             for axes, words in zip(
-                cells[place], ("CT", "Organs and vessels", "Attention map"), strict=True
+                cells[row], ("CT", "Organs and vessels", "Attention map"), strict=True
             ):
                 axes.set_title(words)
-        cells[place][0].set_ylabel(patient["patient"])
+        cells[row][0].set_ylabel(patient["patient"])
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 
