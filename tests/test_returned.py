@@ -76,7 +76,9 @@ def file(tmp_path, patients, scores):
 
 
 def tables_of(rows, found):
-    return statistics.center_tables("c", "external", rows, [], found, SETTINGS, 1)
+    return statistics.center_tables(
+        statistics.CenterRows("c", "external", rows, []), found, SETTINGS, 1
+    )
 
 
 def plain(found):

@@ -24,7 +24,7 @@ SCHEMA = yaml.safe_load(schema.SCHEMA.read_text(encoding="utf-8"))
 
 
 def laid(config, over):
-    """`over` laid over `config`, branch by branch, as Snakemake does it."""
+    """`config` updated by `over`, branch by branch, as Snakemake does it."""
     found = dict(config)
     for key, value in over.items():
         branches = isinstance(value, dict) and isinstance(found.get(key), dict)
@@ -40,7 +40,7 @@ def config(*names, **over):
 
 
 def faults(**over):
-    """The lines that tell of each fault of the default config with `over` laid over it."""
+    """The lines on each fault of the default config updated by `over`."""
     with pytest.raises(InputError) as error:
         schema.check(config(**over))
     head, *lines = str(error.value).splitlines()

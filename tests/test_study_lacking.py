@@ -15,7 +15,7 @@ GIVEN = {"organs": {"source": "given"}, "tumor": {"source": "given"}}
 
 
 def changed(config, change):  # noqa: F811
-    """The default study with `change(row)` laid over each of its rows."""
+    """The default study with each of its rows updated by `change(row)`."""
     return with_rows(config, lambda row: row.update(change(row) or {}))
 
 
