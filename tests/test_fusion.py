@@ -765,5 +765,64 @@ def test_methods_of_candidates_score_nobody_where_nothing_is_said_of_candidates(
     assert [row["reason"] for row in rows] == ["no candidates were measured"]
 
 
+def late(scores, labels, of=("a", "b")):
+    """`combined_radiomics` fitted on these scores, and the data that it read."""
+    data = base.Data(scores=scores)
+    train, validation, _ = split(labels)
+    known = {name: labels[name] for name in train + validation}
+    classes = {"combined_radiomics": registry.load("combined_radiomics")}
+    settings = {"combined_radiomics": {"of": list(of)}}
+    model = base.fit_family(classes, data, base.Split(train, validation, known), settings, 1)
+    return model, classes, data
+
+
+def scores_of(labels, seed=0):
+    """Two methods' scores on scales that differ, of all patients but the training ones."""
+    draw = np.random.default_rng(seed)
+    _, validation, tested = split(labels)
+    names = [*validation, *tested]
+    return {
+        method: {p: float(scale * draw.normal() + shift) for p in names}
+        for method, scale, shift in (("a", 0.1, 0.5), ("b", 300.0, 1000.0))
+    }
+
+
+def test_late_fusion_is_the_mean_of_scores_in_units_of_the_validation_patients():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (_, validation, tested) = scores_of(labels), split(labels)
+    model, classes, data = late(scores, labels)
+    rows = base.score_family(model, classes, data, tested)
+    for row in rows:
+        parts = []
+        for method in ("a", "b"):
+            known = [scores[method][p] for p in validation]
+            parts.append((scores[method][row["patient"]] - np.mean(known)) / np.std(known))
+        assert row["score"] == pytest.approx(np.mean(parts))
+
+
+def test_late_fusion_uses_neither_labels_nor_scores_of_tested_patients():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (train, _, tested) = scores_of(labels), split(labels)
+    before = late(scores, labels)[0]
+    assert late(scores, {p: 1 - y for p, y in labels.items()})[0] == before
+    for method in scores.values():
+        method.update(dict.fromkeys([*train, *tested], 7.0))
+    # Scores of training patients never reach it: `evidence.data` reads tables that lack them.
+    assert late(scores, labels)[0] == before
+
+
+def test_late_fusion_says_what_is_missing():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (_, validation, tested) = scores_of(labels), split(labels)
+    scores["b"][tested[0]] = "no tumor was found"
+    model, classes, data = late(scores, labels)
+    first, second = base.score_family(model, classes, data, tested[:2])
+    assert (first["score"], first["reason"]) == (None, "no tumor was found")
+    assert second["score"] is not None
+    scores["a"].update(dict.fromkeys(validation, 0.5))
+    unfit = late(scores, labels)[0]["methods"]["combined_radiomics"]["unfit"]
+    assert unfit == "all validation patients have the same score by a"
+
+
 def fit_nodes_candidates(study):
     return fit(study, ["nodes_candidates"])

@@ -29,6 +29,7 @@ METHODS = (
     "nodes_candidates",
     "combined",
     "combined_candidates",
+    "combined_radiomics",
 )
 STAGES_OF_A_FOLD = (
     "lymph_nodes",
@@ -36,6 +37,7 @@ STAGES_OF_A_FOLD = (
     "candidates",
     "fusion",
     "baselines",
+    "late",
     "bundle",
 )
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"

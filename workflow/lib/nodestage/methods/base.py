@@ -56,6 +56,8 @@ class Data:
     reasons : {patient: why there are no images of both phases on one grid}
     noisy_or : {patient: probability of at least one positive node among the candidates, or a
         reason}, {} where candidates are not classified
+    scores : {method: {patient: score, or a reason}} of methods of other families, fitted before;
+        without training patients, whom these methods have learned from
     """
 
     slices: dict = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Data:
     clinical: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
     noisy_or: dict = field(default_factory=dict)
+    scores: dict = field(default_factory=dict)
 
 
 class Patients:
@@ -111,6 +114,13 @@ class Patients:
         value = self._data.noisy_or.get(patient)
         if value is None or isinstance(value, str):
             raise Unscored(value or "no candidates were measured")
+        return value
+
+    def score(self, patient, method):
+        """The patient's score by a method of another family, fitted in the same fold."""
+        value = self._data.scores.get(method, {}).get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or f"{method} has no score")
         return value
 
     def radiomics(self, patient):

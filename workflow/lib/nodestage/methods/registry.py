@@ -4,7 +4,9 @@ A method is a file with a class `Method`. nodestage's own lie in the folders bes
 declare, as literals in the class:
 
     family        methods of one family are fitted by one job per fold
-    needs         what they read of a patient: "views", "radiomics", "nodes"
+    needs         what they read of a patient: "views", "radiomics", "nodes", "scores"
+    of            the methods whose scores it reads, where it needs "scores"; the setting `of` in the
+                  config names others
     threshold     False where the score, 0 or 1, is the call; True unless declared
     nonnegative   True where the score is a volume, whose threshold is never below 0
     explained     True where the gallery can show what in a slice moved the score
@@ -32,7 +34,7 @@ from typing import Any
 from nodestage.core.errors import InputError
 
 HERE = Path(__file__).parent
-KEYS = ("family", "needs", "threshold", "nonnegative", "explained")
+KEYS = ("family", "needs", "of", "threshold", "nonnegative", "explained")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Declaration:
     file: Path
     family: str
     needs: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
     threshold: bool = True
     nonnegative: bool = False
     explained: bool = False
@@ -73,6 +76,8 @@ def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
     values = {key: entry[key] for key in KEYS if key in entry}
     if "needs" in values:
         values["needs"] = tuple(values["needs"])
+    if "of" in (entry.get("settings") or {}):
+        values["of"] = tuple(entry["settings"]["of"])
     return replace(declaration, **values)
 
 

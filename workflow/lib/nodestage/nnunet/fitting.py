@@ -26,6 +26,7 @@ def fit(
     choose="last",
     label=None,
     section="",
+    initial=None,
 ):
     """Plan, preprocess, train, and save one network.
 
@@ -40,6 +41,7 @@ def fit(
     output : file of the model, written whole (see `training.export`)
     work : scratch folder; a killed training goes on from it, success deletes it
     section : where the config holds this network's settings, for a warning
+    initial : model (dict) of the same architecture whose weights to start from, or None
 
     Returns
     -------
@@ -79,6 +81,7 @@ def fit(
         choose=choose,
         threads=threads,
         section=section,
+        initial=initial and initial["weights"],
     )
     checkpoints.save(output, model)
     shutil.rmtree(work)

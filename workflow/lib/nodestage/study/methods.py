@@ -67,8 +67,13 @@ class Methods:
         return [method.file for method in self.families[family].values()]
 
     def needs(self, family: str) -> set[str]:
-        """What the methods of a family read of a patient: views, radiomics, nodes."""
+        """What the methods of a family read of a patient: views, radiomics, nodes, scores."""
         return {need for method in self.families[family].values() for need in method.needs}
+
+    def read_families(self, family: str) -> list[str]:
+        """Families of the methods whose scores a family reads, in the order of `families`."""
+        wanted = {name for method in self.families[family].values() for name in method.of}
+        return [other for other, methods in self.families.items() if wanted & set(methods)]
 
     @property
     def shipped_families(self) -> list[str]:

@@ -175,6 +175,13 @@ class Paths:
             inputs["radiomics"] = [f"results/baselines/radiomics/{p}.tsv" for p in imaged]
         if "nodes" in needs:
             inputs["nodes"] = self.instance_tables(imaged, fold)
+        if "scores" in needs:
+            centers = sorted({self.patients.center_of(patient) for patient in patients})
+            inputs["scores"] = [
+                f"results/{other}/fold{fold}/scores/{center}.tsv"
+                for other in self.methods.read_families(family)
+                for center in centers
+            ]
         return inputs
 
     def views(self, patient: str) -> str:

@@ -15,6 +15,8 @@ from nodestage.core.errors import InputError
 
 # Methods that read what `identification.candidates` makes.
 CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
+# Methods that read scores of other methods, and of which by default.
+LATE_METHODS = {"combined_radiomics": ("combined", "radiomics")}
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -34,6 +36,7 @@ def check(config: dict) -> None:
             faults.setdefault((path, key), sentence)
     faults |= _unknown_methods(checked, schema)
     faults |= _candidates_without_inner_networks(checked)
+    faults |= _scores_of_absent_methods(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
@@ -244,6 +247,28 @@ def _candidates_without_inner_networks(config):
                 "it reads what `identification.candidates` makes, which is false. "
                 f"Use `{name}: null`, or `identification.candidates: true`."
             )
+    return faults
+
+
+def _scores_of_absent_methods(config):
+    """A late fusion of methods that are off, or that read scores themselves."""
+    methods = config.get("methods") if isinstance(config, dict) else None
+    methods = methods if isinstance(methods, dict) else {}
+    faults: dict[tuple[tuple, str], str] = {}
+    for name, default in LATE_METHODS.items():
+        if methods.get(name) is None:
+            continue
+        settings = methods[name].get("settings") if isinstance(methods[name], dict) else None
+        parts = settings.get("of") if isinstance(settings, dict) else None
+        for part in parts if isinstance(parts, list) else default:
+            # A user's file is laid over the default methods: one that it doesn't name may be on.
+            off = part in methods and methods[part] is None
+            if off or part in LATE_METHODS:
+                why = "is switched off" if off else "averages scores itself"
+                faults[("methods", name, "settings", "of"), str(part)] = (
+                    f"it averages the scores of {part}, which {why}. "
+                    f"Name other methods, or use `{name}: null`."
+                )
     return faults
 
 

@@ -19,6 +19,7 @@ RULE = "#c8ccd2"
 COLORS = {
     "combined": "#d1495b",
     "combined_candidates": "#8f1d30",
+    "combined_radiomics": "#4c1a57",
     "tumor_net": "#1f84c9",
     "nodes_attention": "#009e73",
     "nodes_plain": "#cc79a7",
