@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_statistics_tables import SETTINGS, one, sheet
+from statistics_cohort import SETTINGS, one, sheet
 
 from nodestage import statistics
 from nodestage.core import tables as files_of_rows

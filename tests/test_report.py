@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import browser
@@ -13,6 +12,7 @@ import pytest
 import report_study as made
 from markupsafe import Markup
 from PIL import Image
+from report_page import Page
 
 from nodestage.core import tables
 from nodestage.report import (
@@ -37,34 +37,6 @@ from nodestage.statistics import lymph_nodes, vocabulary
 from nodestage.statistics.comparisons import PRIMARY
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
-
-
-class Page(HTMLParser):
-    """Elements of a page: tags with attributes, and the text of each tagged number."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.numbers, self.words, self._open = [], [], [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.elements.append((tag, attributes))
-        if "data-source" in attributes:
-            self._open = [attributes, ""]
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self._open:
-            self._open[1] += data
-
-    def text(self):
-        return "".join(self.words)
-
-    def handle_endtag(self, tag):
-        if self._open and tag == "span":
-            self.numbers.append(tuple(self._open))
-            self._open = None
 
 
 @pytest.fixture(scope="module")

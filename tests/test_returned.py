@@ -10,8 +10,7 @@ import pytest
 import workflow_study as workflow
 from report_study import METHODS as METHODS_OF_THE_PAPER
 from report_study import write_center
-from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
-from test_study import config  # noqa: F401
+from statistics_cohort import METHODS, SETTINGS, predictions, sheet
 
 import nodestage
 from nodestage.cohort.sheet import COLUMNS
@@ -432,7 +431,7 @@ def test_the_standard_error_of_a_share_is_that_of_its_counts(summary):
             assert tables.number(row["se"]) == pytest.approx(error, rel=0.15), row
 
 
-def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):  # noqa: F811
+def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):
     def study(path):
         config["centers"] = {"elsewhere": {"role": "external", "returned": path}}
         files_returned = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
