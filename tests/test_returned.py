@@ -13,6 +13,7 @@ from report_study import write_center
 from statistics_cohort import METHODS, SETTINGS, predictions, sheet
 
 import nodestage
+from nodestage.cohort import drawn_nodes
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files, learning, reasons, tables
 from nodestage.core.errors import InputError
@@ -469,15 +470,18 @@ def settle(folder):
 
 
 def stand_in(folder):
-    """Put something in every place that a run would fill."""
+    """Write something in place of every result of a run."""
     learned = folder / "results/statistics/evaluation/learning.tsv"
     tables.write(learned, [], learning.COLUMNS)
     printed = workflow.snakemake(folder, "--summary", "--nolock", preset=False)
     for line in printed.splitlines():
-        place = line.partition("\t")[0]
-        if place.startswith("results/") and not (folder / place).exists():
-            # A folder, whose name has no suffix, holds a file.
-            files.write_text(folder / place / ("" if "." in place.rpartition("/")[2] else "x"), "x")
+        name = line.partition("\t")[0]
+        if not name.startswith("results/") or (folder / name).exists():
+            continue
+        if "/drawn_nodes/" in name:
+            tables.write(folder / name, [], drawn_nodes.COLUMNS)
+        else:  # a folder, whose name has no suffix, holds a file
+            files.write_text(folder / name / ("" if "." in name.rpartition("/")[2] else "x"), "x")
     settle(folder)
 
 

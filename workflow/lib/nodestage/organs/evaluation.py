@@ -100,7 +100,7 @@ def evaluate_networks(
     teacher : network from `learning.open_model`
     learned : labels that the teacher's training masks show (`labels_in`); of the others its rows
         have no value and a note, as in the paper's Table III
-    options : `threads`, `device`, as in `predict_phase`
+    options : `threads`, `mirror`, `device`, as in `predict_phase`
 
     Returns
     -------
