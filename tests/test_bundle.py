@@ -147,7 +147,7 @@ def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):
     assert tables.read(out / "study/samples.tsv") == []
     text = (out / "README.md").read_text(encoding="utf-8")
     assert files.digest(frozen / "manifest.json") in text and "(mine): read it" in text
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="exists already"):
         packet.write(frozen, out)
 
 

@@ -25,7 +25,7 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("c:\n- {x: 1,\n   x: 2}\n", "lines 2 and 3: 'x'"),
         ("1: a\n'1': b\n", "lines 1 and 2: '1'"),
         (BOMB, "repeat to over"),
-        ("a: &a [*a]\n", "stands within what it repeats"),
+        ("a: &a [*a]\n", "is inside what it repeats"),
         ("a: " + "[" * 3000, "nests"),
         ("seed: 1_0\n", "line 1: 1_0 is not a plain whole number"),
         ("seed: 010\n", "line 1: 010"),
@@ -37,7 +37,7 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("d: 2026-99-99\n", "can't build"),
         ("d: !!bool maybe\n", "can't build"),
         ('title: "\\ud800"\n', "half a character"),
-        ("[a, b]: 1\n", "where a key belongs"),
+        ("[a, b]: 1\n", "in place of a key"),
     ],
 )
 def test_what_yaml_would_change_in_silence_is_an_error_with_its_line(tmp_path, text, words):
