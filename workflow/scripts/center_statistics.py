@@ -8,7 +8,7 @@ from nodestage.statistics import tables as statistics
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
     inputs = snakemake.input
-    predictions = cohort.read(inputs.predictions, params.methods, params.parts)
+    predictions = cohort.read(inputs.predictions, params.methods, params.scored)
     nodes = [
         [row for path in part for row in tables.read(path)]
         for part in (inputs.nodes, inputs.discovery_nodes)

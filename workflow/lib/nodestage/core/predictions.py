@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nodestage.core import reasons
+from nodestage.core import reasons, tables
 from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
@@ -108,6 +108,36 @@ def calibrated(score, calibration):
     if logit >= 0:
         return 1 / (1 + math.exp(-min(logit, 700.0)))
     return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
+
+
+def read_scores(paths, methods, patients):
+    """Score tables of one fold and center, of one family of methods each.
+
+    Parameters
+    ----------
+    paths : files
+    methods : names, in the order of what is returned
+    patients : codes that must have a row for each method
+
+    Returns
+    -------
+    {method: rows}; raises `InputError` where a table lacks a patient
+    """
+    scores = {method: [] for method in methods}
+    for path in paths:
+        rows, patients_of = tables.read(path), {}
+        for row in rows:
+            scores[row["method"]].append(row)
+            patients_of.setdefault(row["method"], []).append(row)
+        for of_method in patients_of.values():
+            tables.check_patients(path, of_method, patients)
+    absent = [method for method, rows in scores.items() if not rows and patients]
+    if absent:
+        raise InputError(
+            f"No score table has a row of {', '.join(absent)} ({', '.join(map(str, paths))}): one was cut short. "
+            "Delete them and run again: the workflow writes them anew."
+        )
+    return scores
 
 
 def freeze(scores, labels, settings=None):

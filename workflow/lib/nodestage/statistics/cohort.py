@@ -56,16 +56,19 @@ class Scored:
         )
 
 
-def read(paths, methods, parts):
+def read(paths, methods, scored):
     """Prediction tables of a center, {method: {fold0: rows, ..., ensemble: rows}}.
 
     Parameters
     ----------
     paths : files, method by method, of each its parts
-    parts : names, fold0, ... and, for an external center, ensemble
+    scored : {part: patients that must have a row}, of fold0, ... and, for an external center, ensemble
     """
     paths = iter(paths)
-    return {method: {part: tables.read(next(paths)) for part in parts} for method in methods}
+    return {
+        method: {part: tables.read_patients(next(paths), who) for part, who in scored.items()}
+        for method in methods
+    }
 
 
 def labels_of(sheet_rows):

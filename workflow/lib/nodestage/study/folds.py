@@ -155,6 +155,15 @@ class Folds:
         folds = [f"fold{fold}" for fold in self]
         return [*folds, "ensemble"] if self.centers.role(center) == "external" else folds
 
+    def of_parts(self, center: str) -> dict[str, list[str]]:
+        """{part: its patients}: who has a row in each table of `parts`."""
+        return {
+            part: self.patients.of(center)
+            if part == "ensemble"
+            else list(self.scored(part.removeprefix("fold"), center))
+            for part in self.parts(center)
+        }
+
     def headline_parts(self, center: str) -> list[str]:
         """Those whose calls a center's page shows: the ensemble's if it is external."""
         external = self.centers.role(center) == "external"

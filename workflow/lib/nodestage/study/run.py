@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nodestage.core import disks
 from nodestage.core.errors import InputError
 from nodestage.study import folder, preset
 
@@ -36,14 +37,24 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         command = words(options)
+        if fault_of_disks(options.study or "."):
+            raise InputError(fault_of_disks(options.study or "."))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     print(shlex.join(command), flush=True)
     code = subprocess.run(command).returncode
+    if code and fault_of_disks(options.study or "."):
+        print(f"Error: {fault_of_disks(options.study or '.')}", file=sys.stderr)
     if code and is_locked(options.study or "."):
         print(unlocking(options.study), file=sys.stderr)
     return code
+
+
+def fault_of_disks(study: str) -> str:
+    """Why no result can be written, as a sentence; "" where one can. Any of the folders may be a link."""
+    faults = (disks.fault_of(Path(study, name)) for name in ("", "results", "logs", ".snakemake"))
+    return next(filter(None, faults), "")
 
 
 def words(options: argparse.Namespace) -> list[str]:
