@@ -14,14 +14,12 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         for part in (inputs.nodes, inputs.discovery_nodes)
     ]
     made = statistics.center_tables(
-        snakemake.wildcards.center,
-        params.role,
-        params.rows,
-        params.discovery,
+        statistics.CenterRows(
+            snakemake.wildcards.center, params.role, params.rows, params.discovery, nodes
+        ),
         predictions,
         params.settings,
         params.seed,
-        nodes,
     )
     statistics.write(folder, made)
     printed.write(folder, made)

@@ -1,4 +1,4 @@
-"""The voxel of the study grid where the config says `median`: that of all discovery images."""
+"""The voxel of the study grid where the config has `median`: the median of all discovery images."""
 
 from nodestage.cohort.image_quality import median_spacing
 from nodestage.core import files, logs, seals

@@ -42,7 +42,7 @@ class Scored:
         return ~np.isnan(self.of(metric))
 
     def only(self, keep):
-        """The same method on some of the patients, by a mask (n,) or by their places, in order."""
+        """The same method on some of the patients, by a mask (n,) or by their indices, in order."""
         return Scored(
             self.method,
             self.ranked,
@@ -134,7 +134,7 @@ def scored(method, parts, role, sheet_rows, settings=None):
 def by_content(all_scored):
     """All methods over the same patients, in an order that only their labels and scores decide.
 
-    A bootstrap draws places, so that another order gives slightly other intervals. By this rule a
+    A bootstrap draws indices, so that another order gives slightly other intervals. By this rule a
     center has the same ones here and where it was scored, whatever its patients are called.
 
     Parameters

@@ -22,7 +22,7 @@ class Folds:
     settings : the section `folds` of the config
     seed : the study's seed
     patients, centers, masks : of the study
-    given : {fold: {patient: subset}} in place of folds drawn or read
+    given : {fold: {patient: subset}} instead of folds drawn or read
     """
 
     settings: dict[str, Any]
@@ -52,6 +52,7 @@ class Folds:
 
     @property
     def numbers(self) -> list[int]:
+        """Numbers of the folds."""
         return list(self.tables)
 
     def __iter__(self) -> Iterator[int]:

@@ -23,8 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m nodestage.study.run", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--study", default="", help="the study's folder; none: the default study")
-    parser.add_argument("--preset", default="", help="settings laid under the study's own")
-    parser.add_argument("--score", action="store_true", help="by a bundle: no preset is laid under")
+    parser.add_argument("--preset", default="", help="settings that the study's own ones replace")
+    parser.add_argument(
+        "--score", action="store_true", help="with a bundle's models; no preset is used"
+    )
     parser.add_argument("--bundle", default="", help="another bundle than the one the config names")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--gpus", default="1", help="GPUs that all jobs share")
@@ -85,7 +87,7 @@ def is_locked(study: str) -> bool:
 
 
 def unlocking(study: str) -> str:
-    """The sentence that says how a lock is removed."""
+    """The sentence on how a lock is removed."""
     command = f"make unlock STUDY={shlex.quote(study)}" if study else "make unlock"
     return (
         "The folder is locked. If no other run is at work there, a kill or a power cut left the lock: "

@@ -7,7 +7,7 @@ COLUMNS = ("phase", "feature", "value", "reason")
 
 
 def write(path, values, reason=""):
-    """One row a phase and feature; a patient without features has one row, the reason.
+    """One row per phase and feature; a patient without features has one row with the reason.
 
     values : {"arterial": {name: float}, "venous": {name: float}}, or {}
     """
