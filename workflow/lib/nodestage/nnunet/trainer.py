@@ -30,6 +30,7 @@ class CopyPatch(BasicTransform):
     """Copy a patch before it is changed: it may be a view into a volume kept in memory."""
 
     def apply(self, data_dict, **params):
+        """The patch with copies of its image and labels."""
         data_dict["image"] = data_dict["image"].clone()
         data_dict["segmentation"] = data_dict["segmentation"].clone()
         return data_dict
@@ -45,6 +46,7 @@ class CachedDataset(datasets.nnUNetDatasetBlosc2):
         self._cases, self._bytes = {}, 0
 
     def load_case(self, identifier):
+        """A patient from memory, else from disk as nnU-Net reads it."""
         if identifier in self._cases:
             return self._cases[identifier]
         data, seg, before, properties = super().load_case(identifier)
@@ -68,6 +70,7 @@ class Loader(nnunet.nnUNetDataLoader):
     foreground_anywhere = False
 
     def get_bbox(self, data_shape, force_fg, class_locations, *args, **kwargs):
+        """First and last voxel of a patch, as nnU-Net draws it but for `foreground_anywhere`."""
         voxels_of = [voxels for voxels in (class_locations or {}).values() if len(voxels)]
         if not (self.foreground_anywhere and force_fg and voxels_of):
             return super().get_bbox(data_shape, force_fg, class_locations, *args, **kwargs)
@@ -120,6 +123,7 @@ class Trainer(nnunet.nnUNetTrainer):
         num_output_channels,
         enable_deep_supervision=True,
     ):
+        """nnU-Net's U-Net, its norms and nonlinearities joined."""
         unet = nnunet.nnUNetTrainer.build_network_architecture(
             plans_manager,
             configuration_manager,
@@ -132,6 +136,7 @@ class Trainer(nnunet.nnUNetTrainer):
     # What a training reads
 
     def initialize(self):
+        """Set the memory format, mixed precision and the cache of patients."""
         super().initialize()
         if self.device.type == "cpu":
             # The same sums in an order that a CPU reaches faster: a fifth of a step, measured.
@@ -142,6 +147,7 @@ class Trainer(nnunet.nnUNetTrainer):
         self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
 
     def configure_optimizers(self):
+        """SGD as nnU-Net has it, or AdamW, and the decay of the learning rate."""
         optimizer, schedule = super().configure_optimizers()
         momentum = self.settings.momentum
         if self.settings.optimizer == "adam":
@@ -159,9 +165,11 @@ class Trainer(nnunet.nnUNetTrainer):
         return optimizer, schedule
 
     def do_split(self):
+        """Training and validation patients; without the latter the training patients, unused."""
         return list(self.patients.train), list(self.patients.validation or self.patients.train)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+        """As nnU-Net does, but for `mirror_axes`."""
         rotation, dummy_2d, initial, mirror = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
@@ -171,6 +179,7 @@ class Trainer(nnunet.nnUNetTrainer):
         return rotation, dummy_2d, initial, mirror
 
     def get_dataloaders(self):
+        """Generators of training and validation batches."""
         patch = self.configuration_manager.patch_size
         scales = self._get_deep_supervision_scales()
         rotation, dummy_2d, initial, mirror = (
@@ -242,12 +251,14 @@ class Trainer(nnunet.nnUNetTrainer):
     # What it does without
 
     def on_train_start(self):
+        """Build network and loaders; nothing is copied or drawn."""
         if not self.was_initialized:
             self.initialize()
         self.dataloader_train, self.dataloader_val = self.get_dataloaders()
         self.set_deep_supervision_enabled(self.enable_deep_supervision)
 
     def on_train_epoch_end(self, train_outputs):
+        """Stop at a loss that is not finite."""
         super().on_train_epoch_end(train_outputs)
         loss = self.logger.get_value("train_losses", step=-1)
         if not np.isfinite(loss):
@@ -257,6 +268,7 @@ class Trainer(nnunet.nnUNetTrainer):
             )
 
     def on_validation_epoch_end(self, val_outputs):
+        """Record the Dice; one that is undefined changes nothing."""
         super().on_validation_epoch_end(val_outputs)
         history = self.logger.get_checkpoint()
         if np.isnan(history["mean_fg_dice"][-1]):
@@ -270,6 +282,7 @@ class Trainer(nnunet.nnUNetTrainer):
         return self.settings.compile and super()._do_i_compile()
 
     def print_to_log_file(self, *args, also_print_to_console=True, add_timestamp=True):
+        """Print to the job's log."""
         # The job's log takes what is printed; a second file with dates in it is not needed.
         if also_print_to_console and any(str(arg).strip() for arg in args):
             print(*args)

@@ -24,6 +24,7 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
+        """Means and SDs of the other methods' scores over the training patients."""
         names, values, _ = validation.gather(*self._readers(validation))
         if len(names) < 2:
             raise Unfit(f"{len(names)} validation patients have all scores; 2 are needed")
@@ -35,6 +36,7 @@ class Method:
         return {"center": scores.mean(axis=0).tolist(), "spread": spread.tolist()}
 
     def predict(self, patients):
+        """Mean of the standardized scores of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(*self._readers(patients))
         scores = (np.asarray(values, float) - self.state["center"]) / self.state["spread"]
         return {n: float(row.mean()) for n, row in zip(names, scores, strict=True)} | reasons
