@@ -74,7 +74,7 @@ def network(options):
 
 
 def cohort(options, seed, far):
-    """Simulator settings, and one row a patient: training, validation, then test patients."""
+    """Simulator settings, and one row per patient: training, validation, then test patients."""
     from nodestage import simulator
 
     settings = config("simulator")["simulator"] | {"far_confounders": far}
@@ -138,8 +138,10 @@ def rows_file(options, *which):
 
 def learn(options, seed, far, variant):
     """Train one network and find the test patients' nodes with it."""
+    from nodestage.core import checkpoints
+    from nodestage.core.training import Run
+    from nodestage.lymph_nodes.crossfitting import Fold
     from nodestage.lymph_nodes.training import train_fold
-    from nodestage.nnunet import checkpoints
 
     if rows_file(options, seed, far, variant).exists():
         return ""
@@ -156,10 +158,8 @@ def learn(options, seed, far, variant):
                 }
                 for patient in train + validation
             }
-            train_fold(
-                patients, train, validation, [], settings, seed, model,
-                Path(options.out, "work", name), label=name,
-            )  # fmt: skip
+            run = Run(seed, model, Path(options.out, "work", name), label=name)
+            train_fold(Fold(patients, train, validation, []), settings, run)
         trained = time.monotonic()
         held = checkpoints.load(model)
         rows = [
@@ -180,6 +180,7 @@ def learn(options, seed, far, variant):
 def judge(model, variant, folder, settings):
     """One test patient's row: rates at probability 0.5, and counts at every one."""
     from nodestage.core import volumes
+    from nodestage.lymph_nodes.images import Images
     from nodestage.lymph_nodes.instances import components
     from nodestage.lymph_nodes.prediction import highest_probability, log_odds
     from nodestage.simulator import lesions
@@ -189,9 +190,8 @@ def judge(model, variant, folder, settings):
         for name in (*CHANNELS, "organs", "confounders")
     }
     truth, spacing = image["lymph_nodes"].array, image["venous"].spacing
-    margin = log_odds(
-        model, variant, *(image[c].array for c in CHANNELS[:3]), spacing, settings
-    )  # fmt: skip
+    images = Images(*(image[c].array for c in CHANNELS[:3]), spacing)
+    margin = log_odds(model, variant, images, settings)
 
     def instances(probability):
         above = margin > np.log(probability / (1 - probability))
@@ -382,7 +382,7 @@ def run(function, *arguments):
 
 
 def many(pool_size, jobs, label):
-    """Run (function, *arguments) in processes of their own; every failure is told, none stops others."""
+    """Run (function, *arguments) in processes of their own; every failure is reported, none stops the others."""
     context, failed, started = multiprocessing.get_context("spawn"), [], time.monotonic()
     with concurrent.futures.ProcessPoolExecutor(pool_size, mp_context=context) as pool:
         running = {pool.submit(run, *job): job for job in jobs}

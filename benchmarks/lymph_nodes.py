@@ -14,7 +14,7 @@
              patients, one process, in turns.
 `inference`  from images to labels: our predictor, which leaves out windows without attention
              (`ours`), those that would hardly count where attention is (`share`), and with windows
-             laid over the box around the attention (`around`), against nnUNetPredictor: one
+             over the box around the attention (`around`), against nnUNetPredictor: one
              network, one simulated abdomen, each in a process of its own, in turns.
 `train`      a small `attention` network with config/paper.yaml's window, by the library's own
              training on simulated abdomens with nodes, for `inference` to have labels to compare.
@@ -379,6 +379,8 @@ def abdomen_with_nodes(shape, spacing, keep=None, seed=0):
 def train(options):
     """A network for `inference`, from simulated abdomens with nodes."""
     from nodestage.core import volumes
+    from nodestage.core.training import Run
+    from nodestage.lymph_nodes.crossfitting import Fold
     from nodestage.lymph_nodes.training import train_fold
 
     settings = DEFAULT["lymph_nodes"] | {"variants": ["attention"], "choose": "last"}
@@ -399,9 +401,8 @@ def train(options):
                 paths[name] = Path(folder, f"P{seed}.{name}.nii.gz")
                 volumes.write_volume(paths[name], volumes.Volume(array, spacing))
         painted = time.process_time()
-        train_fold(
-            patients, list(patients), [], [], settings, 0, options.model, Path(folder, "work")
-        )
+        fold = Fold(patients, list(patients), [], [])
+        train_fold(fold, settings, Run(0, options.model, Path(folder, "work")))
     row("patients, CPU seconds", f"{painted - started:.0f}")
     row("training, CPU seconds", f"{time.process_time() - painted:.0f}")
 
@@ -510,7 +511,8 @@ def predict(how, path, out, share, device, repeat):
 
 def painted(options):
     """A network, a simulated abdomen for it, and its nodes: none for a network of drawn weights."""
-    from nodestage.nnunet import checkpoints, plans
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import plans
 
     held = checkpoints.load(options.model) if options.model else {}
     if "networks" in held:  # from `train`
@@ -543,9 +545,8 @@ def painted(options):
 
 def from_study(options):
     """The attention network of a study's fold, and one of its patients with annotated nodes."""
-    from nodestage.core import volumes
+    from nodestage.core import checkpoints, volumes
     from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
-    from nodestage.nnunet import checkpoints
 
     results = Path(options.study, "results")
     model = checkpoints.load(results / "lymph_nodes/fold0/model.pt")["networks"]["attention"]
@@ -632,7 +633,7 @@ def windows(options):
         row(f"that give at most {least:.1%} left out", run, f"{every / run:.2f}")
     run = len(corners(shape, tile, 0.5, inside, around=True))
     box = tuple(side.stop - side.start for side in box_around(inside, tile))
-    row(f"laid over the box around attention, {box}", run, f"{every / run:.2f}")
+    row(f"windows over the box around attention, {box}", run, f"{every / run:.2f}")
     row("all", every, 1)
 
 

@@ -32,9 +32,8 @@ from rungs.patients import on_venous_grid
 
 from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
-from nodestage.core import files, tables
+from nodestage.core import checkpoints, files, tables
 from nodestage.methods import base, evidence, radiomics, registry
-from nodestage.nnunet import checkpoints
 from nodestage.simulator import lesions
 from nodestage.tumor import slices
 
@@ -95,7 +94,8 @@ def make(row, settings, work, seed):
     venous, spacing = made.venous.array, made.venous.spacing
     tumor = made.truth["tumor"]["venous"].array > 0
     pancreas = made.truth["organs"]["venous"].array == 11
-    views = slices.views(arterial, venous, tumor, pancreas, spacing, SLICE, CROP, pixel_mm=PIXEL_MM)
+    settings = slices.ViewSettings(SLICE, CROP, pixel_mm=PIXEL_MM)
+    views = slices.views(arterial, venous, tumor, pancreas, spacing, settings)
     phases = np.stack([arterial, venous])
     code = row["patient"]
     radiomics.write(work / f"radiomics/{code}.tsv", *radiomics.of_patient(phases, tumor, spacing))

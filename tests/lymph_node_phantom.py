@@ -83,9 +83,31 @@ def tiny_fold():
     from nodestage.lymph_nodes.training import train_fold
 
     folder = Path(tempfile.mkdtemp(prefix="fold"))
-    path = folder / "model.pt"
-    train_fold(cohort(), *SPLIT, TINY, 1, path, folder / "work")
-    return path
+    train_fold(fold(), TINY, run(folder))
+    return folder / "model.pt"
+
+
+def fold(patients=None, split=None):
+    """A fold of the cohort, or of other patients or another split (train, validation, inner)."""
+    from nodestage.lymph_nodes.crossfitting import Fold
+
+    return Fold(cohort() if patients is None else patients, *(split or SPLIT))
+
+
+def run(folder, **changed):
+    """A training in `folder`: model.pt, work, seed 1."""
+    from nodestage.core.training import Run
+
+    files = {"output": Path(folder, "model.pt"), "work": Path(folder, "work")}
+    return Run(**{"seed": 1, **files, **changed})
+
+
+def images(patient):
+    """The phases and the map of a patient of the cohort."""
+    from nodestage.lymph_nodes.images import Images
+
+    paths = (cohort()[patient][channel] for channel in ("arterial", "venous", "map"))
+    return Images(*(volumes.read(path).array for path in paths), SPACING, patient)
 
 
 SPLIT = (["P0", "P1", "P2", "P3"], ["P4"], [["P0", "P1"], ["P2", "P3"]])

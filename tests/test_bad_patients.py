@@ -106,7 +106,7 @@ def study(tmp_path_factory):
     views, features, volumes, clinical = {}, {}, {}, {}
     for seed, (code, (tumor, pancreas, kind, _)) in enumerate({**good, **TUMORS}.items()):
         phases = scans(seed, 60 * known.get(code, 0), kind)
-        found = slices.views(*phases, tumor, pancreas, SPACING, SIZE, CROP)
+        found = slices.views(*phases, tumor, pancreas, SPACING, slices.ViewSettings(SIZE, CROP))
         views[code], features[code] = folder / f"{code}.npz", folder / f"{code}.tsv"
         slices.write(views[code], found)
         values = radiomics.of_patient(phases, tumor, SPACING, found["source"])

@@ -496,7 +496,7 @@ def test_a_state_that_is_not_plain_and_a_result_that_is_none_are_refused():
 
 
 def test_stability_is_counted_over_the_models_of_the_folds(tmp_path):
-    from nodestage.nnunet import checkpoints
+    from nodestage.core import checkpoints
 
     def fitted(state):
         return {"settings": {}, "seed": 1, "state": state, "unfit": "" if state else "one class"}

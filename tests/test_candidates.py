@@ -1,14 +1,15 @@
 """Candidates: what they look like, forests as plain arrays, who grows them, who chooses the cuts."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 
 from nodestage.candidates import forest, patients, prediction, training
+from nodestage.core import checkpoints
 from nodestage.lymph_nodes import appearance
-from nodestage.nnunet import checkpoints
 
 LABELS = {"spleen": 1, "aorta": 2}
 
@@ -156,7 +157,8 @@ def fold(train=30, validation=12, seed=0):
     names = sorted(train)
     metastasis = {p: int(any(r["class"] == 2 for r in rows)) for p, rows in validation.items()}
     annotated = {p: [row for row in rows if row["class"]] for p, rows in train.items()}
-    return train, validation, annotated, [names[:10], names[10:20], names[20:]], metastasis
+    parts = [names[:10], names[10:20], names[20:]]
+    return training.FoldCandidates(train, validation, annotated, parts, metastasis)
 
 
 def weights(model, name):
@@ -164,53 +166,51 @@ def weights(model, name):
 
 
 def test_a_fold_tells_nodes_from_others_in_patients_whom_it_never_saw():
-    model = training.train_fold(*fold(), seed=1)
-    others, *_ = fold(seed=5)
-    said = [
+    model = training.train_fold(fold(), seed=1)
+    others = fold(seed=5).train
+    answers = [
         (row["class"], answer["p_node"], answer["p_node_positive"], answer["is_node"])
         for rows in others.values()
         for row, answer in zip(rows, prediction.classify(model, rows), strict=True)
     ]
-    kind, node, positive, called = (np.array(part) for part in zip(*said, strict=True))
+    kind, node, positive, called = (np.array(part) for part in zip(*answers, strict=True))
     assert node[kind > 0].mean() > node[kind == 0].mean() + 0.3
     assert positive[kind == 2].mean() > positive[kind < 2].mean() + 0.3
     assert called[kind > 0].mean() > 0.8 and called[kind == 0].mean() < 0.5
     assert model["note"] == ""
 
 
-def test_what_is_said_of_a_training_patient_does_not_depend_on_its_own_classes():
-    train, validation, annotated, parts, metastasis = fold()
-    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
-    changed = copy.deepcopy((train, annotated))
-    for row in (*changed[0]["T0"], *changed[1]["T0"]):
+def test_the_probabilities_of_a_training_patient_do_not_depend_on_its_own_classes():
+    before = training.train_fold(fold(), seed=1)
+    changed = copy.deepcopy(fold())
+    for row in (*changed.train["T0"], *changed.annotated["T0"]):
         row["class"] = {0: 2, 1: 2, 2: 1}[row["class"]]
-    after = training.train_fold(changed[0], validation, changed[1], parts, metastasis, seed=1)
-    (own,) = (i for i, part in enumerate(parts) if "T0" in part)
-    assert weights(before, f"part{own}") == weights(after, f"part{own}")
+    after = training.train_fold(changed, seed=1)
+    (index,) = (i for i, part in enumerate(changed.parts) if "T0" in part)
+    assert weights(before, f"part{index}") == weights(after, f"part{index}")
     assert weights(before, "all") != weights(after, "all")
 
 
 def test_validation_patients_grow_no_tree_and_choose_both_cuts():
-    train, validation, annotated, parts, metastasis = fold()
-    before = training.train_fold(train, validation, annotated, parts, metastasis, seed=1)
-    for rows in validation.values():
+    before = training.train_fold(fold(), seed=1)
+    flipped = {p: 1 - y for p, y in fold().metastasis.items()}
+    changed = dataclasses.replace(fold(), metastasis=flipped)
+    for rows in changed.validation.values():
         for row in rows:
             row["class"] = 0
-    after = training.train_fold(
-        train, validation, annotated, parts, {p: 1 - y for p, y in metastasis.items()}, seed=1
-    )
+    after = training.train_fold(changed, seed=1)
     assert all(weights(before, name) == weights(after, name) for name in before["forests"])
     assert (before["cut"], before["node_cut"]) != (after["cut"], after["node_cut"])
 
 
 def test_a_fold_without_found_nodes_says_so_and_still_answers():
-    train, validation, _, parts, metastasis = fold()
-    for rows in train.values():
+    empty = dataclasses.replace(fold(), annotated={})
+    for rows in empty.train.values():
         for row in rows:
             row["class"] = 0
-    model = training.train_fold(train, validation, {}, parts, metastasis, seed=1)
+    model = training.train_fold(empty, seed=1)
     assert "nothing could be learned" in model["note"]
-    answers = prediction.classify(model, validation["V0"])
+    answers = prediction.classify(model, empty.validation["V0"])
     assert all(answer["p_node"] == 0 and answer["counts"] == 0 for answer in answers)
     assert prediction.classify(model, []) == []
 

@@ -1,10 +1,11 @@
 """What node masks must show before networks learn from them."""
 
+import numpy as np
 import pytest
 import workflow_study as workflow
 
 from nodestage.cohort import drawn_nodes
-from nodestage.core import files
+from nodestage.core import files, tables, volumes
 from nodestage.core.errors import InputError
 
 
@@ -44,3 +45,31 @@ def test_the_job_says_so_from_the_records_of_the_masks(tmp_path):
         tmp_path, target, "--allowed-rules", "drawn_nodes", "--nolock", check=False
     )
     assert "none of 24 node masks holds a positive node" in printed
+
+
+def test_each_drawn_node_has_its_volume_and_touching_classes_stay_apart():
+    mask = np.zeros((4, 6, 8), np.uint8)
+    mask[0, 0, :3] = 1
+    mask[0, 0, 3:5] = 2  # touches the negative one
+    mask[3, 5, 7] = 1
+    mask[2, 4, 6] = 1  # by a corner: one node
+    assert drawn_nodes.volumes_of_nodes("P", mask, (2.0, 0.5, 0.5)) == [
+        {"patient": "P", "class": "negative", "volume_mm3": 1.5},
+        {"patient": "P", "class": "negative", "volume_mm3": 1.0},
+        {"patient": "P", "class": "positive", "volume_mm3": 1.0},
+    ]
+    assert drawn_nodes.volumes_of_nodes("P", 0 * mask, (2.0, 0.5, 0.5)) == []
+
+
+def test_the_job_of_table_1_reads_the_masks_on_the_study_grid(tmp_path):
+    target = "results/statistics/evaluation/drawn_nodes/changhai.tsv"
+    (tmp_path / "config.yaml").write_text("{}\n", encoding="utf-8")
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[1, 1, 1:3] = 2
+    for patient in (f"CH{k:03d}" for k in range(1, 25)):
+        drawn = volumes.Volume(mask, (2.5, 2.0, 2.0), (0.0, 0.0, 0.0))
+        volumes.write_volume(tmp_path / f"results/registration/{patient}/lymph_nodes.nii.gz", drawn)
+    workflow.snakemake(tmp_path, target, "--allowed-rules", "drawn_node_volumes", "--nolock")
+    rows = tables.read(tmp_path / target)
+    assert [row["patient"] for row in rows[:2]] == ["CH001", "CH002"]
+    assert {(row["class"], row["volume_mm3"]) for row in rows} == {("positive", "20.0")}

@@ -9,10 +9,10 @@ import torch
 
 from nodestage.core import learning
 from nodestage.core.errors import InputError
+from nodestage.core.optimizers import AdamW, Nesterov, one_cycle
 from nodestage.methods import base, registry
 from nodestage.methods.fusion import encoding, inputs, saliency, training, weights
 from nodestage.methods.fusion.network import PatientNetwork, VolumeFeature
-from nodestage.methods.fusion.optimizer import AdamW, Nesterov, one_cycle
 from nodestage.methods.fusion.resnet import ResNet18
 from nodestage.methods.fusion.settings import network as network_settings
 from nodestage.tumor import slices
@@ -623,17 +623,17 @@ def test_one_class_to_learn_from_leaves_reasons_not_an_error(study):
     assert row["score"] is None and "8 of 8" in row["reason"]
 
 
-@pytest.mark.parametrize("choose, judges", [("best", 0), ("last", 4)])
-def test_without_validation_patients_or_when_asked_the_last_step_stays(study, choose, judges):
+@pytest.mark.parametrize("choose, patients", [("best", 0), ("last", 4)])
+def test_without_validation_patients_or_when_asked_the_last_step_stays(study, choose, patients):
     data, labels = study
     train, validation, _ = split(labels)
     settings = {"tumor_net": SETTINGS | {"steps": 3, "checks": 3, "choose": choose}}
     classes = {"tumor_net": registry.load("tumor_net")}
     model = base.fit_family(
-        classes, data, base.Split(train, validation[:judges], labels), settings, 1
+        classes, data, base.Split(train, validation[:patients], labels), settings, 1
     )
     state = model["methods"]["tumor_net"]["state"]
-    assert state["step"] == 3 and len(state["validation_loss"]) == (3 if judges else 0)
+    assert state["step"] == 3 and len(state["validation_loss"]) == (3 if patients else 0)
 
 
 def test_patients_are_dealt_into_even_batches_pass_after_pass():
@@ -693,7 +693,7 @@ def test_one_cycle_rises_over_a_quarter_and_falls_to_nothing():
 def test_our_adam_steps_are_those_of_torchs():
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
-    step = AdamW(ours.parameters(), 0.1, 0.9, 0.05)
+    step = AdamW(ours.parameters(), 0.9, 0.05)
     adam = torch.optim.AdamW(theirs.parameters(), 0.1, betas=(0.9, 0.999), weight_decay=0.05)
     for number in range(5):
         x = torch.randn(4, 5)
@@ -710,7 +710,7 @@ def test_our_adam_steps_are_those_of_torchs():
 def test_our_steps_are_those_of_torchs_sgd():
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())
-    step = Nesterov(ours.parameters(), 0.1, 0.95, 0.01)
+    step = Nesterov(ours.parameters(), 0.95, 0.01)
     sgd = torch.optim.SGD(theirs.parameters(), 0.1, momentum=0.95, weight_decay=0.01, nesterov=True)
     for number in range(5):
         x = torch.randn(4, 5)
@@ -763,6 +763,65 @@ def test_methods_of_candidates_read_what_is_said_of_candidates(study):
 def test_methods_of_candidates_score_nobody_where_nothing_is_said_of_candidates(study):
     rows = base.score_family(*fit_nodes_candidates(study), study[0], ["P12"])
     assert [row["reason"] for row in rows] == ["no candidates were measured"]
+
+
+def late(scores, labels, of=("a", "b")):
+    """`combined_radiomics` fitted on these scores, and the data that it read."""
+    data = base.Data(scores=scores)
+    train, validation, _ = split(labels)
+    known = {name: labels[name] for name in train + validation}
+    classes = {"combined_radiomics": registry.load("combined_radiomics")}
+    settings = {"combined_radiomics": {"of": list(of)}}
+    model = base.fit_family(classes, data, base.Split(train, validation, known), settings, 1)
+    return model, classes, data
+
+
+def scores_of(labels, seed=0):
+    """Two methods' scores on scales that differ, of all patients but the training ones."""
+    draw = np.random.default_rng(seed)
+    _, validation, tested = split(labels)
+    names = [*validation, *tested]
+    return {
+        method: {p: float(scale * draw.normal() + shift) for p in names}
+        for method, scale, shift in (("a", 0.1, 0.5), ("b", 300.0, 1000.0))
+    }
+
+
+def test_late_fusion_is_the_mean_of_scores_in_units_of_the_validation_patients():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (_, validation, tested) = scores_of(labels), split(labels)
+    model, classes, data = late(scores, labels)
+    rows = base.score_family(model, classes, data, tested)
+    for row in rows:
+        parts = []
+        for method in ("a", "b"):
+            known = [scores[method][p] for p in validation]
+            parts.append((scores[method][row["patient"]] - np.mean(known)) / np.std(known))
+        assert row["score"] == pytest.approx(np.mean(parts))
+
+
+def test_late_fusion_uses_neither_labels_nor_scores_of_tested_patients():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (train, _, tested) = scores_of(labels), split(labels)
+    before = late(scores, labels)[0]
+    assert late(scores, {p: 1 - y for p, y in labels.items()})[0] == before
+    for method in scores.values():
+        method.update(dict.fromkeys([*train, *tested], 7.0))
+    # Scores of training patients never reach it: `evidence.data` reads tables that lack them.
+    assert late(scores, labels)[0] == before
+
+
+def test_late_fusion_says_what_is_missing():
+    labels = {f"P{i}": i % 2 for i in range(20)}
+    scores, (_, validation, tested) = scores_of(labels), split(labels)
+    scores["b"][tested[0]] = "no tumor was found"
+    model, classes, data = late(scores, labels)
+    first, second = base.score_family(model, classes, data, tested[:2])
+    assert (first["score"], first["reason"]) == (None, "no tumor was found")
+    assert second["score"] is not None
+    scores["a"].update(dict.fromkeys(validation, 0.5))
+    unfit = late(scores, labels)[0]["methods"]["combined_radiomics"]["unfit"]
+    assert unfit == "all validation patients have the same score by a"
 
 
 def fit_nodes_candidates(study):

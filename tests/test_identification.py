@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage.core import volumes
+from nodestage.core import checkpoints, volumes
 from nodestage.core.errors import InputError
 from nodestage.identification import prediction, training
 from nodestage.identification.crops import crops, positives_of
@@ -18,7 +18,6 @@ from nodestage.identification.network import IdentificationNetwork
 from nodestage.identification.volumes import positive_volumes, volume_feature
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
-from nodestage.nnunet import checkpoints
 from nodestage.nnunet.prediction import load
 
 TINY = {"crop": [8, 12, 12], "epochs": 2, "iterations_per_epoch": 2, "batch_size": 4}
@@ -36,9 +35,8 @@ def segmentation(name="attention"):
 
 
 def trained(folder, patients, settings=TINY, split=phantom.SPLIT):
-    return training.train_fold(
-        patients, *split, phantom.tiny_fold(), settings, 1, folder / "model.pt", folder / "work"
-    )
+    fold = phantom.fold(patients, split)
+    return training.train_fold(fold, phantom.tiny_fold(), settings, phantom.run(folder))
 
 
 @functools.cache
@@ -111,10 +109,8 @@ def test_another_start_gives_another_network(tmp_path):
     for value in elsewhere["networks"]["attention"]["weights"].values():
         value += 0.05
     checkpoints.save(tmp_path / "segmentation.pt", elsewhere)
-    other = training.train_fold(
-        phantom.cohort(), *phantom.SPLIT[:2], [], tmp_path / "segmentation.pt",
-        TINY, 1, tmp_path / "model.pt", tmp_path / "work",
-    )  # fmt: skip
+    fold = phantom.fold(split=(*phantom.SPLIT[:2], []))
+    other = training.train_fold(fold, tmp_path / "segmentation.pt", TINY, phantom.run(tmp_path))
     assert digest(other, "plain") == digest(tiny_fold(), "plain")
     assert digest(other, "attention") != digest(tiny_fold(), "attention")
 
@@ -138,26 +134,26 @@ def test_flips_move_map_and_instance_along_and_noise_spares_the_map():
 
 
 def test_positives_are_drawn_as_often_as_negatives():
-    positives, negatives = np.array([7]), np.arange(100, 120)
+    positive = np.arange(21) == 7
     draw = np.random.default_rng(0)
     for size in (8, 5):
-        drawn = [
-            training._balanced(positives, negatives, {"batch_size": size}, draw) for _ in range(200)
-        ]
+        drawn = [training.balanced(positive, size, draw) for _ in range(200)]
         assert np.mean(np.concatenate(drawn) == 7) == pytest.approx(0.5, abs=0.05)
         assert len(drawn[0]) == size
 
 
-def test_the_judge_weighs_both_classes_alike():
-    class Says(torch.nn.Module):
+def test_the_validation_loss_weighs_both_classes_alike():
+    class Certain(torch.nn.Module):
         def forward(self, images, inside):
             return torch.tensor([[2.0, 0.0]]).repeat(len(images), 1)
 
     pictures, inside = np.zeros((4, 3, 2, 2, 2), np.float16), np.ones((4, 2, 2, 2), bool)
-    judged = training.Examples([(pictures, inside, np.array([True, False, False, False]), "")])
+    examples = training.Examples([(pictures, inside, np.array([True, False, False, False]), "")])
     expected = np.mean([np.log1p(np.exp(2.0)), np.log1p(np.exp(-2.0))])
-    assert training.balanced_cross_entropy(Says(), judged, 3) == pytest.approx(expected, abs=1e-6)
-    assert training.balanced_cross_entropy(Says(), training.Examples([]), 3) is None
+    assert training.balanced_cross_entropy(Certain(), examples, 3) == pytest.approx(
+        expected, abs=1e-6
+    )
+    assert training.balanced_cross_entropy(Certain(), training.Examples([]), 3) is None
 
 
 # Training of a fold
@@ -213,11 +209,8 @@ def test_without_a_positive_node_the_network_is_a_constant_and_says_so(tmp_path)
     n = sum(components(phantom.arrays(i, positive=0)[3], phantom.SPACING).max() for i in range(4))
     assert network["weights"] is None and "no positive lymph node" in network["note"]
     assert network["constant"] == pytest.approx(1 / (n + 2))
-    arterial, venous, attention, mask = phantom.arrays(0)
-    found = prediction.classify(
-        model, "attention", arterial, venous, attention,
-        components(mask, phantom.SPACING), phantom.SPACING,
-    )  # fmt: skip
+    instances = components(phantom.arrays(0)[3], phantom.SPACING)
+    found = prediction.classify(model, "attention", phantom.images("P0"), instances)
     assert (found == network["constant"]).all() and len(found) > 0
 
 
@@ -230,13 +223,10 @@ def test_a_crop_that_the_network_cannot_halve_is_refused(tmp_path):
 
 
 def classified(model, name, patient, instances=None):
-    images = [
-        volumes.read(phantom.cohort()[patient][c]).array for c in ("arterial", "venous", "map")
-    ]
     if instances is None:
         mask = volumes.read(phantom.cohort()[patient]["lymph_nodes"]).array
         instances = components(mask, phantom.SPACING)
-    return prediction.classify(model, name, *images, instances, phantom.SPACING)
+    return prediction.classify(model, name, phantom.images(patient), instances)
 
 
 def test_a_patient_without_instances_is_a_result():

@@ -12,17 +12,18 @@ import lymph_node_phantom as phantom
 import numpy as np
 import torch
 
-from nodestage.core import logs
+from nodestage.core import checkpoints, logs
 from nodestage.lymph_nodes import training
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
-from nodestage.nnunet import cases, checkpoints
+from nodestage.nnunet import cases
 
 SETTINGS = {**phantom.TINY, "network": {**phantom.TINY["network"], "epochs": 6}}
 KILLS = 5
 
 
 def train(output, work):
-    training.train_fold(phantom.cohort(), *phantom.SPLIT[:2], [], SETTINGS, 1, output, work)
+    fold = phantom.fold(split=(*phantom.SPLIT[:2], []))
+    training.train_fold(fold, SETTINGS, phantom.run("", output=output, work=work))
 
 
 def life(output, work, events, delay):
@@ -76,7 +77,9 @@ def under_a_limit(output, work, mib):
     with logs.to(output.with_suffix(".log")):
         settings = {**SETTINGS, "network": network}
         training.train_fold(
-            patients, *phantom.SPLIT[:2], [], settings, 1, output, work, label="fold 0"
+            phantom.fold(patients, (*phantom.SPLIT[:2], [])),
+            settings,
+            phantom.run("", output=output, work=work, label="fold 0"),
         )
 
 

@@ -1,6 +1,7 @@
 """Lymph-node segmentation: map, loss, sampler, who learns from whom, and that it learns."""
 
 import contextlib
+import dataclasses
 import io
 
 import lymph_node_phantom as phantom
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from nodestage import metrics
+from nodestage.core import checkpoints, volumes
 from nodestage.core import instances as table
-from nodestage.core import volumes
 from nodestage.core.errors import InputError
 from nodestage.lymph_nodes import crossfitting, instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
@@ -19,7 +20,7 @@ from nodestage.lymph_nodes.network import LymphNodeUNet, build
 from nodestage.lymph_nodes.sampling import InformativeLoader
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
-from nodestage.nnunet import checkpoints, network
+from nodestage.nnunet import network
 from nodestage.nnunet.plans import make_plans
 from nodestage.nnunet.trainer import Loader, own_patches
 
@@ -472,17 +473,15 @@ def test_a_fold_has_its_networks_and_its_file_names_no_patient():
 
 def test_an_inner_network_learns_from_no_patient_that_it_measures():
     train, validation, inner = phantom.SPLIT
-    learners = training._learners(
-        ["plain", "attention"], train, validation, inner, {*train, *validation}
-    )
+    sets = training.training_sets(phantom.fold(), ["plain", "attention"])
     for j, part in enumerate(inner):
-        teachers, judges = learners[f"inner{j}"]
-        assert teachers and not set(teachers) & set(part)
-        assert judges == []
+        patients = sets[f"inner{j}"]
+        assert patients.train and not set(patients.train) & set(part)
+        assert patients.validation == []
     for patient in train:
         network = crossfitting.measured_by(patient, "train", "attention", inner).network
-        assert patient not in learners[network][0]
-    assert learners["attention"] == (train, validation)
+        assert patient not in sets[network].train
+    assert sets["attention"] == (train, validation)
 
 
 def test_a_training_patients_mask_reaches_only_the_networks_that_see_it(tmp_path):
@@ -490,13 +489,13 @@ def test_a_training_patients_mask_reaches_only_the_networks_that_see_it(tmp_path
     *images, mask = phantom.arrays(0)
     changed = phantom.write(tmp_path, "P0", (*images, np.roll(mask, 9, axis=1)))
     patients = {**phantom.cohort(), "P0": changed}
-    output, said = tmp_path / "model.pt", io.StringIO()
-    with contextlib.redirect_stdout(said):
-        training.train_fold(patients, *phantom.SPLIT, phantom.TINY, 1, output, tmp_path / "work")
-    before, after = digests(phantom.tiny_fold()), digests(output)
+    log = io.StringIO()
+    with contextlib.redirect_stdout(log):
+        training.train_fold(phantom.fold(patients), phantom.TINY, phantom.run(tmp_path))
+    before, after = digests(phantom.tiny_fold()), digests(tmp_path / "model.pt")
     assert before["inner0"] == after["inner0"]  # learned from P2 and P3
     assert all(before[name] != after[name] for name in ("plain", "attention", "inner1"))
-    assert "0.0% as trained on" in said.getvalue()
+    assert "0.0% as trained on" in log.getvalue()
     assert not (tmp_path / "work").exists()
 
 
@@ -510,32 +509,31 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints, "save", dies_after_a_few)
-    arguments = (phantom.cohort(), *phantom.SPLIT[:2], [], phantom.TINY, 1, tmp_path / "model.pt")
+    fold = phantom.fold(split=(*phantom.SPLIT[:2], []))
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            training.train_fold(*arguments, tmp_path / "work")
+            training.train_fold(fold, phantom.TINY, phantom.run(tmp_path))
         assert not (tmp_path / "model.pt").exists()
-    training.train_fold(*arguments, tmp_path / "work")
+    training.train_fold(fold, phantom.TINY, phantom.run(tmp_path))
     whole = digests(phantom.tiny_fold())
     assert digests(tmp_path / "model.pt") == {name: whole[name] for name in ("plain", "attention")}
 
 
 @pytest.mark.parametrize(
-    "patients, inner, variants, says",
+    "patients, inner, variants, message",
     [
         ({"P0": {"lymph_nodes": ""}}, [], ["plain"], "sample sheet"),
         ({"P0": {"lymph_nodes": "x"}}, [["P0"]], ["plain"], "folds.inner"),
         ({"P0": {"lymph_nodes": "x"}}, [], ["attentive"], "attentive"),
     ],
 )
-def test_what_cannot_be_trained_is_said_before_any_training(
-    tmp_path, patients, inner, variants, says
+def test_what_cannot_be_trained_is_an_error_before_any_training(
+    tmp_path, patients, inner, variants, message
 ):
     settings = {**phantom.TINY, "variants": variants}
-    with pytest.raises(InputError, match=says):
-        training.train_fold(
-            patients, list(patients), [], inner, settings, 1, tmp_path / "m.pt", tmp_path / "work"
-        )
+    fold = phantom.fold(patients, (list(patients), [], inner))
+    with pytest.raises(InputError, match=message):
+        training.train_fold(fold, settings, phantom.run(tmp_path))
 
 
 # What is learned
@@ -549,20 +547,16 @@ def learned(folder, shuffled=False):
         masks = [patients[p]["lymph_nodes"] for p in names]
         for p, mask in zip(names, masks[1:] + masks[:1], strict=True):
             patients[p]["lymph_nodes"] = mask
-    return training.train_fold(
-        patients, names, [], [], phantom.learning(), 1, folder / "model.pt", folder / "work"
-    )
+    fold = phantom.fold(patients, (names, [], []))
+    return training.train_fold(fold, phantom.learning(), phantom.run(folder))
 
 
 def segmented(model, patient, attention=None, **settings):
-    images = [
-        volumes.read(phantom.cohort()[patient][c]).array for c in ("arterial", "venous", "map")
-    ]
+    images = phantom.images(patient)
     if attention is not None:
-        images[2] = attention
-    settings = phantom.TINY | settings
-    found, _ = prediction.predict(model, "attention", *images, phantom.SPACING, settings)
-    return found > 0
+        images = dataclasses.replace(images, attention=attention)
+    instances, _ = prediction.predict(model, "attention", images, phantom.TINY | settings)
+    return instances > 0
 
 
 def truth_of(patient):

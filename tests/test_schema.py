@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import workflow_study as workflow
 import yaml
+from study_config import default_config as config
 
 from nodestage.core.errors import InputError
 from nodestage.core.names import MAIN_METRICS
@@ -19,28 +20,11 @@ from nodestage.study import check, schema
 from nodestage.study import new as new_study
 
 ROOT = Path(__file__).parents[1]
-DEFAULT = ("config/config.yaml", "config/simulator.yaml")
 SCHEMA = yaml.safe_load(schema.SCHEMA.read_text(encoding="utf-8"))
 
 
-def laid(config, over):
-    """`over` laid over `config`, branch by branch, as Snakemake does it."""
-    found = dict(config)
-    for key, value in over.items():
-        branches = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = laid(found[key], value) if branches else value
-    return found
-
-
-def config(*names, **over):
-    found = {}
-    for name in (*DEFAULT, *names):
-        found = laid(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
-    return laid(found, over)
-
-
 def faults(**over):
-    """The lines that tell of each fault of the default config with `over` laid over it."""
+    """The lines on each fault of the default config updated by `over`."""
     with pytest.raises(InputError) as error:
         schema.check(config(**over))
     head, *lines = str(error.value).splitlines()
@@ -89,6 +73,10 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"substitute_phase": "yes"}, "substitute_phase: 'yes' is not allowed. Say true or false."),
         ({"folds": None}, "folds: null is not allowed. Give settings, `key: value`."),
         ({"folds": {"inner": 0}}, "identification.candidates: with `folds.inner: 0` no candidate of a training patient"),
+        ({"methods": {"combined_radiomics": {"settings": {"of": ["combined", "radiomics"]}}, "radiomics": None}},
+         "methods.combined_radiomics.settings.of: it averages the scores of radiomics, which is switched off"),
+        ({"methods": {"combined_radiomics": {"settings": {"of": ["combined", "combined_radiomics"]}}}},
+         "which averages scores itself"),
         ({"identification": {"candidates": False}}, "methods.nodes_candidates: it reads what `identification.candidates` makes"),
         ({"folds": {"inner": 1}}, "folds.inner: 1 is not allowed. Give 2 or more parts, or 0 for none."),
         ({"spacing_mm": [2.5, 2.2]}, "spacing_mm: [2.5, 2.2] is not allowed. Give three sizes above 0 in mm, (z, y, x)."),

@@ -50,19 +50,15 @@ def identified():
         "P0": phantom.write(folder, "P0", (arterial, venous, attention, nodes))
     }
     settings = {"crop": [8, 12, 12], "epochs": 1, "iterations_per_epoch": 2, "batch_size": 4}
-    return training.train_fold(
-        patients, *phantom.SPLIT, phantom.tiny_fold(), settings, 1, folder / "m.pt", folder / "work"
-    )
+    fold = phantom.fold(patients)
+    return training.train_fold(fold, phantom.tiny_fold(), settings, phantom.run(folder))
 
 
 @pytest.mark.parametrize("place", [(12, 20, 24), (0, 0, 0), (31, 47, 47)])
 def test_a_lymph_node_of_one_voxel_teaches_and_is_identified(place):
-    arterial, venous, attention, _ = phantom.arrays(1)
     instances = components(one_voxel(place), phantom.SPACING)
     for name in ("attention", "plain"):
-        (p,) = prediction.classify(
-            identified(), name, arterial, venous, attention, instances, phantom.SPACING
-        )
+        (p,) = prediction.classify(identified(), name, phantom.images("P1"), instances)
         assert 0 <= p <= 1
 
 

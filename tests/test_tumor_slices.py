@@ -94,16 +94,16 @@ def test_without_a_tumor_the_pancreas_stands_in_only_where_asked(
 ):
     arterial, venous, mask = patient
     nothing = np.zeros_like(mask)
-    found = slices.views(
-        arterial, venous, nothing, mask if pancreas else nothing, SPACING, 16, (8, 8, 8), fallback
-    )
+    settings = slices.ViewSettings(16, (8, 8, 8), fallback)
+    pancreas = mask if pancreas else nothing
+    found = slices.views(arterial, venous, nothing, pancreas, SPACING, settings)
     assert (found["usable"], found["source"]) == (usable, source)
     assert "no tumor" in found["reason"]
 
 
 def test_views_come_back_from_disk_unchanged(patient, tmp_path):
     arterial, venous, mask = patient
-    found = slices.views(arterial, venous, mask, mask, SPACING, 16, (8, 8, 8))
+    found = slices.views(arterial, venous, mask, mask, SPACING, slices.ViewSettings(16, (8, 8, 8)))
     slices.write(tmp_path / "views.npz", found)
     back = slices.read(tmp_path / "views.npz")
     assert back["usable"] is True and back["source"] == "tumor"

@@ -29,6 +29,7 @@ METHODS = (
     "nodes_candidates",
     "combined",
     "combined_candidates",
+    "combined_radiomics",
 )
 STAGES_OF_A_FOLD = (
     "lymph_nodes",
@@ -36,6 +37,7 @@ STAGES_OF_A_FOLD = (
     "candidates",
     "fusion",
     "baselines",
+    "late",
     "bundle",
 )
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
@@ -300,7 +302,7 @@ def test_class_aware_masks_say_what_the_tables_say(study):
 
 
 def network_digests(path):
-    from nodestage.nnunet import checkpoints
+    from nodestage.core import checkpoints
 
     return {name: found["digest"] for name, found in checkpoints.load(path)["networks"].items()}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nodestage.core import checkpoints
 from nodestage.methods import base, registry
-from nodestage.nnunet import checkpoints
 from rungs import patients as simulated
 from rungs import tumor
 from rungs.nodes import Nodes
@@ -33,7 +33,7 @@ def climb(patients, options, config=None):
     if options.masks == "predicted":
         masks = tumor.predicted_masks(patients, config["tumor"]["network"])
     nodes = Nodes(patients, config)
-    everybody = [*patients.learners, *patients.tested]
+    everybody = [*patients.training, *patients.tested]
     data = base.Data(
         slices={p: tumor.view(patients, p, config["tumor"], masks) for p in everybody},
         volumes={

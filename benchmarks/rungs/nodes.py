@@ -1,6 +1,6 @@
-"""The lymph nodes: what is found, what is told apart, and how much of the status it reads.
+"""The lymph nodes: how many are detected and classified, and how well they predict the status.
 
-One fold as a study has it: of the learners four fifths train and one fifth validates; inner
+One fold as a study has it: of the training patients four fifths train and one fifth validates; inner
 networks measure the training patients, and the forests over candidates learn from that.
 """
 
@@ -18,15 +18,16 @@ from nodestage.candidates import patients as numbers
 from nodestage.candidates import prediction as candidates
 from nodestage.candidates import training as forests
 from nodestage.cohort import folds
-from nodestage.core import files, learning, volumes
+from nodestage.core import checkpoints, files, learning, volumes
 from nodestage.core.instances import is_positive
+from nodestage.core.training import Run
 from nodestage.core.volumes import Volume
 from nodestage.identification import prediction as identification
 from nodestage.identification import training as identifying
 from nodestage.lymph_nodes import appearance, crossfitting, prediction
 from nodestage.lymph_nodes import training as segmenting
+from nodestage.lymph_nodes.images import Images
 from nodestage.metrics.instances import label_instances, match_instances
-from nodestage.nnunet import checkpoints
 from rungs import patients as simulated
 from rungs.score import Timer, ranked, rung
 
@@ -64,8 +65,8 @@ def climb(patients, options, config=None):
     rung("identification, on annotated nodes", found.identified(), timer)
     rung("nodes_attention", ranked(y, [found.volume(p) for p in patients.tested]))
     timer = Timer()
-    told = segmented(found, patients.tested, lambda row: row["is_node"])
-    rung("candidates called nodes", told, timer)
+    kept = segmented(found, patients.tested, lambda row: row["is_node"])
+    rung("candidates called nodes", kept, timer)
     train = found.fold.train
     learned = learning.auc([patients.labels[p] for p in train], [found.noisy_or(p) for p in train])
     last = ranked(y, [found.noisy_or(p) for p in patients.tested], learned)
@@ -135,32 +136,13 @@ class Nodes:
 
     def _train_lymph_nodes(self, path):
         settings = self.config["lymph_nodes"] | {"variants": [VARIANT]}
-        known = {p: self._images(p) for p in self.patients.learners}
-        segmenting.train_fold(
-            known,
-            self.fold.train,
-            self.fold.validation,
-            self.fold.inner,
-            settings,
-            self.patients.seed,
-            path,
-            self.folder / "work",
-        )
+        segmenting.train_fold(self._of_fold(), settings, self._run(path))
 
     def _train_identification(self, path):
         self._model("lymph_nodes")
         settings = {k: v for k, v in self.config["identification"].items() if k != "candidates"}
-        identifying.train_fold(
-            {p: self._images(p) for p in self.patients.learners},
-            self.fold.train,
-            self.fold.validation,
-            self.fold.inner,
-            self.folder / "lymph_nodes.pt",
-            settings,
-            self.patients.seed,
-            path,
-            self.folder / "work",
-        )
+        segmentation = self.folder / "lymph_nodes.pt"
+        identifying.train_fold(self._of_fold(), segmentation, settings, self._run(path))
 
     def _train_candidates(self, path):
         train, validation = self.fold.train, self.fold.validation
@@ -169,14 +151,14 @@ class Nodes:
             one = self.patients.read(patient)
             mask = Volume(one["annotated"], one["spacing"])
             annotated[patient] = forests.annotated_nodes(mask, one["arterial"], one["venous"])
-        model = forests.train_fold(
+        fold = forests.FoldCandidates(
             {p: self._measured(p) for p in train},
             {p: self._measured(p) for p in validation},
             annotated,
             self.fold.parts,
             {p: self.patients.labels[p] for p in validation},
-            self.patients.seed,
         )
+        model = forests.train_fold(fold, self.patients.seed)
         checkpoints.save(path, model)
 
     def _measured(self, patient):
@@ -191,17 +173,14 @@ class Nodes:
         network = crossfitting.measured_by(patient, subset, VARIANT, self.fold.inner).network
         settings, spacing = self.config["lymph_nodes"], one["spacing"]
         attention = attention_map(one["organs"], spacing, self.ranges)
-        seen = (one["arterial"], one["venous"], attention)
-        model = self._model("lymph_nodes")
-        margin = prediction.log_odds(model, network, *seen, spacing, settings)
+        images = Images(one["arterial"], one["venous"], attention, spacing, patient)
+        margin = prediction.log_odds(self._model("lymph_nodes"), network, images, settings)
         mask = prediction.above_threshold(margin, spacing, settings)
-        images = {k: one[k] for k in ("arterial", "venous", "organs")}
+        channels = {k: one[k] for k in ("arterial", "venous", "organs")}
         rows = appearance.appearance(
-            mask, images | {"attention": attention, "log_odds": margin}, spacing, self.labels
+            mask, channels | {"attention": attention, "log_odds": margin}, spacing, self.labels
         )
-        positive = identification.classify(
-            self._model("identification"), network, *seen, mask, spacing
-        )
+        positive = identification.classify(self._model("identification"), network, images, mask)
         classes = forests.classes_of(mask, one["annotated"])
         sizes = np.bincount(mask.ravel())[1:] * float(np.prod(spacing))
         for row, p, kind, size in zip(rows, positive, classes, sizes, strict=True):
@@ -210,6 +189,14 @@ class Nodes:
         np.save(path.with_suffix(".npy"), mask)
         with files.whole(path) as temporary:
             Path(temporary).write_text(json.dumps(rows), encoding="utf-8")
+
+    def _of_fold(self):
+        """The fold with its patients' files, as trainings take it."""
+        patients = {p: self._images(p) for p in self.patients.training}
+        return crossfitting.Fold(patients, self.fold.train, self.fold.validation, self.fold.inner)
+
+    def _run(self, output):
+        return Run(self.patients.seed, output, self.folder / "work")
 
     def _images(self, patient):
         """Files of one patient, as trainings take them."""
@@ -226,8 +213,8 @@ class Nodes:
 
 
 def fold(patients, inner):
-    """The learners as one fold: every fifth of each class validates."""
-    labels = {p: patients.labels[p] for p in patients.learners}
+    """The training patients as one fold: every fifth of each class validates."""
+    labels = {p: patients.labels[p] for p in patients.training}
     validation = folds.inner_folds(labels, labels, 5, [patients.seed, "validation"])[0]
     train = sorted(set(labels) - set(validation))
     parts = folds.inner_folds(train, labels, 5, [patients.seed, "candidates"])

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from nodestage.core import files
+from nodestage.core import checkpoints, files
 from nodestage.core.volumes import Volume
 from nodestage.methods import base, registry
-from nodestage.nnunet import checkpoints
 from nodestage.tumor import masks, slices
 from rungs import patients as simulated
 from rungs.score import Timer, ranked, rung
@@ -46,7 +45,7 @@ def climb(patients, options):
         tumors = predicted_masks(patients, config["tumor"])
     views = {
         p: view(patients, p, config["tumor"], tumors)
-        for p in (*patients.learners, *patients.tested)
+        for p in (*patients.training, *patients.tested)
     }
     last = ""
     for method in options.methods or METHODS:
@@ -79,26 +78,30 @@ def view(patients, patient, settings, tumors):
         mask = one["tumor"] if tumors is None else np.load(tumors / f"{patient}.npy")
         pancreas = one["organs"] == simulated.PANCREAS
         phases = one["arterial"], one["venous"]
-        found = slices.views(
-            *phases, mask > 0, pancreas, one["spacing"], size, crop, pixel_mm=pixel
+        views = slices.views(
+            *phases,
+            mask > 0,
+            pancreas,
+            one["spacing"],
+            slices.ViewSettings(size, crop, pixel_mm=pixel),
         )
-        slices.write(path, found)
+        slices.write(path, views)
     return path
 
 
 def fitted(patients, method, views, settings):
-    """A method fitted on the learners, from its file where the same was fitted before."""
+    """A method fitted on the training patients, from its file where the same was fitted before."""
     kind = simulated.digest(
-        [method, settings, views[patients.learners[0]].parent.name, len(patients.learners)]
+        [method, settings, views[patients.training[0]].parent.name, len(patients.training)]
     )
     path = Path(patients.folder, "models", f"{method}-{kind}.pt")
     if not path.exists():
-        learned = {p: patients.labels[p] for p in patients.learners}
+        learned = {p: patients.labels[p] for p in patients.training}
         with contextlib.redirect_stdout(io.StringIO()):
             model = base.fit_family(
                 {method: registry.load(method)},
                 base.Data(slices=views),
-                base.Split(patients.learners, [], learned),
+                base.Split(patients.training, [], learned),
                 {method: settings},
                 patients.seed,
             )
@@ -110,7 +113,7 @@ def fitted(patients, method, views, settings):
 def predicted_masks(patients, config):
     """Folder of the masks that the final network predicts, and two rungs about them.
 
-    As in a study: an arterial network from the auxiliary center's masks, its masks of the learners
+    As in a study: an arterial network from the auxiliary center's masks, its masks of the training patients
     as pseudo labels, a network of the venous phase or of both from these, for everybody.
     """
     settings = config["network"]
@@ -120,40 +123,44 @@ def predicted_masks(patients, config):
     timer = Timer()
     arterial = folder / "arterial.pt"
     if not arterial.exists():
-        teachers = [
+        auxiliary = [
             (p, {"arterial": volume(patients, p, "arterial")}, volume(patients, p, "tumor"))
             for p in patients.of(simulated.AUXILIARY)
         ]
         _quietly(
             masks.train_arterial,
-            teachers,
+            auxiliary,
             settings,
             seed=patients.seed,
             output=arterial,
             work=folder / "work",
         )
-    pseudo = predict(patients, arterial, folder / "pseudo", patients.learners)
-    rung("arterial network on the learners", segmented(patients, pseudo, patients.learners), timer)
+    pseudo = predict(patients, arterial, folder / "pseudo", patients.training)
+    rung(
+        "arterial network on the training patients",
+        segmented(patients, pseudo, patients.training),
+        timer,
+    )
     timer, final = Timer(), folder / "final.pt"
     if not final.exists():
-        students = [
+        marked = [
             (
                 p,
                 {phase: volume(patients, p, phase) for phase in phases},
                 volume(patients, p, "venous", np.load(pseudo / f"{p}.npy")),
             )
-            for p in patients.learners
+            for p in patients.training
         ]
         _quietly(
             masks.train_final,
-            students,
+            marked,
             settings,
             phases=phases,
             seed=patients.seed,
             output=final,
             work=folder / "work",
         )
-    everybody = [*patients.learners, *patients.tested]
+    everybody = [*patients.training, *patients.tested]
     found = predict(patients, final, folder / "predicted", everybody)
     rung(
         f"network of {' and '.join(phases)} on the tested",

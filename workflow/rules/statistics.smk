@@ -1,10 +1,43 @@
 # Statistics: every table of the paper, with intervals and tests.
 
 
+def drawn_volumes(center):
+    """The table of a center's drawn lymph nodes; none where no usable patient has a mask of them."""
+    if not masks.drawn("lymph_nodes", center):
+        return []
+    return [f"results/statistics/evaluation/drawn_nodes/{center}.tsv"]
+
+
+rule drawn_node_volumes:
+    """The volume of each lymph node that a center drew (Table I)."""
+    input:
+        lambda w: [
+            paths.drawn("lymph_nodes", p) for p in masks.drawn("lymph_nodes", w.center)
+        ],
+    output:
+        rows="results/statistics/evaluation/drawn_nodes/{center}.tsv",
+    log:
+        "logs/statistics/drawn_nodes/{center}.log",
+    benchmark:
+        "logs/benchmarks/statistics/drawn_nodes/{center}.tsv"
+    conda:
+        "../../envs/imaging.yaml"
+    threads: threads("center")
+    resources:
+        **resources_of("center", lambda w: masks.drawn("lymph_nodes", w.center)),
+    params:
+        code=code("drawn_node_volumes.py"),
+        patients=lambda w: masks.drawn("lymph_nodes", w.center),
+    script:
+        "../scripts/drawn_node_volumes.py"
+
+
 rule center_statistics:
     """Every patient-level table of one center."""
     input:
-        lambda w: paths.predictions(w.center),
+        predictions=lambda w: paths.predictions(w.center),
+        nodes=lambda w: drawn_volumes(w.center),
+        discovery_nodes=drawn_volumes(centers.discovery),
     output:
         folder=report(
             directory("results/statistics/{center}"),
@@ -29,7 +62,7 @@ rule center_statistics:
         rows=lambda w: facts.table_rows(w.center),
         discovery=lambda w: facts.table_rows(centers.discovery),
         methods=methods.names,
-        parts=lambda w: folds.parts(w.center),
+        scored=lambda w: folds.of_parts(w.center),
         settings={**config["statistics"], "methods": methods.calls},
         seed=config["seed"],
     script:

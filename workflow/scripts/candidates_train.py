@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from nodestage.candidates.prediction import joined
-from nodestage.candidates.training import annotated_nodes, classes_of, train_fold
-from nodestage.core import logs, tables, volumes
-from nodestage.nnunet import checkpoints
+from nodestage.candidates.training import (
+    FoldCandidates,
+    annotated_nodes,
+    classes_of,
+    train_fold,
+)
+from nodestage.core import checkpoints, logs, tables, volumes
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
@@ -28,13 +32,12 @@ with logs.to(snakemake.log[0]):
         if patient in train:
             arterial, venous = (volumes.read(path).array for path in scans)
             annotated[patient] = annotated_nodes(mask, arterial, venous)
-    model = train_fold(
+    fold = FoldCandidates(
         {patient: rows for patient, rows in candidates.items() if patient in train},
         {patient: rows for patient, rows in candidates.items() if patient not in train},
         annotated,
         params.parts,
         params.metastasis,
-        params.seed,
-        label=f"candidates, fold {snakemake.wildcards.fold}",
     )
+    model = train_fold(fold, params.seed, f"candidates, fold {snakemake.wildcards.fold}")
     checkpoints.save(snakemake.output.model, model)

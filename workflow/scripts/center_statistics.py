@@ -1,18 +1,22 @@
 """Every patient-level table of one center."""
 
-from nodestage.core import files, logs
+from nodestage.core import files, logs, tables
 from nodestage.report.printed import tables as printed
 from nodestage.statistics import cohort
 from nodestage.statistics import tables as statistics
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
-    predictions = cohort.read(snakemake.input, params.methods, params.parts)
+    inputs = snakemake.input
+    predictions = cohort.read(inputs.predictions, params.methods, params.scored)
+    nodes = [
+        [row for path in part for row in tables.read(path)]
+        for part in (inputs.nodes, inputs.discovery_nodes)
+    ]
     made = statistics.center_tables(
-        snakemake.wildcards.center,
-        params.role,
-        params.rows,
-        params.discovery,
+        statistics.CenterRows(
+            snakemake.wildcards.center, params.role, params.rows, params.discovery, nodes
+        ),
         predictions,
         params.settings,
         params.seed,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from nodestage.core import learning, logs, tables
-from nodestage.nnunet import checkpoints
+from nodestage.core import checkpoints, learning, logs, tables
 
 with logs.to(snakemake.log[0]):
     rows = []

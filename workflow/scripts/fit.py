@@ -1,8 +1,7 @@
 """All methods of one family, fitted on a fold's training patients, chosen on its validation patients."""
 
-from nodestage.core import logs
+from nodestage.core import checkpoints, logs
 from nodestage.methods import base, evidence, registry
-from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

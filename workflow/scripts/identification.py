@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nodestage.core import files, logs, tables, volumes
+from nodestage.core import checkpoints, files, logs, tables, volumes
 from nodestage.identification.prediction import class_aware, classify
-from nodestage.nnunet import checkpoints
+from nodestage.lymph_nodes.images import Images
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
@@ -18,23 +18,21 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
         images = None  # read once, and not at all for a patient without nodes
         for variant in params.variants:
             name = f"{patient}.{variant}.nii.gz"
-            if not Path(
-                inputs.nodes, name
-            ).exists():  # training patients are measured by one variant
-                continue
-            nodes = volumes.read(Path(inputs.nodes, name))
             nodes_of = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
+            if not nodes_of and not Path(inputs.nodes, name).exists():
+                continue  # training patients are measured by one variant
+            nodes = volumes.read(Path(inputs.nodes, name))
             probability = []
             if nodes_of:
-                images = images or [volumes.read(path).array for path in paths]
+                images = images or Images(
+                    *(volumes.read(path).array for path in paths), nodes.spacing, patient
+                )
                 probability = classify(
                     model,
                     nodes_of[0]["measured_by"],
-                    *images,
+                    images,
                     nodes.array,
-                    nodes.spacing,
                     threads=snakemake.threads,
-                    patient=patient,
                 )
             for row in nodes_of:
                 row["p_positive"] = probability[int(row["instance"]) - 1]

@@ -1,11 +1,11 @@
 """Lymph nodes of one chunk of patients, as one fold's networks segment them."""
 
-from nodestage.core import files, logs, tables, volumes
+from nodestage.core import checkpoints, files, logs, tables, volumes
 from nodestage.core import instances as table
 from nodestage.lymph_nodes import appearance, instances
 from nodestage.lymph_nodes.crossfitting import measured_by
+from nodestage.lymph_nodes.images import Images
 from nodestage.lymph_nodes.prediction import above_threshold, highest_probability, log_odds
-from nodestage.nnunet import checkpoints
 
 ABOUT = ["confidence", "measured_by", "in_sample"]
 COLUMNS = ["patient", "variant", *table.COLUMNS, *ABOUT]
@@ -15,30 +15,20 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
     inputs, params = snakemake.input, snakemake.params
     model = checkpoints.load(inputs.model)
     masks = files.masks(inputs, "organs", list(params.subsets))
-    images = (inputs.arterial, inputs.venous, inputs.maps, masks)
-    patients = list(zip(params.subsets.items(), *images, strict=True))
+    paths_of = (inputs.arterial, inputs.venous, inputs.maps, masks)
+    patients = list(zip(params.subsets.items(), *paths_of, strict=True))
     rows, looks = [], []
     for (patient, subset), *paths in logs.progress(
         patients, f"lymph nodes of {snakemake.wildcards.center}"
     ):
         arterial, venous, attention, organs = (volumes.read(path) for path in paths)
+        images = Images(arterial.array, venous.array, attention.array, venous.spacing, patient)
         for variant in params.settings["variants"]:
             measure = measured_by(patient, subset, variant, params.inner)
             if measure is None:
                 continue
-            seen = {
-                "arterial": arterial.array,
-                "venous": venous.array,
-                "attention": attention.array,
-            }
             margin = log_odds(
-                model,
-                measure.network,
-                *seen.values(),
-                venous.spacing,
-                params.settings,
-                threads=snakemake.threads,
-                patient=patient,
+                model, measure.network, images, params.settings, threads=snakemake.threads
             )
             nodes = above_threshold(margin, venous.spacing, params.settings)
             confidence = highest_probability(nodes, margin)
@@ -52,7 +42,13 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
                 )
             ]
             if params.appearance and variant == "attention":
-                seen |= {"organs": organs.array, "log_odds": margin}
+                seen = {
+                    "arterial": images.arterial,
+                    "venous": images.venous,
+                    "attention": images.attention,
+                    "organs": organs.array,
+                    "log_odds": margin,
+                }
                 looks += [
                     {"patient": patient, "variant": variant, **row}
                     for row in appearance.appearance(

@@ -1,9 +1,8 @@
 """The most influential slice for each patient's call, and what in it moved the score."""
 
-from nodestage.core import files, logs, tables
+from nodestage.core import checkpoints, files, logs, tables
 from nodestage.methods import base, evidence, registry
 from nodestage.methods.fusion import saliency
-from nodestage.nnunet import checkpoints
 from nodestage.report import explaining
 
 with logs.to(snakemake.log[0]):

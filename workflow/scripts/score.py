@@ -1,8 +1,7 @@
 """Scores of one center's patients by every method of one family, from one fold's models."""
 
-from nodestage.core import logs, tables
+from nodestage.core import checkpoints, logs, tables
 from nodestage.methods import base, evidence, registry
-from nodestage.nnunet import checkpoints
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params

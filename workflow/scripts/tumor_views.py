@@ -21,9 +21,6 @@ with logs.to(snakemake.log[0]):
             tumor > 0,
             organs == params.pancreas,
             venous.spacing,
-            params.size,
-            tuple(params.crop),
-            params.fallback,
-            params.pixel_mm,
+            slices.ViewSettings(params.size, tuple(params.crop), params.fallback, params.pixel_mm),
         )
     slices.write(snakemake.output.views, views)

@@ -25,7 +25,7 @@ def grow(
     ----------
     values : float array (n, statistics), finite
     classes : int array (n,), 0 to `n_classes` - 1; a class may have no row. Without any row the
-        forest says 0.
+        forest returns 0.
     seed : int
 
     Returns
@@ -59,8 +59,8 @@ def grow(
         first += tree.node_count
     kinds = {"threshold": np.float64, "share": np.float64}
     forest = {
-        name: torch.from_numpy(np.concatenate(found).astype(kinds.get(name, np.int32)))
-        for name, found in parts.items()
+        name: torch.from_numpy(np.concatenate(arrays).astype(kinds.get(name, np.int32)))
+        for name, arrays in parts.items()
     }
     return forest | {"roots": torch.tensor(roots, dtype=torch.int32)}
 
@@ -90,7 +90,7 @@ def probabilities(forest: dict, values: np.ndarray) -> np.ndarray:
 
 
 def _leaf(n_classes):
-    """A forest that says 0 of everything."""
+    """A forest that returns 0 for every row."""
     number = torch.tensor([-1], dtype=torch.int32)
     share = torch.zeros((1, n_classes), dtype=torch.float64)
     share[0, 0] = 1.0

@@ -1,8 +1,13 @@
 """Positive nodes in the discovery center's masks, from which alone the networks learn."""
 
+import numpy as np
+
 from nodestage.cohort.faults import IntakeError, some
+from nodestage.metrics.instances import label_instances
 
 NEGATIVE, POSITIVE = "1", "2"
+CLASSES = {1: "negative", 2: "positive"}
+COLUMNS = ["patient", "class", "volume_mm3"]
 
 
 def summary(records, metastasis, center=""):
@@ -48,3 +53,27 @@ def warnings(counts):
         f"{len(codes)} patients have metastasis and drawn nodes, but none drawn as positive (2): "
         f"{some(codes)}. Right where the positive ones can't be seen; else correct the masks."
     ]
+
+
+def volumes_of_nodes(patient, mask, spacing):
+    """Volume of each node of a drawn mask.
+
+    Parameters
+    ----------
+    patient : code
+    mask : integer array (z, y, x), 0 background, 1 negative, 2 positive
+    spacing : (z, y, x), mm
+
+    Returns
+    -------
+    list of dicts with `COLUMNS`, negative nodes first; a node is a 26-connected piece of its class
+    """
+    voxel = float(np.prod(spacing))
+    rows = []
+    for label, name in CLASSES.items():
+        voxels = np.bincount(label_instances(mask == label).ravel())[1:]
+        rows += [
+            {"patient": patient, "class": name, "volume_mm3": round(int(n) * voxel, 3)}
+            for n in voxels
+        ]
+    return rows

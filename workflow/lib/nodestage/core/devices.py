@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # importing torch takes seconds
@@ -14,6 +14,28 @@ def chosen(name: str | None = None) -> "torch.device":
     import torch
 
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def computes_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 numbers itself; elsewhere they are slower than float32."""
+    import torch
+
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def autocast(device: "torch.device", mixed: bool = False) -> AbstractContextManager:
+    """Mixed precision where it pays: on a GPU always (float16, as nnU-Net), on a CPU if `mixed`.
+
+    On a CPU it is bfloat16, and only where the CPU has instructions for it.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.autocast("cuda")
+    if mixed and device.type == "cpu" and computes_bfloat16():
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ PLAIN = re.compile(r"0+(\.0+)?")
 
 
 class BadCell(str):
-    """A workbook's cell that can't be trusted; `fault` says why and names its address.
+    """A workbook's cell that can't be trusted; `fault` gives the reason and the address.
 
     Whoever needs the cell raises; in a column that nobody reads it does no harm.
     """
@@ -76,13 +76,13 @@ def _page(book, what):
 
 def _merged(page):
     """Addresses of the cells of merged blocks, but for the first of each: {address: block}."""
-    found = {}
+    blocks = {}
     for block in page.merged_cells.ranges:
         if block.size["rows"] * block.size["columns"] > 100_000:
             continue
         cells = [cell for row in block.cells for cell in [row]]
-        found |= {cell: str(block) for cell in cells[1:]}
-    return found
+        blocks |= {cell: str(block) for cell in cells[1:]}
+    return blocks
 
 
 def _bad(cell, text):
@@ -134,10 +134,10 @@ def _number(cell, value):
     if shown in ("General", "@"):
         return str(value)
     if PLAIN.fullmatch(shown):
-        whole, _, places = shown.partition(".")
-        text = f"{value:.{len(places)}f}"
+        whole, _, decimals = shown.partition(".")
+        text = f"{value:.{len(decimals)}f}"
         if float(text) == value:
-            if places:
+            if decimals:
                 return str(value)
             return ("-" if value < 0 else "") + str(abs(value)).zfill(len(whole))
         return _bad(

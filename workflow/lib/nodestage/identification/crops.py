@@ -25,15 +25,15 @@ def crops(images, instances, size):
     boxes = ndimage.find_objects(np.asarray(instances, dtype=np.int32))
     pictures = np.zeros((len(boxes), len(images), *size), dtype=np.float32)
     inside = np.zeros((len(boxes), *size), dtype=bool)
-    for place, box in enumerate(boxes):
-        voxels = np.argwhere(instances[box] == place + 1)
+    for i, box in enumerate(boxes):
+        voxels = np.argwhere(instances[box] == i + 1)
         center = voxels.mean(0) + [side.start for side in box]
         low = np.round(center - (size - 1) / 2).astype(int)
         source, target = _overlap(low, size, instances.shape)
-        pictures[(place, slice(None), *target)] = images[(slice(None), *source)]
-        inside[(place, *target)] = instances[source] == place + 1
-        if not inside[place].any():  # a sickle whose middle lies far from it
-            inside[(place, *(size // 2))] = True
+        pictures[(i, slice(None), *target)] = images[(slice(None), *source)]
+        inside[(i, *target)] = instances[source] == i + 1
+        if not inside[i].any():  # a sickle whose middle lies far from it
+            inside[(i, *(size // 2))] = True
     return pictures, inside
 
 

@@ -7,6 +7,7 @@ from nodestage.core import devices, volumes
 from nodestage.core.instances import is_positive
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
+from nodestage.lymph_nodes.images import Images
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.nnunet import cases
@@ -14,41 +15,30 @@ from nodestage.nnunet import cases
 NEGATIVE, POSITIVE = 1, 2
 
 
-def classify(
-    model,
-    name,
-    arterial,
-    venous,
-    attention,
-    instances,
-    spacing,
-    threads=1,
-    device=None,
-    patient="",
-):
+def classify(model, name, images, instances, threads=1, device=None):
     """Probability of being positive, float64 (n,), of each instance in the order of its number.
 
     Parameters
     ----------
     model : a fold's model, from `training.train_fold`
     name : plain, attention, inner0, …
-    arterial, venous : int16 arrays (z, y, x), HU, on the study grid
-    attention : float array (z, y, x) in [0, 1]
+    images : Images
     instances : integer array (z, y, x), numbered from 1 without gaps
-    spacing : (z, y, x), mm
     """
-    found = model["networks"][name]
+    exported = model["networks"][name]
     count = int(instances.max(initial=0))
-    if not count or found["constant"] is not None:
-        return np.full(count, np.nan if found["constant"] is None else found["constant"])
-    cases.check_spacing(patient or "the image", spacing, found["plans"])
+    if not count or exported["constant"] is not None:
+        return np.full(count, np.nan if exported["constant"] is None else exported["constant"])
+    cases.check_spacing(images.patient, images.spacing, exported["plans"])
     torch.set_num_threads(threads)
     device = devices.chosen(device)
-    network = _load(found).to(device)
-    images = normalised([arterial, venous, attention], found["plans"])
-    pictures, inside = crops(images, instances, model["settings"]["crop"])
-    batch_size = model["settings"]["batch_size"]
-    return _probabilities(network, pictures, inside, found["shift"], batch_size, device)
+    network = _load(exported).to(device)
+    channels = [images.arterial, images.venous, images.attention]
+    cut, inside = crops(
+        normalised(channels, exported["plans"]), instances, model["settings"]["crop"]
+    )
+    odds = _log_odds(network, cut, inside, model["settings"]["batch_size"], device)
+    return torch.sigmoid(odds + exported["shift"]).numpy()
 
 
 def on_ground_truth(model, name, patients, threads=1, device=None):
@@ -63,15 +53,14 @@ def on_ground_truth(model, name, patients, threads=1, device=None):
     for patient in sorted(patients):
         paths = patients[patient]
         mask = volumes.read(paths["lymph_nodes"])
-        images = [volumes.read(paths[channel]).array for channel in ("arterial", "venous", "map")]
+        channels = (volumes.read(paths[channel]).array for channel in ("arterial", "venous", "map"))
         instances = components(mask.array, mask.spacing)
         positive = positives_of(mask.array, instances)
-        found = classify(
-            model, name, *images, instances, mask.spacing, threads, device, patient=patient
-        )
+        images = Images(*channels, mask.spacing, patient)
+        probabilities = classify(model, name, images, instances, threads, device)
         rows += [
             {"patient": patient, "instance": i, "positive": int(truth), "p_positive": float(p)}
-            for i, (truth, p) in enumerate(zip(positive, found, strict=True), start=1)
+            for i, (truth, p) in enumerate(zip(positive, probabilities, strict=True), start=1)
         ]
     return rows
 
@@ -83,22 +72,23 @@ def class_aware(instances, p_positive):
     return values[instances]
 
 
-def _load(found):
-    backbone = build(found["plans"], found["dataset_json"])
+def _load(exported):
+    backbone = build(exported["plans"], exported["dataset_json"])
     network = IdentificationNetwork(backbone)
-    network.load_state_dict(found["weights"])
+    network.load_state_dict(exported["weights"])
     return network.eval()
 
 
-def _probabilities(network, pictures, inside, shift, batch_size, device):
-    found = []
+def _log_odds(network, images, inside, batch_size, device):
+    """The network's log odds of positive, float64 tensor (n,), on the CPU."""
+    parts = []
     with torch.inference_mode():
-        for start in range(0, len(pictures), batch_size):
+        for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
             logits = network(
-                torch.from_numpy(pictures[part]).to(device),
+                torch.from_numpy(images[part]).to(device),
                 torch.from_numpy(inside[part].astype(np.float32)).to(device),
             )
             negative, positive = logits.double().T
-            found.append(torch.sigmoid(positive - negative + shift).cpu().numpy())
-    return np.concatenate(found)
+            parts.append((positive - negative).cpu())
+    return torch.cat(parts)

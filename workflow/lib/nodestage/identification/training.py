@@ -2,20 +2,23 @@
 
 import hashlib
 import shutil
-import zlib
+from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from nodestage.core import devices, logs, volumes
-from nodestage.core.errors import InputError, TrainingError
+from nodestage.core import checkpoints, devices, seeds, training, volumes
+from nodestage.core.errors import InputError
+from nodestage.core.optimizers import Nesterov, polynomial
+from nodestage.core.training import Run
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
-from nodestage.lymph_nodes import crossfitting
+from nodestage.lymph_nodes.crossfitting import Fold
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
-from nodestage.nnunet import checkpoints, prediction
+from nodestage.nnunet import prediction
 from nodestage.nnunet.network import configuration
 
 # The paper's optimizer (section IV-A2); small networks want a larger rate.
@@ -34,183 +37,183 @@ DEFAULTS = {
 }
 
 
-def train_fold(
-    patients,
-    train,
-    validation,
-    inner,
-    lymph_node_model_path,
-    settings,
-    seed,
-    output,
-    work,
-    threads=1,
-    device=None,
-    label="identification",
-):
-    """Train the identification networks of a fold and write them to `output`.
+def train_fold(fold: Fold, segmentation_path: str | Path, settings: dict, run: Run) -> dict:
+    """Train the identification networks of a fold and write them to `run.output`.
 
     `attention` and `plain` start from the segmentation networks of those names, learn from the
-    annotated instances of `train` and are chosen on `validation`; `inner0`, … start from the inner
-    segmentation networks, learn from the patients that those learned from and keep their last
-    epoch. An instance is a 26-connected component of one label value.
+    annotated instances of the training patients and are chosen on the validation patients;
+    `inner0`, … start from the inner segmentation networks, learn from the patients that those
+    learned from and keep their last epoch. An instance is a 26-connected component of one label
+    value.
 
     Parameters
     ----------
-    patients : {patient: {arterial, venous, map, lymph_nodes}}, paths on the study grid
-    train, validation : lists of patients
-    inner : list of lists, disjoint parts of `train`
-    lymph_node_model_path : the fold's model of `lymph_nodes.training`
+    fold : its annotated patients are used
+    segmentation_path : the fold's model of `lymph_nodes.training`
     settings : dict over `DEFAULTS`; `crop` is (z, y, x) in voxels of the study grid
-    seed : int
-    output : path of the model
-    work : scratch folder; kept when the training is cut short, so that it can go on
+    run : its work folder is kept when the training is cut short, so that it can resume
 
     Returns
     -------
     dict of plain values and tensors, as the file holds it: `networks` {name: {weights, shift,
     constant, note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
-    negative instance has no weights: it answers `constant`, and `note` says why.
+    negative instance has no weights: it answers `constant`, and `note` gives the reason.
     """
     settings = {**DEFAULTS, **settings}
-    torch.set_num_threads(threads)
-    segmentation = checkpoints.load(lymph_node_model_path)
-    annotated = [p for p in dict.fromkeys((*train, *validation)) if patients[p]["lymph_nodes"]]
+    torch.set_num_threads(run.threads)
+    segmentation = checkpoints.load(segmentation_path)
     plans = next(iter(segmentation["networks"].values()))["plans"]
     _check_crop(settings["crop"], plans)
-    examples = {p: _examples(p, patients[p], plans, settings["crop"], work) for p in annotated}
+    examples = {
+        p: _examples(p, fold.patients[p], plans, settings["crop"], run.work) for p in fold.annotated
+    }
+    variants = [name for name in ("attention", "plain") if name in segmentation["networks"]]
     networks = {}
-    for name, (teachers, judges) in crossfitting.learners(
-        [name for name in ("attention", "plain") if name in segmentation["networks"]],
-        set(train) & set(annotated),
-        set(validation) & set(annotated),
-        inner,
-    ).items():
+    for name, patients in fold.training_sets(variants).items():
         networks[name] = train_network(
             segmentation["networks"][name],
-            Examples([examples[p] for p in teachers]),
-            Examples([examples[p] for p in judges]),
+            Examples([examples[p] for p in patients.train]),
+            Examples([examples[p] for p in patients.validation]),
             settings,
-            zlib.crc32(f"{seed} identification {name}".encode()),
-            Path(work, f"{name}.pt"),
-            device=device,
-            label=f"{label}, {name}",
+            replace(
+                run,
+                seed=seeds.derived(run.seed, "identification", name),
+                label=f"{run.label}, {name}",
+            ),
+            Path(run.work, f"{name}.pt"),
         )
     # The file goes to other hospitals: it names no patient.
     model = {"networks": networks, "settings": settings}
-    checkpoints.save(output, model)
-    shutil.rmtree(work, ignore_errors=True)
+    checkpoints.save(run.output, model)
+    shutil.rmtree(run.work, ignore_errors=True)
     return model
 
 
 class Examples:
     """The annotated instances of some patients.
 
-    `positive` tells for each whether it is; `batch(places)` gives their images (n, channels,
-    z, y, x) and where they lie (n, z, y, x), read from disk where a crop is asked for.
+    `positive` (n,) is their class; `batch(indices)` gives their images (n, channels, z, y, x) and
+    masks (n, z, y, x), read from disk when they are asked for.
     """
 
     def __init__(self, parts):
         self._parts = parts
         self.digest = [part[3] for part in parts]
-        self._where = [(i, j) for i, part in enumerate(parts) for j in range(len(part[2]))]
-        self.positive = np.array([parts[i][2][j] for i, j in self._where], dtype=bool)
+        self._index = [(i, j) for i, part in enumerate(parts) for j in range(len(part[2]))]
+        self.positive = np.array([parts[i][2][j] for i, j in self._index], dtype=bool)
 
     def __len__(self):
-        return len(self._where)
+        return len(self._index)
 
-    def batch(self, places):
-        found = [
+    def batch(self, indices):
+        """Images and masks of some instances, float32."""
+        pairs = [
             (self._parts[i][0][j], self._parts[i][1][j])
-            for i, j in map(self._where.__getitem__, places)
+            for i, j in map(self._index.__getitem__, indices)
         ]
-        images, inside = (np.stack(part) for part in zip(*found, strict=True))
-        return images.astype(np.float32), inside.astype(np.float32)
+        images, masks = (np.stack(part) for part in zip(*pairs, strict=True))
+        return images.astype(np.float32), masks.astype(np.float32)
 
 
-def train_network(exported, teachers, judges, settings, seed, checkpoint, device=None, label=""):
+def train_network(
+    exported: dict,
+    train: Examples,
+    validation: Examples,
+    settings: dict,
+    run: Run,
+    checkpoint: str | Path,
+) -> dict:
     """One identification network, started from an exported segmentation network.
 
-    After every epoch its state is written to `checkpoint`; a training that was cut short goes on
-    from there to the same weights. Each epoch draws from a generator of its own.
+    After every epoch its state is written to `checkpoint`; a training that was cut short resumes
+    from there and ends with the same weights.
     """
-    told = {"plans": exported["plans"], "dataset_json": exported["dataset_json"]}
-    positives, negatives = np.flatnonzero(teachers.positive), np.flatnonzero(~teachers.positive)
-    if not len(positives) or not len(negatives):
-        return {**told, **_constant(len(positives), len(negatives)), "epoch": 0, "history": []}
-    torch.manual_seed(seed)
-    device = devices.chosen(device)
+    origin = {"plans": exported["plans"], "dataset_json": exported["dataset_json"]}
+    positives, negatives = int(train.positive.sum()), int((~train.positive).sum())
+    if not positives or not negatives:
+        return {**origin, **_constant(positives, negatives), "epoch": 0, "history": []}
+    torch.manual_seed(run.seed)
+    device = devices.chosen(run.device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        settings["learning_rate"],
-        momentum=settings["momentum"],
-        weight_decay=settings["weight_decay"],
-        nesterov=True,
+    learner = NodeLearner(network, train, validation, settings, run.seed)
+    epochs, per_epoch = settings["epochs"], settings["iterations_per_epoch"]
+    learning_rate = settings["learning_rate"]
+    schedule = training.Schedule(
+        checks=tuple(per_epoch * (epoch + 1) for epoch in range(epochs)),
+        rate=lambda step: learning_rate * polynomial(step // per_epoch / epochs),
+        choose="best",
+        hint=f"Lower `identification.learning_rate` (now {learning_rate}).",
     )
     identity = [
         exported["digest"],
-        seed,
-        teachers.digest,
-        judges.digest,
+        run.seed,
+        train.digest,
+        validation.digest,
         repr(sorted(settings.items())),
     ]
-    first, history, best = 0, [], None
-    if Path(checkpoint).exists():
-        found = checkpoints.load(checkpoint)
-        if found["identity"] == identity:
-            network.load_state_dict(found["weights"])
-            optimizer.load_state_dict(found["optimizer"])
-            first, history, best = found["epoch"], found["history"], found["best"]
-            logs.say(f"{label}: goes on after epoch {first} of {settings['epochs']}")
-    for epoch in logs.progress(range(first, settings["epochs"]), label):
-        for group in optimizer.param_groups:
-            group["lr"] = settings["learning_rate"] * (1 - epoch / settings["epochs"]) ** 0.9
-        draw = np.random.default_rng([seed, epoch])
-        with devices.repeatable(device):
-            losses = [
-                _step(
-                    network,
-                    optimizer,
-                    teachers,
-                    _balanced(positives, negatives, settings, draw),
-                    settings,
-                    draw,
-                    device,
-                )
-                for _ in range(settings["iterations_per_epoch"])
-            ]
-        judged = balanced_cross_entropy(network, judges, settings["batch_size"], device)
-        history.append([float(np.mean(losses)), judged])
-        if not np.isfinite(history[-1][0]):
-            raise TrainingError(
-                f"{label}: the loss became {history[-1][0]} in epoch {epoch + 1}. Lower "
-                f"`identification.learning_rate` (now {settings['learning_rate']})."
-            )
-        shown = "" if judged is None else f", validation {judged:.4f}"
-        print(f"epoch {epoch + 1}: cross entropy {history[-1][0]:.4f}{shown}", flush=True)
-        if judged is None or best is None or judged < best["loss"]:
-            best = {"loss": judged, "epoch": epoch + 1, "weights": _weights(network)}
-        checkpoints.save(
-            checkpoint,
-            {
-                "identity": identity,
-                "weights": _weights(network),
-                "optimizer": optimizer.state_dict(),
-                "epoch": epoch + 1,
-                "history": history,
-                "best": best,
-            },
+    with devices.repeatable(device):
+        trained = training.train(
+            learner, schedule, run.label, training.Checkpoint(checkpoint, identity)
         )
+    losses = zip_longest(trained.train_loss, trained.validation_loss)
     return {
-        **told,
-        "weights": best["weights"],
-        "shift": prior_shift(len(positives), len(negatives), settings["prior"]),
+        **origin,
+        "weights": trained.weights,
+        "shift": prior_shift(positives, negatives, settings["prior"]),
         "constant": None,
         "note": "",
-        "epoch": best["epoch"],
-        "history": history,
+        "epoch": trained.step // per_epoch,
+        "history": [list(pair) for pair in losses],
     }
+
+
+class NodeLearner:
+    """An identification network in training; see `core.training.Learner`.
+
+    Each epoch draws from a generator of its own, so that a resumed training draws the same.
+
+    Parameters
+    ----------
+    network : IdentificationNetwork, where it is to be trained
+    train, validation : Examples
+    settings : as in `train_fold`, complete
+    seed : of this network
+    """
+
+    def __init__(self, network, train, validation, settings, seed):
+        self.network, self.settings, self.seed = network, settings, seed
+        self.train, self.validation = train, validation
+        self.device = next(network.parameters()).device
+        self.optimizer = Nesterov(
+            network.parameters(), settings["momentum"], settings["weight_decay"]
+        )
+        self.random = None
+
+    def step(self, number):
+        """One step on a batch with as many positive as negative nodes; its cross entropy."""
+        epoch, first = divmod(number, self.settings["iterations_per_epoch"])
+        if not first:
+            self.random = np.random.default_rng([self.seed, epoch])
+        batch = balanced(self.train.positive, self.settings["batch_size"], self.random)
+        images, inside = augment(*self.train.batch(batch), self.random, self.settings["noise"])
+        truth = torch.from_numpy(self.train.positive[batch].astype(np.int64)).to(self.device)
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"
+        ):
+            logits = self.network(
+                torch.from_numpy(images).to(self.device), torch.from_numpy(inside).to(self.device)
+            )
+        loss = torch.nn.functional.cross_entropy(logits.float(), truth)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12)
+        self.optimizer.step()
+        return float(loss.detach())
+
+    def validation_loss(self):
+        """`balanced_cross_entropy` of the validation nodes; None without any."""
+        return balanced_cross_entropy(
+            self.network, self.validation, self.settings["batch_size"], self.device
+        )
 
 
 def prior_shift(positives: int, negatives: int, prior: str) -> float:
@@ -232,55 +235,43 @@ def balanced_cross_entropy(network, examples, batch_size, device=None):
     losses = []
     with torch.inference_mode():
         for start in range(0, len(examples), batch_size):
-            places = range(start, min(start + batch_size, len(examples)))
-            images, inside = (torch.from_numpy(a).to(device) for a in examples.batch(places))
-            truth = torch.from_numpy(examples.positive[list(places)].astype(np.int64)).to(device)
+            batch = range(start, min(start + batch_size, len(examples)))
+            images, inside = (torch.from_numpy(a).to(device) for a in examples.batch(batch))
+            truth = torch.from_numpy(examples.positive[list(batch)].astype(np.int64)).to(device)
             logits = network(images, inside)
             losses.append(torch.nn.functional.cross_entropy(logits, truth, reduction="none").cpu())
     network.train()
     losses = torch.cat(losses).numpy()
     classes = [losses[examples.positive == positive] for positive in (False, True)]
-    return float(np.mean([found.mean() for found in classes if len(found)]))
+    return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
 
 
-def augment(images, inside, draw, noise):
+def augment(images, inside, random, noise):
     """Flip crops, each along its own axes, and add noise to the images but not to the map.
 
-    images (n, channels, z, y, x) and inside (n, z, y, x) are changed where they stand.
+    images (n, channels, z, y, x) and inside (n, z, y, x) are changed in place.
     """
-    for picture, node in zip(images, inside, strict=True):
-        axes = np.flatnonzero(draw.random(3) < 0.5)
-        picture[:] = np.flip(picture, axes + 1)
+    for image, node in zip(images, inside, strict=True):
+        axes = np.flatnonzero(random.random(3) < 0.5)
+        image[:] = np.flip(image, axes + 1)
         node[:] = np.flip(node, axes)
-        strength = noise * draw.random()
-        picture[:-1] += strength * draw.standard_normal(picture[:-1].shape, dtype=np.float32)
+        strength = noise * random.random()
+        image[:-1] += strength * random.standard_normal(image[:-1].shape, dtype=np.float32)
     return images, inside
 
 
-def _step(network, optimizer, teachers, places, settings, draw, device):
-    images, inside = augment(*teachers.batch(places), draw, settings["noise"])
-    truth = torch.from_numpy(teachers.positive[places].astype(np.int64)).to(device)
-    optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "cpu"):
-        logits = network(torch.from_numpy(images).to(device), torch.from_numpy(inside).to(device))
-    loss = torch.nn.functional.cross_entropy(logits.float(), truth)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 12)
-    optimizer.step()
-    return float(loss.detach())
+def balanced(positive, size, random):
+    """Indices of a batch of `size`, half of them positive; of an odd size the last one by a coin.
 
-
-def _balanced(positives, negatives, settings, draw):
-    """Places of one batch, as many positive as negative; the odd one by a coin."""
-    size = settings["batch_size"]
-    of_positives = size // 2 + (size % 2 and int(draw.integers(2)))
-    return np.concatenate(
-        [draw.choice(positives, of_positives), draw.choice(negatives, size - of_positives)]
-    )
+    positive : bool (n,), with both classes
+    """
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    count = size // 2 + (size % 2 and int(random.integers(2)))
+    return np.concatenate([random.choice(positives, count), random.choice(negatives, size - count)])
 
 
 def _constant(positives, negatives):
-    """What stands in for a network where the training part shows one class, or nothing."""
+    """The answer in place of a network's where the training nodes are of one class, or none."""
     absent = "" if not positives + negatives else "positive " if negatives else "negative "
     return {
         "weights": None,
@@ -296,20 +287,20 @@ def _examples(patient, paths, plans, size, work):
     instances = components(mask.array, mask.spacing)
     positive = positives_of(mask.array, instances)
     channels = [volumes.read(paths[name]).array for name in ("arterial", "venous", "map")]
-    pictures, inside = crops(normalised(channels, plans), instances, size)
+    images, inside = crops(normalised(channels, plans), instances, size)
     folder = Path(work, "crops")
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"{patient}.npy", pictures.astype(np.float16))
+    np.save(folder / f"{patient}.npy", images.astype(np.float16))
     np.save(folder / f"{patient}.inside.npy", inside)
     # Mapped, not held: at full size the crops of a discovery center take gigabytes.
-    held = [
+    mapped = [
         np.load(folder / f"{patient}{kind}.npy", mmap_mode="r" if len(positive) else None)
         for kind in ("", ".inside")
     ]
-    digest = hashlib.sha256(pictures.astype(np.float16).tobytes())
+    digest = hashlib.sha256(images.astype(np.float16).tobytes())
     for part in (inside, positive):
         digest.update(part.tobytes())
-    return (*held, positive, digest.hexdigest())
+    return (*mapped, positive, digest.hexdigest())
 
 
 def _check_crop(size, plans):
@@ -321,7 +312,3 @@ def _check_crop(size, plans):
             f"`identification.crop` {list(size)} must be divisible by {divisor.tolist()} (z, y, x), "
             f"by which the segmentation network shrinks it. The next size up is {nearest}."
         )
-
-
-def _weights(network):
-    return {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}

@@ -158,8 +158,8 @@ def _shape(node, depth, spacing):
 def _densities(images, regions):
     row = {}
     for phase in PHASES:
-        found = _of_phase(images[phase].astype(np.float64), regions)
-        row |= {f"{phase}_{name}": value for name, value in found.items()}
+        densities = _of_phase(images[phase].astype(np.float64), regions)
+        row |= {f"{phase}_{name}": value for name, value in densities.items()}
     node = regions["node"]
     row["venous_minus_arterial"] = row["venous_core"] - row["arterial_core"]
     row["phases_correlation"] = _correlation(*(images[p][node].astype(float) for p in PHASES))

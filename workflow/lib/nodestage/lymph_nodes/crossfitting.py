@@ -1,10 +1,13 @@
-"""Inner cross-fitting: which of a fold's networks learns from whom, and which measures whom.
+"""Inner cross-fitting: which patients a fold's networks learn from, and which network measures whom.
 
 Each part of a fold's training patients has an inner attention network that never saw it and that
 measures it; the others are measured by the fold's own network. Segmentation and identification
 share this.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -15,23 +18,66 @@ class Measure(NamedTuple):
     in_sample: bool
 
 
-def learners(variants, train, validation, inner):
-    """{network: (patients it learns from, patients it is chosen on)}, both sorted.
+class TrainingSet(NamedTuple):
+    """The patients that a network learns from, and those on which its weights are chosen; sorted."""
+
+    train: list[str]
+    validation: list[str]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The patients of one fold.
+
+    Attributes
+    ----------
+    patients : {patient: {arterial, venous, map, lymph_nodes}}, paths of volumes on the study grid;
+        `lymph_nodes` holds 0, 1 (negative), 2 (positive), or is empty where the patient was not
+        annotated, who is then left out of every training set
+    train, validation : patients
+    inner : disjoint parts of `train`; empty without inner cross-fitting
+    """
+
+    patients: dict[str, dict[str, str | Path]]
+    train: list[str]
+    validation: list[str]
+    inner: list[list[str]]
+
+    @property
+    def annotated(self) -> list[str]:
+        """Training and validation patients with a mask of lymph nodes, sorted."""
+        return sorted(p for p in {*self.train, *self.validation} if self.patients[p]["lymph_nodes"])
+
+    def training_sets(self, variants: Iterable[str]) -> dict[str, TrainingSet]:
+        """`training_sets` of the annotated patients."""
+        train, validation = (
+            [p for p in self.annotated if p in subset] for subset in (self.train, self.validation)
+        )
+        return training_sets(variants, train, validation, self.inner)
+
+
+def training_sets(
+    variants: Iterable[str],
+    train: Iterable[str],
+    validation: Iterable[str],
+    inner: list[list[str]],
+) -> dict[str, TrainingSet]:
+    """{network: TrainingSet} of all networks of a fold.
 
     Parameters
     ----------
     variants : names of the fold's own networks
-    train, validation : patients who can teach, and who can judge
-    inner : list of lists, disjoint parts of the training patients; `inner0` is the network that
-        learns from all but the first part, and is chosen on nobody
+    train, validation : patients with annotations
+    inner : disjoint parts of the training patients; `inner0` is the network that learns from all
+        but the first part and keeps its last weights
     """
-    found = {name: (sorted(train), sorted(validation)) for name in variants}
+    sets = {name: TrainingSet(sorted(train), sorted(validation)) for name in variants}
     for j, part in enumerate(inner):
-        found[f"inner{j}"] = (sorted(set(train) - set(part)), [])
-    return found
+        sets[f"inner{j}"] = TrainingSet(sorted(set(train) - set(part)), [])
+    return sets
 
 
-def measured_by(patient, subset, variant, inner):
+def measured_by(patient: str, subset: str, variant: str, inner: list[list[str]]) -> Measure | None:
     """Which network of a fold measures a patient without having learned from that patient.
 
     Validation, test and external patients are measured by the fold's own network of the variant.
@@ -42,7 +88,7 @@ def measured_by(patient, subset, variant, inner):
     ----------
     subset : train, validation, test or external
     variant : plain, attention, …
-    inner : as `learners` takes it
+    inner : as in `training_sets`
 
     Returns
     -------

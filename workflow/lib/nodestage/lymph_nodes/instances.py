@@ -23,22 +23,24 @@ def components(mask, spacing, min_volume_mm3=0.0):
     -------
     uint16 array (z, y, x)
     """
-    found = label_instances(mask)
-    voxels = cc3d.statistics(found, no_slice_conversion=True)["voxel_counts"][: found.max() + 1]
+    instances = label_instances(mask)
+    voxels = cc3d.statistics(instances, no_slice_conversion=True)["voxel_counts"][
+        : instances.max() + 1
+    ]
     volumes = voxels * float(np.prod(spacing))
     kept = volumes >= min_volume_mm3
     kept[0] = False
     if kept.sum() > np.iinfo(np.uint16).max:
         raise InputError(
-            f"{int(kept.sum())} instances in one mask are no lymph nodes. Raise "
+            f"{int(kept.sum())} instances in one mask can't be lymph nodes. Raise "
             "`lymph_nodes.min_volume_mm3`, or look at the image."
         )
     numbers = np.where(kept, np.cumsum(kept), 0).astype(np.uint16)
-    return numbers[found]
+    return numbers[instances]
 
 
 def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0.0, 0.0)):
-    """One row an instance: size, place, and the station it likely belongs to.
+    """One row per instance: size, position, and the station that it likely belongs to.
 
     Parameters
     ----------
@@ -98,8 +100,8 @@ def _surfaces(organs, spacing, anatomy):
         grown = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in boxes[label - 1])
         organ = organs[grown] == label
         border = organ & ~ndimage.binary_erosion(organ, np.ones((3, 3, 3)), border_value=1)
-        places = np.argwhere(border) + [side.start for side in grown]
-        surfaces[structure] = (label, cKDTree(places * spacing))
+        voxels = np.argwhere(border) + [side.start for side in grown]
+        surfaces[structure] = (label, cKDTree(voxels * spacing))
     return surfaces
 
 

@@ -10,13 +10,11 @@ from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION, variant
 from nodestage.nnunet import prediction
 
 
-def predict(
-    model, name, arterial, venous, attention, spacing, settings, threads=1, device=None, patient=""
-):
+def predict(model, name, images, settings, threads=1, device=None):
     """Lymph-node instances of one patient, and how sure the network is of each.
 
     The attention network runs only windows that hold attention, and with `min_attention_share` only those
-    that count there; elsewhere is background. With `windows: attention` they are laid over the
+    that count there; elsewhere is background. With `windows: attention` the windows cover the
     box around all attention. No other variant skips anything. Instances are 26-connected
     components, those below `min_volume_mm3` left out.
 
@@ -24,9 +22,7 @@ def predict(
     ----------
     model : a fold's model, from `training.train_fold`
     name : plain, attention, inner0, … (which may measure a patient: `crossfitting.measured_by`)
-    arterial, venous : int16 arrays (z, y, x), HU, on the study grid
-    attention : float array (z, y, x) in [0, 1]
-    spacing : (z, y, x), mm
+    images : Images
     settings : `lymph_nodes` of the config: `min_volume_mm3`, `threshold`, `windows`,
         `min_attention_share`, `step_size`, `mirror`
 
@@ -35,30 +31,26 @@ def predict(
     instances : uint16 (z, y, x), numbered from 1; 0 is background
     confidence : {instance: highest probability of a lymph node in it}
     """
-    margin = log_odds(
-        model, name, arterial, venous, attention, spacing, settings, threads, device, patient
-    )
-    found = above_threshold(margin, spacing, settings)
-    return found, highest_probability(found, margin)
+    margin = log_odds(model, name, images, settings, threads, device)
+    instances = above_threshold(margin, images.spacing, settings)
+    return instances, highest_probability(instances, margin)
 
 
 def above_threshold(log_odds, spacing, settings):
-    """Instances, uint16 (z, y, x), of what exceeds `threshold`, from log odds; as `predict` gives them."""
+    """Instances, uint16 (z, y, x), of what exceeds `threshold`, from log odds; as `predict` returns them."""
     threshold = settings.get("threshold", 0.5)
     mask = log_odds > math.log(threshold / (1 - threshold))
     return components(mask, spacing, settings.get("min_volume_mm3", 0.0))
 
 
-def log_odds(
-    model, name, arterial, venous, attention, spacing, settings, threads=1, device=None, patient=""
-):
+def log_odds(model, name, images, settings, threads=1, device=None):
     """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]
-    attention = np.where(attention < SMALLEST_ATTENTION, 0, attention)
+    attention = np.where(images.attention < SMALLEST_ATTENTION, 0, images.attention)
     return prediction.predict_log_odds(
         prediction.load(exported, build),
-        [arterial, venous, attention],
-        spacing,
+        [images.arterial, images.venous, attention],
+        images.spacing,
         exported,
         where=attention > 0 if variant(name).attention else None,
         around=settings.get("windows") == "attention",
@@ -67,7 +59,7 @@ def log_odds(
         mirror=settings.get("mirror", False),
         threads=threads,
         device=device,
-        patient=patient,
+        patient=images.patient,
     )
 
 

@@ -25,11 +25,12 @@ class InformativeLoader(Loader):
     """
 
     def generate_train_batch(self):
+        """A batch of patches, and what `draws` counts."""
         patients = self.get_indices()
         samples, draws = [], np.zeros(3, dtype=np.int64)
         with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
-            for place, patient in enumerate(patients):
-                sample, drawn = self._sample(patient, self.get_do_oversample(place))
+            for index, patient in enumerate(patients):
+                sample, drawn = self._sample(patient, self.get_do_oversample(index))
                 samples.append(sample)
                 draws += drawn
         targets = [sample["segmentation"] for sample in samples]
@@ -44,7 +45,7 @@ class InformativeLoader(Loader):
         """One augmented patch, and what its first draw and the patch itself add to `draws`."""
         data, labels, _, properties = self._data.load_case(patient)
         locations = properties["class_locations"]
-        force_foreground = force_foreground and any(len(found) for found in locations.values())
+        force_foreground = force_foreground and any(len(voxels) for voxels in locations.values())
         first_empty = None
         for draw in range(MOST_DRAWS + 1):
             low, high = self.get_bbox(data.shape[1:], force_foreground, locations)

@@ -1,123 +1,99 @@
 """Every segmentation network of a fold, in one process that prepares each patient once."""
 
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from nodestage.core import volumes
+from nodestage.core import checkpoints, seeds, volumes
 from nodestage.core.errors import InputError
-from nodestage.lymph_nodes import crossfitting
+from nodestage.core.training import Run
+from nodestage.lymph_nodes.crossfitting import Fold, TrainingSet
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import variant
-from nodestage.nnunet import cases, checkpoints, plans
+from nodestage.nnunet import cases, plans
 from nodestage.nnunet import training as nnunet_training
 
 CHANNELS = ["arterial", "venous", "noNorm"]  # the map keeps its values
 
 
-def train_fold(
-    patients,
-    train,
-    validation,
-    inner,
-    settings,
-    seed,
-    output,
-    work,
-    threads=1,
-    device=None,
-    label="lymph nodes",
-):
-    """Train the networks that a fold needs and write them to `output`.
+def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
+    """Train the segmentation networks that a fold needs and write them to `run.output`.
 
-    Those of `variants` learn from `train` and are chosen on `validation`. For each part of
-    `inner` an attention network learns from the rest of `train` and keeps its last epoch; it
-    measures that part. Every network has a seed of its own, so that none feels what the others
-    draw, and a change in a patient's images or mask reaches only the networks that see them.
+    Those of `variants` learn from the annotated training patients and are chosen on the validation
+    patients. For each inner part an attention network learns from the rest of the training patients
+    and keeps its last epoch; it measures that part. Every network has its own seed, so that a
+    change in a patient's images or mask reaches only the networks that see this patient.
 
     Parameters
     ----------
-    patients : {patient: {arterial, venous, map, lymph_nodes}}, paths of volumes on the study
-        grid; `lymph_nodes` holds 0, 1 (negative), 2 (positive), or is empty where the patient
-        was not annotated and so can't teach
-    train, validation : lists of patients
-    inner : list of lists, disjoint parts of `train`; empty without inner cross-fitting
+    fold : of whom the annotated patients are used
     settings : dict
         `variants` (plain, attention, and any of tversky, map_one), `alpha`, `beta` (Eq. 3),
         `choose` (best or last epoch), `network` (what `nnunet.plans.make_plans` takes)
-    seed : int
-    output : path of the model
-    work : scratch folder; kept when the training is cut short, so that it can go on
+    run : its work folder is kept when the training is cut short, so that it can resume
 
     Returns
     -------
     dict of plain values and tensors, as the file holds it: `networks` {name: export}, `settings`
     """
-    annotated = {p for p in (*train, *validation) if patients[p]["lymph_nodes"]}
-    learners = _learners(settings["variants"], train, validation, inner, annotated)
-    planned, dataset = _plans(patients, sorted(annotated), settings["network"])
-    for patient in sorted(annotated):
-        _prepare(patient, patients[patient], planned, Path(work), dataset)
+    sets = training_sets(fold, settings["variants"])
+    planned, dataset = _plans(fold, settings["network"])
+    for patient in fold.annotated:
+        _prepare(patient, fold.patients[patient], planned, run.work, dataset)
     networks = {}
-    for name, (teachers, judges) in learners.items():
+    for name, patients in sets.items():
         networks[name] = nnunet_training.train(
-            work,
-            teachers,
-            judges,
+            run.work,
+            patients.train,
+            patients.validation,
             planned,
             dataset,
             trainer=LymphNodeTrainer,
-            seed=seed_of(seed, name),
-            output=Path(work, "networks", name),
-            device=device,
-            label=f"{label}, {name}",
+            seed=seeds.derived(run.seed, name),
+            output=Path(run.work, "networks", name),
+            device=run.device,
+            label=f"{run.label}, {name}",
             own={
                 "variant": name,
                 "alpha": float(settings.get("alpha", 0.5)),
                 "beta": float(settings.get("beta", 1.5)),
             },
-            choose=settings.get("choose", "best") if judges else "last",
-            threads=threads,
+            choose=settings.get("choose", "best") if patients.validation else "last",
+            threads=run.threads,
             section="lymph_nodes.network",
         )
     # The file goes to other hospitals: it names no patient.
     model = {"networks": networks, "settings": settings}
-    checkpoints.save(output, model)
-    shutil.rmtree(work, ignore_errors=True)
+    checkpoints.save(run.output, model)
+    shutil.rmtree(run.work, ignore_errors=True)
     return model
 
 
-def seed_of(seed, name):
-    """A network's own seed, whatever other networks stand beside it."""
-    return zlib.crc32(f"{seed} {name}".encode())
-
-
-def _learners(variants, train, validation, inner, annotated):
-    """`crossfitting.learners` of the annotated patients; refused where one has nobody to learn from."""
+def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
+    """`Fold.training_sets`, refused where a network has no patient to learn from."""
     for name in variants:
         variant(name)
-    known = [p for p in train if p in annotated]
-    if not known:
+    if not set(fold.train) & set(fold.annotated):
         raise InputError(
             "None of the fold's training patients has a `lymph_nodes` mask and images to go with it. Give "
             "masks in the sample sheet; where a phase is missing, give it or set `substitute_phase: true`."
         )
-    judges = [p for p in validation if p in annotated]
-    found = crossfitting.learners(variants, known, judges, inner)
-    for name, (teachers, _) in found.items():
-        if not teachers:
+    sets = fold.training_sets(variants)
+    for name, patients in sets.items():
+        if not patients.train:
             raise InputError(
                 f"The network {name} has no annotated training patient to learn from. Lower "
                 "`folds.inner`, or set it to 0."
             )
-    return found
+    return sets
 
 
-def _plans(patients, annotated, settings):
+def _plans(fold, settings):
     """Plans from the geometry of the fold's images; no label, no intensity enters them."""
-    shapes, spacings = zip(*(plans.geometry(patients[p]["venous"]) for p in annotated), strict=True)
+    shapes, spacings = zip(
+        *(plans.geometry(fold.patients[p]["venous"]) for p in fold.annotated), strict=True
+    )
     return plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings)
 
 

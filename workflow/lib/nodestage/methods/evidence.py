@@ -15,7 +15,7 @@ def data(inputs, codes, clinical, absent):
     ----------
     inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
         (all three: one file per patient, named after the patient) and `nodes` (instance tables of
-        one fold)
+        one fold) and `scores` (tables of other families in that fold)
     codes : patient codes
     clinical : {patient: {column: text}}
     absent : {patient: reason} of those without images, as the sample sheet shows
@@ -36,9 +36,20 @@ def data(inputs, codes, clinical, absent):
         features=_by_patient(inputs.get("radiomics", [])),
         volumes=_volumes(rows, codes, reasons, with_candidates),
         noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
+        scores=_scores(inputs.get("scores", []), codes),
         clinical=clinical,
         reasons=reasons,
     )
+
+
+def _scores(paths, codes):
+    """{method: {patient: score or reason}} of these patients alone."""
+    wanted, found = set(codes), {}
+    for row in (row for path in paths for row in tables.read(path)):
+        if row["patient"] in wanted:
+            value = row["reason"] if row["score"] in (None, "") else float(row["score"])
+            found.setdefault(row["method"], {})[row["patient"]] = value
+    return found
 
 
 def settings(methods):

@@ -4,13 +4,15 @@ A method is a file with a class `Method`. nodestage's own lie in the folders bes
 declare, as literals in the class:
 
     family        methods of one family are fitted by one job per fold
-    needs         what they read of a patient: "views", "radiomics", "nodes"
+    needs         what they read of a patient: "views", "radiomics", "nodes", "scores"
+    of            the methods whose scores it reads, where it needs "scores"; the setting `of` in the
+                  config names others
     threshold     False where the score, 0 or 1, is the call; True unless declared
     nonnegative   True where the score is a volume, whose threshold is never below 0
     explained     True where the gallery can show what in a slice moved the score
 
-A user's file leaves these to the config (docs/own_method.md); what the config says of a method is laid
-over what its class declares.
+A user's file leaves these to the config (docs/own_method.md); the config's entry of a method replaces
+what its class declares.
 
 Declarations are read from the syntax tree: the workflow needs them each time it is read, and the
 networks' modules would take seconds to import. Nothing here names a method, so that a change of
@@ -32,7 +34,7 @@ from typing import Any
 from nodestage.core.errors import InputError
 
 HERE = Path(__file__).parent
-KEYS = ("family", "needs", "threshold", "nonnegative", "explained")
+KEYS = ("family", "needs", "of", "threshold", "nonnegative", "explained")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Declaration:
     file: Path
     family: str
     needs: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
     threshold: bool = True
     nonnegative: bool = False
     explained: bool = False
@@ -60,11 +63,11 @@ def built_in() -> dict[str, Declaration]:
 
 
 def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
-    """What a method declares, with its entry of the config's `methods` laid over it."""
+    """What a method declares, updated by its entry in the config's `methods`."""
     if "file" in entry:
-        own = Declaration(name, Path(entry["file"]), family=name)
+        declaration = Declaration(name, Path(entry["file"]), family=name)
     elif name in built_in():
-        own = built_in()[name]
+        declaration = built_in()[name]
     else:
         raise InputError(
             f"methods.{name}: nodestage has no method of this name. Add `file` and `needs` "
@@ -73,7 +76,9 @@ def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
     values = {key: entry[key] for key in KEYS if key in entry}
     if "needs" in values:
         values["needs"] = tuple(values["needs"])
-    return replace(own, **values)
+    if "of" in (entry.get("settings") or {}):
+        values["of"] = tuple(entry["settings"]["of"])
+    return replace(declaration, **values)
 
 
 def load(name: str, file: str | Path | None = None) -> type:

@@ -51,5 +51,5 @@ def _caliper(corners):
     edges = np.roll(corners, -1, axis=0) - corners
     normals = np.stack([-edges[:, 1], edges[:, 0]], 1)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    reach = corners @ normals.T
-    return float((reach.max(0) - reach.min(0)).min())
+    extent = corners @ normals.T
+    return float((extent.max(0) - extent.min(0)).min())

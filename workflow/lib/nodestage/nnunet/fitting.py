@@ -26,6 +26,7 @@ def fit(
     choose="last",
     label=None,
     section="",
+    initial=None,
 ):
     """Plan, preprocess, train, and save one network.
 
@@ -40,12 +41,14 @@ def fit(
     output : file of the model, written whole (see `training.export`)
     work : scratch folder; a killed training goes on from it, success deletes it
     section : where the config holds this network's settings, for a warning
+    initial : model (dict) of the same architecture whose weights to start from, or None
 
     Returns
     -------
     the model (dict)
     """
-    from nodestage.nnunet import checkpoints, training
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import training
 
     label = label or name
     samples = [*samples_train, *samples_validation]
@@ -79,6 +82,7 @@ def fit(
         choose=choose,
         threads=threads,
         section=section,
+        initial=initial and initial["weights"],
     )
     checkpoints.save(output, model)
     shutil.rmtree(work)
@@ -116,7 +120,8 @@ def as_volume(image):
 
 def open_model(path):
     """A trained network from its file: the model's dict and the torch module."""
-    from nodestage.nnunet import checkpoints, prediction
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import prediction
 
     model = checkpoints.load(path)
     return Network(model, prediction.load(model))

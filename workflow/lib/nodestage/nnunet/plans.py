@@ -38,6 +38,7 @@ TRAINING = {
     "processes": 0,
     "compile": True,
     "deterministic": True,
+    "mixed_precision": False,
     "cache_gib": 2.0,
 }
 PLANNING = (

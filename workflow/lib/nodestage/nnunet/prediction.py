@@ -210,7 +210,8 @@ def _predicted(
     if device.type == "cpu":
         network_ = network_.to(memory_format=torch.channels_last_3d)  # a tenth faster
     # Mixed precision on a GPU, as nnU-Net's own predictor has it; the sums are single.
-    with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
+    mixed = bool(plans["nodestage"].get("mixed_precision"))
+    with torch.inference_mode(), devices.autocast(device, mixed):
         for start in range(0, len(boxes), batch):
             group = boxes[start : start + batch]
             found = _predict(

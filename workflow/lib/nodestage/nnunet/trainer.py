@@ -12,6 +12,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform
 
+from nodestage.core import devices
 from nodestage.core.errors import TrainingError
 from nodestage.nnunet import imports
 from nodestage.nnunet.rectified import join
@@ -128,6 +129,8 @@ class Trainer(nnunet.nnUNetTrainer):
         if self.device.type == "cpu":
             # The same sums in an order that a CPU reaches faster: a fifth of a step, measured.
             self.network.to(memory_format=torch.channels_last_3d)
+        if self.device.type == "cpu" and self.own.get("mixed_precision"):
+            _in_mixed_precision(self.network, self.device)
         limit = int(self.own.get("cache_gib", 2.0) * 2**30)
         self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
 
@@ -269,6 +272,18 @@ class Trainer(nnunet.nnUNetTrainer):
         for loader in (self.dataloader_train, self.dataloader_val):
             if isinstance(loader, nnunet.NonDetMultiThreadedAugmenter):
                 loader._finish()
+
+
+def _in_mixed_precision(network, device):
+    """Have a network compute in mixed precision and give float32, from which the loss is taken."""
+    forward = network.forward
+
+    def mixed(x):
+        with devices.autocast(device, mixed=True):
+            found = forward(x)
+        return [f.float() for f in found] if isinstance(found, list | tuple) else found.float()
+
+    network.forward = mixed
 
 
 def own_patches(transforms):

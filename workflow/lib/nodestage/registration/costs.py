@@ -100,8 +100,8 @@ def _data_term(fixed, padded, search, first, last, cost):
             for z in range(cz * cell, min(cz * cell + cell, nz)):
                 for y in range(cy * cell, min(cy * cell + cell, ny)):
                     for x in range(cx * cell, min(cx * cell + cell, nx)):
-                        here = fixed[z, y, x]
-                        if here & INVALID:
+                        code = fixed[z, y, x]
+                        if code & INVALID:
                             continue
                         for dz in range(width):
                             for dy in range(width):
@@ -110,7 +110,7 @@ def _data_term(fixed, padded, search, first, last, cost):
                                 for dx in range(width):
                                     other = row[dx]
                                     unknown = np.int32(other >> np.uint64(63))
-                                    bits = np.int32(popcount((here ^ other) & BITS))
+                                    bits = np.int32(popcount((code ^ other) & BITS))
                                     sums[dx] += bits + unknown * (np.int32(outside) - bits)
             node = line * grid[2] + cx
             flat = total.reshape(-1)

@@ -65,11 +65,11 @@ def _keep_small(mask, field, grid, origin, out):
             share = field.label_share(alone, 1, mask.spacing, corner, region)
             wanted = round(volume / voxel_out) or 1
             kept = (out[region] == label) & (share > 0)
-            lacking = wanted - int(kept.sum())
-            if lacking <= 0:
+            lost = wanted - int(kept.sum())
+            if lost <= 0:
                 continue
             free = np.where((out[region] == 0), share, 0).ravel()
-            best = np.argsort(-free, kind="stable")[:lacking]
+            best = np.argsort(-free, kind="stable")[:lost]
             chosen = np.unravel_index(best[free[best] > 1e-3], share.shape)
             out[region][chosen] = label
 

@@ -115,9 +115,11 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         }
         for c in centers
     ]
-    own = {n: load(statistics_folder, f"{n}.tsv") for n in ("heterogeneity", "froc", "froc_at")}
+    of_study = {
+        n: load(statistics_folder, f"{n}.tsv") for n in ("heterogeneity", "froc", "froc_at")
+    }
     performance = {c.name: tables[c.name]["performance"] for c in centers}
-    drawn = plots.of_study(centers, performance, own, primary)
+    drawn = plots.of_study(centers, performance, of_study, primary)
     if figures is not None:
         plots.write_study(figures, drawn)
     sources = {"organs": run.discovery_organs_source, "tumor": run.discovery_tumor_source}
@@ -126,8 +128,8 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "notices": fields.notices(facts, "study"),
         "plots": drawn,
         "pictures": pictures.read(record),
-        "heterogeneity": blocks.table(own["heterogeneity"].where(metric=primary["metric"])),
-        "heterogeneity_more": blocks.table(own["heterogeneity"]),
+        "heterogeneity": blocks.table(of_study["heterogeneity"].where(metric=primary["metric"])),
+        "heterogeneity_more": blocks.table(of_study["heterogeneity"]),
         "tables": study_tables.paper(statistics_folder, sources),
         "detection": study_tables.detection(statistics_folder),
         "signature": study_tables.signature(statistics_folder),

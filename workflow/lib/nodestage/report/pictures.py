@@ -97,9 +97,9 @@ def focus(patient, structures):
     if not mask.any():
         return tuple(n // 2 for n in mask.shape), False
     z = int(np.argmax(mask.sum((1, 2))))
-    places = np.argwhere(mask[z])
+    voxels = np.argwhere(mask[z])
     # A voxel of the mask itself: the centroid of a bent node may lie outside it.
-    inside = places[np.argmin(((places - places.mean(0)) ** 2).sum(1))]
+    inside = voxels[np.argmin(((voxels - voxels.mean(0)) ** 2).sum(1))]
     return (z, *(int(i) for i in inside)), node
 
 
@@ -124,14 +124,16 @@ def attention_figure(patient, ranges, names):
     }
     near = sorted(distances, key=lambda label: (distances[label][y, x], label))[:STRUCTURES]
     figure = figures.attention_steps(
-        patient.image[z],
-        patient.labels[z],
-        {names[label]: distances[label] for label in near},
-        {names[label]: maps.trapezium(distances[label], *ranges[label][:2]) for label in near},
-        {names[label]: tuple(ranges[label][:2]) for label in near},
-        patient.attention[z],
-        patient.spacing,
-        nodes=None if patient.drawn is None else patient.drawn[z],
+        figures.MapSteps(
+            patient.image[z],
+            patient.labels[z],
+            {names[label]: distances[label] for label in near},
+            {names[label]: maps.trapezium(distances[label], *ranges[label][:2]) for label in near},
+            {names[label]: tuple(ranges[label][:2]) for label in near},
+            patient.attention[z],
+            patient.spacing,
+            nodes=None if patient.drawn is None else patient.drawn[z],
+        )
     )
     at = {names[label]: float(distances[label][y, x]) for label in near}
     return figure, {

@@ -166,13 +166,13 @@ def _of_contrast(contrast, vessels):
     return listed
 
 
-def _of_organs(volumes, needed, given):
+def _of_organs(volumes, needed, drawn):
     """Flags for missing structures and for volumes that no adult has."""
     if volumes is None:
         return []
     absent = [_named(name) for name in needed if name not in volumes]
     listed = [f"organs: no {' and no '.join(absent)} labelled"] if absent else []
-    fix = "look at the mask, and at `label_system`" if given else "look at the labels"
+    fix = "look at the mask, and at `label_system`" if drawn else "look at the labels"
     for name, ml, minimum, maximum in plausible.implausible(volumes):
         listed.append(
             f"organs: {_named(name)} of {ml:.1f} ml, an adult's has {minimum} to {maximum}: {fix}"

@@ -24,7 +24,7 @@ class Detector:
     called_positive : share of the false positives that identification calls positive; None: as it
         calls negative nodes. A network that learned from drawn nodes alone never saw one
     sensitivity, specificity : of the identification of nodes. Both None: an ideal reader, who knows
-        the laws of size and appearance and calls a node positive where they speak for it (classes
+        the laws of size and appearance and calls a node positive where they make it likelier (classes
         drawn equally often, as in training)
     """
 
@@ -76,9 +76,9 @@ def _largest(settings, detector, patients, status, random):
             law = np.clip(latents.positive_law(number, laws), 0, None)
             shown[who] = random.choice(number + 1, len(who), p=law / law.sum())
     index = np.arange(latents.MAX_NODES)
-    there = index < count[:, None]
+    present = index < count[:, None]
     nodes = _called(settings, detector, index < shown[:, None], random)
-    nodes = nodes * (there & (random.random(there.shape) < detector.recall))
+    nodes = nodes * (present & (random.random(present.shape) < detector.recall))
     number = random.poisson(detector.false_positives, patients)
     alarm = np.arange(number.max(initial=0)) < number[:, None]
     if detector.called_positive is not None:

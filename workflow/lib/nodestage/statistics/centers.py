@@ -64,12 +64,12 @@ def random_effects(estimates, variances, level=0.95):
     center = float((weights * logit).sum() / weights.sum())
     spread = float((weights * (logit - center) ** 2).sum()) / (k - 1)
     error = math.sqrt(max(spread, 1.0) / weights.sum())
-    reach = t.ppf(0.5 + level / 2, k - 1) * error
+    half_width = t.ppf(0.5 + level / 2, k - 1) * error
     result = {
         "k": k,
         "estimate": _share(center),
-        "low": _share(center - reach),
-        "high": _share(center + reach),
+        "low": _share(center - half_width),
+        "high": _share(center + half_width),
         "tau2": tau2,
         "i2": max(0.0, (q - (k - 1)) / q) if q > 0 else 0.0,
         "q": q,
@@ -78,9 +78,9 @@ def random_effects(estimates, variances, level=0.95):
         "prediction_high": None,
     }
     if k > 2:
-        reach = t.ppf(0.5 + level / 2, k - 2) * math.sqrt(tau2 + error**2)
-        result["prediction_low"] = _share(center - reach)
-        result["prediction_high"] = _share(center + reach)
+        half_width = t.ppf(0.5 + level / 2, k - 2) * math.sqrt(tau2 + error**2)
+        result["prediction_low"] = _share(center - half_width)
+        result["prediction_high"] = _share(center + half_width)
     return result
 
 

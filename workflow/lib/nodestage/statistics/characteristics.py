@@ -15,6 +15,8 @@ COUNTED = {
     "ct_reported": "CT-reported LN status, n (%)",
 }
 MEASURED = {"age": "Age, years", "tumor_size_cm": "Tumor size, cm"}
+NODES = {"positive": "Positive LN volume, mm³", "negative": "Negative LN volume, mm³"}
+MEDIAN = "median [quartiles]"
 WORDS = {
     "metastasis": {"0": "no", "1": "yes"},
     "ct_reported": {"0": "negative", "1": "positive"},
@@ -23,13 +25,15 @@ WORDS = {
 ORDER = ("sex", "age", "metastasis", "pt_stage", "pn_stage", "tumor_size_cm", "tumor_location", "ct_reported")  # fmt: skip
 
 
-def rows(sheet_rows, discovery_rows):
+def rows(sheet_rows, discovery_rows, nodes=((), ())):
     """Counts with percentages, medians with quartiles; missing values have their own line.
 
     Parameters
     ----------
     sheet_rows, discovery_rows : rows of the sample sheet of either center; a column that no row
-        here has is no characteristic of this center
+        here has is left out
+    nodes : drawn lymph nodes of either center, rows with `class` (positive or negative) and
+        `volume_mm3`; without any in either there is no line on them
 
     Returns
     -------
@@ -40,7 +44,7 @@ def rows(sheet_rows, discovery_rows):
     known = {key for row in sheet_rows for key in row} if sheet_rows else set(ORDER)
     for key in (key for key in ORDER if key in known):
         lines += _counted(key, parts) if key in COUNTED else _measured(key, parts)
-    return lines
+    return lines + (_node_volumes(nodes) if any(nodes) else [])
 
 
 def _counted(key, parts):
@@ -56,9 +60,21 @@ def _counted(key, parts):
 def _measured(key, parts):
     values = [np.array([tables.number(row.get(key)) for row in part], float) for part in parts]
     known = [part[~np.isnan(part)] for part in values]
-    lines = [_line(MEASURED[key], "median [quartiles]", [_median(part) for part in known])]
+    lines = [_line(MEASURED[key], MEDIAN, [_median(part) for part in known])]
     absent = [len(part) - len(k) for part, k in zip(values, known, strict=True)]
     return lines + _absent(MEASURED[key], absent, parts)
+
+
+def _node_volumes(nodes):
+    """Node by node, so that a patient with many nodes counts as often, as in the paper."""
+    return [
+        _line(name, MEDIAN, [_median(_volumes(part, label)) for part in nodes])
+        for label, name in NODES.items()
+    ]
+
+
+def _volumes(nodes, label):
+    return [float(node["volume_mm3"]) for node in nodes if node["class"] == label]
 
 
 def _absent(name, counts, parts):

@@ -1,4 +1,4 @@
-"""What attention claims to change: recall by size and station, false positives by place, FROC.
+"""What attention should improve: recall by size and station, false positives by place, FROC.
 
 Nodes of one patient are not independent, so every interval resamples whole patients, and all
 variants of the same patients share the resamples. A difference is attention minus the row's
@@ -93,12 +93,12 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
 
 
 class _Part:
-    """One variant's rows, each with its patient's place in the resamples."""
+    """One variant's rows, each with its patient's index in the resamples."""
 
-    def __init__(self, places, nodes, candidates, copies):
+    def __init__(self, index_of, nodes, candidates, copies):
         self.nodes, self.candidates, self.copies = nodes, candidates, copies
-        self.of_nodes = np.array([places[row["patient"]] for row in nodes], int)
-        self.of_candidates = np.array([places[row["patient"]] for row in candidates], int)
+        self.of_nodes = np.array([index_of[row["patient"]] for row in nodes], int)
+        self.of_candidates = np.array([index_of[row["patient"]] for row in candidates], int)
         self.found = np.array([int(row["found"]) for row in nodes], float)
 
     def recall(self, chosen):
@@ -180,10 +180,12 @@ class _Curve:
         self.ends = np.flatnonzero(np.append(self.level[1:] != self.level[:-1], True)[: len(level)])
         weights = np.vstack([np.ones(part.copies.shape[1], np.float32), part.copies])
         nodes = weights[:, part.of_nodes].sum(1, dtype=float)
-        own = weights[:, part.of_candidates[order]]
-        self.wrong = np.cumsum(own * ~hit, 1, float)[:, self.ends] / part.copies.shape[1]
+        candidate_copies = weights[:, part.of_candidates[order]]
+        self.wrong = (
+            np.cumsum(candidate_copies * ~hit, 1, float)[:, self.ends] / part.copies.shape[1]
+        )
         with np.errstate(invalid="ignore"):
-            self.recall = np.cumsum(own * hit, 1, float)[:, self.ends] / nodes[:, None]
+            self.recall = np.cumsum(candidate_copies * hit, 1, float)[:, self.ends] / nodes[:, None]
         self.empty = np.where(nodes > 0, 0.0, np.nan)
 
     @property

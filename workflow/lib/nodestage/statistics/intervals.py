@@ -1,4 +1,4 @@
-"""Where a bootstrap interval may be given, what stands in its place, and the words for both."""
+"""When a bootstrap interval is reported, what replaces it elsewhere, and the notes on both."""
 
 import math
 
@@ -100,22 +100,26 @@ def caution(y, metric, strata=None):
     )
 
 
-def reported(metric, positives, negatives, given):
+def reported(metric, positives, negatives, has_interval):
     """Notes on a bootstrap interval that follow from counts alone, as a center reports it.
 
     Parameters
     ----------
     positives, negatives : patients
-    given : whether the row has an interval in `low` and `high`
+    has_interval : whether the row has an interval in `low` and `high`
     """
     y = np.repeat([1, 0], [positives, negatives])
     none = why_none(y, metric)
     if none:
         return [
             none,
-            *([reasons.sentence("by_mover")] if given and metric == "balanced_accuracy" else []),
+            *(
+                [reasons.sentence("by_mover")]
+                if has_interval and metric == "balanced_accuracy"
+                else []
+            ),
         ]
-    return [caution(y, metric)] if given else []
+    return [caution(y, metric)] if has_interval else []
 
 
 def _small(y, metric, least, least_in_fold, strata=None, clusters=None):
@@ -147,10 +151,10 @@ def wilson(successes, n, level=0.95):
 
     z = float(ndtri(0.5 + level / 2))
     middle = (successes + z**2 / 2) / (n + z**2)
-    reach = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
+    half_width = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
     # Rounding must not carry an end that is exactly 0 or 1 beyond it.
-    low = max(middle - reach, 0.0) if successes else 0.0
-    return low, min(middle + reach, 1.0) if successes < n else 1.0
+    low = max(middle - half_width, 0.0) if successes else 0.0
+    return low, min(middle + half_width, 1.0) if successes < n else 1.0
 
 
 def mover(true_positives, positives, true_negatives, negatives, level=0.95):

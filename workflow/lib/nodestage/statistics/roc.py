@@ -21,6 +21,7 @@ class DeLong(NamedTuple):
 
     @property
     def p(self):
+        """The same as `p_value`."""
         return self.p_value
 
 
@@ -65,8 +66,8 @@ def auc_ci(y, score, level=0.95, strata=None):
     parts = [np.arange(len(y))] if strata is None else groups(strata)
     center = np.mean([auc(y[i], score[i]) for i in parts])
     error = np.sqrt(sum(auc_variance(y[i], score[i]) for i in parts)) / len(parts)
-    reach = ndtri(0.5 + level / 2) * error
-    return float(max(center - reach, 0.0)), float(min(center + reach, 1.0))
+    half_width = ndtri(0.5 + level / 2) * error
+    return float(max(center - half_width, 0.0)), float(min(center + half_width, 1.0))
 
 
 def delong_test(y, a, b, strata=None):
@@ -114,8 +115,8 @@ def difference_ci(y, a, b, level=0.95, strata=None):
     from scipy.special import ndtri
 
     auc_a, auc_b, error = _pair(y, a, b, strata)
-    reach = ndtri(0.5 + level / 2) * error
-    return float(auc_a - auc_b - reach), float(auc_a - auc_b + reach)
+    half_width = ndtri(0.5 + level / 2) * error
+    return float(auc_a - auc_b - half_width), float(auc_a - auc_b + half_width)
 
 
 def difference_error(y, a, b, strata=None):
@@ -184,7 +185,7 @@ def _pair(y, a, b, strata):
 def _components(y, score):
     """Share of the other class that each patient is on the right side of (structural components).
 
-    Returns arrays (positives,) and (negatives,); O(n log n). A patient's place among the sorted
+    Returns arrays (positives,) and (negatives,); O(n log n). A patient's rank among the sorted
     other class, ties in their middle, is the midrank in everybody less that in the own class.
     """
     y, score = checked(y, score, "auc")

@@ -32,7 +32,7 @@ TABLE_COLUMNS = (
 )
 # What is known of a patient who was scored at a hospital that keeps its images.
 RETURNED_COLUMNS = ("patient", "metastasis")
-# Sections that say how jobs are run, or who takes part, and change no result of a patient.
+# Sections on how jobs are run, or on who takes part, and change no result of a patient.
 NOT_IN_DIGEST = ("jobs", "samples", "folds", "bundle", "packet")
 
 
@@ -125,7 +125,10 @@ class Facts:
             "smaller": sizes.smaller(config, self.methods.entries),
         }
         if self.bundle:
-            facts |= {"frozen": True, "warnings": self.bundle.warnings}
+            facts |= {
+                "frozen": True,
+                "warnings": [*self.bundle.warnings, *self.bundle.added.values()],
+            }
         elsewhere = self.returned if center is None else {center: self.returned.get(center)}
         facts["elsewhere"] = [file.words for file in elsewhere.values() if file]
         if center in self.returned:
@@ -142,14 +145,14 @@ class Facts:
     def images(self, center: str) -> ImageFacts:
         """What the page about a center's images states about the run."""
         role = self.centers.role(center)
-        given = role == "auxiliary" or self.centers.source("organs", center) == "given"
+        drawn = role == "auxiliary" or self.centers.source("organs", center) == "given"
         return {
             "study": self.settings.config["title"],
             "simulated": self.settings.simulated,
             "effects": self._effects,
             "role": role,
-            "organs": "given organ masks" if given else "predicted organ labels",
-            "organs_given": given,
+            "organs": "given organ masks" if drawn else "predicted organ labels",
+            "organs_given": drawn,
             "reasons": self.patients.reasons(self.patients.of(center)),
         }
 
@@ -202,7 +205,7 @@ class Facts:
 
     @property
     def _effects(self) -> str:
-        """What every page says about simulated effects."""
+        """The note on simulated effects on every page."""
         return self.settings.config["simulator"]["note"] if self.settings.simulated else ""
 
     @property

@@ -8,7 +8,7 @@ from collections import Counter
 
 from nodestage.core.errors import InputError
 from nodestage.core.reasons import PHASE_MISSING, codes_of
-from nodestage.lymph_nodes.crossfitting import learners
+from nodestage.lymph_nodes.crossfitting import training_sets
 from nodestage.study.centers import SOURCES
 from nodestage.study.study import Study, check_bundle
 
@@ -66,10 +66,10 @@ def _nodes(study: Study) -> list[str]:
             without_training.append(fold)
             continue
         try:
-            networks = learners([], drawn, [], study.folds.inner(fold))
+            networks = training_sets([], drawn, [], study.folds.inner(fold))
         except InputError as error:
             return [str(error)]
-        if not all(training for training, _ in networks.values()):
+        if not all(patients.train for patients in networks.values()):
             without_inner.append(fold)
     sentences = []
     if without_training:
@@ -95,8 +95,8 @@ def _organs(study: Study) -> list[str]:
             f"Organs are predicted, and no patient of {center} with an `organs` mask has the `organ_set` train. "
             "The network on both phases is trained on these: write train into the column."
         ]
-    said = "Organs are predicted: the network on both phases is trained on"
-    return [_unusable(study, "organs", [str(center)], said)]
+    subject = "Organs are predicted: the network on both phases is trained on"
+    return [_unusable(study, "organs", [str(center)], subject)]
 
 
 def _tumor(study: Study) -> list[str]:
@@ -114,18 +114,20 @@ def _auxiliary(study: Study, mask: str) -> list[str]:
     """Why the first network of a kind of mask, trained on auxiliary centers, can't be trained."""
     if study.masks.auxiliary(mask):
         return []
-    said = f"{mask.capitalize()}{'' if mask == 'organs' else 's'} are predicted"
+    subject = f"{mask.capitalize()}{'' if mask == 'organs' else 's'} are predicted"
     if not study.centers.auxiliary:
         return [
-            f"{said}, and no center has the role auxiliary: the first network is trained on {MASKS[mask]} of "
+            f"{subject}, and no center has the role auxiliary: the first network is trained on {MASKS[mask]} of "
             f"such a center, not on those of {study.centers.discovery}. {ADD_MASKS.format(mask=mask)}."
         ]
     return [
-        _unusable(study, mask, study.centers.auxiliary, f"{said}: the first network is trained on")
+        _unusable(
+            study, mask, study.centers.auxiliary, f"{subject}: the first network is trained on"
+        )
     ]
 
 
-def _unusable(study: Study, mask: str, centers: list[str], said: str) -> str:
+def _unusable(study: Study, mask: str, centers: list[str], subject: str) -> str:
     """Why no mask of some centers is usable: there is none, or its images can't be used."""
     rows = study.patients.rows
     drawn = [p for center in centers for p in study.patients.of(center) if rows[p][mask]]
@@ -134,14 +136,14 @@ def _unusable(study: Study, mask: str, centers: list[str], said: str) -> str:
         fix = f"Add masks in the column `{mask}`"
         if mask in SOURCES:
             fix += f", or for every patient with `{mask}: {{source: given}}`"
-        return f"{said} {MASKS[mask]} of {names}, where no patient has one. {fix}."
+        return f"{subject} {MASKS[mask]} of {names}, where no patient has one. {fix}."
     reasons = Counter(study.patients.why_not_imaged(p) for p in drawn)
     counts = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items()))
     fix = "Add what is missing"
     if any(codes_of(reason) & PHASE_MISSING for reason in reasons):
         fix += ", or set `substitute_phase: true` (one phase is then used for both)"
     return (
-        f"{said} {MASKS[mask]} of {names}, where {len(drawn)} patients have one, but none can be used "
+        f"{subject} {MASKS[mask]} of {names}, where {len(drawn)} patients have one, but none can be used "
         f"({counts}). {fix}."
     )
 

@@ -41,14 +41,14 @@ class Masks:
     @property
     def organs_tested(self) -> list[str]:
         """Discovery patients whose drawn organs test the networks; nobody where they are given."""
-        given = self.centers.source("organs", self.centers.discovery) == "given"
-        return [] if given else self.organ_set("test")
+        drawn = self.centers.source("organs", self.centers.discovery) == "given"
+        return [] if drawn else self.organ_set("test")
 
     @property
     def tumors_tested(self) -> list[str]:
         """Likewise for the tumor; a mask compared with itself would be perfect."""
-        given = self.centers.source("tumor", self.centers.discovery) == "given"
-        return [] if given else self.drawn("tumor", self.centers.discovery)
+        drawn = self.centers.source("tumor", self.centers.discovery) == "given"
+        return [] if drawn else self.drawn("tumor", self.centers.discovery)
 
     @property
     def tumor_network(self) -> list[str]:

@@ -39,6 +39,7 @@ class Methods:
 
     @property
     def names(self) -> list[str]:
+        """Ids of the methods, in the order of the tables."""
         return list(self.declared)
 
     @property
@@ -66,14 +67,19 @@ class Methods:
         return [method.file for method in self.families[family].values()]
 
     def needs(self, family: str) -> set[str]:
-        """What the methods of a family read of a patient: views, radiomics, nodes."""
+        """What the methods of a family read of a patient: views, radiomics, nodes, scores."""
         return {need for method in self.families[family].values() for need in method.needs}
+
+    def read_families(self, family: str) -> list[str]:
+        """Families of the methods whose scores a family reads, in the order of `families`."""
+        wanted = {name for method in self.families[family].values() for name in method.of}
+        return [other for other, methods in self.families.items() if wanted & set(methods)]
 
     @property
     def shipped_families(self) -> list[str]:
         """Families of nodestage's own methods alone."""
-        own = set(self.own_files)
-        return [family for family, methods in self.families.items() if not own & set(methods)]
+        added = set(self.own_files)
+        return [family for family, methods in self.families.items() if not added & set(methods)]
 
     # Scores and calls
 

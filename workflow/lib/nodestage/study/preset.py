@@ -1,4 +1,4 @@
-"""The preset of a study: settings laid between nodestage's own and the study's config.
+"""The preset of a study: settings that replace nodestage's defaults and are replaced by the study's config.
 
 `make study` writes its name into the study's file `preset`, and every later `make` takes it from
 there. What the file holds is a path to be checked, never a part of a command.
@@ -18,20 +18,20 @@ HINT = (
 )
 
 
-def chosen(folder: str | Path, given: str = "") -> Path:
+def chosen(folder: str | Path, option: str = "") -> Path:
     """The file of settings that lies under a study's own.
 
     Parameters
     ----------
     folder : the study's folder, whose file `preset` may name it
-    given : what the command line says (PRESET), which comes first; empty: nothing
+    option : PRESET of the command line, which comes first; empty: none
 
     Raises
     ------
     InputError where what is named is no YAML file, or the study's file names one outside config/
     """
-    if given:
-        return named(given)
+    if option:
+        return named(option)
     file = Path(folder, FILE)
     text = _line(file)
     if not text:

@@ -25,6 +25,7 @@ class Roster:
     centers: Centers
 
     def center_of(self, patient: str) -> str:
+        """The center of a patient."""
         return self.rows[patient]["center"]
 
     def of(self, center: str | None) -> list[str]:
@@ -67,6 +68,7 @@ class Roster:
         }
 
     def is_imaged(self, patient: str) -> bool:
+        """Whether the images of a patient can be used."""
         return not self.why_not_imaged(patient)
 
     def why_not_imaged(self, patient: str) -> str:
@@ -121,6 +123,7 @@ class Roster:
         return cohort_folds.chunk_of(patient, self.centers.chunks(self.center_of(patient)))
 
     def in_chunk(self, center: str, chunk: str | int) -> list[str]:
+        """Patients of a center with usable images that belong to a chunk."""
         return list(self._in_chunks.get((center, int(chunk)), ()))
 
     @cached_property

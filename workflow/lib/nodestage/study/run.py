@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nodestage.core import disks
 from nodestage.core.errors import InputError
 from nodestage.study import folder, preset
 
@@ -22,8 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m nodestage.study.run", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--study", default="", help="the study's folder; none: the default study")
-    parser.add_argument("--preset", default="", help="settings laid under the study's own")
-    parser.add_argument("--score", action="store_true", help="by a bundle: no preset is laid under")
+    parser.add_argument("--preset", default="", help="settings that the study's own ones replace")
+    parser.add_argument(
+        "--score", action="store_true", help="with a bundle's models; no preset is used"
+    )
     parser.add_argument("--bundle", default="", help="another bundle than the one the config names")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--gpus", default="1", help="GPUs that all jobs share")
@@ -31,41 +34,51 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--more", default="", help="more words for Snakemake, as a shell has them")
     parser.add_argument("--unlock", action="store_true", help="remove the lock that a kill left")
     parser.add_argument("targets", nargs="*")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        command = words(given)
+        command = words(options)
+        if fault_of_disks(options.study or "."):
+            raise InputError(fault_of_disks(options.study or "."))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     print(shlex.join(command), flush=True)
     code = subprocess.run(command).returncode
-    if code and is_locked(given.study or "."):
-        print(unlocking(given.study), file=sys.stderr)
+    if code and fault_of_disks(options.study or "."):
+        print(f"Error: {fault_of_disks(options.study or '.')}", file=sys.stderr)
+    if code and is_locked(options.study or "."):
+        print(unlocking(options.study), file=sys.stderr)
     return code
 
 
-def words(given: argparse.Namespace) -> list[str]:
+def fault_of_disks(study: str) -> str:
+    """Why no result can be written, as a sentence; "" where one can. Any of the folders may be a link."""
+    faults = (disks.fault_of(Path(study, name)) for name in ("", "results", "logs", ".snakemake"))
+    return next(filter(None, faults), "")
+
+
+def words(options: argparse.Namespace) -> list[str]:
     """Snakemake's command line."""
-    found = ["snakemake", "--snakefile", str(folder.REPOSITORY / "workflow/Snakefile")]
-    found += ["--cores", given.cores, "--resources", f"gpu={given.gpus}"]
-    found += [f"mem_mb={given.memory}"] if given.memory else []
-    found += ["--workflow-profile", str(folder.REPOSITORY / "profiles/default")]
+    command = ["snakemake", "--snakefile", str(folder.REPOSITORY / "workflow/Snakefile")]
+    command += ["--cores", options.cores, "--resources", f"gpu={options.gpus}"]
+    command += [f"mem_mb={options.memory}"] if options.memory else []
+    command += ["--workflow-profile", str(folder.REPOSITORY / "profiles/default")]
     try:
-        found += shlex.split(given.more)
+        command += shlex.split(options.more)
     except ValueError as error:
         raise InputError(f"ARGS can't be read ({error}): close its quotes.") from error
-    folder.check_name(given.study or ".")
-    if given.study:
-        study = os.path.abspath(given.study)
-        layers = [] if given.score else [str(preset.chosen(study, given.preset))]
-        found += ["--directory", study, "--configfile", *layers, f"{study}/{folder.CONFIG}"]
-    if given.bundle:
+    folder.check_name(options.study or ".")
+    if options.study:
+        study = os.path.abspath(options.study)
+        layers = [] if options.score else [str(preset.chosen(study, options.preset))]
+        command += ["--directory", study, "--configfile", *layers, f"{study}/{folder.CONFIG}"]
+    if options.bundle:
         # Snakemake takes quotes off either end, then reads the value as YAML: with blanks around
         # them the quotes stay, and make it text, whatever it holds.
-        path = json.dumps(os.path.abspath(given.bundle), ensure_ascii=False)
-        found += ["--config", f"bundle= {path} "]
-    found += ["--unlock"] if given.unlock else []
-    return found + (["--", *given.targets] if given.targets else [])
+        path = json.dumps(os.path.abspath(options.bundle), ensure_ascii=False)
+        command += ["--config", f"bundle= {path} "]
+    command += ["--unlock"] if options.unlock else []
+    return command + (["--", *options.targets] if options.targets else [])
 
 
 def is_locked(study: str) -> bool:
@@ -74,7 +87,7 @@ def is_locked(study: str) -> bool:
 
 
 def unlocking(study: str) -> str:
-    """The sentence that says how a lock is removed."""
+    """The sentence on how a lock is removed."""
     command = f"make unlock STUDY={shlex.quote(study)}" if study else "make unlock"
     return (
         "The folder is locked. If no other run is at work there, a kill or a power cut left the lock: "

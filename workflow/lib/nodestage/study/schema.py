@@ -15,6 +15,8 @@ from nodestage.core.errors import InputError
 
 # Methods that read what `identification.candidates` makes.
 CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
+# Methods that read scores of other methods, and of which by default.
+LATE_METHODS = {"combined_radiomics": ("combined", "radiomics")}
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -23,7 +25,7 @@ def check(config: dict) -> None:
 
     Parameters
     ----------
-    config : dict, a study's whole config, or a user's file that is to be laid over the default
+    config : dict, a study's whole config, or a user's file that is to be merged into the default
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     faults: dict[tuple[tuple, str], str] = {}  # (path of the setting, key): sentence
@@ -34,6 +36,7 @@ def check(config: dict) -> None:
             faults.setdefault((path, key), sentence)
     faults |= _unknown_methods(checked, schema)
     faults |= _candidates_without_inner_networks(checked)
+    faults |= _scores_of_absent_methods(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
@@ -68,7 +71,7 @@ def _validator(schema):
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine_many(
         {
-            # YAML's .inf and .nan are no settings, and 3.0 counts nothing.
+            # YAML's .inf and .nan are not settings, and 3.0 is not a count.
             "number": lambda checker, value: _is_number(value),
             "integer": lambda checker, value: _is_number(value) and isinstance(value, int),
         }
@@ -97,8 +100,8 @@ def _described(error, schema, config):
     choices = _choices(rule, schema)
     near = _near(error.instance, choices)
     if "propertyNames" in error.absolute_schema_path:
-        said = f"the name {error.instance!r} is not allowed{near}. {hint}."
-        return [(at, error.instance, said)]
+        sentence = f"the name {error.instance!r} is not allowed{near}. {hint}."
+        return [(at, error.instance, sentence)]
     # A list is one setting: shown whole, whichever entry is wrong.
     inside = next((i for i, key in enumerate(at) if isinstance(key, int)), len(at))
     value = config
@@ -131,7 +134,7 @@ def _resolved(reference, schema):
 
 
 def _choices(rule, schema):
-    """Every value that a rule lets one choose from; none where it is no choice."""
+    """Every value that a rule lets one choose from; none where it does not list any."""
     if "$ref" in rule:
         rule = _resolved(rule["$ref"], schema)
     values = list(rule.get("enum", ()))
@@ -177,12 +180,12 @@ def _unknown(key, known, at, schema):
 
 
 def _absent(keys, at, schema):
-    said = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
+    sentence = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
     if at[0] != "methods":
-        return f"{said}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
+        return f"{sentence}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
     hint = _near(at[-1], schema["properties"]["methods"]["properties"])
     return (
-        f"{said}{hint}. A method that is not nodestage's own needs `file` and `needs` "
+        f"{sentence}{hint}. A method that is not nodestage's own needs `file` and `needs` "
         "(docs/own_method.md)."
     )
 
@@ -244,6 +247,28 @@ def _candidates_without_inner_networks(config):
                 "it reads what `identification.candidates` makes, which is false. "
                 f"Use `{name}: null`, or `identification.candidates: true`."
             )
+    return faults
+
+
+def _scores_of_absent_methods(config):
+    """A late fusion of methods that are off, or that read scores themselves."""
+    methods = config.get("methods") if isinstance(config, dict) else None
+    methods = methods if isinstance(methods, dict) else {}
+    faults: dict[tuple[tuple, str], str] = {}
+    for name, default in LATE_METHODS.items():
+        if methods.get(name) is None:
+            continue
+        settings = methods[name].get("settings") if isinstance(methods[name], dict) else None
+        parts = settings.get("of") if isinstance(settings, dict) else None
+        for part in parts if isinstance(parts, list) else default:
+            # A user's file is laid over the default methods: one that it doesn't name may be on.
+            off = part in methods and methods[part] is None
+            if off or part in LATE_METHODS:
+                why = "is switched off" if off else "averages scores itself"
+                faults[("methods", name, "settings", "of"), str(part)] = (
+                    f"it averages the scores of {part}, which {why}. "
+                    f"Name other methods, or use `{name}: null`."
+                )
     return faults
 
 

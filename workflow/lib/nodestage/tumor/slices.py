@@ -4,6 +4,8 @@ Section III-B of the paper: the three slices with the largest tumor area in each
 of the axial, coronal and sagittal planes.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -54,14 +56,14 @@ def nine_slices(arterial, venous, mask, spacing, size, pixel_mm=None):
 
 def largest(mask):
     """Where the nine slices of a bool mask (z, y, x) lie: (axis, index), a plane's largest first."""
-    found = []
+    positions = []
     for axis in range(3):
         areas = mask.sum(axis=tuple(i for i in range(3) if i != axis))
         order = np.argsort(-areas, kind="stable")[:PER_PLANE]
         order = [i if areas[i] else order[0] for i in order]
         order += [order[0]] * (PER_PLANE - len(order))
-        found += [(axis, int(index)) for index in order]
-    return found
+        positions += [(axis, int(index)) for index in order]
+    return positions
 
 
 def crop(volume, mask, shape, fill=AIR):
@@ -92,26 +94,34 @@ def crop(volume, mask, shape, fill=AIR):
     return out
 
 
-def views(
-    arterial,
-    venous,
-    tumor,
-    pancreas,
-    spacing,
-    size,
-    crop_shape,
-    fallback="pancreas",
-    pixel_mm=None,
-):
+@dataclass(frozen=True)
+class ViewSettings:
+    """Size and center of the views.
+
+    Attributes
+    ----------
+    size : pixels along a side of a slice
+    crop : (z, y, x) voxels of the crop
+    fallback : "pancreas" centers the views on the pancreas where no tumor is marked;
+        "none" leaves such a patient without views
+    pixel_mm : side of a pixel, mm; None: the in-plane study spacing
+    """
+
+    size: int
+    crop: tuple[int, int, int]
+    fallback: str = "pancreas"
+    pixel_mm: float | None = None
+
+
+def views(arterial, venous, tumor, pancreas, spacing, settings: ViewSettings):
     """All that the networks see of one patient.
 
     Parameters
     ----------
     arterial, venous : int16 arrays (z, y, x), HU
     tumor, pancreas : bool arrays (z, y, x)
-    fallback : "pancreas" centers the views on the pancreas where no tumor is marked;
-        "none" leaves such a patient without views
-    size, pixel_mm : see `nine_slices`
+    spacing : (z, y, x), mm
+    settings : ViewSettings
 
     Returns
     -------
@@ -120,13 +130,15 @@ def views(
     """
     mask, source, reason = tumor, "tumor", ""
     if not tumor.any():
-        usable = fallback == "pancreas" and pancreas.any()
+        usable = settings.fallback == "pancreas" and pancreas.any()
         mask, source = pancreas, "pancreas"
-        nothing = fallback == "pancreas" and not usable
+        nothing = settings.fallback == "pancreas" and not usable
         reason = reasons.sentence("no_tumor_or_pancreas" if nothing else "no_tumor")
         if not usable:
             return {"usable": False, "reason": reason, "source": "none"}
-    images, masks, planes = nine_slices(arterial, venous, mask, spacing, size, pixel_mm)
+    images, masks, planes = nine_slices(
+        arterial, venous, mask, spacing, settings.size, settings.pixel_mm
+    )
     return {
         "usable": True,
         "reason": reason,
@@ -134,24 +146,23 @@ def views(
         "images": images,
         "masks": masks,
         "planes": planes,
-        "crop": np.stack([crop(p, mask, crop_shape) for p in (arterial, venous)]),
-        "crop_mask": crop(mask.astype(np.uint8), mask, crop_shape, fill=0),
+        "crop": np.stack([crop(p, mask, settings.crop) for p in (arterial, venous)]),
+        "crop_mask": crop(mask.astype(np.uint8), mask, settings.crop, fill=0),
     }
 
 
-def write(path, found):
+def write(path, views):
     """Write `views` as one .npz, whole or not at all (no pickle inside)."""
     with files.whole(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, **{key: np.asarray(value) for key, value in found.items()})
+        np.savez_compressed(handle, **{key: np.asarray(value) for key, value in views.items()})
 
 
 def read(path):
     """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        found = {key: stored[key] for key in stored.files}
+    views = files.read_arrays(path)
     for key in ("usable", "reason", "source"):
-        found[key] = found[key].item()
-    return found
+        views[key] = views[key].item()
+    return views
 
 
 def _middle(mask, extent):
@@ -161,11 +172,11 @@ def _middle(mask, extent):
     parts far from each other: the mask's voxel nearest to the centroid. Whole voxels, so that
     axial slices are cut out, not interpolated, and keep their texture.
     """
-    places = np.argwhere(mask)
-    away = places - places.mean(axis=0)
+    voxels = np.argwhere(mask)
+    away = voxels - voxels.mean(axis=0)
     if (np.abs(away) < np.asarray(extent) / 2 - 1).all(axis=1).any():
-        return np.rint(places.mean(axis=0))
-    return places[np.argmin((away**2).sum(axis=1))].astype(float)
+        return np.rint(voxels.mean(axis=0))
+    return voxels[np.argmin((away**2).sum(axis=1))].astype(float)
 
 
 def _window(plane, center, zoom, size, order, fill):

@@ -18,10 +18,10 @@ class Method:
         self.state = None
 
     def fit(self, train, validation):
-        """Validation patients choose nothing here; they are read to say who lacks features."""
+        """Validation patients choose nothing here; they are read to report who lacks features."""
         validation.gather(validation.radiomics)
         names, values, _ = train.gather(train.radiomics)
-        table, features = matrix(found for (found,) in values)
+        table, features = matrix(features_of_one for (features_of_one,) in values)
         state = signature.fit(table, train.labels(names), features, self.settings, self.seed)
         logs.say(
             f"radiomics: {len(state['features'])} of {len(features)} features kept"
@@ -30,13 +30,14 @@ class Method:
         return state
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.radiomics)
         scores = [signature.probability(signature.log_odds(self.state, v)) for (v,) in values]
         return dict(zip(names, scores, strict=True)) | reasons
 
 
-def matrix(found):
+def matrix(features):
     """Feature dicts as an array (patients, features), and the features' names."""
-    found = list(found)
-    names = list(found[0]) if found else []
-    return np.asarray([[values[name] for name in names] for values in found], float), names
+    features = list(features)
+    names = list(features[0]) if features else []
+    return np.asarray([[values[name] for name in names] for values in features], float), names

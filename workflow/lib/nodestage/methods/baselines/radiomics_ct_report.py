@@ -25,6 +25,7 @@ class Method:
         self.state = None
 
     def fit(self, train, validation):
+        """Fit the signature, and the regression of status on signature and CT report."""
         validation.gather(validation.radiomics, validation.ct_report)
         names, values, _ = train.gather(train.radiomics, train.ct_report)
         labels = train.labels(names)
@@ -48,12 +49,13 @@ class Method:
         }
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.radiomics, patients.ct_report)
         scores = [self._score(found, report) for found, report in values]
         return dict(zip(names, scores, strict=True)) | reasons
 
-    def _score(self, found, report):
-        radiomics = signature.log_odds(self.state["signature"], found)
+    def _score(self, features, report):
+        radiomics = signature.log_odds(self.state["signature"], features)
         return signature.probability(
             self.state["on_signature"] * radiomics
             + self.state["on_report"] * report
@@ -65,14 +67,14 @@ class Method:
         folds = signature.inner_folds(labels, self.settings["inner_folds"], self.seed)
         if not folds:
             raise Unfit("a class has one training patient: no signature can be held out")
-        found = np.empty(len(labels))
+        log_odds = np.empty(len(labels))
         for rest, out in folds:
             try:
                 state = signature.fit(table[rest], labels[rest], features, self.settings, self.seed)
             except Unfit as error:
                 raise Unfit(f"inner fold: {error}") from error
-            found[out] = [
+            log_odds[out] = [
                 signature.log_odds(state, dict(zip(features, row, strict=True)))
                 for row in table[out]
             ]
-        return found
+        return log_odds

@@ -13,11 +13,11 @@ class Method(DeepMethod):
     needs = ("views",)
     dimensions = 3
 
-    def _view(self, found):
+    def _view(self, views):
         size = tuple(self.settings["size"])
-        phases = torch.from_numpy(found["crop"]).float().unsqueeze(0)
-        mask = torch.from_numpy(found["crop_mask"]).float()[None, None]
+        phases = torch.from_numpy(views["crop"]).float().unsqueeze(0)
+        mask = torch.from_numpy(views["crop_mask"]).float()[None, None]
         phases = functional.interpolate(phases, size, mode="trilinear", align_corners=False)
-        # A tumor that would fall between the voxels of a coarser grid keeps its place.
+        # A tumor that would fall between the voxels of a coarser grid keeps its nearest voxel.
         mask = functional.adaptive_max_pool3d(mask, size)
         return phases.round().to(torch.int16), mask.to(torch.uint8)

@@ -22,9 +22,9 @@ def _defaults():
     return yaml.safe_load(Path(__file__).with_name("defaults.yaml").read_text(encoding="utf-8"))
 
 
-def settings_of(given):
-    """Settings of the signature: `given` over defaults.yaml."""
-    return over(_defaults(), given)
+def settings_of(settings):
+    """Settings of the signature: `settings` over defaults.yaml."""
+    return over(_defaults(), settings)
 
 
 def fit(values, labels, names, settings, seed):
@@ -101,23 +101,23 @@ def stability(states, names):
     """
     rows = []
     for name in names:
-        found = [
+        coefficients = [
             s["coefficients"][s["features"].index(name)] for s in states if name in s["features"]
         ]
-        if found:
+        if coefficients:
             rows.append(
                 {
                     "feature": name,
-                    "folds_chosen": len(found),
+                    "folds_chosen": len(coefficients),
                     "folds": len(states),
-                    "mean_coefficient": float(np.mean(found)),
+                    "mean_coefficient": float(np.mean(coefficients)),
                 }
             )
     return sorted(rows, key=lambda row: (-row["folds_chosen"], row["feature"]))
 
 
 def chosen(paths):
-    """Stability of every signature in the models of a family, one model a fold.
+    """Stability of every signature in the models of a family, one model per fold.
 
     Parameters
     ----------
@@ -128,19 +128,19 @@ def chosen(paths):
     rows of `stability` with `method` in front; a fold whose signature could not be fitted is not
     among its `folds`
     """
-    from nodestage.nnunet import checkpoints
+    from nodestage.core import checkpoints
 
-    found = {}
+    signatures = {}
     for path in paths:
         # Only a few numbers are wanted: the networks of the family stay on the disk.
         for method, fitted in checkpoints.load(path, mmap=True)["methods"].items():
             state = fitted["state"] or {}
             state = state.get("signature", state)
             if {"features", "coefficients"} <= set(state):
-                found.setdefault(method, []).append(state)
+                signatures.setdefault(method, []).append(state)
     return [
         {"method": method, **row}
-        for method, states in found.items()
+        for method, states in signatures.items()
         for row in stability(states, dict.fromkeys(name for s in states for name in s["features"]))
     ]
 

@@ -3,6 +3,7 @@
 import torch
 
 from nodestage.core import devices, logs
+from nodestage.core.training import weights_of
 from nodestage.methods.base import need_both_classes
 from nodestage.methods.fusion import settings as defaults
 from nodestage.methods.fusion import training, weights
@@ -10,7 +11,7 @@ from nodestage.methods.fusion.network import PatientNetwork
 
 
 class DeepMethod:
-    """A network over views of the tumor; subclasses say which.
+    """A network over views of the tumor; subclasses choose which.
 
     pooling, dimensions, volume_features : see `PatientNetwork`. With 2 numbers they are those of the
         candidates: volume of the largest that counts, probability of any positive node
@@ -26,8 +27,9 @@ class DeepMethod:
         self.state = None
 
     def fit(self, train, validation):
+        """Train the network; the returned state holds its weights and its history."""
         pretrained = self.settings["pretrained"]
-        # The model goes to other hospitals: the digest tells the file, its path tells of the house.
+        # The model goes to other hospitals: the digest identifies the file, its path would reveal the site's folders.
         self.settings = self.settings | {"pretrained": {**pretrained, "path": ""}}
         # Early layers are frozen only where there is something worth keeping in them.
         frozen = bool(self.settings["freeze"]) and weights.wanted(pretrained)
@@ -48,17 +50,16 @@ class DeepMethod:
             )
             history = training.fit(
                 network,
-                self._views(values),
-                labels,
-                self._views(v_values),
-                validation.labels(v_names),
+                self._views(values, labels),
+                self._views(v_values, validation.labels(v_names)),
                 self.settings | {"freeze": frozen},
                 self.seed,
                 name,
             )
-        return {"weights": training.state_of(network), "origin": origin, **history}
+        return {"weights": weights_of(network), "origin": origin, **history}
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = self.gather(patients)
         network = self.network().to(devices.chosen())
         scores = training.predict(network, self._views(values), self.settings)
@@ -84,18 +85,19 @@ class DeepMethod:
             )
         return patients.gather(*readers)
 
-    def _view(self, found):
+    def _view(self, views):
         """The patient's images (views, 2, ...) and masks (views, 1, ...)."""
-        return torch.from_numpy(found["images"]), torch.from_numpy(found["masks"]).unsqueeze(1)
+        return torch.from_numpy(views["images"]), torch.from_numpy(views["masks"]).unsqueeze(1)
 
-    def _views(self, values):
+    def _views(self, values, labels=None):
         """A list of what the readers gave, as `Views`."""
         if not values:
-            return training.Views(torch.empty(0), torch.empty(0), torch.empty(0))
+            return training.Views(torch.empty(0), torch.empty(0), torch.empty(0), labels)
         return training.Views(
             torch.stack([value[0][0] for value in values]),
             torch.stack([value[0][1] for value in values]),
             torch.tensor([value[1] if self.volume_features else 0.0 for value in values]),
+            labels,
         )
 
     def _network(self):

@@ -1,7 +1,7 @@
 """Where in a tumor slice a network's score comes from, so that a radiologist sees why.
 
 A pixel's part in the score is, to first order, its gradient times how far it lies from the mean
-of its slice: what the score would lose if the pixel were as the slice is on average. It says
+of its slice: what the score would lose if the pixel were as the slice is on average. It shows
 where the network looked, not that what it saw there is a sign of metastasis.
 """
 
@@ -29,7 +29,7 @@ def pixel_parts(network, images, masks, volume, settings):
 
     Returns
     -------
-    parts : float32 array (views, y, x), above 0 where a pixel speaks for metastasis; both phases
+    parts : float32 array (views, y, x), above 0 where a pixel raises the score; both phases
         together, the mask's channel left out
     scores : float32 array (views,), probability of metastasis of each view
     """
@@ -45,7 +45,7 @@ def pixel_parts(network, images, masks, volume, settings):
 
 
 def heat(parts):
-    """How much a place moved the score, whichever way: smoothed, its largest value 1.
+    """How much each position moved the score, up or down: smoothed, its largest value 1.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def heat(parts):
     -------
     float32 array (y, x) in [0, 1]; 0 everywhere where no pixel has a part
     """
-    found = ndimage.gaussian_filter(np.abs(parts), SMOOTH * parts.shape[-1])
-    return (found / (found.max() or 1.0)).astype(np.float32)
+    smoothed = ndimage.gaussian_filter(np.abs(parts), SMOOTH * parts.shape[-1])
+    return (smoothed / (smoothed.max() or 1.0)).astype(np.float32)
 
 
 def explain(method, patients, threshold=None, calls=None):
-    """The slice that spoke most for a patient's call by one network, and where in it.
+    """The most influential slice for a patient's call by one network, and the saliency in it.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ def explain(method, patients, threshold=None, calls=None):
     network = method.network()
     threshold = 0.5 if threshold is None else threshold
     names, values, _ = method.gather(patients)
-    found = {}
+    explained = {}
     for name, (view, *volume) in zip(names, values, strict=True):
         images, masks = view
         volume = torch.tensor(volume[0] if volume else 0.0)
         parts, scores = pixel_parts(network, images, masks, volume, method.settings)
         score = float(scores.mean())
-        own = score > threshold
-        positive = (calls or {}).get(name, own)
+        network_call = score > threshold
+        positive = (calls or {}).get(name, network_call)
         chosen = int(scores.argmax() if positive else scores.argmin())
         drawn, mask = heat(parts[chosen]), masks[chosen, 0].numpy()
         about = patients.views(name)
@@ -98,7 +98,7 @@ def explain(method, patients, threshold=None, calls=None):
             "view": chosen,
             "plane": int(about["planes"][chosen]),
             "positive": positive,
-            "own_call": own,
+            "own_call": network_call,
             "score": score,
             "view_score": float(scores[chosen]),
             "without_nodes": None,
@@ -108,10 +108,10 @@ def explain(method, patients, threshold=None, calls=None):
         if method.volume_features:
             bare = training.Views(images[None], masks[None], torch.zeros(1, method.volume_features))
             (facts["without_nodes"],) = training.predict(network, bare, method.settings)
-        found[name] = {
+        explained[name] = {
             "image": images[chosen].numpy(),
             "mask": mask.astype(np.uint8),
             "map": drawn,
             "facts": facts,
         }
-    return found
+    return explained

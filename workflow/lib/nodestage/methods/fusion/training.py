@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nodestage.core import learning, logs
-from nodestage.core.errors import TrainingError
+from nodestage.core import learning, training
+from nodestage.core.optimizers import OPTIMIZERS, SCHEDULES
 from nodestage.methods.fusion import inputs, weights
-from nodestage.methods.fusion.optimizer import OPTIMIZERS, SCHEDULES
 
 
 @dataclass
@@ -21,26 +20,28 @@ class Views:
     images : int16 tensor (patients, views, 2, [z,] y, x), HU, arterial and venous
     masks : uint8 tensor (patients, views, 1, [z,] y, x)
     volumes : float32 tensor (patients,), mm3, or (patients, numbers); zeros where a network does not use it
+    labels : int array (patients,), 1 with metastasis; None where they are not known
     """
 
     images: torch.Tensor
     masks: torch.Tensor
     volumes: torch.Tensor
+    labels: np.ndarray | None = None
 
     def __len__(self):
         return len(self.images)
 
 
-def fit(network, train, labels, validation, validation_labels, settings, seed, name):
+def fit(network, train, validation, settings, seed, name):
     """Train `network` in place and leave it with the weights that are kept.
 
     Parameters
     ----------
     network : PatientNetwork
-    train, validation : Views
-    labels, validation_labels : int arrays, 1 with metastasis
+    train, validation : Views with labels
     settings : see defaults.yaml
     seed : int, for the order, the slices drawn and the augmentation
+    name : of the method
 
     Returns
     -------
@@ -53,50 +54,69 @@ def fit(network, train, labels, validation, validation_labels, settings, seed, n
     AUC has too few values to choose by. With `last`, or without validation patients, they are
     those of the last step.
     """
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.as_tensor(np.asarray(labels), dtype=torch.long)
-    optimizer = OPTIMIZERS[settings["optimizer"]](
-        network.parameters(),
-        settings["learning_rate"],
-        settings["momentum"],
-        settings["weight_decay"],
+    steps, learning_rate = settings["steps"], settings["learning_rate"]
+    decay = SCHEDULES[settings["schedule"]]
+    schedule = training.Schedule(
+        checks=training.checks_of(steps, settings["checks"]),
+        rate=lambda step: learning_rate * decay(step / steps),
+        choose=settings["choose"],
+        hint=f"Lower `methods.{name}.settings.learning_rate` (now {learning_rate}).",
     )
-    steps = settings["steps"]
-    checks = {round(steps * (i + 1) / settings["checks"]) for i in range(settings["checks"])}
-    history = {"step": steps, "train_loss": [], "validation_loss": []}
-    best, best_weights, losses = float("inf"), None, []
-    batches = _batches(len(train), settings["patients_per_batch"], generator)
-    for step in logs.progress(range(steps), name):
-        optimizer.rate = settings["learning_rate"] * SCHEDULES[settings["schedule"]](step / steps)
-        losses.append(_step(network, optimizer, train, labels, next(batches), settings, generator))
-        if not np.isfinite(losses[-1]):
-            raise TrainingError(
-                f"{name}: the loss is {losses[-1]} in step {step + 1}. "
-                f"Lower `learning_rate` (now {settings['learning_rate']})."
-            )
-        if step + 1 not in checks:
-            continue
-        history["train_loss"].append(float(np.mean(losses)))
-        losses = []
-        if not len(validation):
-            continue
-        loss = cross_entropy(predict(network, validation, settings), validation_labels)
-        history["validation_loss"].append(loss)
-        if settings["choose"] == "best" and loss < best:
-            best, best_weights = loss, state_of(network)
-            history["step"] = step + 1
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
+    learner = PatientLearner(network, train, validation, settings, seed)
+    trained = training.train(learner, schedule, name)
+    network.load_state_dict(trained.weights)
     scores = predict(network, train, settings)
-    history["learned"] = learning.fitted(
+    learned = learning.fitted(
         name,
         learning.AUC,
-        learning.auc(labels, scores),
-        cross_entropy(scores, labels),
-        f"Raise `steps` (now {steps}) or `learning_rate` (now {settings['learning_rate']:g}) under "
+        learning.auc(train.labels, scores),
+        cross_entropy(scores, train.labels),
+        f"Raise `steps` (now {steps}) or `learning_rate` (now {learning_rate:g}) under "
         f"`methods.{name}.settings`, or let the slices show the tumor in more pixels (`tumor.pixel_mm`)",
     )
-    return history
+    return {
+        "step": trained.step,
+        "train_loss": trained.train_loss,
+        "validation_loss": trained.validation_loss,
+        "learned": learned,
+    }
+
+
+class PatientLearner:
+    """A patient network in training; see `core.training.Learner`. Parameters as in `fit`."""
+
+    def __init__(self, network, train, validation, settings, seed):
+        self.network, self.settings = network, settings
+        self.train, self.validation = train, validation
+        self.labels = torch.as_tensor(np.asarray(train.labels), dtype=torch.long)
+        self.optimizer = OPTIMIZERS[settings["optimizer"]](
+            network.parameters(), settings["momentum"], settings["weight_decay"]
+        )
+        self.generator = torch.Generator().manual_seed(seed)
+        self.batches = _batches(len(train), settings["patients_per_batch"], self.generator)
+
+    def step(self, number):
+        """One step on the next batch of patients; its loss."""
+        self.network.train()
+        if self.settings["freeze"]:
+            for layer in weights.LAYERS_TO_FREEZE:
+                getattr(self.network.trunk, layer).eval()
+        views, batch = self.train, next(self.batches)
+        patients, chosen = _draw_views(batch, views.images.shape[1], self.settings, self.generator)
+        drawn = inputs.draw(len(patients), self.settings["augmentation"], self.generator)
+        seen = views.images[patients, chosen], views.masks[patients, chosen]
+        logits = logits_of(self.network, *seen, views.volumes[patients], self.settings, drawn)
+        loss = functional.cross_entropy(logits, self.labels[patients].to(logits.device))
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def validation_loss(self):
+        """Cross entropy of the validation patients; None without any."""
+        if not len(self.validation):
+            return None
+        scores = predict(self.network, self.validation, self.settings)
+        return cross_entropy(scores, self.validation.labels)
 
 
 def _batches(count, size, generator):
@@ -107,22 +127,6 @@ def _batches(count, size, generator):
     while True:
         order = torch.randperm(count, generator=generator)
         yield from order.tensor_split(max(1, round(count / size)))
-
-
-def _step(network, optimizer, views, labels, batch, settings, generator):
-    """One step on a batch of patients; its loss."""
-    network.train()
-    if settings["freeze"]:
-        for layer in weights.LAYERS_TO_FREEZE:
-            getattr(network.trunk, layer).eval()
-    patients, chosen = _draw_views(batch, views.images.shape[1], settings, generator)
-    drawn = inputs.draw(len(patients), settings["augmentation"], generator)
-    seen = views.images[patients, chosen], views.masks[patients, chosen]
-    logits = logits_of(network, *seen, views.volumes[patients], settings, drawn)
-    loss = functional.cross_entropy(logits, labels[patients].to(logits.device))
-    loss.backward()
-    optimizer.step()
-    return loss.item()
 
 
 def _draw_views(batch, count, settings, generator):
@@ -172,8 +176,3 @@ def cross_entropy(scores, labels):
     scores = np.clip(scores, 1e-6, 1 - 1e-6)
     labels = np.asarray(labels)
     return float(-np.mean(np.where(labels == 1, np.log(scores), np.log(1 - scores))))
-
-
-def state_of(network):
-    """A copy of the network's weights, on the CPU."""
-    return {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}

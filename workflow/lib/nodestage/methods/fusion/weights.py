@@ -35,14 +35,14 @@ def load(trunk, pretrained):
     """
     if not wanted(pretrained):
         return FROM_SCRATCH
-    found = _read(Path(pretrained["path"]), pretrained.get("sha256"))
-    found = {key.removeprefix("module."): value for key, value in found.items()}
-    missing = {"fc.weight", "fc.bias"} - set(found)
-    found = {key: value for key, value in found.items() if not key.startswith("fc.")}
-    own = {k: v for k, v in trunk.state_dict().items() if not k.startswith("mask_branch.")}
-    missing |= {k for k in own if k not in found and not k.endswith("num_batches_tracked")}
-    extra = set(found) - set(own)
-    shapes = {k for k in found if k in own and found[k].shape != own[k].shape}
+    state = _read(Path(pretrained["path"]), pretrained.get("sha256"))
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    missing = {"fc.weight", "fc.bias"} - set(state)
+    state = {key: value for key, value in state.items() if not key.startswith("fc.")}
+    expected = {k: v for k, v in trunk.state_dict().items() if not k.startswith("mask_branch.")}
+    missing |= {k for k in expected if k not in state and not k.endswith("num_batches_tracked")}
+    extra = set(state) - set(expected)
+    shapes = {k for k in state if k in expected and state[k].shape != expected[k].shape}
     if missing or extra or shapes:
         raise InputError(
             "the pretrained weights are not those of this ResNet-18: "
@@ -51,7 +51,7 @@ def load(trunk, pretrained):
             "Set `pretrained.path` to the right file and leave the network its `width` of 64, or set the "
             "path to none to train from scratch."
         )
-    trunk.load_state_dict(found, strict=False)
+    trunk.load_state_dict(state, strict=False)
     return f"pretrained, sha256 {pretrained['sha256'][:12]}"
 
 
@@ -75,7 +75,7 @@ def _read(path, sha256):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != sha256.lower():
         raise InputError(
-            f"the pretrained weights have sha256 {digest}, `pretrained.sha256` says {sha256}. "
+            f"the pretrained weights have sha256 {digest}, but `pretrained.sha256` is {sha256}. "
             "Fetch the file again, or correct the digest."
         )
     content = torch.load(path, map_location="cpu", weights_only=True)

@@ -87,7 +87,7 @@ def _gradient(image, box, spacing):
 
 
 def _wavelet(image, box, options):
-    """Stationary wavelet transform, one level; the letters stand for x, y and z in turn."""
+    """Stationary wavelet transform, one level; the letters mean x, y and z in turn."""
     if options.get("level", 1) != 1 or options.get("start_level", 0) != 0:
         raise ValueError("settings.yaml: only level 1 of the wavelet transform is computed")
     indices = [
@@ -102,15 +102,15 @@ def _wavelet(image, box, options):
         yield f"wavelet-{letters}", bands[name][within]
 
 
-def _periodic(part, size, reach):
-    """Indices of `part` and `reach` voxels on either side, an even number of them.
+def _periodic(part, size, margin):
+    """Indices of `part` and `margin` voxels on either side, an even number of them.
 
     The image repeats itself beyond its border; an odd size is first made even by
     repeating the first voxel, as PyRadiomics does.
     """
     period = size + size % 2
-    stop = part.stop + reach + (part.stop - part.start) % 2
-    return np.arange(part.start - reach, stop) % period % size
+    stop = part.stop + margin + (part.stop - part.start) % 2
+    return np.arange(part.start - margin, stop) % period % size
 
 
 def laplacian_of_gaussian(image, box, spacing, sigma):
@@ -165,14 +165,14 @@ def _long_enough(block, within, spacing, sigma):
     return block, within
 
 
-def widen(box, shape, reach):
-    """The box with `reach` voxels more on each side, within the image.
+def widen(box, shape, margin):
+    """The box with `margin` voxels more on each side, within the image.
 
-    Returns the wider box, and the place of the old one in it.
+    Returns the wider box, and the position of the first one in it.
     """
     wide = tuple(
         slice(max(0, part.start - r), min(size, part.stop + r))
-        for part, size, r in zip(box, shape, reach, strict=True)
+        for part, size, r in zip(box, shape, margin, strict=True)
     )
     within = tuple(
         slice(part.start - w.start, part.stop - w.start) for part, w in zip(box, wide, strict=True)

@@ -23,10 +23,10 @@ def of_patient(phases, mask, spacing, source="tumor"):
     if source != "tumor":
         return {}, reasons.sentence("no_tumor_for_radiomics")
     try:
-        found = {
+        values = {
             phase: features(image, mask, spacing)
             for phase, image in zip(PHASES, phases, strict=True)
         }
     except Unscorable as error:
         return {}, str(error)
-    return found, ""
+    return values, ""

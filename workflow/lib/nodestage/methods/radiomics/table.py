@@ -1,20 +1,20 @@
 """A patient's radiomics as a table."""
 
-from nodestage.core import tables
+from nodestage.core import seals, tables
 from nodestage.methods.radiomics.common import COUNT, PHASES
 
 COLUMNS = ("phase", "feature", "value", "reason")
 
 
 def write(path, values, reason=""):
-    """One row a phase and feature; a patient without features has one row, the reason.
+    """One row per phase and feature; a patient without features has one row with the reason.
 
     values : {"arterial": {name: float}, "venous": {name: float}}, or {}
     """
     rows = [
         {"phase": phase, "feature": name, "value": value, "reason": ""}
-        for phase, found in values.items()
-        for name, value in found.items()
+        for phase, of_phase in values.items()
+        for name, value in of_phase.items()
     ]
     if not rows:
         rows = [{"phase": "", "feature": "", "value": None, "reason": reason}]
@@ -33,5 +33,5 @@ def read(path):
     if len(rows) == 1 and rows[0]["reason"]:
         return {}, rows[0]["reason"]
     if len(rows) != len(PHASES) * COUNT:
-        raise ValueError(f"{path}: {len(rows)} rows, {len(PHASES) * COUNT} expected")
+        raise seals.changed(path, f"has {len(rows)} rows, not {len(PHASES) * COUNT}")
     return {f"{row['phase']}_{row['feature']}": tables.number(row["value"]) for row in rows}, ""

@@ -38,18 +38,18 @@ def roc(rows, methods=None, auc=None, title="", pooled=()):
         style.nothing(axes, "No ROC curve: no method has scores in both classes here.")
         return figure
     axes.plot([0, 1], [0, 1], color=style.RULE, lw=1, zorder=0)
-    for place, method in enumerate(methods):
+    for index, method in enumerate(methods):
         main = method == "combined"
         value = (auc or {}).get(method)
         label = vocabulary.name("methods", method)
         if value is not None and value == value:
             label += f"  {value:.2f}"
-        tint = style.color(method, place)
+        tint = style.color(method, index)
         axes.plot(
             *curves[method],
             color=tint,
             lw=2.4 if main else 1.3,
-            ls="-" if main else style.DASHES[place % len(style.DASHES)],
+            ls="-" if main else style.DASHES[index % len(style.DASHES)],
             label=label,
             zorder=3 if main else 2,
         )
@@ -87,18 +87,18 @@ def calibration(rows, methods=None, predicted="predicted", observed="observed", 
         style.nothing(axes, "No calibration curve: no method has probabilities here.")
         return figure
     axes.plot([0, 1], [0, 1], color=style.RULE, lw=1, zorder=0)
-    for place, method in enumerate(methods):
+    for index, method in enumerate(methods):
         x, y = curves[method]
-        tint = style.color(method, place)
+        tint = style.color(method, index)
         main = method == "combined"
         axes.plot(
             x,
             y,
             color=tint,
-            marker="os^Dv"[place % 5],
+            marker="os^Dv"[index % 5],
             ms=5,
             lw=1.8 if main else 1.1,
-            ls=style.DASHES[place % len(style.DASHES)],
+            ls=style.DASHES[index % len(style.DASHES)],
             label=vocabulary.name("methods", method),
             zorder=3 if main else 2,
         )
@@ -141,12 +141,12 @@ def decision_curve(rows, methods=None, title=""):
                 ls="-" if method == "none" else ":",
                 label=label,
             )
-    for place, method in enumerate(models):
+    for index, method in enumerate(models):
         axes.plot(
             *curves[method],
-            color=style.color(method, place),
+            color=style.color(method, index),
             lw=2.2 if method == "combined" else 1.2,
-            ls="-" if method == "combined" else style.DASHES[place % len(style.DASHES)],
+            ls="-" if method == "combined" else style.DASHES[index % len(style.DASHES)],
             label=vocabulary.name("methods", method),
         )
     top = max(max(curves[m][1]) for m in models)
@@ -174,9 +174,9 @@ def froc(rows, title=""):
     if not curves:
         style.nothing(axes, "No FROC curve: no variant proposed a node, or none is drawn.")
         return figure
-    for place, (variant, (wrong, recall)) in enumerate(curves.items()):
+    for index, (variant, (wrong, recall)) in enumerate(curves.items()):
         tint = style.color(
-            {"plain": "nodes_plain", "attention": "nodes_attention"}.get(variant), place
+            {"plain": "nodes_plain", "attention": "nodes_attention"}.get(variant), index
         )
         axes.step(
             [0, *wrong],
@@ -184,7 +184,7 @@ def froc(rows, title=""):
             where="post",
             color=tint,
             lw=2.2 if variant == "attention" else 1.4,
-            ls="-" if variant == "attention" else style.DASHES[1 + place % 3],
+            ls="-" if variant == "attention" else style.DASHES[1 + index % 3],
             label=vocabulary.name("variants", variant),
         )
         axes.plot(wrong[-1], recall[-1], "o", color=tint, ms=5)

@@ -19,7 +19,7 @@ def forest(rows, metric="balanced_accuracy", chance=None, title=""):
         n, positives, method (for the color), pooled (true: drawn as a diamond); groups in the
         order in which they come
     metric : what is estimated, for the axis
-    chance : where guessing stands (a line); by the metric if None
+    chance : value of guessing (a line); by the metric if None
     """
     if not rows:
         figure = style.new_figure(7.4, 1.6)
@@ -42,8 +42,8 @@ def forest(rows, metric="balanced_accuracy", chance=None, title=""):
     for group in groups:
         _beside(axes, 0.08 - LEFT, at, group, weight="bold")
         at += 1
-        for place, row in enumerate(r for r in rows if r["group"] == group):
-            _line(axes, at, row, style.color(row.get("method", ""), place))
+        for index, row in enumerate(r for r in rows if r["group"] == group):
+            _line(axes, at, row, style.color(row.get("method", ""), index))
             at += 1
     _beside(axes, WIDTH - LEFT - RIGHT + 0.15, -0.85, "n (positive)", weight="bold")
     _beside(axes, WIDTH - LEFT - RIGHT + 1.1, -0.85, "Estimate [95 % CI]", weight="bold")

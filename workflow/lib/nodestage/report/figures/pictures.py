@@ -4,6 +4,8 @@ Every slice is (y, x) from a volume in canonical orientation: the patient's righ
 left of the picture, front at the top. Spacing is (z, y, x) in mm, as everywhere.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.colors import ListedColormap
 
@@ -17,13 +19,11 @@ NODE_COLORS = ("#2ec4b6", "#ff4d5e")
 """Negative and positive lymph nodes."""
 
 
-@style.styled
-def attention_steps(
-    image, labels, distances, scores, ranges, attention, spacing, title="", nodes=None
-):
-    """How one patient's map arises (Figure 3): labels → distances → scores → maximum.
+@dataclass(frozen=True)
+class MapSteps:
+    """One slice of a patient on the way from organ labels to the attention map (Figure 3).
 
-    Parameters
+    Attributes
     ----------
     image : (y, x), HU
     labels : (y, x), label map of the organs
@@ -34,7 +34,22 @@ def attention_steps(
     spacing : (z, y, x), mm
     nodes : (y, x), drawn lymph nodes (1 negative, 2 positive), outlined in CT and map; or None
     """
-    aspect = spacing[1] / spacing[2]
+
+    image: np.ndarray
+    labels: np.ndarray
+    distances: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    ranges: dict[str, tuple[float, float]]
+    attention: np.ndarray
+    spacing: tuple[float, float, float]
+    nodes: np.ndarray | None = None
+
+
+@style.styled
+def attention_steps(steps: MapSteps, title=""):
+    """How one patient's map arises (Figure 3): labels → distances → scores → maximum."""
+    image, nodes, distances = steps.image, steps.nodes, steps.distances
+    aspect = steps.spacing[1] / steps.spacing[2]
     organs = list(distances)
     figure = style.new_figure(2.1 * (len(organs) + 2), 6.2)
     grid = figure.add_gridspec(3, len(organs) + 2)
@@ -44,7 +59,7 @@ def attention_steps(
     first = figure.add_subplot(grid[1, 0])
     _ct(first, image, aspect)
     first.imshow(
-        np.ma.masked_equal(labels, 0),
+        np.ma.masked_equal(steps.labels, 0),
         cmap="tab20",
         vmin=0,
         vmax=19,
@@ -53,22 +68,26 @@ def attention_steps(
         interpolation="nearest",
     )
     first.set_title("Organs and vessels")
-    for place, organ in enumerate(organs, start=1):
-        axes = figure.add_subplot(grid[0, place])
-        reach = float(np.abs(distances[organ]).max()) or 1.0
-        far = axes.imshow(distances[organ], cmap="RdBu_r", vmin=-reach, vmax=reach, aspect=aspect)
-        figure.colorbar(far, ax=axes, shrink=0.6, label="mm", ticks=[0, int(reach)])
+    for column, organ in enumerate(organs, start=1):
+        axes = figure.add_subplot(grid[0, column])
+        largest = float(np.abs(distances[organ]).max()) or 1.0
+        far = axes.imshow(
+            distances[organ], cmap="RdBu_r", vmin=-largest, vmax=largest, aspect=aspect
+        )
+        figure.colorbar(far, ax=axes, shrink=0.6, label="mm", ticks=[0, int(largest)])
         axes.contour(distances[organ], levels=[0], colors=style.INK, linewidths=0.7)
         axes.set_title(f"{_words(organ)}: distance")
         _bare(axes)
-        _trapezium(figure.add_subplot(grid[1, place]), ranges[organ])
-        axes = figure.add_subplot(grid[2, place])
-        axes.imshow(scores[organ], cmap="inferno", vmin=0, vmax=1, aspect=aspect)
+        _trapezium(figure.add_subplot(grid[1, column]), steps.ranges[organ])
+        axes = figure.add_subplot(grid[2, column])
+        axes.imshow(steps.scores[organ], cmap="inferno", vmin=0, vmax=1, aspect=aspect)
         axes.set_title(f"{_words(organ)}: score")
         _bare(axes)
     last = figure.add_subplot(grid[1, -1])
     _ct(last, image, aspect)
-    shown = last.imshow(_clear(attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6)
+    shown = last.imshow(
+        _clear(steps.attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6
+    )
     last.set_title("Map: the maximum")
     if nodes is not None:
         _outline(plain, nodes)
@@ -94,9 +113,9 @@ def overlays(nodes=(), organs=(), title=""):
         style.nothing(figure.subplots(), "No patient to show.")
         return figure
     cells = figure.subplots(rows, 3, squeeze=False)
-    for place, patient in enumerate(nodes):
+    for row, patient in enumerate(nodes):
         for axes, key, words in zip(
-            cells[place],
+            cells[row],
             ("truth", "plain", "attention"),
             ("Drawn by a reader", "Plain network", "With attention"),
             strict=True,
@@ -113,14 +132,14 @@ def overlays(nodes=(), organs=(), title=""):
                 )
             else:
                 _outline(axes, patient[key])
-            if place == 0:
+            if row == 0:
                 axes.set_title(words)
-        cells[place][0].set_ylabel(patient["patient"])
-    for place, patient in enumerate(organs, start=len(nodes)):
+        cells[row][0].set_ylabel(patient["patient"])
+    for row, patient in enumerate(organs, start=len(nodes)):
         aspect = patient["spacing"][1] / patient["spacing"][2]
-        for axes in cells[place]:
+        for axes in cells[row]:
             _ct(axes, patient["image"], aspect)
-        cells[place][1].imshow(
+        cells[row][1].imshow(
             np.ma.masked_equal(patient["labels"], 0),
             cmap="tab20",
             vmin=0,
@@ -129,15 +148,15 @@ def overlays(nodes=(), organs=(), title=""):
             aspect=aspect,
             interpolation="nearest",
         )
-        cells[place][2].imshow(
+        cells[row][2].imshow(
             _clear(patient["attention"]), cmap="inferno", vmin=0, vmax=1, alpha=0.6, aspect=aspect
         )
-        if place == len(nodes):
+        if row == len(nodes):
             for axes, words in zip(
-                cells[place], ("CT", "Organs and vessels", "Attention map"), strict=True
+                cells[row], ("CT", "Organs and vessels", "Attention map"), strict=True
             ):
                 axes.set_title(words)
-        cells[place][0].set_ylabel(patient["patient"])
+        cells[row][0].set_ylabel(patient["patient"])
     figure.suptitle(title, x=0.01, ha="left")
     return figure
 

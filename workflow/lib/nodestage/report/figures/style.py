@@ -14,11 +14,12 @@ INK = "#1b1d21"
 """Text and axes; a page puts its own text color in its place."""
 
 RULE = "#c8ccd2"
-"""Grid lines; a page puts its own line color in their place."""
+"""Grid lines; a page replaces this by its own line color."""
 
 COLORS = {
     "combined": "#d1495b",
     "combined_candidates": "#8f1d30",
+    "combined_radiomics": "#4c1a57",
     "tumor_net": "#1f84c9",
     "nodes_attention": "#009e73",
     "nodes_plain": "#cc79a7",
@@ -58,9 +59,9 @@ SETTINGS = {
 }
 
 
-def color(method, place=0):
-    """A method's own color; an added one takes the spare color of its place."""
-    return COLORS.get(method, SPARE[place % len(SPARE)])
+def color(method, index=0):
+    """A method's color; an added method takes the spare color of its index."""
+    return COLORS.get(method, SPARE[index % len(SPARE)])
 
 
 def styled(draw):

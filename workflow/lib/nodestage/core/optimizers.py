@@ -1,4 +1,4 @@
-"""Optimizers of the patient networks, and the schedules of their rate.
+"""Optimizers of the networks that nnU-Net does not train, and the schedules of their learning rate.
 
 The same steps as `torch.optim.SGD(nesterov=True)` and `torch.optim.AdamW`, which tests compare.
 Those import torch's compiler when they are made: 5 to 13 s of each short job, for nothing that we
@@ -6,6 +6,7 @@ use.
 """
 
 import math
+from collections.abc import Iterable
 
 import torch
 
@@ -18,18 +19,29 @@ EPSILON = 1e-8
 class Nesterov:
     """Gradient descent with momentum and weight decay over `parameters`.
 
-    rate : learning rate, may be set anew before each step
+    rate : learning rate, to be set before each step
     """
 
-    def __init__(self, parameters, rate, momentum, weight_decay):
+    rate: float = 0.0
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], momentum: float, weight_decay: float
+    ):
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.rate = rate
         self.momentum = momentum
         self.weight_decay = weight_decay
-        self.velocity = {}
+        self.velocity: dict[int, torch.Tensor] = {}
+
+    def state_dict(self) -> dict:
+        """What a resumed training needs, apart from the settings."""
+        return {"velocity": self.velocity}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over what `state_dict` gave."""
+        self.velocity = {i: v.to(self.parameters[i].device) for i, v in state["velocity"].items()}
 
     @torch.no_grad()
-    def step(self):
+    def step(self) -> None:
         """One step along the gradients, which are then forgotten."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is None:
@@ -46,18 +58,32 @@ class Nesterov:
 class AdamW:
     """Adam with decoupled weight decay over `parameters`; `momentum` is the first beta.
 
-    rate : learning rate, may be set anew before each step
+    rate : learning rate, to be set before each step
     """
 
-    def __init__(self, parameters, rate, momentum, weight_decay):
+    rate: float = 0.0
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], momentum: float, weight_decay: float
+    ):
         self.parameters = [p for p in parameters if p.requires_grad]
-        self.rate = rate
         self.momentum = momentum
         self.weight_decay = weight_decay
-        self.moments = {}
+        self.moments: dict[int, list] = {}
+
+    def state_dict(self) -> dict:
+        """What a resumed training needs, apart from the settings."""
+        return {"moments": self.moments}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over what `state_dict` gave."""
+        self.moments = {
+            i: [number, *(m.to(self.parameters[i].device) for m in moments)]
+            for i, (number, *moments) in state["moments"].items()
+        }
 
     @torch.no_grad()
-    def step(self):
+    def step(self) -> None:
         """One step along the gradients, which are then forgotten."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is None:
