@@ -14,7 +14,7 @@
              patients, one process, in turns.
 `inference`  from images to labels: our predictor, which leaves out windows without attention
              (`ours`), those that would hardly count where attention is (`share`), and with windows
-             laid over the box around the attention (`around`), against nnUNetPredictor: one
+             over the box around the attention (`around`), against nnUNetPredictor: one
              network, one simulated abdomen, each in a process of its own, in turns.
 `train`      a small `attention` network with config/paper.yaml's window, by the library's own
              training on simulated abdomens with nodes, for `inference` to have labels to compare.
@@ -632,7 +632,7 @@ def windows(options):
         row(f"that give at most {least:.1%} left out", run, f"{every / run:.2f}")
     run = len(corners(shape, tile, 0.5, inside, around=True))
     box = tuple(side.stop - side.start for side in box_around(inside, tile))
-    row(f"laid over the box around attention, {box}", run, f"{every / run:.2f}")
+    row(f"windows over the box around attention, {box}", run, f"{every / run:.2f}")
     row("all", every, 1)
 
 

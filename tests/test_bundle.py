@@ -8,42 +8,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_study import CONFIG, config  # noqa: F401
-from test_study import study as study_of
+from study_config import CONFIG, METHOD
+from study_config import study as study_of
 
-import nodestage
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files, tables
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle, packet
 from nodestage.study.study import load
 
-METHOD = "class Method:\n    fit = predict = None\n"
 
-
-@pytest.fixture
-def frozen(tmp_path, config):  # noqa: F811
-    """A bundle's folder; what stands in for a model's weights is a few bytes."""
-    config["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
-    folder = tmp_path / "bundle"
-    parts = ["organs.pt", "tumor.pt", "methods/mine.py"]
-    parts += [f"fold{k}/{part}" for k in range(5) for part in ("fusion.pt", "thresholds.json")]
-    for part in parts:
-        files.write_text(folder / part, METHOD if part.endswith(".py") else part)
-    files.write_json(
-        folder / "manifest.json",
-        {
-            "nodestage": nodestage.__version__,
-            "code": {"register": "0123"},
-            "sha256": {part: files.digest(folder / part) for part in parts},
-            "settings": study_of(config).facts.bundle_settings(),
-        },
-        sort=False,
-    )
-    return folder
-
-
-def opened_study(folder, config, rows=(), **center):  # noqa: F811
+def opened_study(folder, config, rows=(), **center):
     """The study of a hospital that has this bundle."""
     sheet = folder.parent / "samples.tsv"
     empty = dict.fromkeys(COLUMNS, "")
@@ -63,7 +38,7 @@ def opened_study(folder, config, rows=(), **center):  # noqa: F811
     return load(mine, CONFIG / "anatomy.yaml", found)
 
 
-def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noqa: F811
+def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):
     theirs = study_of(config)
     changed = copy.deepcopy(config) | {"spacing_mm": [9, 9, 9], "methods": {}, "seed": 99}
     here = opened_study(frozen, changed)
@@ -79,7 +54,7 @@ def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noq
     assert "simulated patients" in here.facts.report("here")["warnings"][0]
 
 
-def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):  # noqa: F811
+def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):
     manifest = files.read_json(frozen / "manifest.json")
     assert manifest["settings"]["methods"]["mine"]["file"] == "methods/mine.py"
     here = opened_study(frozen, config)
@@ -138,7 +113,7 @@ def test_the_check_from_a_terminal_finds_a_changed_model(frozen, tmp_path, capsy
     assert "tumor.pt is not the file that was frozen" in capsys.readouterr().err
 
 
-def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):  # noqa: F811
+def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):
     with pytest.raises(InputError, match="every center is external"):
         opened_study(frozen, config, role="discovery")
     manifest = files.read_json(frozen / "manifest.json")
@@ -158,7 +133,7 @@ def test_other_code_than_the_frozen_one_stands_in_the_report(frozen):
     assert "(register)" in found.warnings[-1]
 
 
-def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):  # noqa: F811
+def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):
     (frozen / "stray.txt").write_text("not of the bundle", encoding="utf-8")
     out = tmp_path / "packet"
     packet.write(frozen, out)
@@ -172,7 +147,7 @@ def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config): 
     assert tables.read(out / "study/samples.tsv") == []
     text = (out / "README.md").read_text(encoding="utf-8")
     assert files.digest(frozen / "manifest.json") in text and "(mine): read it" in text
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="exists already"):
         packet.write(frozen, out)
 
 

@@ -68,9 +68,7 @@ def test_the_job_of_table_1_reads_the_masks_on_the_study_grid(tmp_path):
     mask[1, 1, 1:3] = 2
     for patient in (f"CH{k:03d}" for k in range(1, 25)):
         drawn = volumes.Volume(mask, (2.5, 2.0, 2.0), (0.0, 0.0, 0.0))
-        volumes.write_volume(
-            tmp_path / f"results/registration/{patient}/lymph_nodes.nii.gz", drawn
-        )
+        volumes.write_volume(tmp_path / f"results/registration/{patient}/lymph_nodes.nii.gz", drawn)
     workflow.snakemake(tmp_path, target, "--allowed-rules", "drawn_node_volumes", "--nolock")
     rows = tables.read(tmp_path / target)
     assert [row["patient"] for row in rows[:2]] == ["CH001", "CH002"]

@@ -158,6 +158,27 @@ def test_table_3_has_the_teacher_on_each_phase_beside_the_student():
     assert rows["student", "A+V", "liver"]["dice"] == rows["student", "A+V", "lga"]["dice"] == 1
 
 
+def test_table_3_predicts_the_teacher_as_it_labelled_the_discovery_patients():
+    asked = []
+
+    class Asked(Sees):
+        def labels(self, channels, spacing, **how):
+            asked.append(how)
+            return super().labels(channels, spacing)
+
+    patient, phases, truth = make_patient(4)
+    images = {name: volume.array for name, volume in phases.items()}
+    organs.evaluate_networks(
+        organs.Case(patient, truth.array, images, SPACING),
+        {"liver": 1},
+        student=truth.array,
+        teacher=Asked(),
+        learned=(1,),
+        mirror=True,
+    )
+    assert asked == [{"mirror": True}] * 2
+
+
 def test_what_the_teacher_has_not_learned_has_no_value_and_says_why():
     row = rows_of_table_3()["teacher", "V", "lga"]
     assert row["dice"] is row["asd_mm"] is row["predicted_voxels"] is None

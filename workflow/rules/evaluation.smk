@@ -25,6 +25,7 @@ rule evaluate_organs:
         **resources_of("predict"),
     params:
         code=code("evaluate_organs.py"),
+        mirror=ORGANS_MIRRORED,
         patients=masks.organs_tested,
         labels=study.settings.anatomy["labels"],
         annotated=list(study.settings.table_ranges),

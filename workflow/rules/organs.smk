@@ -1,6 +1,10 @@
 # Organs and vessels: a teacher from the auxiliary center, a student on both phases.
 
 
+# Whether predictions are averaged over mirrored images; a bundle may be older than this key.
+ORGANS_MIRRORED = bool(config["organs"].get("mirror"))
+
+
 rule organs_teacher:
     """A single-phase network, trained on scans that another center labelled."""
     input:
@@ -47,6 +51,7 @@ rule organs_pseudo:
         **resources_of("predict"),
     params:
         code=code("organs_pseudo.py"),
+        mirror=ORGANS_MIRRORED,
         patients=masks.organ_network,
         annotated=centers.annotated_labels(centers.discovery),
     script:
@@ -98,6 +103,7 @@ rule organs:
         **resources_of("predict"),
     params:
         code=code("organs.py"),
+        mirror=ORGANS_MIRRORED,
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
     script:
         "../scripts/organs.py"

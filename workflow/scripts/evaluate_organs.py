@@ -29,5 +29,6 @@ with logs.to(snakemake.log[0]):
             teacher=teacher,
             learned=learned,
             threads=snakemake.threads,
+            mirror=params.mirror,
         )
     tables.write(snakemake.output.rows, rows)

@@ -120,7 +120,7 @@ def write(folder: str | Path, out: str | Path) -> None:
         )
     out = Path(out)
     if out.exists():
-        raise InputError(f"{out.name} is there already. Give another place, or delete it.")
+        raise InputError(f"{out.name} exists already. Name another file or folder, or delete it.")
     if not (REPOSITORY / "workflow/Snakefile").is_file():
         raise InputError(
             "The packet carries the whole of nodestage: call this from its repository."

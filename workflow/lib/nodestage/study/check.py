@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        help="settings laid under the study's own, as `make run` does; empty: those that the study's "
+        help="settings that the study's own ones replace, as in `make run`; empty: those that the study's "
         "file `preset` names",
     )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
@@ -136,7 +136,7 @@ def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str,
     Parameters
     ----------
     written : the study's own config
-    under : file that is laid under it, or None
+    under : file whose settings it replaces, or None
     base : folder from which the paths in it start
     """
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
