@@ -53,7 +53,9 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None, ceiling=None):
         known = [knowledge[patient][cue] for patient in everybody.patients]
         lines.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
     if scored and ceiling is not None:
-        lines.append(dict.fromkeys(COLUMNS) | {"method": "ceiling_nodes", "auc": ceiling, "note": ""})
+        lines.append(
+            dict.fromkeys(COLUMNS) | {"method": "ceiling_nodes", "auc": ceiling, "note": ""}
+        )
     for one in scored:
         one = one.only(one.known("auc"))
         both = [knowledge[patient]["both"] for patient in one.patients]
