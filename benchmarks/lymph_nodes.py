@@ -511,7 +511,8 @@ def predict(how, path, out, share, device, repeat):
 
 def painted(options):
     """A network, a simulated abdomen for it, and its nodes: none for a network of drawn weights."""
-    from nodestage.nnunet import checkpoints, plans
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import plans
 
     held = checkpoints.load(options.model) if options.model else {}
     if "networks" in held:  # from `train`

@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not options.no_images:
                 print("`samples` is null: the simulated study, which needs no check")
             return 0
+        _print_added(bundle)
         rows = read_sheet(base / config["samples"])
     except InputError as error:
         return _report([error])
@@ -79,6 +80,12 @@ def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[
     """What intake leaves out or changes of each image, and what should be looked at."""
     _print_list("Intake leaves out or changes:", notices.summary(changes))
     _print_list("Look at these:", [f"  {question}" for question in questions])
+
+
+def _print_added(bundle: Frozen | None) -> None:
+    """The code of a bundle that isn't nodestage's, before anything runs."""
+    if bundle:
+        _print_list("The bundle brings code:", [f"  {said}" for said in bundle.added.values()])
 
 
 def _print_list(head: str, lines: list[str]) -> None:
@@ -161,7 +168,10 @@ def _study(
     _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
     anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     _collect(errors, check_label_systems, centers, anatomy["labels"])
-    _collect(errors, check_method_files, config["methods"], base)
+    if bundle:
+        _collect(errors, check_method_files, bundle.settings["methods"], Path())
+    else:
+        _collect(errors, check_method_files, config["methods"], base)
     returned = {
         center: _collect(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()

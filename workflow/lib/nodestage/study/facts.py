@@ -125,7 +125,10 @@ class Facts:
             "smaller": sizes.smaller(config, self.methods.entries),
         }
         if self.bundle:
-            facts |= {"frozen": True, "warnings": self.bundle.warnings}
+            facts |= {
+                "frozen": True,
+                "warnings": [*self.bundle.warnings, *self.bundle.added.values()],
+            }
         elsewhere = self.returned if center is None else {center: self.returned.get(center)}
         facts["elsewhere"] = [file.words for file in elsewhere.values() if file]
         if center in self.returned:
