@@ -105,6 +105,9 @@ TUMOR_PHASES = (
     ["arterial", "venous"] if config["tumor"].get("phases") == "both" else ["venous"]
 )
 
+# Whether that network starts from the weights of the arterial one; a bundle may be older than the key.
+TUMOR_STARTS_ARTERIAL = config["tumor"].get("start") == "arterial"
+
 
 def tumor_images(names):
     """The scans by which some patients' tumors are marked."""

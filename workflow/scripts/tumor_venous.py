@@ -1,8 +1,8 @@
-"""The tumor network that marks every patient, from scratch on the pseudo masks."""
+"""The tumor network that marks every patient, on the pseudo masks of the arterial network."""
 
 from pathlib import Path
 
-from nodestage.core import files, logs
+from nodestage.core import checkpoints, files, logs
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
@@ -19,4 +19,5 @@ with logs.to(snakemake.log[0]):
         output=snakemake.output.model,
         work=Path(snakemake.output.model).with_name("work_venous"),
         threads=snakemake.threads,
+        initial=checkpoints.load(inputs.start) if inputs.get("start") else None,
     )
