@@ -77,6 +77,7 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
          "methods.combined_radiomics.settings.of: it averages the scores of radiomics, which is switched off"),
         ({"methods": {"combined_radiomics": {"settings": {"of": ["combined", "combined_radiomics"]}}}},
          "which averages scores itself"),
+        ({"tumor": {"phases": "both"}}, "tumor.start: the arterial network sees one phase"),
         ({"identification": {"candidates": False}}, "methods.nodes_candidates: it reads what `identification.candidates` makes"),
         ({"folds": {"inner": 1}}, "folds.inner: 1 is not allowed. Give 2 or more parts, or 0 for none."),
         ({"spacing_mm": [2.5, 2.2]}, "spacing_mm: [2.5, 2.2] is not allowed. Give three sizes above 0 in mm, (z, y, x)."),

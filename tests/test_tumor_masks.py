@@ -59,6 +59,19 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
     assert (masks.evaluate(truth.array, wrong, SPACING)["dice"] or 0) < 0.3
 
 
+def test_the_final_network_may_start_from_the_arterial_one(tmp_path):
+    patients = [make_patient(i) for i in range(3)]
+    arterial = masks.train_arterial(patients, SETTINGS, Run(1, tmp_path / "a.pt", tmp_path / "w"))
+    # So slow a training leaves the weights almost where they were.
+    still = SETTINGS | {"epochs": 1, "iterations_per_epoch": 1, "initial_lr": 1e-9}
+    scratch = masks.train_final(patients, still, Run(1, tmp_path / "s.pt", tmp_path / "w"))
+    run = Run(1, tmp_path / "i.pt", tmp_path / "w")
+    started = masks.train_final(patients, still, run, initial=arterial)
+    name = next(n for n, w in arterial["weights"].items() if w.dim() == 5)
+    assert (started["weights"][name] - arterial["weights"][name]).abs().max() < 1e-6
+    assert (scratch["weights"][name] - arterial["weights"][name]).abs().max() > 1e-2
+
+
 def test_a_network_of_both_phases_reads_each_in_its_place(tmp_path):
     masks.train_final(
         [make_patient(i) for i in range(3)],

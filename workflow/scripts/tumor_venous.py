@@ -1,8 +1,8 @@
-"""The tumor network that marks every patient, from scratch on the pseudo masks."""
+"""The tumor network that marks every patient, on the pseudo masks of the arterial network."""
 
 from pathlib import Path
 
-from nodestage.core import files, logs
+from nodestage.core import checkpoints, files, logs
 from nodestage.core.run import Run
 from nodestage.tumor import masks
 
@@ -22,4 +22,5 @@ with logs.to(snakemake.log[0]):
             threads=snakemake.threads,
         ),
         phases=params.phases,
+        initial=checkpoints.load(inputs.start) if inputs.get("start") else None,
     )

@@ -2,8 +2,9 @@
 
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
-the venous scan too: from them, as pseudo labels, a venous network is trained from scratch, or one
-that sees both phases. The discovery center's own masks (22 % of its patients in the paper) only evaluate.
+the venous scan too: from them, as pseudo labels, a venous network is trained, or one that sees
+both phases; from scratch as in the paper, or from the weights of the arterial network. The
+discovery center's masks (22 % of its patients in the paper) only evaluate.
 
 A patient in the lists below is `(patient, {phase: image}, mask)`; images and masks are paths
 (or Volumes) on the study grid.
@@ -37,12 +38,14 @@ def train_arterial(patients, settings: dict, run: Run, *, validation=(), **optio
 def train_final(
     patients, settings: dict, run: Run, *, phases=("venous",), validation=(), **options
 ):
-    """Train the network that marks every patient from scratch, on the pseudo masks of `pseudo_mask`.
+    """Train the network that marks every patient, on the pseudo masks of `pseudo_mask`.
 
     Patients whose pseudo mask is empty are left out: an arterial network that detected nothing does
     not prove that there is no tumor. Arguments as in `train_arterial`, and
 
     phases : what the network sees: `venous` alone as in the paper, or `arterial` and `venous`
+    options : also `initial`, the arterial network (`checkpoints.load`) whose weights to start from; the
+        paper trains from scratch. Both must see one phase
     """
     marked = [p for p in patients if fitting.as_volume(p[2]).array.any()]
     if not marked:
