@@ -85,7 +85,9 @@ def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[
 def _print_added(bundle: Frozen | None) -> None:
     """The code of a bundle that isn't nodestage's, before anything runs."""
     if bundle:
-        _print_list("The bundle brings code:", [f"  {said}" for said in bundle.added.values()])
+        _print_list(
+            "The bundle brings code:", [f"  {sentence}" for sentence in bundle.added.values()]
+        )
 
 
 def _print_list(head: str, lines: list[str]) -> None:
