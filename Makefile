@@ -10,7 +10,7 @@ GPUS ?= 1
 MEM_MB ?= $(shell awk '/^MemTotal/ {print int($$2 * 0.9 / 1024)}' /proc/meminfo 2>/dev/null)
 # More arguments for Snakemake, quoted as in a shell: make run ARGS="--keep-going --dry-run"
 ARGS ?=
-# Settings laid over the defaults for a study of your own. Default: the study's file `preset`, which
+# Settings that replace the defaults in a study of your own. Default: the study's file `preset`, which
 # `make study` writes, or else full size as in the paper (config/paper.yaml).
 PRESET ?=
 

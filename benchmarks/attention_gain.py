@@ -74,7 +74,7 @@ def network(options):
 
 
 def cohort(options, seed, far):
-    """Simulator settings, and one row a patient: training, validation, then test patients."""
+    """Simulator settings, and one row per patient: training, validation, then test patients."""
     from nodestage import simulator
 
     settings = config("simulator")["simulator"] | {"far_confounders": far}
@@ -382,7 +382,7 @@ def run(function, *arguments):
 
 
 def many(pool_size, jobs, label):
-    """Run (function, *arguments) in processes of their own; every failure is told, none stops others."""
+    """Run (function, *arguments) in processes of their own; every failure is reported, none stops the others."""
     context, failed, started = multiprocessing.get_context("spawn"), [], time.monotonic()
     with concurrent.futures.ProcessPoolExecutor(pool_size, mp_context=context) as pool:
         running = {pool.submit(run, *job): job for job in jobs}

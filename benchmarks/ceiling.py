@@ -20,7 +20,7 @@ CASES = ((1.0, 0.0), (1.0, 3.0), (0.8, 1.0), (0.8, 6.0), (0.55, 11.0))
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = options.add_argument
-    add("--settings", nargs="+", default=["config/simulator.yaml"], help="laid over one another")
+    add("--settings", nargs="+", default=["config/simulator.yaml"], help="merged in this order")
     add("--identification", type=float, default=0.9, help="sensitivity and specificity")
     add("--called", type=float, default=0.5, help="share of false positives called positive")
     add("--patients", type=int, default=20_000, help="of each class")

@@ -158,7 +158,9 @@ def block(n, positives, seed):
     truth["balanced_accuracy"] = (truth["sensitivity"] + truth["specificity"]) / 2
     for metric, methods in in_folds.items():
         name = "AUC" if metric == "auc" else metric
-        drawn = statistics.distributions(y, methods, metric, seed=seed, strata=fold)
+        drawn = statistics.distributions(
+            y, methods, metric, seed=seed, design=statistics.Design(strata=fold)
+        )
         add(f"{name}, bootstrap by fold", held(drawn, truth[metric]))
 
     shifted = a + SHIFT[fold]
@@ -193,7 +195,7 @@ def nodes(patients, seed):
         score = effect * y + own + (random.normal(size=patients) * alike**0.5)[patient]
         call = (score > effect / 2).astype(float)
         for name, clusters in (("patients", patient), ("nodes", None)):
-            how = {"seed": seed * BLOCK + i, "clusters": clusters}
+            how = {"seed": seed * BLOCK + i, "design": statistics.Design(clusters=clusters)}
             ends = statistics.bootstrap_ci(y, call, "accuracy", **how)
             found[f"accuracy, {name} resampled"] += inside(ends, right)
             ends = statistics.bootstrap_ci(y, score, "auc", **how)
@@ -241,7 +243,9 @@ def in_folds(positives, seed):
         ("sensitivity", call, right),
         ("auc", score, norm.cdf(EFFECT / 2**0.5)),
     ):
-        drawn = statistics.distributions(y, values, metric, seed=seed, strata=fold)
+        drawn = statistics.distributions(
+            y, values, metric, seed=seed, design=statistics.Design(strata=fold)
+        )
         name = "AUC" if metric == "auc" else metric
         found[f"{name}, resampled by fold"] = int(held(drawn, truth).sum())
     return found
@@ -257,7 +261,9 @@ def shifted(n, positives, seed):
     a = a + SHIFT[fold]
     methods = np.concatenate([a, b])
     pooled = np.subtract(*np.split(statistics.distributions(y, methods, "auc", seed=seed), 2))
-    by_fold = statistics.distributions(y, methods, "auc", seed=seed, strata=fold)
+    by_fold = statistics.distributions(
+        y, methods, "auc", seed=seed, design=statistics.Design(strata=fold)
+    )
     by_fold = np.subtract(*np.split(by_fold, 2))
     pairs = list(zip(a, b, strict=True))
     ends = [statistics.difference_ci(y, *pair, strata=fold) for pair in pairs]

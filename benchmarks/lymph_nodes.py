@@ -14,7 +14,7 @@
              patients, one process, in turns.
 `inference`  from images to labels: our predictor, which leaves out windows without attention
              (`ours`), those that would hardly count where attention is (`share`), and with windows
-             laid over the box around the attention (`around`), against nnUNetPredictor: one
+             over the box around the attention (`around`), against nnUNetPredictor: one
              network, one simulated abdomen, each in a process of its own, in turns.
 `train`      a small `attention` network with config/paper.yaml's window, by the library's own
              training on simulated abdomens with nodes, for `inference` to have labels to compare.
@@ -511,7 +511,8 @@ def predict(how, path, out, share, device, repeat):
 
 def painted(options):
     """A network, a simulated abdomen for it, and its nodes: none for a network of drawn weights."""
-    from nodestage.nnunet import checkpoints, plans
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import plans
 
     held = checkpoints.load(options.model) if options.model else {}
     if "networks" in held:  # from `train`
@@ -632,7 +633,7 @@ def windows(options):
         row(f"that give at most {least:.1%} left out", run, f"{every / run:.2f}")
     run = len(corners(shape, tile, 0.5, inside, around=True))
     box = tuple(side.stop - side.start for side in box_around(inside, tile))
-    row(f"laid over the box around attention, {box}", run, f"{every / run:.2f}")
+    row(f"windows over the box around attention, {box}", run, f"{every / run:.2f}")
     row("all", every, 1)
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/paper_tables.py FOLDER [--seeds 200]
 
-FOLDER holds `table_VI.csv` and `table_VII.csv`: one row a method, for each of `balacc, auc, acc,
+FOLDER holds `table_VI.csv` and `table_VII.csv`: one row per method, for each of `balacc, auc, acc,
 sens, spec` the value and its `_lo` and `_hi`, in Table VII with a column `dataset`. The paper's seed
 is unknown, so an end counts as reproduced when it lies between the smallest and the largest that
 `nodestage.statistics` prints over the seeds, rounded as printed. Tables go to stdout as Markdown.

@@ -23,10 +23,9 @@ from cohort_phantom import (
     nifti,
     phantom,
 )
-from test_cohort_dicom import add_strangers, compress, in_tilted_frame, plant, tilted, two_series
-from test_cohort_masks import KNOWN, cube, shifted
-from test_cohort_nifti import quaternion, sheared, turned, with_value
-from test_cohort_sheet import CENTERS, row
+from dicom_phantom import add_strangers, compress, in_tilted_frame, plant, tilted, two_series
+from nifti_phantom import KNOWN, cube, quaternion, sheared, shifted, turned, with_value
+from sheet_rows import CENTERS, row
 
 from nodestage import cohort
 from nodestage.cohort import same

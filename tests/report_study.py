@@ -359,11 +359,7 @@ def write_gallery(path, codes):
         why = explained(seed, arterial, venous, overlays, spacing)
         panels[code] = gallery.patient_panel(
             code,
-            arterial,
-            None if seed == 3 else venous,
-            overlays,
-            attention,
-            spacing,
+            gallery.Scan(arterial, None if seed == 3 else venous, overlays, attention, spacing),
             {"explained": why["facts"]} if seed < 3 else {},
             explaining.view(why, overlays["tumor"], None, spacing) if seed < 3 else None,
         )

@@ -3,7 +3,7 @@
 import pytest
 import workflow_study as workflow
 import yaml
-from test_schema import config
+from study_config import default_config as config
 
 from nodestage.core.errors import InputError
 from nodestage.study import aliases, check, schema

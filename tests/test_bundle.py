@@ -1,6 +1,8 @@
 """A bundle as a hospital receives it, and the packet that carries it."""
 
 import copy
+import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -8,42 +10,25 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_study import CONFIG, config  # noqa: F401
-from test_study import study as study_of
+from study_config import CONFIG, METHOD
+from study_config import study as study_of
 
-import nodestage
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.core import files, tables
+from nodestage.core import configs, files, tables
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle, packet
+from nodestage.study import check
 from nodestage.study.study import load
 
-METHOD = "class Method:\n    fit = predict = None\n"
+ANYBODY = ["-c", "user.name=a", "-c", "user.email=a@b"]
+HOSPITAL = """\
+bundle: bundle
+samples: samples.tsv
+centers: {here: {role: external}}
+"""
 
 
-@pytest.fixture
-def frozen(tmp_path, config):  # noqa: F811
-    """A bundle's folder; what stands in for a model's weights is a few bytes."""
-    config["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
-    folder = tmp_path / "bundle"
-    parts = ["organs.pt", "tumor.pt", "methods/mine.py"]
-    parts += [f"fold{k}/{part}" for k in range(5) for part in ("fusion.pt", "thresholds.json")]
-    for part in parts:
-        files.write_text(folder / part, METHOD if part.endswith(".py") else part)
-    files.write_json(
-        folder / "manifest.json",
-        {
-            "nodestage": nodestage.__version__,
-            "code": {"register": "0123"},
-            "sha256": {part: files.digest(folder / part) for part in parts},
-            "settings": study_of(config).facts.bundle_settings(),
-        },
-        sort=False,
-    )
-    return folder
-
-
-def opened_study(folder, config, rows=(), **center):  # noqa: F811
+def opened_study(folder, config, rows=(), **center):
     """The study of a hospital that has this bundle."""
     sheet = folder.parent / "samples.tsv"
     empty = dict.fromkeys(COLUMNS, "")
@@ -63,7 +48,7 @@ def opened_study(folder, config, rows=(), **center):  # noqa: F811
     return load(mine, CONFIG / "anatomy.yaml", found)
 
 
-def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noqa: F811
+def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):
     theirs = study_of(config)
     changed = copy.deepcopy(config) | {"spacing_mm": [9, 9, 9], "methods": {}, "seed": 99}
     here = opened_study(frozen, changed)
@@ -79,7 +64,7 @@ def test_a_hospital_scores_by_the_settings_of_the_bundle(frozen, config):  # noq
     assert "simulated patients" in here.facts.report("here")["warnings"][0]
 
 
-def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):  # noqa: F811
+def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen, config):
     manifest = files.read_json(frozen / "manifest.json")
     assert manifest["settings"]["methods"]["mine"]["file"] == "methods/mine.py"
     here = opened_study(frozen, config)
@@ -87,6 +72,39 @@ def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen,
     (frozen / "methods/mine.py").write_text(METHOD + "print('else')\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"methods/mine.py is not the file that was frozen"):
         bundle.opened(frozen)
+
+
+def test_a_method_of_the_team_is_named_with_its_digest_before_it_runs(
+    frozen, config, tmp_path, capsys
+):
+    digest = files.digest(frozen / "methods/mine.py")
+    named = (
+        rf"The method mine is code that came with the bundle .* methods/mine.py, SHA-256 {digest}"
+    )
+    assert bundle.main([str(frozen)]) == 0
+    assert re.search(named, capsys.readouterr().out)
+    (tmp_path / "config.yaml").write_text(HOSPITAL, encoding="utf-8")
+    tables.write(tmp_path / "samples.tsv", [dict.fromkeys(COLUMNS, "")], COLUMNS)
+    check.main(["--no-images", str(tmp_path / "config.yaml")])
+    assert re.search(named, capsys.readouterr().out)
+    page = opened_study(frozen, config).facts.report("here")["warnings"]
+    assert any(re.search(named, sentence) for sentence in page)
+
+
+@pytest.mark.parametrize("key", ["packet", "samples", "centers", "jobs", "bundle", "title", "new"])
+def test_a_bundle_sets_nothing_that_is_the_hospitals(frozen, key):
+    manifest = files.read_json(frozen / "manifest.json")
+    manifest["settings"][key] = {}
+    files.write_json(frozen / "manifest.json", manifest, sort=False)
+    with pytest.raises(InputError, match=f"would set {key}, which is this"):
+        bundle.opened(frozen)
+
+
+def test_every_key_of_a_config_is_the_hospitals_or_the_bundles():
+    """A new key must be put on one side."""
+    mine = {"title", "samples", "centers", "bundle", "packet", "jobs", "simulator", "chunks"}
+    keys = {k for name in ("config", "simulator") for k in configs.load(CONFIG / f"{name}.yaml")}
+    assert keys - mine == set(bundle.MAY_SET) - set(bundle.BESIDE)
 
 
 def test_a_missing_file_an_older_code_and_an_empty_folder_are_named(frozen, tmp_path):
@@ -116,9 +134,7 @@ def test_a_missing_file_an_older_code_and_an_empty_folder_are_named(frozen, tmp_
     for key in ("samples", "centers", "packet", "jobs"):
         settings = manifest["settings"] | {key: {"rows": True}}
         files.write_json(frozen / "manifest.json", manifest | {"settings": settings}, sort=False)
-        with pytest.raises(
-            InputError, match=f"would set {key}, which is this hospital's to decide"
-        ):
+        with pytest.raises(InputError, match=f"would set {key}, which is this"):
             bundle.opened(frozen)
     (frozen / "manifest.json").write_text("[]", encoding="utf-8")
     with pytest.raises(InputError, match="is not that of a bundle"):
@@ -138,7 +154,7 @@ def test_the_check_from_a_terminal_finds_a_changed_model(frozen, tmp_path, capsy
     assert "tumor.pt is not the file that was frozen" in capsys.readouterr().err
 
 
-def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):  # noqa: F811
+def test_only_external_centers_and_masks_that_somebody_can_make(frozen, config):
     with pytest.raises(InputError, match="every center is external"):
         opened_study(frozen, config, role="discovery")
     manifest = files.read_json(frozen / "manifest.json")
@@ -158,7 +174,7 @@ def test_other_code_than_the_frozen_one_stands_in_the_report(frozen):
     assert "(register)" in found.warnings[-1]
 
 
-def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):  # noqa: F811
+def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config):
     (frozen / "stray.txt").write_text("not of the bundle", encoding="utf-8")
     out = tmp_path / "packet"
     packet.write(frozen, out)
@@ -172,8 +188,45 @@ def test_a_packet_holds_bundle_code_sheet_and_config(frozen, tmp_path, config): 
     assert tables.read(out / "study/samples.tsv") == []
     text = (out / "README.md").read_text(encoding="utf-8")
     assert files.digest(frozen / "manifest.json") in text and "(mine): read it" in text
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="exists already"):
         packet.write(frozen, out)
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_a_packet_takes_nothing_that_only_lies_in_the_repository(
+    frozen, tmp_path, monkeypatch, with_git, capsys
+):
+    clone = tmp_path / "clone"
+    for name in ("workflow/rules", "workflow/lib/nodestage", "config", "docs", "profiles/default"):
+        (clone / name).mkdir(parents=True)
+    own = ["Makefile", "workflow/Snakefile", "workflow/rules/common.smk", "config/paper.yaml"]
+    own += ["workflow/lib/nodestage/__init__.py", "docs/index.md", "profiles/default/config.yaml"]
+    for name in own:
+        (clone / name).write_text("own", encoding="utf-8")
+    if with_git:
+        for words in (["init", "-q"], ["add", "."], [*ANYBODY, "commit", "-qm", "all"]):
+            subprocess.run(["git", "-C", str(clone), *words], check=True)
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    (scans / "CANARY.dcm").write_text("scan", encoding="utf-8")
+    (clone / "config/samples.tsv").write_text("CANARY", encoding="utf-8")
+    (clone / "config/patients.yaml").write_text("CANARY", encoding="utf-8")
+    (clone / "docs/notes.txt").write_text("CANARY", encoding="utf-8")
+    (clone / "docs/scans").symlink_to(scans)
+    (clone / "workflow/lib/linked.py").symlink_to(scans / "CANARY.dcm")
+    (clone / "config/paper.yaml").write_text("changed", encoding="utf-8")
+    os.utime(clone / "Makefile", (0, 0))  # before 1980, which a zip can't hold
+    monkeypatch.setattr(packet, "REPOSITORY", clone)
+    for out in (tmp_path / "first.zip", tmp_path / "again.zip"):
+        assert packet.main([str(frozen), str(out)]) == 0
+    said = capsys.readouterr().out
+    with zipfile.ZipFile(tmp_path / "first.zip") as archive:
+        names = [n.partition("nodestage/")[2] for n in archive.namelist() if "nodestage/" in n]
+        assert sorted(filter(None, names)) == sorted(own)
+        assert not any(b"CANARY" in archive.read(name) for name in archive.namelist())
+        assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
+    assert "Left out" in said and "config/samples.tsv" in said and "docs/scans" in said
+    assert ("Changed since the last commit: config/paper.yaml" in said) is with_git
 
 
 def test_a_packet_may_be_one_zip_and_is_never_made_of_a_broken_bundle(frozen, tmp_path):

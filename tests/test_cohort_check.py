@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import workflow_study as workflow
 from cohort_phantom import SHAPE, affine_ras, dicom_series, nifti, phantom
-from test_cohort_sheet import CENTERS, row
+from sheet_rows import CENTERS, row
 
 from nodestage import cohort
 from nodestage.cohort import same

@@ -1,7 +1,7 @@
 """Codes that tell who a patient is are seen, and ordinary codes are left in peace."""
 
 import pytest
-from test_study import config, study  # noqa: F401
+from study_config import study
 
 from nodestage.cohort import codes
 from nodestage.study import outline
@@ -39,5 +39,5 @@ def test_words_that_no_other_code_has_may_be_names():
     assert codes.names_in(["Shengjing_1", "Shengjing_2", "case-3", "XQ7"]) == []
 
 
-def test_the_simulated_patients_codes_are_no_names(config):  # noqa: F811
+def test_the_simulated_patients_codes_are_no_names(config):
     assert "may be a name" not in "\n".join(outline.lines(study(config)))

@@ -5,32 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohort_phantom import CUBE_MM, SHAPE, cube_mm, dicom_series, enhanced, phantom
+from cohort_phantom import CUBE_MM, cube_mm, dicom_series, enhanced, phantom
+from dicom_phantom import (
+    CANARY,
+    add_strangers,
+    assert_is_phantom,
+    compress,
+    in_tilted_frame,
+    plant,
+    read,
+    refused,
+    tilted,
+    two_series,
+)
 
-from nodestage import cohort
 from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
-
-
-def read(folder, **more):
-    return cohort.read_ct_with_record(folder, patient="P1", column="venous", **more)
-
-
-def refused(folder, *words, **more):
-    with pytest.raises(InputError) as error:
-        read(folder, **more)
-    for word in ("P1", "venous", *words):
-        assert word in str(error.value), str(error.value)
-    assert str(folder) not in str(error.value)
-    return error.value
-
-
-def assert_is_phantom(volume):
-    np.testing.assert_array_equal(volume.array, phantom())
-    np.testing.assert_allclose(volume.spacing, (2.5, 1.5, 1.5))
-    np.testing.assert_allclose(cube_mm(volume), CUBE_MM, atol=1e-4)
-    assert volume.array.dtype == np.int16
 
 
 def test_plain_series_keeps_every_value_and_place(tmp_path):
@@ -112,26 +103,6 @@ def test_other_pixels_at_six_positions(tmp_path, uid):
     refused(folder, "6 of 24 positions", "-17.50", "-5.00")
 
 
-def tilted(degrees):
-    """Orientation of a gantry tilted about the patient's left-right axis."""
-    angle = np.radians(degrees)
-    return (1, 0, 0, 0, np.cos(angle), np.sin(angle))
-
-
-def in_tilted_frame(orientation, positions, background=-3024):
-    """The phantom sampled on tilted slices, from its shapes in mm (nearest voxel)."""
-    array = np.full(SHAPE, background, np.int16)
-    truth = phantom()
-    row, column = np.reshape(orientation, (2, 3))
-    for k in range(SHAPE[0]):
-        y, x = np.indices(SHAPE[1:])
-        place = np.array(positions(k)) + 1.5 * (x[..., None] * row + y[..., None] * column)
-        index = np.rint((place - (-48, -40, -30)) / (1.5, 1.5, 2.5)).astype(int)
-        inside = ((index >= 0) & (index < (64, 64, 24))).all(-1)
-        array[k][inside] = truth[index[inside][:, 2], index[inside][:, 1], index[inside][:, 0]]
-    return array
-
-
 @pytest.mark.parametrize("degrees", [12, -20, 0.3])
 def test_tilted_gantry_is_straightened(tmp_path, degrees):
     orientation, positions = tilted(degrees), lambda k: (-48.0, -40.0, -30 + 2.5 * k)
@@ -187,27 +158,6 @@ def test_padding_value_that_is_tissue_elsewhere(tmp_path):
     assert record["padding_value_within_tissue"]
 
 
-def add_strangers(folder):
-    def localizer(data, k):
-        data.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-
-    def dose(data, k):
-        data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.67"
-        del data.PixelData
-
-    def capture(data, k):
-        data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-
-    coronal = (1, 0, 0, 0, 0, -1)
-    wide = np.zeros((1, 80, 90), np.int16)
-    for name, change in [("localizer", localizer), ("dose", dose), ("capture", capture)]:
-        dicom_series(
-            folder / name, wide, orientation=coronal, change=change, names=lambda k: "A000.dcm"
-        )
-    for name in ("DICOMDIR", "Thumbs.db", "read me.txt", ".nomedia"):
-        (folder / name).write_bytes(b"" if name == ".nomedia" else b"something else" * 40)
-
-
 def test_strangers_are_left_out_and_counted(tmp_path):
     folder = dicom_series(tmp_path / "d")
     add_strangers(folder)
@@ -223,17 +173,6 @@ def test_localizer_alone(tmp_path):
 
 def test_empty_folder(tmp_path):
     refused(tmp_path, "no axial CT", "empty")
-
-
-def two_series(folder):
-    def soft(data, k):
-        data.SeriesNumber, data.ConvolutionKernel, data.SeriesDescription = 3, "B20f", "CANARY soft"
-
-    def sharp(data, k):
-        data.SeriesNumber, data.ConvolutionKernel, data.SliceThickness = 5, "B70f", 1.25
-
-    dicom_series(folder / "a", phantom()[::2], spacing=(5, 1.5, 1.5), uid="1.2.826.3", change=soft)
-    dicom_series(folder / "b", uid="1.2.826.4", change=sharp)
 
 
 def test_two_series_are_listed_with_a_way_to_choose(tmp_path):
@@ -323,16 +262,6 @@ def test_an_unknown_transfer_syntax_is_named(tmp_path, syntax, words):
     assert known in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(known, syntax.encode(), 1))
     refused(folder, *words)
-
-
-def compress(syntax):
-    def encode(data):
-        if syntax == "deflated":
-            data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
-        else:
-            data.compress(syntax, generate_instance_uid=False)
-
-    return encode
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -459,25 +388,6 @@ def test_feet_first_and_reversed_slices_come_out_canonical(tmp_path):
 def test_any_path_works(tmp_path):
     folder = dicom_series(tmp_path / "Münster" / "静脉 期 (1)")
     assert_is_phantom(read(folder)[0])
-
-
-CANARY = "CANARY"
-
-
-def plant(data, k):
-    """Identifiers wherever a header has room for text."""
-    for name in (
-        "PatientName PatientID PatientComments AccessionNumber InstitutionName InstitutionAddress StationName "
-        "ReferringPhysicianName OperatorsName SeriesDescription StudyDescription ProtocolName StudyID "
-        "DeviceSerialNumber ImageComments ConvolutionKernel AdditionalPatientHistory"
-    ).split():
-        setattr(data, name, CANARY)
-    data.PatientBirthDate, data.StudyDate, data.AcquisitionDate, data.ContentTime = (
-        "19430217",
-    ) * 3 + ("194302.17",)
-    data.AcquisitionDateTime = f"19430217{k:06d}"
-    block = data.private_block(0x0029, CANARY, create=True)
-    block.add_new(0x01, "LO", CANARY)
 
 
 def test_no_identifier_passes_the_door(tmp_path):

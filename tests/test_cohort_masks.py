@@ -5,21 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohort_phantom import CUBE, ORIGIN, SHAPE, SPACING, affine_ras, dicom_series, nifti, phantom
-from test_cohort_nifti import sheared, turned
+from nifti_phantom import KNOWN, cube, sheared, shifted, turned
 
 from nodestage import cohort
 from nodestage.core.errors import InputError
 from nodestage.core.volumes import Volume
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
-KNOWN = {"spleen": 1, "liver": 6, "pancreas": 11, "cha_pha": 19}
 VOXEL = float(np.prod(SPACING))
-
-
-def cube(dtype="u1", value=1):
-    array = np.zeros(SHAPE, dtype)
-    array[CUBE] = value
-    return array
 
 
 @pytest.fixture
@@ -45,12 +38,6 @@ def assert_is_cube(volume, image):
     np.testing.assert_array_equal(volume.array, cube())
     assert volume.array.dtype == np.uint8
     assert (volume.spacing, volume.origin) == (image.spacing, image.origin)
-
-
-def shifted(mm):
-    affine = affine_ras()
-    affine[0, 3] += mm
-    return affine
 
 
 def test_an_origin_off_by_rounding_is_snapped(tmp_path, image):

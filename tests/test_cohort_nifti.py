@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohort_phantom import ORIGIN, SHAPE, SPACING, affine_ras, cube_mm, nifti, phantom
+from nifti_phantom import noisy, quaternion, sheared, turned, with_value
 
 from nodestage import cohort
 from nodestage.cohort import plausible, values
@@ -79,19 +80,6 @@ def test_all_48_orientations_come_out_the_same(tmp_path, order):
         assert record.get("reoriented", False) == ((order, signs) != ((0, 1, 2), (1, 1, 1)))
 
 
-def turned(order, signs):
-    """RAS affine of the phantom after `transpose(order)` and flips by `signs`, in (z, y, x) axes."""
-    base = affine_ras()
-    affine = np.eye(4)
-    affine[:3, 3] = base[:3, 3]
-    for axis in range(3):  # numpy axis of the stored array; index axis 2 - axis
-        source = 2 - order[axis]
-        affine[:3, 2 - axis] = base[:3, source] * signs[axis]
-        if signs[axis] < 0:
-            affine[:3, 3] += base[:3, source] * (SHAPE[order[axis]] - 1)
-    return affine
-
-
 def test_voxels_flipped_without_their_header_are_warned_of(tmp_path):
     right = cohort.quality(read(nifti(tmp_path / "a.nii", phantom()))[0])
     wrong = cohort.quality(read(nifti(tmp_path / "b.nii", phantom()[:, ::-1]))[0])
@@ -106,14 +94,6 @@ def test_a_tenth_of_a_milliradian_is_made_orthonormal(tmp_path, radians):
     np.testing.assert_array_equal(volume.array, phantom())
     np.testing.assert_allclose(volume.origin, ORIGIN, atol=0.01)
     assert record["axes_snapped_deg"] == pytest.approx(abs(np.degrees(radians)), rel=0.01)
-
-
-def sheared(radians):
-    """The phantom's affine with its second axis turned towards its third alone."""
-    affine = affine_ras()
-    affine[2, 1] = np.sin(radians) * SPACING[1]
-    affine[1, 1] *= np.cos(radians)
-    return affine
 
 
 @pytest.mark.parametrize("degrees", [0.3, 8])
@@ -145,12 +125,6 @@ def test_axes_that_are_no_axial_ct(tmp_path):
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     refused(nifti(tmp_path / "a.nii", phantom(), turn @ affine_ras()), "40.0° off", "35°")
-
-
-def quaternion(shift=None, steps=(1.0, 1.5, 1.5, 2.5)):
-    """qform of the phantom: turned by 180° about the third axis."""
-    where = affine_ras()[:3, 3] if shift is None else shift
-    return steps, (0, 0, 1, *where)
 
 
 def test_qform_alone_and_both_in_agreement(tmp_path):
@@ -205,12 +179,6 @@ def test_a_single_fourth_axis_is_dropped_and_two_volumes_are_refused(tmp_path):
     refused(nifti(tmp_path / "c.nii.gz", phantom()[0]), "64 × 64", "one slice")
 
 
-def with_value(value, count, dtype="f4"):
-    array = phantom().astype(dtype)
-    array.ravel()[:count] = value
-    return array
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_in_a_ct_is_counted(tmp_path, value):
     refused(
@@ -248,17 +216,6 @@ def test_hu_shifted_either_way(tmp_path):
 )
 def test_what_is_no_ct(tmp_path, make, word):
     refused(nifti(tmp_path / "a.nii.gz", make()), word)
-
-
-def noisy(inside=False):
-    """The phantom with fat around its body and noise; `inside`: a field of view within the body."""
-    _, y, x = np.indices(SHAPE)
-    rng = np.random.default_rng(0)
-    array = phantom().astype(np.int32)
-    radius = ((y - 32) / 24) ** 2 + ((x - 32) / 28) ** 2
-    array[(radius > 0.5) & (radius < 1)] = -100
-    array += rng.normal(0, 12, SHAPE).astype(int)
-    return array[:, 18:46, 16:48] if inside else array
 
 
 def hu(array, **more):

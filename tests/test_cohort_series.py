@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 from cohort_phantom import dicom_series, enhanced, phantom
-from test_cohort_dicom import CANARY, assert_is_phantom, read, refused
-from test_cohort_nifti import noisy
+from dicom_phantom import CANARY, assert_is_phantom, read, refused
+from nifti_phantom import noisy
 
 from nodestage import cohort
 from nodestage.cohort import same

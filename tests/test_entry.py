@@ -8,24 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from snakemake_files import MODULE
 
 ROOT = Path(__file__).parents[1]
-MODULE = """
-configfile: "config.yaml"
-
-
-module nodestage:
-    snakefile: "{snakefile}"
-    config: config
-
-
-use rule * from nodestage
-
-
-rule everything:
-    default_target: True
-    input: rules.all.input
-"""
 
 
 def planned(folder, *arguments):

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from snakemake_files import rules
 
 from nodestage.core import digest
 
@@ -43,14 +44,6 @@ NEVER = {  # imported inside functions that the job doesn't call
     "evaluate_tumor": LEARNING,
     **dict.fromkeys(("fit", "score", "saliency", "signature"), FEATURES),
 }
-
-
-def rules():
-    """(rule, its text) of every rule."""
-    for path in sorted(ROOT.glob("workflow/rules/*.smk")):
-        for block in re.split(r"\n(?=rule |use rule )", path.read_text(encoding="utf-8")):
-            if rule := re.match(r"\s*rule (\w+):", block):
-                yield rule[1], block
 
 
 def jobs():

@@ -1,54 +1,16 @@
 """What a first-time user mistypes: each `make` answers with a sentence and the mend, never a traceback."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from cohort_phantom import dicom_series
-from test_bundle import config, frozen  # noqa: F401
+from make_study import begun, make
 
 from nodestage.cohort import COLUMNS
 from nodestage.core import configs, tables
 from nodestage.core.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """The Makefile with this Python in the place of its virtual environment."""
-    folder = tmp_path_factory.mktemp("repository")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("config", "workflow", "profiles"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    stand_ins = {"python": f'exec {sys.executable} "$@"', "snakemake": "echo snakemake was called"}
-    for name, line in stand_ins.items():
-        (folder / ".venv" / "bin" / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-        (folder / ".venv" / "bin" / name).chmod(0o755)
-    (folder / ".venv" / "ready").touch()
-    return folder
-
-
-def make(repository, *words):
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow" / "lib")}
-    done = subprocess.run(
-        ["make", *map(str, words)], cwd=repository, capture_output=True, text=True, env=environment
-    )
-    printed = done.stdout + done.stderr
-    assert "Traceback" not in printed, printed
-    return done.returncode, printed
-
-
-def begun(folder, text, rows=()):
-    folder.mkdir()
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
-    tables.write(folder / "samples.tsv", list(rows), COLUMNS)
-    return folder
 
 
 @pytest.mark.parametrize("target", ["check", "run", "unlock", "score"])
@@ -112,7 +74,7 @@ def test_a_packet_of_an_unfinished_study(repository, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["check", "score"])
-def test_a_hospital_with_an_empty_sheet(repository, tmp_path, frozen, target):  # noqa: F811
+def test_a_hospital_with_an_empty_sheet(repository, tmp_path, frozen, target):
     text = f"bundle: {frozen}\nsamples: samples.tsv\ncenters: {{here: {{role: external}}}}\n"
     study = begun(tmp_path / "study", text)
     code, printed = make(repository, target, f"STUDY={study}")

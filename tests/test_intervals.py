@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_statistics_tables import SETTINGS, one, sheet
+from statistics_cohort import SETTINGS, one, sheet
 
 from nodestage import statistics
 from nodestage.core import tables as files_of_rows
@@ -29,7 +29,9 @@ def called(calls, role="external", folds=5):
 
 def center(labels, calls, role="external", **options):
     rows = sheet(labels)
-    return tables.center_tables("c", role, rows, rows, called(calls, role, **options), SETTINGS, 0)
+    return tables.center_tables(
+        tables.CenterRows("c", role, rows, rows), called(calls, role, **options), SETTINGS, 0
+    )
 
 
 # ---------------------------------------------------------------- few patients of a class
@@ -104,9 +106,18 @@ def test_nodes_of_few_patients_are_few_however_many_they_are():
     patient = np.repeat(np.arange(12), 5)
     y = (patient < 3).astype(int)
     call = np.arange(60) % 2
-    found, reason = answer(statistics.bootstrap_ci, y, call, "sensitivity", n=50, clusters=patient)
+    found, reason = answer(
+        statistics.bootstrap_ci,
+        y,
+        call,
+        "sensitivity",
+        n=50,
+        design=statistics.Design(clusters=patient),
+    )
     assert found is None and "fewer than 5 patients with metastasis" in reason
-    assert statistics.bootstrap_ci(y, call, "specificity", n=50, clusters=patient)
+    assert statistics.bootstrap_ci(
+        y, call, "specificity", n=50, design=statistics.Design(clusters=patient)
+    )
 
 
 def test_tables_6_and_7_and_the_subgroups_bear_the_caution():
@@ -259,9 +270,9 @@ def test_a_fold_that_a_method_could_not_score_is_told():
     given = called({"radiomics": labels, "combined": [0, 1, 1, 0, 1, 0] * 10}, "discovery")
     for row in given["combined"]["fold3"]:
         row |= {"score": "", "probability": "", "call": "", "reason": "unfit"}
-    found = tables.center_tables("c", "discovery", rows, rows, given, SETTINGS, 0)[
-        "performance.tsv"
-    ]
+    found = tables.center_tables(
+        tables.CenterRows("c", "discovery", rows, rows), given, SETTINGS, 0
+    )["performance.tsv"]
     row = one(found, method="combined", metric="accuracy", basis="fold_mean")
     assert row["folds"] == 4 and "fold3 left out: no patient has a value" in row["note"]
     assert "mean of 4 of 5 folds" in row["note"]
@@ -296,7 +307,9 @@ def shifted(n=250, seed=3):
             folds.setdefault(f"fold{i % 5}", []).append(row)
         parts[method] = folds
     settings = SETTINGS | {"primary": {"metric": "auc"}}
-    found = tables.center_tables("c", "discovery", rows, rows, parts, settings, 0)
+    found = tables.center_tables(
+        tables.CenterRows("c", "discovery", rows, rows), parts, settings, 0
+    )
     return np.array(labels), scores, np.arange(n) % 5, found
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nodestage import metrics
+from nodestage.core import checkpoints, volumes
 from nodestage.core import instances as table
-from nodestage.core import volumes
 from nodestage.core.errors import InputError
 from nodestage.lymph_nodes import crossfitting, instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
@@ -20,7 +20,7 @@ from nodestage.lymph_nodes.network import LymphNodeUNet, build
 from nodestage.lymph_nodes.sampling import InformativeLoader
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
 from nodestage.lymph_nodes.variants import VARIANTS
-from nodestage.nnunet import checkpoints, network
+from nodestage.nnunet import network
 from nodestage.nnunet.plans import make_plans
 from nodestage.nnunet.trainer import Loader, own_patches
 

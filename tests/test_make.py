@@ -8,9 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from make_study import begun, make
 from snakemake.cli import parse_args, parse_config
-from test_bundle import config, frozen  # noqa: F401
-from test_first_mistakes import begun, make, repository  # noqa: F401
 
 from nodestage.core.errors import InputError
 from nodestage.study import check, preset, run
@@ -41,7 +40,7 @@ NAMES = [
 @pytest.mark.parametrize("target", ["check", "run", "quality"])
 @pytest.mark.parametrize("text", ATTACKS)
 def test_a_line_of_the_file_preset_is_a_path_and_never_a_command(
-    repository, tmp_path, target, text  # noqa: F811
+    repository, tmp_path, target, text
 ):  # fmt: skip
     canary = tmp_path / "canary"
     study = begun(tmp_path / "study", "samples: samples.tsv\ncenters: {a: {role: discovery}}\n")
@@ -96,7 +95,7 @@ def test_check_lays_the_remembered_preset_under_the_study(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_study_may_have_any_name_that_a_folder_has(repository, tmp_path, name):  # noqa: F811
+def test_a_study_may_have_any_name_that_a_folder_has(repository, tmp_path, name):
     study = tmp_path / name
     make_arguments = (f"DIR={study}", "PRESET=config/larger.yaml")
     code, printed = make(repository, "study", *make_arguments)
@@ -117,7 +116,7 @@ def test_a_study_may_have_any_name_that_a_folder_has(repository, tmp_path, name)
     assert "no patient in the sheet" in printed
 
 
-def test_a_name_relative_to_the_repository_that_looks_like_an_option(repository):  # noqa: F811
+def test_a_name_relative_to_the_repository_that_looks_like_an_option(repository):
     code, printed = make(repository, "study", "DIR=-y")
     assert code == 0 and (repository / "-y/config.yaml").is_file(), printed
     code, printed = make(repository, "run", "STUDY=-y")
@@ -127,7 +126,7 @@ def test_a_name_relative_to_the_repository_that_looks_like_an_option(repository)
 
 @pytest.mark.parametrize("name", ["study {1}", "{x}", "two\nlines"])
 def test_a_name_that_snakemake_cant_take_is_refused_in_a_sentence(
-    repository, tmp_path, name  # noqa: F811
+    repository, tmp_path, name
 ):  # fmt: skip
     code, printed = make(repository, "study", f"DIR={tmp_path / name}")
     assert code and "Rename it." in printed and not (tmp_path / name).exists()
@@ -137,7 +136,7 @@ def test_a_name_that_snakemake_cant_take_is_refused_in_a_sentence(
         assert code and "Rename it." in printed and "snakemake was called" not in printed
 
 
-def test_a_study_where_a_file_lies(repository, tmp_path):  # noqa: F811
+def test_a_study_where_a_file_lies(repository, tmp_path):
     file = tmp_path / "notes.txt"
     file.write_text("mine", encoding="utf-8")
     for place in (file, file / "study"):
@@ -149,7 +148,7 @@ def test_a_study_where_a_file_lies(repository, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_packet_and_bundle_may_lie_anywhere(repository, tmp_path, frozen, name):  # noqa: F811
+def test_packet_and_bundle_may_lie_anywhere(repository, tmp_path, frozen, name):
     bundle = tmp_path / name / "results/bundle"
     shutil.copytree(frozen, bundle)
     code, printed = make(repository, "bundle", f"BUNDLE={bundle}")
@@ -172,7 +171,7 @@ def test_another_bundle_reaches_snakemake_as_text(tmp_path, name):
     assert read.directory == tmp_path
 
 
-def test_arguments_with_an_open_quote_are_named(repository):  # noqa: F811
+def test_arguments_with_an_open_quote_are_named(repository):
     code, printed = make(repository, "run", "ARGS=--until 'x")
     assert code and "ARGS can't be read" in printed
 

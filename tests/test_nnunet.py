@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage.core import memory
+from nodestage.core import checkpoints, memory
 from nodestage.core.errors import InputError, TrainingError
-from nodestage.nnunet import cases, checkpoints, network, plans, prediction
+from nodestage.nnunet import cases, network, plans, prediction
 from nodestage.nnunet.imports import leaving_out
 
 SPACING = (2.5, 2.2, 2.2)

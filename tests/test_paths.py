@@ -3,17 +3,17 @@
 import dataclasses
 
 import pytest
-from test_study import config, study  # noqa: F401
+from study_config import study
 
 from nodestage.core import files
 
 
 @pytest.fixture
-def paths(config):  # noqa: F811
+def paths(config):
     return study(config).paths
 
 
-def test_predicted_masks_are_folders_of_a_chunk_and_given_ones_files(config, paths):  # noqa: F811
+def test_predicted_masks_are_folders_of_a_chunk_and_given_ones_files(config, paths):
     predicted = paths.masks("tumor", ["CH001", "CH002"])
     assert predicted == {"tumor_files": [], "tumor_chunks": ["results/tumor/changhai/chunk0"] * 2}
     config["tumor"]["source"] = "given"
@@ -39,7 +39,7 @@ def test_one_job_takes_masks_of_one_kind(paths):
         paths.masks("organs", ["TE001", "CH001"])
 
 
-def test_external_centers_read_models_ranges_and_spacing_from_the_bundle(config):  # noqa: F811
+def test_external_centers_read_models_ranges_and_spacing_from_the_bundle(config):
     config |= {
         "spacing_mm": "median",
         "attention": {"ranges": "estimated", "percentiles": [0, 100]},
@@ -60,7 +60,7 @@ def test_what_a_table_and_the_config_say_needs_no_file_of_a_fold(paths):
     assert paths.median_spacing("CH001") == []
 
 
-def test_a_family_reads_what_its_methods_need_of_patients_with_images(config):  # noqa: F811
+def test_a_family_reads_what_its_methods_need_of_patients_with_images(config):
     made = study(config)
     (lacking,) = [p for p in made.patients.of("shengjing") if not made.patients.is_imaged(p)]
     patients = made.patients.of("shengjing")
@@ -85,5 +85,5 @@ def test_prediction_tables_come_method_by_method_and_part_by_part(paths):
     assert tables[:2] == [f"results/predictions/ct_report/fold{k}/tianjin.tsv" for k in range(2)]
     assert tables[5] == "results/predictions/ct_report/ensemble/tianjin.tsv"
     methods = len(paths.methods.config)
-    assert methods == 12 and len(tables) == methods * 6
+    assert methods == 13 and len(tables) == methods * 6
     assert len(paths.predictions("changhai")) == methods * 5

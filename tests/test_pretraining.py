@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_bundle import frozen  # noqa: F401
-from test_study import config  # noqa: F401
-from test_study import study as study_of
+from study_config import study as study_of
 
 from nodestage.core import files
 from nodestage.core.errors import InputError
@@ -49,7 +47,7 @@ def folder(tmp_path, monkeypatch):
     return folder
 
 
-def full_size(config, **chosen):  # noqa: F811
+def full_size(config, **chosen):
     """The study's config with networks of the paper's width."""
     wide = copy.deepcopy(config)
     for entry in wide["methods"].values():
@@ -58,7 +56,7 @@ def full_size(config, **chosen):  # noqa: F811
     return wide | {"weights": {"slices": None, "crop": None} | chosen}
 
 
-def pretrained(config):  # noqa: F811
+def pretrained(config):
     """{method: its weights} of a config."""
     return {
         name: entry["settings"]["pretrained"]
@@ -85,12 +83,12 @@ def test_each_network_of_nodestage_has_weights_of_its_kind():
     assert {part: set(names) for part, names in pretraining.METHODS.items()} == kinds
 
 
-def test_without_weights_the_config_stays_as_it_is(config):  # noqa: F811
+def test_without_weights_the_config_stays_as_it_is(config):
     assert config["weights"] == {"slices": None, "crop": None}
     assert pretraining.applied(config) == config and pretraining.missing(config) == []
 
 
-def test_make_weights_fetches_checks_and_records_once(folder, config, capsys):  # noqa: F811
+def test_make_weights_fetches_checks_and_records_once(folder, config, capsys):
     assert fetch.main([f"--folder={folder}"]) == 0
     printed = capsys.readouterr().out
     digests = published.fetched()
@@ -112,7 +110,7 @@ def test_make_weights_fetches_checks_and_records_once(folder, config, capsys):  
     assert fetch.main([f"--folder={folder}"]) == 0
 
 
-def test_missing_files_are_a_loud_notice_and_the_networks_start_from_scratch(folder, config):  # noqa: F811
+def test_missing_files_are_a_loud_notice_and_the_networks_start_from_scratch(folder, config):
     wide = full_size(config, slices="published", crop="published")
     study = study_of(wide)
     assert pretrained(study.config) == {}
@@ -127,7 +125,7 @@ def test_missing_files_are_a_loud_notice_and_the_networks_start_from_scratch(fol
     assert pretraining.missing(wide) == []
 
 
-def test_below_the_paper_names_the_networks_from_scratch(config):  # noqa: F811
+def test_below_the_paper_names_the_networks_from_scratch(config):
     full = full_size(config, slices="published", crop="published")
     on = {name: entry for name, entry in full["methods"].items() if entry}
     some = sizes.smaller(full, on, full)
@@ -161,7 +159,7 @@ def test_another_file_than_the_published_one_is_refused(folder, capsys):
     )
 
 
-def test_any_file_with_the_same_keys_will_do(tmp_path, config):  # noqa: F811
+def test_any_file_with_the_same_keys_will_do(tmp_path, config):
     digest = a_file(tmp_path / "mine.pth")
     wide = full_size(config, slices={"path": str(tmp_path / "mine.pth"), "sha256": digest})
     pretraining.check(wide)
@@ -177,7 +175,7 @@ def test_any_file_with_the_same_keys_will_do(tmp_path, config):  # noqa: F811
         pretraining.check(wide, tmp_path / "elsewhere")
 
 
-def test_a_narrow_network_and_weights_are_an_error_in_words(config):  # noqa: F811
+def test_a_narrow_network_and_weights_are_an_error_in_words(config):
     given = config | {"weights": {"slices": {"path": "w", "sha256": "0" * 64}, "crop": None}}
     with pytest.raises(InputError, match=r"resnet2d: its network has a `width` of 16.*for 64"):
         study_of(given)
@@ -207,7 +205,7 @@ def test_a_file_without_a_state_dict_is_named(tmp_path, value):
         weights.load(ResNet18(), {"path": str(path), "sha256": digest})
 
 
-def test_a_packet_names_the_terms_of_weights_and_carries_none(frozen, tmp_path):  # noqa: F811
+def test_a_packet_names_the_terms_of_weights_and_carries_none(frozen, tmp_path):
     manifest = files.read_json(frozen / "manifest.json")
     digest = published.known()["slices"].sha256
     methods = manifest["settings"]["methods"]

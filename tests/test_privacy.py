@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 import workflow_study as workflow
 from cohort_phantom import CUBE, SHAPE, dicom_series, nifti
-from test_cohort_dicom import CANARY, plant
-from test_cohort_sheet import row
-from test_spacing import folder  # noqa: F401
+from dicom_phantom import CANARY, plant
+from sheet_rows import row
 
 from nodestage.core import tables
 
@@ -38,8 +37,9 @@ def contents(path):
 
 
 @pytest.fixture(scope="module")
-def ran(folder):  # noqa: F811
+def ran(spacing_study):
     """The study with a hospital's exports, after a run; and what the run printed."""
+    folder = spacing_study
     organs, tumor = np.zeros(SHAPE, "u1"), np.zeros(SHAPE, "u1")
     organs[10:20, 18:30, 30:45] = 11
     organs[:, 36:41, 28:33] = 8

@@ -11,7 +11,7 @@ import report_study as made
 import workflow_study as workflow
 from cohort_phantom import phantom
 from PIL import Image
-from test_report import Page
+from report_page import Page
 
 from nodestage import cohort
 from nodestage.core import files

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_study import config, study  # noqa: F401
+from study_config import study
 
 from nodestage.core import digest
 from nodestage.core.errors import InputError
@@ -55,7 +55,7 @@ def test_the_config_is_laid_over_what_the_class_declares():
         registry.declared("combinde", {})
 
 
-def test_a_digest_covers_a_familys_own_files_and_no_other_family(config):  # noqa: F811
+def test_a_digest_covers_a_familys_own_files_and_no_other_family(config):
     methods = study(config).methods
     for family, other in (("fusion", "resnet3d"), ("baselines", "combined")):
         covered = {*methods.sources(family), *digest.reached(*methods.sources(family))}
@@ -66,7 +66,7 @@ def test_a_digest_covers_a_familys_own_files_and_no_other_family(config):  # noq
         assert not reached & {method.file for method in registry.built_in().values()}
 
 
-def test_a_users_file_shares_a_job_only_with_its_family(config):  # noqa: F811
+def test_a_users_file_shares_a_job_only_with_its_family(config):
     config["methods"] |= {
         "one": {"file": "one.py", "needs": [], "family": "ours", "settings": {"C": 2}},
         "two": {"file": "two.py", "needs": ["nodes"], "family": "ours"},

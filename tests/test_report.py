@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import browser
@@ -13,6 +12,7 @@ import pytest
 import report_study as made
 from markupsafe import Markup
 from PIL import Image
+from report_page import Page
 
 from nodestage.core import tables
 from nodestage.report import (
@@ -37,34 +37,6 @@ from nodestage.statistics import lymph_nodes, vocabulary
 from nodestage.statistics.comparisons import PRIMARY
 
 CODES = [f"SJ{i:03d}" for i in range(1, 12)]
-
-
-class Page(HTMLParser):
-    """Elements of a page: tags with attributes, and the text of each tagged number."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.numbers, self.words, self._open = [], [], [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.elements.append((tag, attributes))
-        if "data-source" in attributes:
-            self._open = [attributes, ""]
-
-    def handle_data(self, data):
-        self.words.append(data)
-        if self._open:
-            self._open[1] += data
-
-    def text(self):
-        return "".join(self.words)
-
-    def handle_endtag(self, tag):
-        if self._open and tag == "span":
-            self.numbers.append(tuple(self._open))
-            self._open = None
 
 
 @pytest.fixture(scope="module")
@@ -655,7 +627,7 @@ def pixels(data):
 @pytest.fixture(scope="module")
 def panel():
     arterial, venous, overlays, attention, spacing = made.volumes()
-    return gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing)
+    return gallery.patient_panel("P1", gallery.Scan(arterial, venous, overlays, attention, spacing))
 
 
 def test_the_panel_shows_the_deciding_node_and_the_tumor_in_both_phases(panel):
@@ -674,7 +646,7 @@ def test_the_panel_shows_the_deciding_node_and_the_tumor_in_both_phases(panel):
 def test_the_patients_right_lies_on_the_left_of_the_picture():
     volume = np.full((3, 40, 60), -1000.0)
     volume[:, :, :10] = 200  # x grows to the patient's left: the first columns are the right side
-    meta = gallery.patient_panel("P1", None, volume, {}, None, (2.0, 2.0, 2.0))
+    meta = gallery.patient_panel("P1", gallery.Scan(None, volume, {}, None, (2.0, 2.0, 2.0)))
     picture = pixels(meta["middle.venous.jpg"])[:, :, 0]
     assert picture[:, :30].mean() > 100 > picture[:, -30:].mean()
     assert picture.shape[1] == gallery.SIDE_PIXELS
@@ -682,7 +654,7 @@ def test_the_patients_right_lies_on_the_left_of_the_picture():
 
 def test_pixels_are_square_on_an_odd_grid_and_the_scale_is_right():
     volume = np.zeros((3, 50, 100))
-    panel = gallery.patient_panel("P1", volume, volume, {}, None, (5.0, 2.0, 1.0))
+    panel = gallery.patient_panel("P1", gallery.Scan(volume, volume, {}, None, (5.0, 2.0, 1.0)))
     view = json.loads(panel["meta.json"])["views"][0]
     assert (view["width"], view["height"]) == (288, 288)
     assert view["mm_per_pixel"] == pytest.approx(100 / 288)
@@ -692,7 +664,9 @@ def test_an_overlay_covers_its_mask_and_is_clear_elsewhere():
     mask = np.zeros((3, 60, 60), bool)
     mask[1, 20:40, 20:40] = True
     volume = np.zeros(mask.shape)
-    panel = gallery.patient_panel("P1", volume, volume, {"tumor": mask}, None, (2.0, 2.0, 2.0))
+    panel = gallery.patient_panel(
+        "P1", gallery.Scan(volume, volume, {"tumor": mask}, None, (2.0, 2.0, 2.0))
+    )
     alpha = pixels(panel["tumor.tumor.png"])[:, :, 3]
     scale = gallery.SIDE_PIXELS / 60
     inside = np.zeros_like(alpha, bool)
@@ -711,11 +685,13 @@ def test_windows_recover_the_gray_values_of_their_hu():
 def test_a_missing_phase_and_a_missing_node_leave_a_panel():
     arterial, _, overlays, attention, spacing = made.volumes()
     empty = {k: np.zeros_like(v) for k, v in overlays.items() if k != "organs"}
-    panel = gallery.patient_panel("P1", arterial, None, empty, attention, spacing)
+    panel = gallery.patient_panel("P1", gallery.Scan(arterial, None, empty, attention, spacing))
     view = json.loads(panel["meta.json"])["views"][0]
     assert view["phases"] == ["arterial"] and view["name"] == "middle"
     assert (
-        json.loads(gallery.patient_panel("P", None, None, {}, None, spacing)["meta.json"])["views"]
+        json.loads(
+            gallery.patient_panel("P", gallery.Scan(None, None, {}, None, spacing))["meta.json"]
+        )["views"]
         == []
     )
 
@@ -726,20 +702,28 @@ def test_a_positive_node_that_nobody_called_is_shown():
         "truth_positive": overlays["truth_positive"],
         "nodes_positive": overlays["tumor"] & False,
     }
-    panel = gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing)
+    panel = gallery.patient_panel(
+        "P1", gallery.Scan(arterial, venous, overlays, attention, spacing)
+    )
     assert json.loads(panel["meta.json"])["views"][0]["name"] == "missed"
 
 
 def test_a_mask_on_another_grid_is_refused():
     with pytest.raises(ValueError, match="P1: tumor has the shape"):
         gallery.patient_panel(
-            "P1", np.zeros((3, 9, 9)), None, {"tumor": np.zeros((3, 9, 8))}, None, (1, 1, 1)
+            "P1",
+            gallery.Scan(
+                np.zeros((3, 9, 9)), None, {"tumor": np.zeros((3, 9, 8))}, None, (1, 1, 1)
+            ),
         )
 
 
 def test_equal_volumes_give_equal_pictures(panel):
     arterial, venous, overlays, attention, spacing = made.volumes()
-    assert gallery.patient_panel("P1", arterial, venous, overlays, attention, spacing) == panel
+    assert (
+        gallery.patient_panel("P1", gallery.Scan(arterial, venous, overlays, attention, spacing))
+        == panel
+    )
 
 
 @pytest.mark.parametrize(
@@ -764,7 +748,10 @@ def test_the_explained_slice_is_a_view_of_the_panel_with_its_place_in_the_scan(
     assert view["phases"]["venous"][at] == pytest.approx(cut[int(z), int(x)], abs=1)
     assert view["slices"] == venous.shape[axis] and view["plane"] == plane
     panel = gallery.patient_panel(
-        "P1", arterial, venous, overlays, attention, spacing, {"explained": why["facts"]}, view
+        "P1",
+        gallery.Scan(arterial, venous, overlays, attention, spacing),
+        {"explained": why["facts"]},
+        view,
     )
     about = json.loads(panel["meta.json"])["views"][-1]
     assert about["plane"] == plane and about["layers"] == ["saliency", "tumor"]
@@ -803,11 +790,7 @@ def test_two_hundred_patients_stay_below_thirty_megabytes(tmp_path):
     why = made.explained(0, arterial, venous, overlays, spacing)
     panel = gallery.patient_panel(
         "P1",
-        arterial,
-        venous,
-        overlays,
-        attention,
-        spacing,
+        gallery.Scan(arterial, venous, overlays, attention, spacing),
         {"explained": why["facts"]},
         explaining.view(why, overlays["tumor"], None, spacing),
     )
@@ -874,13 +857,15 @@ def test_the_pictures_of_figures_3_and_4_are_drawn(tmp_path):
     z = 16
     distance = np.hypot(*np.indices(venous[z].shape)).astype(np.float32) - 30
     figure = figures.attention_steps(
-        venous[z],
-        overlays["organs"][z],
-        {"pancreas": distance, "sma": distance},
-        {"pancreas": np.clip(distance / 50, 0, 1), "sma": np.clip(distance / 50, 0, 1)},
-        {"pancreas": (-5, 20), "sma": (-1, 20)},
-        attention[z],
-        spacing,
+        figures.MapSteps(
+            venous[z],
+            overlays["organs"][z],
+            {"pancreas": distance, "sma": distance},
+            {"pancreas": np.clip(distance / 50, 0, 1), "sma": np.clip(distance / 50, 0, 1)},
+            {"pancreas": (-5, 20), "sma": (-1, 20)},
+            attention[z],
+            spacing,
+        ),
         "P1",
     )
     figures.save(figure, tmp_path / "three", dpi=60)

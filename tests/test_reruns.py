@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import slurm_stand_in as slurm
 import yaml
-from test_entry import MODULE
-from test_environments import rules
+from snakemake_files import MODULE, rules
 
 ROOT = Path(__file__).parents[1]
 PATIENT = "CH001"

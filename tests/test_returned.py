@@ -10,10 +10,10 @@ import pytest
 import workflow_study as workflow
 from report_study import METHODS as METHODS_OF_THE_PAPER
 from report_study import write_center
-from test_statistics_tables import METHODS, SETTINGS, predictions, sheet
-from test_study import config  # noqa: F401
+from statistics_cohort import METHODS, SETTINGS, predictions, sheet
 
 import nodestage
+from nodestage.cohort import drawn_nodes
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files, learning, reasons, tables
 from nodestage.core.errors import InputError
@@ -76,7 +76,9 @@ def file(tmp_path, patients, scores):
 
 
 def tables_of(rows, found):
-    return statistics.center_tables("c", "external", rows, [], found, SETTINGS, 1)
+    return statistics.center_tables(
+        statistics.CenterRows("c", "external", rows, []), found, SETTINGS, 1
+    )
 
 
 def plain(found):
@@ -430,7 +432,7 @@ def test_the_standard_error_of_a_share_is_that_of_its_counts(summary):
             assert tables.number(row["se"]) == pytest.approx(error, rel=0.15), row
 
 
-def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):  # noqa: F811
+def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):
     def study(path):
         config["centers"] = {"elsewhere": {"role": "external", "returned": path}}
         files_returned = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
@@ -468,15 +470,18 @@ def settle(folder):
 
 
 def stand_in(folder):
-    """Put something in every place that a run would fill."""
+    """Write something in place of every result of a run."""
     learned = folder / "results/statistics/evaluation/learning.tsv"
     tables.write(learned, [], learning.COLUMNS)
     printed = workflow.snakemake(folder, "--summary", "--nolock", preset=False)
     for line in printed.splitlines():
-        place = line.partition("\t")[0]
-        if place.startswith("results/") and not (folder / place).exists():
-            # A folder, whose name has no suffix, holds a file.
-            files.write_text(folder / place / ("" if "." in place.rpartition("/")[2] else "x"), "x")
+        name = line.partition("\t")[0]
+        if not name.startswith("results/") or (folder / name).exists():
+            continue
+        if "/drawn_nodes/" in name:
+            tables.write(folder / name, [], drawn_nodes.COLUMNS)
+        else:  # a folder, whose name has no suffix, holds a file
+            files.write_text(folder / name / ("" if "." in name.rpartition("/")[2] else "x"), "x")
     settle(folder)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import workflow_study as workflow
 import yaml
+from study_config import default_config as config
 
 from nodestage.core.errors import InputError
 from nodestage.core.names import MAIN_METRICS
@@ -19,28 +20,11 @@ from nodestage.study import check, schema
 from nodestage.study import new as new_study
 
 ROOT = Path(__file__).parents[1]
-DEFAULT = ("config/config.yaml", "config/simulator.yaml")
 SCHEMA = yaml.safe_load(schema.SCHEMA.read_text(encoding="utf-8"))
 
 
-def laid(config, over):
-    """`over` laid over `config`, branch by branch, as Snakemake does it."""
-    found = dict(config)
-    for key, value in over.items():
-        branches = isinstance(value, dict) and isinstance(found.get(key), dict)
-        found[key] = laid(found[key], value) if branches else value
-    return found
-
-
-def config(*names, **over):
-    found = {}
-    for name in (*DEFAULT, *names):
-        found = laid(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
-    return laid(found, over)
-
-
 def faults(**over):
-    """The lines that tell of each fault of the default config with `over` laid over it."""
+    """The lines on each fault of the default config updated by `over`."""
     with pytest.raises(InputError) as error:
         schema.check(config(**over))
     head, *lines = str(error.value).splitlines()

@@ -226,7 +226,7 @@ def test_fold_mean_interval_resamples_within_folds():
     y, a = y[order], a[order]
     fold = np.arange(100) % 5
     spread = a + 1000 * fold
-    low, high = statistics.bootstrap_ci(y, spread, "auc", strata=fold)
+    low, high = statistics.bootstrap_ci(y, spread, "auc", design=statistics.Design(strata=fold))
     center = statistics.estimate(y, spread, "auc", strata=fold)
     assert low < center < high
     assert center == pytest.approx(
@@ -239,15 +239,21 @@ def test_fold_means_vary_as_much_as_their_variance_says():
     y = np.repeat([1, 0], [10, 15])
     fold = np.concatenate([np.arange(10), np.arange(15)]) % 5
     call = np.array([1, 1, 0, 1, 0, 0, 1, 1, 0, 0] + [0, 0, 1] * 5)
-    drawn = statistics.distributions(y, [call], "sensitivity", 20000, strata=fold)[0]
+    drawn = statistics.distributions(
+        y, [call], "sensitivity", 20000, design=statistics.Design(strata=fold)
+    )[0]
     positives = [call[(fold == k) & (y == 1)] for k in range(5)]
     expected = sum(part.var(ddof=1) / len(part) for part in positives) / 25
     assert drawn.var() == pytest.approx(expected, rel=0.05) and expected > 0
     for metric in ("accuracy", "brier"):  # the classes keep their shares
-        drawn = statistics.distributions(y, [call], metric, 20000, strata=fold)[0]
+        drawn = statistics.distributions(
+            y, [call], metric, 20000, design=statistics.Design(strata=fold)
+        )[0]
         center = statistics.estimate(y, call, metric, strata=fold)
         assert drawn.mean() == pytest.approx(center, abs=0.005)
-    single = statistics.distributions(y, [call], "sensitivity", 50, strata=np.arange(25) % 10)
+    single = statistics.distributions(
+        y, [call], "sensitivity", 50, design=statistics.Design(strata=np.arange(25) % 10)
+    )
     assert np.isfinite(single).all()
 
 
@@ -256,7 +262,7 @@ def test_clusters_widen_the_interval_of_correlated_instances():
     patient = np.repeat(np.arange(40), 6)
     y = np.repeat(random.integers(0, 2, 40), 6)
     call = np.repeat(random.integers(0, 2, 40), 6)
-    wide = statistics.bootstrap_ci(y, call, "accuracy", clusters=patient)
+    wide = statistics.bootstrap_ci(y, call, "accuracy", design=statistics.Design(clusters=patient))
     narrow = statistics.bootstrap_ci(y, call, "accuracy")
     assert wide[1] - wide[0] > 1.5 * (narrow[1] - narrow[0])
 

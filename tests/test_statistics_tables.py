@@ -1,11 +1,11 @@
 """Tables of centers and of the study, also where a center holds next to nothing."""
 
 import html.parser
-import math
 import re
 
 import numpy as np
 import pytest
+from statistics_cohort import METHODS, SETTINGS, one, predictions, sheet
 
 from nodestage import metrics, organs, statistics
 from nodestage.core import tables as files_of_rows
@@ -13,65 +13,11 @@ from nodestage.report.printed import tables as printed
 from nodestage.report.printed import text
 from nodestage.statistics import oracle, tables, vocabulary
 
-METHODS = ("ct_report", "radiomics", "combined", "a_users_own")
-SETTINGS = {"bootstraps": 200, "methods": {"ct_report": {"threshold": False}}}
-
-
-def sheet(labels, prefix="P"):
-    return [
-        {
-            "patient": f"{prefix}{i:03d}",
-            "metastasis": "" if label is None else str(label),
-            "ct_reported": str(i % 2),
-            "sex": "FM"[i % 2],
-            "age": str(50 + i % 30),
-            "pt_stage": f"T{1 + i % 3}" if i % 5 else "",
-            "pn_stage": "",
-            "tumor_size_cm": f"{1 + i % 5}",
-            "tumor_location": "head",
-        }
-        for i, label in enumerate(labels)
-    ]
-
-
-def predictions(rows, role="external", seed=0, effect=1.0, methods=METHODS, unscored=()):
-    """Prediction rows as they stand in the files: text, one list a fold or the ensemble."""
-    random = np.random.default_rng(seed)
-    found = {}
-    for method in methods:
-        parts = {}
-        for i, row in enumerate(rows):
-            label = int(row["metastasis"] or 0)
-            score = float(random.normal() + effect * label)
-            if method == "ct_report":
-                score = float(row["ct_reported"])
-            scored = row["patient"] not in unscored or method != "combined"
-            prediction = {
-                "patient": row["patient"],
-                "subset": "test" if role == "discovery" else "external",
-                "score": repr(score) if scored else "",
-                "probability": repr(1 / (1 + math.exp(-score)))
-                if scored and method != "ct_report"
-                else "",
-                "call": str(int(score > 0.5)) if scored else "",
-                "reason": "" if scored else "no tumor found",
-            }
-            part = f"fold{i % 5}" if role == "discovery" else "ensemble"
-            parts.setdefault(part, []).append(prediction)
-        found[method] = parts
-    return found
-
 
 def center(labels, role="external", **options):
     rows = sheet(labels)
     given = predictions(rows, role, **options)
-    return tables.center_tables("here", role, rows, rows, given, SETTINGS, 0)
-
-
-def one(rows, **wanted):
-    found = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-    assert len(found) == 1, (wanted, len(found))
-    return found[0]
+    return tables.center_tables(tables.CenterRows("here", role, rows, rows), given, SETTINGS, 0)
 
 
 SMALL = {
@@ -143,7 +89,9 @@ def test_equal_methods_differ_by_nothing_with_p_of_one():
     rows = sheet([0, 1] * 20)
     given = predictions(rows)
     given["radiomics"] = given["combined"]
-    found = tables.center_tables("here", "external", rows, rows, given, SETTINGS, 0)
+    found = tables.center_tables(
+        tables.CenterRows("here", "external", rows, rows), given, SETTINGS, 0
+    )
     for metric in ("balanced_accuracy", "auc", "sensitivity"):
         row = one(found["comparisons.tsv"], reference="radiomics", metric=metric)
         assert row["difference"] == 0 and row["p_bootstrap"] == 1 and row["p_holm"] == 1
@@ -203,7 +151,9 @@ def test_the_primary_comparison_is_the_declared_one():
     settings = SETTINGS | {
         "primary": {"metric": "auc", "method": "combined", "reference": "a_users_own"}
     }
-    found = tables.center_tables("here", "external", rows, rows, predictions(rows), settings, 0)
+    found = tables.center_tables(
+        tables.CenterRows("here", "external", rows, rows), predictions(rows), settings, 0
+    )
     primary = [r for r in found["comparisons.tsv"] if r["primary"]]
     assert [(r["method"], r["reference"], r["metric"]) for r in primary] == [
         ("combined", "a_users_own", "auc")
@@ -232,12 +182,17 @@ def test_discovery_has_fold_means_pooled_values_and_both_delong_tests():
 def test_validation_rows_are_never_counted():
     rows = sheet([0, 1] * 20)
     given = predictions(rows, "discovery")
-    before = tables.center_tables("here", "discovery", rows, rows, given, SETTINGS, 0)
+    before = tables.center_tables(
+        tables.CenterRows("here", "discovery", rows, rows), given, SETTINGS, 0
+    )
     for parts in given.values():
         parts["fold0"] += [
             {**row, "subset": "validation", "call": "1", "score": "99"} for row in parts["fold1"]
         ]
-    assert tables.center_tables("here", "discovery", rows, rows, given, SETTINGS, 0) == before
+    assert (
+        tables.center_tables(tables.CenterRows("here", "discovery", rows, rows), given, SETTINGS, 0)
+        == before
+    )
 
 
 def test_order_of_patients_changes_nothing():
@@ -245,8 +200,8 @@ def test_order_of_patients_changes_nothing():
     given = predictions(rows)
     turned = {m: {"ensemble": p["ensemble"][::-1]} for m, p in given.items()}
     assert tables.center_tables(
-        "here", "external", rows[::-1], rows, turned, SETTINGS, 0
-    ) == tables.center_tables("here", "external", rows, rows, given, SETTINGS, 0)
+        tables.CenterRows("here", "external", rows[::-1], rows), turned, SETTINGS, 0
+    ) == tables.center_tables(tables.CenterRows("here", "external", rows, rows), given, SETTINGS, 0)
 
 
 def test_table_1_shows_what_is_missing():
@@ -271,7 +226,10 @@ def test_table_1_gives_the_volumes_of_drawn_nodes_or_says_that_none_are_drawn():
         {"patient": "P001", "class": "positive", "volume_mm3": "804.0"},
     ]
     found = tables.center_tables(
-        "here", "external", rows, rows, predictions(rows), SETTINGS, 0, ((), drawn)
+        tables.CenterRows("here", "external", rows, rows, ((), drawn)),
+        predictions(rows),
+        SETTINGS,
+        0,
     )["table_1.tsv"]
     positive = one(found, characteristic="Positive LN volume, mm³", level="median [quartiles]")
     assert (positive["value"], positive["discovery"]) == ("–", "665 [438-735]")
@@ -303,7 +261,7 @@ def study():
     ):
         rows = sheet([0, 1] * (n // 2), prefix=name)
         found = tables.center_tables(
-            name, role, rows, rows, predictions(rows, role, seed=n), SETTINGS, 0
+            tables.CenterRows(name, role, rows, rows), predictions(rows, role, seed=n), SETTINGS, 0
         )
         results[name] = {"role": role} | {
             key: found[f"{key}.tsv"] for key in ("performance", "comparisons", "table_1")
@@ -638,14 +596,18 @@ def test_layouts_escape_what_they_print():
 
 def test_what_patients_are_called_and_how_they_are_listed_moves_no_number():
     rows = sheet([0, 1] * 12)
-    before = tables.center_tables("c", "external", rows, rows, predictions(rows), SETTINGS, 1)
+    before = tables.center_tables(
+        tables.CenterRows("c", "external", rows, rows), predictions(rows), SETTINGS, 1
+    )
     names = {row["patient"]: f"Q{i:03d}" for i, row in enumerate(reversed(rows))}
     found = {
         method: {part: [p | {"patient": names[p["patient"]]} for p in there] for part, there in parts.items()}
         for method, parts in predictions(rows).items()
     }  # fmt: skip
     renamed = [row | {"patient": names[row["patient"]]} for row in rows]
-    after = tables.center_tables("c", "external", renamed, rows, found, SETTINGS, 1)
+    after = tables.center_tables(
+        tables.CenterRows("c", "external", renamed, rows), found, SETTINGS, 1
+    )
     assert after == before
     assert any(row["low"] for row in before["performance.tsv"])
 

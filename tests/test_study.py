@@ -4,39 +4,15 @@ import copy
 import dataclasses
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from study_config import study, with_rows
 
 from nodestage.core import tables
 from nodestage.core.errors import InputError
 from nodestage.study import new as new_study
-from nodestage.study.study import Sheet, build, load
-
-CONFIG = Path(__file__).parents[1] / "config"
-
-
-@pytest.fixture
-def config():
-    text = [
-        (CONFIG / name).read_text(encoding="utf-8") for name in ("config.yaml", "simulator.yaml")
-    ]
-    return yaml.safe_load(text[0]) | yaml.safe_load(text[1])
-
-
-def study(config, **how):
-    return load(config, CONFIG / "anatomy.yaml", **how)
-
-
-def with_rows(config, change):
-    """The study of the same sheet after `change(row)` has changed its rows in place."""
-    made = study(copy.deepcopy(config))
-    rows = list(made.patients.rows.values())
-    for row in rows:
-        change(row)
-    return build(made.config, made.settings.anatomy, Sheet(rows, made.centers.entries))
 
 
 @pytest.mark.parametrize(

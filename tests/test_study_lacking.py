@@ -4,7 +4,7 @@ import pytest
 import workflow_study as workflow
 import yaml
 from cohort_phantom import nifti, phantom
-from test_study import config, study, with_rows  # noqa: F401
+from study_config import study, with_rows
 
 from nodestage.cohort import COLUMNS
 from nodestage.core import tables
@@ -14,8 +14,8 @@ CENTERS = {"ours": {"role": "discovery"}, "elsewhere": {"role": "external"}}
 GIVEN = {"organs": {"source": "given"}, "tumor": {"source": "given"}}
 
 
-def changed(config, change):  # noqa: F811
-    """The default study with `change(row)` laid over each of its rows."""
+def changed(config, change):
+    """The default study with each of its rows updated by `change(row)`."""
     return with_rows(config, lambda row: row.update(change(row) or {}))
 
 
@@ -23,7 +23,7 @@ def without(column, role):
     return lambda row: {column: ""} if row["patient"].startswith(role) else None
 
 
-def test_nothing_lacks_in_the_default_study(config):  # noqa: F811
+def test_nothing_lacks_in_the_default_study(config):
     assert lacking.faults(study(config)) == []
 
 
@@ -40,19 +40,19 @@ def test_nothing_lacks_in_the_default_study(config):  # noqa: F811
         (lambda row: {"tumor": "x"}, "every patient of changhai has a drawn one"),
     ],
 )
-def test_missing_training_patients_are_named_with_the_fix(config, change, words):  # noqa: F811
+def test_missing_training_patients_are_named_with_the_fix(config, change, words):
     faults = lacking.faults(changed(config, change))
     assert any(words in sentence for sentence in faults), faults
 
 
-def test_a_missing_phase_names_the_switch_that_fixes_it(config):  # noqa: F811
+def test_a_missing_phase_names_the_switch_that_fixes_it(config):
     faults = lacking.faults(changed(config, without("arterial", "CH")))
     assert any("`substitute_phase: true`" in sentence for sentence in faults)
     config["substitute_phase"] = True
     assert lacking.faults(changed(config, without("arterial", "CH"))) == []
 
 
-def test_masks_of_the_discovery_center_are_no_auxiliary_centers(config):  # noqa: F811
+def test_masks_of_the_discovery_center_are_no_auxiliary_centers(config):
     del config["simulator"]["centers"]["teaching"]
     faults = lacking.faults(study(config))
     assert len(faults) == 2 and all("no center has the role auxiliary" in text for text in faults)
@@ -60,7 +60,7 @@ def test_masks_of_the_discovery_center_are_no_auxiliary_centers(config):  # noqa
     assert lacking.faults(study(config)) == []
 
 
-def test_folds_without_annotated_training_patients_are_named(config):  # noqa: F811
+def test_folds_without_annotated_training_patients_are_named(config):
     kept = study(config).folds.subset(0, "train")[0]
     made = changed(config, lambda r: {} if r["patient"] == kept else {"lymph_nodes": ""})
     without_kept = [k for k in made.folds if kept not in made.folds.subset(k, "train")]
@@ -135,7 +135,7 @@ def test_a_good_study_is_listed_in_one_line_per_center(folder, capsys):
     assert "`metastasis` is empty for all" in printed
 
 
-def test_the_default_study_in_lines(config):  # noqa: F811
+def test_the_default_study_in_lines(config):
     text = "\n".join(outline.lines(study(config)))
     assert "changhai (discovery): 24 patients; metastasis: 11 positive, 13 negative" in text
     assert "unscored: 1 (arterial phase missing: 1)" in text

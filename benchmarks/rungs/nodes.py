@@ -1,4 +1,4 @@
-"""The lymph nodes: what is found, what is told apart, and how much of the status it reads.
+"""The lymph nodes: how many are detected and classified, and how well they predict the status.
 
 One fold as a study has it: of the training patients four fifths train and one fifth validates; inner
 networks measure the training patients, and the forests over candidates learn from that.
@@ -65,8 +65,8 @@ def climb(patients, options, config=None):
     rung("identification, on annotated nodes", found.identified(), timer)
     rung("nodes_attention", ranked(y, [found.volume(p) for p in patients.tested]))
     timer = Timer()
-    told = segmented(found, patients.tested, lambda row: row["is_node"])
-    rung("candidates called nodes", told, timer)
+    kept = segmented(found, patients.tested, lambda row: row["is_node"])
+    rung("candidates called nodes", kept, timer)
     train = found.fold.train
     learned = learning.auc([patients.labels[p] for p in train], [found.noisy_or(p) for p in train])
     last = ranked(y, [found.noisy_or(p) for p in patients.tested], learned)

@@ -20,7 +20,7 @@ PANCREAS = 11
 
 
 def settings(preset="larger.yaml"):
-    """The settings of a study: config.yaml and simulator.yaml with a preset laid over both."""
+    """The settings of a study: config.yaml and simulator.yaml with a preset on top of both."""
     return _over(_yaml("config.yaml") | _yaml("simulator.yaml"), _yaml(preset))
 
 
@@ -145,7 +145,7 @@ def digest(value):
 
 
 def _over(base, upper):
-    """`upper` laid over `base`, branch by branch, as Snakemake does with configs."""
+    """`base` updated by `upper`, branch by branch, as Snakemake does with configs."""
     both = {
         k: _over(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
         for k, v in upper.items()

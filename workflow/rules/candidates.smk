@@ -32,7 +32,7 @@ rule candidates_train:
 
 
 rule candidates:
-    """The identified lymph nodes of one chunk of patients, with what forests say of each."""
+    """The identified lymph nodes of one chunk of patients, with the probabilities of the forests."""
     input:
         instances="results/identification/fold{fold}/{center}/chunk{chunk}.tsv",
         nodes="results/lymph_nodes/fold{fold}/{center}/chunk{chunk}",

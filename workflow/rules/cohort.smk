@@ -84,7 +84,7 @@ rule same_images:
 
 
 rule spacing:
-    """The voxel of the study grid, where the config says `median`; geometry holds no label."""
+    """The voxel of the study grid, where the config has `median`; geometry contains no label."""
     input:
         [
             f"results/cohort/{patient}/{phase}.json"

@@ -36,6 +36,8 @@ try:
     if bundle:
         aliases.rename(bundle.settings)
         config.update(bundle.settings)
+        for sentence in bundle.added.values() if workflow.is_main_process else []:
+            logger.warning(sentence)
     # The main process has checked that every file is there; each job asks for its own.
     study = load(
         config,

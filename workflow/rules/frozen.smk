@@ -7,7 +7,7 @@ localrules:
 
 
 rule unpack_bundle:
-    """A file of the given bundle, if it is still the one that was frozen."""
+    """A file of the bundle that the config names, if it is still the one that was frozen."""
     input:
         lambda w: f"{study.bundle.folder}/{w.file}",
     output:
@@ -27,7 +27,7 @@ rule unpack_bundle:
 
 
 rule unpack_manifest:
-    """The given manifest, once every file that it names has been checked."""
+    """The bundle's manifest, once every file that it names has been checked."""
     input:
         manifest=f"{study.bundle.folder}/manifest.json",
         parts=[f"results/bundle/{file}" for file in study.bundle.digests],

@@ -57,6 +57,7 @@ rule ensemble:
     params:
         code=code("ensemble.py"),
         methods=methods.names,
+        patients=lambda w: patients.of(w.center),
         folds=folds.numbers,
     script:
         "../scripts/ensemble.py"

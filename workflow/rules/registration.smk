@@ -1,4 +1,4 @@
-# Registration: the arterial CT laid onto the venous one, both on the study grid.
+# Registration: the arterial CT aligned with the venous one, both on the study grid.
 
 
 rule register:

@@ -1,6 +1,6 @@
 # Content decides whether a job runs again: `params: code` (common.smk) is a digest of a rule's script
 # and of the library that it uses. Snakemake also holds a script's time against its outputs' times,
-# and times say nothing: `git checkout` of a branch and back, `cp -r` or a fresh clone beside finished
+# and times mean nothing: `git checkout` of a branch and back, `cp -r` or a fresh clone beside finished
 # results would run every job again. The times of the scripts in this folder are therefore left out
 # of account, for every command line, profile and importing workflow; a script of somebody else's rule
 # keeps its time.

@@ -62,7 +62,7 @@ rule center_statistics:
         rows=lambda w: facts.table_rows(w.center),
         discovery=lambda w: facts.table_rows(centers.discovery),
         methods=methods.names,
-        parts=lambda w: folds.parts(w.center),
+        scored=lambda w: folds.of_parts(w.center),
         settings={**config["statistics"], "methods": methods.calls},
         seed=config["seed"],
     script:

@@ -54,7 +54,7 @@ rule evaluate_oracle:
         role=lambda w: centers.role(w.center),
         rows=lambda w: facts.table_rows(w.center),
         methods=methods.names,
-        parts=lambda w: folds.parts(w.center),
+        scored=lambda w: folds.of_parts(w.center),
         settings=methods.calls,
     script:
         "../scripts/evaluate_oracle.py"

@@ -1,7 +1,7 @@
 """Ranges like Table II's, from the lymph nodes of one fold's training patients."""
 
 from nodestage import attention
-from nodestage.core import files, logs, volumes
+from nodestage.core import files, logs, seals, volumes
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
@@ -17,3 +17,4 @@ with logs.to(snakemake.log[0]):
         )
     ranges = attention.estimate_ranges(samples, params.percentiles)
     files.write_json(snakemake.output.ranges, {names[i]: r for i, r in ranges.items()})
+    seals.add(snakemake.output.ranges)

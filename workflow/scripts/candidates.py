@@ -1,4 +1,4 @@
-"""The instances of one chunk of patients, with what a fold's forests say of each."""
+"""The instances of one chunk of patients, with the probabilities of a fold's forests."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ with logs.to(snakemake.log[0]):
     known = prediction.joined(rows, tables.read(Path(inputs.nodes, "appearance.tsv")))
     answers = {}
     for patient in dict.fromkeys(row["patient"] for row in known):
-        own = [row for row in known if row["patient"] == patient]
-        said = prediction.classify(model, own, part.get(patient))
-        for row, answer in zip(own, said, strict=True):
+        candidates = [row for row in known if row["patient"] == patient]
+        probabilities = prediction.classify(model, candidates, part.get(patient))
+        for row, answer in zip(candidates, probabilities, strict=True):
             answers[patient, row["variant"], row["instance"]] = answer
     for row in rows:
         row |= answers.get((row["patient"], row["variant"], row["instance"]), {})

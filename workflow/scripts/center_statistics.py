@@ -8,20 +8,18 @@ from nodestage.statistics import tables as statistics
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:
     params = snakemake.params
     inputs = snakemake.input
-    predictions = cohort.read(inputs.predictions, params.methods, params.parts)
+    predictions = cohort.read(inputs.predictions, params.methods, params.scored)
     nodes = [
         [row for path in part for row in tables.read(path)]
         for part in (inputs.nodes, inputs.discovery_nodes)
     ]
     made = statistics.center_tables(
-        snakemake.wildcards.center,
-        params.role,
-        params.rows,
-        params.discovery,
+        statistics.CenterRows(
+            snakemake.wildcards.center, params.role, params.rows, params.discovery, nodes
+        ),
         predictions,
         params.settings,
         params.seed,
-        nodes,
     )
     statistics.write(folder, made)
     printed.write(folder, made)

@@ -7,6 +7,6 @@ with logs.to(snakemake.log[0]):
     frozen = [files.read_json(path) for path in snakemake.input.frozen]
     paths = iter(snakemake.input.predictions)
     for method, output in zip(params.methods, snakemake.output, strict=True):
-        folds = [tables.read(next(paths)) for _ in params.folds]
+        folds = [tables.read_patients(next(paths), params.patients) for _ in params.folds]
         rows = predictions.ensemble(folds, [fold[method] for fold in frozen])
         tables.write(output, rows, predictions.COLUMNS)

@@ -34,15 +34,17 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         }
         segmented = {}
         for variant in params.variants:
-            own = [r for r in identified if (r["patient"], r["variant"]) == (patient, variant)]
+            identified_of = [
+                r for r in identified if (r["patient"], r["variant"]) == (patient, variant)
+            ]
             instances = volumes.read(Path(nodes, f"{patient}.{variant}.nii.gz")).array
             segmented[variant] = (
                 instances,
-                {int(row["instance"]): tables.number(row["p_positive"]) for row in own},
-                {int(row["instance"]): tables.number(row["confidence"]) for row in own},
+                {int(row["instance"]): tables.number(row["p_positive"]) for row in identified_of},
+                {int(row["instance"]): tables.number(row["confidence"]) for row in identified_of},
             )
             if params.candidates and variant == "attention":
-                segmented["candidates"] = called_nodes(instances, own)
+                segmented["candidates"] = called_nodes(instances, identified_of)
         for variant, (instances, positive, confidence) in segmented.items():
             context = Context(labels, attention, stations, confidence)
             rows = evaluate_lymph_nodes(

@@ -7,7 +7,7 @@ from nodestage.statistics import cohort, oracle
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
-    predictions = cohort.read(inputs.predictions, params.methods, params.parts)
+    predictions = cohort.read(inputs.predictions, params.methods, params.scored)
     knowledge = {
         patient: files.read_json(Path(truth, "truth.json"))["oracle"]
         for patient, truth in zip(params.patients, inputs.truth, strict=True)

@@ -49,11 +49,13 @@ with logs.to(snakemake.log[0]):
             why = explaining.view(why, overlays["tumor"] > 0, pancreas, read.spacing)
         panels[patient] = gallery.patient_panel(
             patient,
-            volumes.read(arterial).array,
-            read.array,
-            overlays,
-            volumes.read(attention).array,
-            read.spacing,
+            gallery.Scan(
+                volumes.read(arterial).array,
+                read.array,
+                overlays,
+                volumes.read(attention).array,
+                read.spacing,
+            ),
             facts,
             why,
         )

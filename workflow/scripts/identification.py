@@ -18,12 +18,10 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
         images = None  # read once, and not at all for a patient without nodes
         for variant in params.variants:
             name = f"{patient}.{variant}.nii.gz"
-            if not Path(
-                inputs.nodes, name
-            ).exists():  # training patients are measured by one variant
-                continue
-            nodes = volumes.read(Path(inputs.nodes, name))
             nodes_of = [r for r in rows if (r["patient"], r["variant"]) == (patient, variant)]
+            if not nodes_of and not Path(inputs.nodes, name).exists():
+                continue  # training patients are measured by one variant
+            nodes = volumes.read(Path(inputs.nodes, name))
             probability = []
             if nodes_of:
                 images = images or Images(

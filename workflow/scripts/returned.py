@@ -11,7 +11,8 @@ with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     if params.rows:
         methods = zip(params.methods, inputs.predictions, strict=True)
-        rows = writing.rows(params.metastasis, {m: tables.read(path) for m, path in methods})
+        known = {m: tables.read_patients(path, params.metastasis) for m, path in methods}
+        rows = writing.rows(params.metastasis, known)
     else:
         rows = writing.summaries(tables.read(Path(inputs.statistics, "performance.tsv")))
     head = {

@@ -1,20 +1,17 @@
 """Thresholds and calibrations of one fold, from its validation part alone."""
 
-from nodestage.core import files, logs, predictions, tables
+from nodestage.core import files, logs, predictions, seals
 
 with logs.to(snakemake.log[0]):
     params = snakemake.params
-    scores = {method: {} for method in params.methods}
-    for path in snakemake.input.scores:
-        for row in tables.read(path):
-            if row["patient"] in params.metastasis:
-                scores[row["method"]][row["patient"]] = row["score"]
+    scores = predictions.read_scores(snakemake.input.scores, params.methods, params.metastasis)
     frozen = predictions.freeze(
         {
-            m: [{"patient": p, "score": s} for p, s in of_method.items()]
-            for m, of_method in scores.items()
+            method: [row for row in rows if row["patient"] in params.metastasis]
+            for method, rows in scores.items()
         },
         params.metastasis,
         params.calls,
     )
     files.write_json(snakemake.output.frozen, frozen)
+    seals.add(snakemake.output.frozen)

@@ -1,4 +1,4 @@
-"""A file of the given bundle, if it is still the one that was frozen."""
+"""A file of the bundle that the config names, if it is still the one that was frozen."""
 
 import shutil
 

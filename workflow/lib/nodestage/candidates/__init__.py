@@ -6,6 +6,6 @@ find in training patients whom they never saw.
 
 - `candidates.forest`      trees as plain arrays
 - `candidates.training`    a fold's forests, and the cuts that its validation patients choose
-- `candidates.prediction`  what forests read of candidates, and what they say of them
+- `candidates.prediction`  features and probabilities of candidates
 - `candidates.patients`    a patient's numbers from candidates, as methods read them
 """

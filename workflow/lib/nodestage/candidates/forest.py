@@ -25,7 +25,7 @@ def grow(
     ----------
     values : float array (n, statistics), finite
     classes : int array (n,), 0 to `n_classes` - 1; a class may have no row. Without any row the
-        forest says 0.
+        forest returns 0.
     seed : int
 
     Returns
@@ -90,7 +90,7 @@ def probabilities(forest: dict, values: np.ndarray) -> np.ndarray:
 
 
 def _leaf(n_classes):
-    """A forest that says 0 of everything."""
+    """A forest that returns 0 for every row."""
     number = torch.tensor([-1], dtype=torch.int32)
     share = torch.zeros((1, n_classes), dtype=torch.float64)
     share[0, 0] = 1.0

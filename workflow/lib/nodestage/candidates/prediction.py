@@ -1,4 +1,4 @@
-"""What a fold's forests read of candidates, and what they say of them."""
+"""Features of candidates, and their probabilities by a fold's forests."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from nodestage.lymph_nodes import appearance
 
 # What each of the two forests reads. Log odds are the networks' output; their features are left
 # out, for those of two networks have nothing in common. Whether a node is positive is read from its
-# densities alone: with its shape and its surroundings as well, fewer were told apart (docs/benchmarks.md).
+# densities alone: with its shape and its surroundings as well, fewer were classified correctly (docs/benchmarks.md).
 NODE = list(appearance.COLUMNS)
 POSITIVE = list(appearance.DENSITIES)
 COLUMNS = ["p_node", "p_node_positive", "is_node", "counts"]
 
 
 def joined(instances: list[dict], looks: list[dict]) -> list[dict]:
-    """Rows of an instance table with what `appearance.tsv` says of the same instances.
+    """Rows of an instance table joined with those of `appearance.tsv`.
 
     Instances that it does not describe (of another variant than `attention`) are left out.
     """

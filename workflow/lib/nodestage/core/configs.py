@@ -68,7 +68,7 @@ def load(path):
 
 
 class _Fault(yaml.YAMLError):
-    """A fault that speaks for itself."""
+    """A fault whose message needs no more context."""
 
 
 class _Strict(yaml.SafeLoader):
@@ -98,7 +98,7 @@ class _Strict(yaml.SafeLoader):
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     raise _Fault(
-                        f"line {key.start_mark.line + 1}: a list or mapping stands where a key belongs. Write "
+                        f"line {key.start_mark.line + 1}: there is a list or mapping in place of a key. Write "
                         "`key: value`, with the key in quotes if it holds brackets"
                     )
                 line = key.start_mark.line + 1
@@ -118,7 +118,7 @@ def _check_size(root):
     def size(node):
         if id(node) in open_nodes:
             raise _Fault(
-                f"line {node.start_mark.line + 1}: an alias (*) stands within what it repeats. Write it out"
+                f"line {node.start_mark.line + 1}: an alias (*) is inside what it repeats. Write it out"
             )
         if id(node) not in sizes:
             open_nodes.add(id(node))
@@ -153,7 +153,7 @@ def _decimal(loader, node):
 def _odd_number(node, kind):
     text = node.value if len(node.value) <= 30 else f"{node.value[:20]}… ({len(node.value)} digits)"
     return (
-        f"line {node.start_mark.line + 1}: {text} is no plain {kind}, and YAML reads it as another one. "
+        f"line {node.start_mark.line + 1}: {text} is not a plain {kind}, and YAML reads it as another value. "
         "Write the digits alone, or put it in quotes if it is a name"
     )
 

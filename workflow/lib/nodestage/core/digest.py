@@ -49,7 +49,7 @@ def _runs(path):
 
 
 def _data(folder):
-    """Data files of one package: beside its modules and in folders that are no packages."""
+    """Data files of one package: beside its modules and in folders that are not packages."""
     for path in folder.iterdir():
         if path.is_dir() and not (path / "__init__.py").exists():
             yield from _data(path)

@@ -5,10 +5,13 @@ import json
 import os
 import shutil
 import stat
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nodestage.core import seals
 from nodestage.core.errors import InputError
 
 
@@ -23,6 +26,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".part{os.getpid()}-{path.name}")
     try:
         yield temporary
+        seals.remove(path)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -126,8 +130,23 @@ def write_json(path: str | Path, value: object, sort: bool = True) -> None:
 
 
 def read_json(path: str | Path):
-    """The value that a JSON file holds."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The value that a JSON file of this workflow holds; `InputError` where it was cut or changed."""
+    seals.check(path)
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise seals.changed(path, f"can't be read ({type(error).__name__})") from error
+
+
+def read_arrays(path: str | Path) -> dict:
+    """The arrays of a .npz file of this workflow, by name; `InputError` where it was cut or changed."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise seals.changed(path, f"can't be read ({type(error).__name__})") from error
 
 
 def digest(path: str | Path) -> str:

@@ -1,7 +1,7 @@
 """Whether a trained network has fitted its own training data.
 
 A network that ranks or segments even its training patients no better than by chance was not
-trained: its score on others says nothing about what the images hold. Every training puts a record
+trained: its scores of other patients carry no information about the images. Every training puts a record
 of `fitted` into its model (`learned`), and names the remedy when it falls short.
 """
 
@@ -34,13 +34,13 @@ def auc(positive, score) -> float | None:
 
 
 def fitted(network: str, measure: str, value: float | None, loss: float, remedy: str) -> dict:
-    """The record of one training, plain values; says so at once where the network has not learned.
+    """The record of one training, plain values; warns at once where the network has not learned.
 
     Parameters
     ----------
     network : as the log names it ("tumor, venous", "combined")
     measure : `AUC` or `DICE`, of `value`, on the data that the network learned from
-    value : None where it is undefined, which is no failure of the training
+    value : None where it is undefined; the training did not fail then
     loss : final training loss
     remedy : what to change, as a sentence without its full stop
     """
@@ -65,7 +65,7 @@ def warning(record: dict) -> str:
         return ""
     return (
         f"{record['network']} has not fitted its own training data: {record['measure']} {value:.2f}, "
-        f"below {limit:g}. Its results say nothing about the images. {record['remedy']}."
+        f"below {limit:g}. Its results carry no information about the images. {record['remedy']}."
     )
 
 
@@ -93,7 +93,7 @@ def row(record: dict, stage: str, fold: str) -> dict:
 
 
 def sentences(rows: list[dict]) -> list[str]:
-    """What a reader must know of networks that have not learned, one sentence or two for each kind.
+    """Warnings about networks that have not learned, for a page: a sentence or two for each kind.
 
     Parameters
     ----------
@@ -112,6 +112,6 @@ def sentences(rows: list[dict]) -> list[str]:
         folds = f" in {len(bad)} of {len(trained)} folds" if len(trained) > 1 else ""
         warnings.append(
             f"The network {kind} has not fitted its own training data{folds}: {bad[0]['measure']} {reached}, "
-            f"below {bad[0]['limit']}. What it gives says nothing about the images. {bad[0]['remedy']}."
+            f"below {bad[0]['limit']}. Its results carry no information about the images. {bad[0]['remedy']}."
         )
     return warnings

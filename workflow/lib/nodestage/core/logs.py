@@ -5,10 +5,10 @@ import sys
 import time
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
-from nodestage.core import memory
+from nodestage.core import disks, memory
 from nodestage.core.errors import NodestageError
 
 _terminal = None  # the job's own stderr while `to` has taken it away
@@ -29,8 +29,14 @@ def to(path: str | Path) -> Iterator[None]:
     leaves its traceback in the log and its last line on the terminal.
     """
     global _terminal
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8", buffering=1) as log:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        log = open(path, "w", encoding="utf-8", buffering=1)
+    except OSError as error:
+        print(f"Error: {disks.refusal(error) or repr(error)}", file=sys.stderr, flush=True)
+        raise Failed from error
+    # On a full disk the log can't be closed either, and the sentence stands on the terminal.
+    with _closed_at_last(log):
         _terminal = sys.stderr
         handler = logging.StreamHandler(log)
         root = logging.getLogger()
@@ -39,19 +45,36 @@ def to(path: str | Path) -> Iterator[None]:
             with redirect_stdout(log), redirect_stderr(log):
                 yield
         except NodestageError as error:
-            print(f"Error: {error}", file=log)
-            print(f"Error: {error}", file=_terminal, flush=True)
+            _write(f"Error: {error}", log, _terminal)
             raise Failed from error
         except BaseException as error:
+            if disks.refusal(error):
+                _write(f"Error: {disks.refusal(error)}", log, _terminal)
+                raise Failed from error
             if memory.refused(error):
-                for stream in (log, _terminal):
-                    print(f"Error: {OUT_OF_MEMORY}", file=stream, flush=True)
-            traceback.print_exc(file=log)
-            print(f"Error: {error!r} (more in {path})", file=_terminal, flush=True)
+                _write(f"Error: {OUT_OF_MEMORY}", log, _terminal)
+            _write(traceback.format_exc(), log)
+            _write(f"Error: {error!r} (more in {path})", _terminal)
             raise
         finally:
             root.removeHandler(handler)
             _terminal = None
+
+
+@contextmanager
+def _closed_at_last(log):
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            log.close()
+
+
+def _write(text, *streams):
+    """One text to several streams; one that can't be written any more doesn't hinder the others."""
+    for stream in streams:
+        with suppress(OSError):
+            print(text, file=stream, flush=True)
 
 
 OUT_OF_MEMORY = (

@@ -14,7 +14,7 @@ REFUSALS = ("alloc", "out of memory", "could not create a primitive", "could not
 
 
 def refused(error: BaseException) -> bool:
-    """Whether an error means that memory was asked for and not given."""
+    """Whether an error means that memory was requested and refused."""
     if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSALS)
@@ -24,7 +24,7 @@ def free(root: str | Path = "/") -> float:
     """Bytes that this process may still take; infinite where no limit is known.
 
     The minimum of what the machine has (swap counted), of what the cgroups around this process
-    leave (Slurm, containers; the cache of files can be given back), and of `ulimit -v`.
+    leave (Slurm, containers; the cache of files can be freed), and of `ulimit -v`.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _of_cgroups(root):
         else:
             continue
         group = top / path.lstrip("/")
-        # A container may see its own cgroup as the top, whatever its path says.
+        # A container may see its own cgroup as the top, whatever its path is.
         for folder in {top, group, *group.parents} - set(top.parents):
             minimum = min(minimum, _of_cgroup(folder, *names))
     return minimum

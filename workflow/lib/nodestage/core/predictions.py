@@ -7,10 +7,11 @@ meet frozen numbers.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from nodestage.core import reasons
+from nodestage.core import reasons, tables
 from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
@@ -109,20 +110,50 @@ def calibrated(score, calibration):
     return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
 
 
+def read_scores(paths, methods, patients):
+    """Score tables of one fold and center, of one family of methods each.
+
+    Parameters
+    ----------
+    paths : files
+    methods : names, in the order of what is returned
+    patients : codes that must have a row for each method
+
+    Returns
+    -------
+    {method: rows}; raises `InputError` where a table lacks a patient
+    """
+    scores = {method: [] for method in methods}
+    for path in paths:
+        rows, patients_of = tables.read(path), {}
+        for row in rows:
+            scores[row["method"]].append(row)
+            patients_of.setdefault(row["method"], []).append(row)
+        for of_method in patients_of.values():
+            tables.check_patients(path, of_method, patients)
+    absent = [method for method, rows in scores.items() if not rows and patients]
+    if absent:
+        raise InputError(
+            f"No score table has a row of {', '.join(absent)} ({', '.join(map(str, paths))}): one was cut short. "
+            "Delete them and run again: the workflow writes them anew."
+        )
+    return scores
+
+
 def freeze(scores, labels, settings=None):
     """Threshold and calibration of every method, from one fold's validation part.
 
     Parameters
     ----------
     scores : {method: {patient: score or None}} or {method: rows with patient and score}
-    labels : {patient: 0 or 1} of V; a patient without a label has no place here
+    labels : {patient: 0 or 1} of V; a patient without a label is left out before
     settings : {method: {threshold: bool, nonnegative: bool}}; a method that isn't named has a
         threshold, and its score may be negative
 
     Returns
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
-    JSON. Where V does not allow a threshold (one class left) it is None and `reason` says why.
+    JSON. Where V does not allow a threshold (one class left) it is None and `reason` is given.
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
@@ -163,7 +194,7 @@ def prediction_rows(scores, subsets, frozen, method):
     ----------
     scores : {patient: score, None or (score, reason)}, or rows with patient, score and reason
     subsets : {patient: validation | test | external} of the patients that get a row, in order;
-        a patient missing from `scores` gets a row that says so
+        a patient missing from `scores` gets a row with a reason
     frozen : this method's record from `freeze`
     method : its name, for messages
 
@@ -174,21 +205,12 @@ def prediction_rows(scores, subsets, frozen, method):
     entries = {patient: (score, reason) for patient, score, reason in _scores(scores)}
     if frozen["call_is_score"]:
         _check_votes(method, {p: score for p, (score, _) in entries.items() if score is not None})
+    cut = _Cut(frozen["threshold"], frozen["call_is_score"], frozen["reason"])
     rows = []
     for patient, subset in subsets.items():
         score, reason = entries.get(patient, (None, "the method gave no row for this patient"))
-        rows.append(
-            _row(
-                patient,
-                subset,
-                score,
-                calibrated(score, frozen["calibration"]),
-                frozen["threshold"],
-                frozen["call_is_score"],
-                reason,
-                frozen["reason"],
-            )
-        )
+        probability = calibrated(score, frozen["calibration"])
+        rows.append(_row(patient, subset, score, probability, cut, reason))
     return rows
 
 
@@ -199,7 +221,7 @@ def ensemble(fold_rows, frozen):
 
     Parameters
     ----------
-    fold_rows : one list of rows a fold, all over the same patients
+    fold_rows : one list of rows per fold, all of the same patients
     frozen : this method's record of each fold, in the same order
 
     Returns
@@ -210,10 +232,11 @@ def ensemble(fold_rows, frozen):
     """
     if not fold_rows or len(fold_rows) != len(frozen):
         raise ValueError(
-            f"an ensemble needs one frozen record a fold, got {len(fold_rows)} folds "
+            f"an ensemble needs one frozen record per fold, got {len(fold_rows)} folds "
             f"and {len(frozen)} records"
         )
-    cut, no_cut = mean_threshold(frozen)
+    threshold, why_none = mean_threshold(frozen)
+    cut = _Cut(threshold, frozen[0]["call_is_score"], why_none)
     by_fold = [{row["patient"]: row for row in rows} for rows in fold_rows]
     result = []
     for patient, first in by_fold[0].items():
@@ -236,18 +259,7 @@ def ensemble(fold_rows, frozen):
             chances = [_number(row["probability"]) for row in rows]
             if all(p is not None for p in chances):
                 probability = math.fsum(chances) / len(chances)
-        result.append(
-            _row(
-                patient,
-                first["subset"],
-                score,
-                probability,
-                cut,
-                frozen[0]["call_is_score"],
-                reason,
-                no_cut,
-            )
-        )
+        result.append(_row(patient, first["subset"], score, probability, cut, reason))
     return result
 
 
@@ -289,12 +301,20 @@ def _check_votes(method, scores):
             )
 
 
-def _row(patient, subset, score, probability, cut, call_is_score, reason, no_cut):
+class _Cut(NamedTuple):
+    """How a score becomes a call: see `call_of`; `reason` where there is no threshold."""
+
+    threshold: float | None
+    call_is_score: bool
+    reason: str
+
+
+def _row(patient, subset, score, probability, cut, reason):
     call = None
     if score is not None:
-        call = call_of(score, cut, call_is_score)
+        call = call_of(score, cut.threshold, cut.call_is_score)
         if call is None:
-            reason = no_cut
+            reason = cut.reason
     elif not reason:
         reason = "the method gave no score and no reason"
     values = (patient, subset, score, probability, call, reason or "")
@@ -331,7 +351,7 @@ def _number(value):
 def _labelled(y, score):
     y, score = np.asarray(y), np.asarray(score, float)
     if y.shape != score.shape or y.ndim != 1:
-        raise ValueError(f"wanted one score a label, got {score.shape} and {y.shape}")
+        raise ValueError(f"expected one score per label, got {score.shape} and {y.shape}")
     if not np.isfinite(score).all():
         raise ValueError("scores must be finite here; patients without one are left out before")
     if not np.isin(y, (0, 1)).all():

@@ -15,7 +15,7 @@ SENTENCES = {
     "venous_missing": "venous phase missing",
     "both_phases_missing": "arterial and venous phase missing",
     "no_organ_mask": "no organ mask was given",
-    # why a registration failed (several of them stand apart by semicolons)
+    # why a registration failed (several of them are separated by semicolons)
     "registration_overlap": (
         "the phases share {share:.0f} % of the venous grid (at least {minimum:.0f} % are needed)"
     ),

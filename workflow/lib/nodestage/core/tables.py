@@ -5,8 +5,7 @@ import io
 import math
 from pathlib import Path
 
-from nodestage.core import files
-from nodestage.core.errors import InputError
+from nodestage.core import files, seals
 
 
 def read(path):
@@ -14,11 +13,18 @@ def read(path):
 
     Raises
     ------
-    InputError where a row has more or fewer cells than there are columns, or the last line has no
-    end: the file was cut short or changed. For a table from outside see `handwritten`.
+    InputError where a row has more or fewer cells than there are columns, the last line has no end,
+    or the file is not as `write` left it. For a table from outside see `handwritten`.
     """
     columns, *rows = _lines(path)
     return [dict(zip(columns, cells, strict=True)) for cells in rows]
+
+
+def read_patients(path, patients):
+    """As `read`, of a table with a row for each of these patients; `InputError` where one has none."""
+    rows = read(path)
+    check_patients(path, rows, patients)
+    return rows
 
 
 def header(path):
@@ -33,12 +39,15 @@ def _lines(path):
         decoded = text.decode("utf-8")
         lines = list(csv.reader(io.StringIO(decoded, newline=""), delimiter="\t", strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _damaged(path, f"can't be read ({type(error).__name__})") from error
+        raise seals.changed(path, f"can't be read ({type(error).__name__})") from error
     if not lines or not text.endswith(b"\n"):
-        raise _damaged(path, "ends within a line" if lines else "is empty")
+        raise seals.changed(path, "ends within a line" if lines else "is empty")
     for number, cells in enumerate(lines, start=1):
         if len(cells) != len(lines[0]):
-            raise _damaged(path, f"has {len(cells)} cells in row {number}, not {len(lines[0])}")
+            raise seals.changed(
+                path, f"has {len(cells)} cells in row {number}, not {len(lines[0])}"
+            )
+    seals.check(path)
     return lines
 
 
@@ -52,19 +61,15 @@ def check_patients(path, rows, patients):
     """
     absent = sorted(set(patients) - {row["patient"] for row in rows})
     if absent:
-        raise _damaged(
-            path, f"has no row for {len(absent)} of {len(set(patients))} patients ({absent[0]} …)"
+        raise seals.changed(
+            path,
+            f"has no row for {len(absent)} of {len(set(patients))} patients ({absent[0]}"
+            f"{' …' if absent[1:] else ''})",
         )
 
 
-def _damaged(path, what):
-    return InputError(
-        f"{path} {what}: it was cut short or changed after it was written. Delete it and run again."
-    )
-
-
 def write(path, rows, columns=None):
-    """Write `rows` (dicts) under `columns` (default: the keys of the first row).
+    """Write `rows` (dicts) under `columns` (default: the keys of the first row), with a digest beside it.
 
     None and NaN become empty cells. Floats keep every digit (`repr`), so that a
     table read back holds the same numbers.
@@ -75,6 +80,7 @@ def write(path, rows, columns=None):
             writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
             writer.writerow(columns)
             writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    seals.add(path)
 
 
 def number(text):

@@ -1,6 +1,8 @@
 """CT volumes and masks: arrays with their position in the patient."""
 
+import errno
 import gzip
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from nodestage.core import files
 from nodestage.core.errors import InputError
 
 Vector = Sequence[float] | np.ndarray  # three numbers, (z, y, x)
+MAX_HEADER = 1024  # bytes before the voxels of a NIfTI that ITK writes
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -86,8 +89,32 @@ def read_image(path: str | Path) -> sitk.Image:
 def write(path: str | Path, array: np.ndarray, like: Volume) -> None:
     """Write `array` (z, y, x) on the grid of the volume `like`, whole or not at all."""
     with files.whole(path) as temporary:
-        image = to_sitk(replace(like, array=np.asarray(array)))
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        write_image(temporary, to_sitk(replace(like, array=np.asarray(array))))
+
+
+def write_image(path: str | Path, image: sitk.Image) -> None:
+    """Write a SimpleITK image, compressed, to a file that nobody else reads yet.
+
+    Raises
+    ------
+    OSError where not all of it arrived: on a full disk ITK ends well, with a cut file
+    """
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
+    except RuntimeError as error:
+        # ITK's words name no cause; the folder does.
+        with open(path, "ab"):
+            raise error from None
+    pixels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    needed = pixels * image.GetSizeOfPixelComponent()
+    arrived = os.path.getsize(path)
+    if str(path).endswith(".gz"):
+        # A gzip file ends with the length of what it holds, modulo 2³².
+        with open(path, "rb") as handle:
+            handle.seek(-min(4, arrived), os.SEEK_END)
+            arrived = int.from_bytes(handle.read(), "little")
+    if (arrived - needed) % (1 << 32) > MAX_HEADER:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def write_volume(path: str | Path, volume: Volume) -> None:

@@ -12,7 +12,7 @@ PLAIN = re.compile(r"0+(\.0+)?")
 
 
 class BadCell(str):
-    """A workbook's cell that can't be trusted; `fault` says why and names its address.
+    """A workbook's cell that can't be trusted; `fault` gives the reason and the address.
 
     Whoever needs the cell raises; in a column that nobody reads it does no harm.
     """

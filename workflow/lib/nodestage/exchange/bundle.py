@@ -61,6 +61,20 @@ class Frozen:
     changed: list = field(default_factory=list)
     warnings: list = field(default_factory=list)
 
+    @property
+    def added(self) -> dict[str, str]:
+        """{method: sentence} of the methods whose code comes with the bundle, and runs here."""
+        sentences = {}
+        for name, settings in self.settings["methods"].items():
+            if "file" in settings:
+                file = f"methods/{Path(settings['file']).name}"
+                sentences[name] = (
+                    f"The method {name} is code that came with the bundle and runs at this hospital: {file}, SHA-256 "
+                    f"{self.digests.get(file)}. It is not part of nodestage: read it, and compare the digest with the "
+                    "one that the coordinating team gives."
+                )
+        return sentences
+
     def __post_init__(self):
         if self.simulated:
             self.warnings.append(
@@ -230,6 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     print(f"{len(frozen.digests)} files are as they were frozen.")
+    for sentence in frozen.added.values():
+        print(sentence)
     print(f"SHA-256 of the manifest: {files.digest(Path(folder, MANIFEST))}")
     return 0
 

@@ -6,33 +6,24 @@ patient except the trained networks. There, `make score STUDY=../study` does the
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle
+from nodestage.exchange.carried import Carried, carried
 from nodestage.methods.fusion import published
 
 REPOSITORY = Path(__file__).parents[4]
-CODE = (
-    "Makefile",
-    "pyproject.toml",
-    "constraints.txt",
-    "LICENSE",
-    "CITATION.cff",
-    "README.md",
-    "config",
-    "docs",
-    "envs",
-    "profiles",
-    "workflow",
-)
-LEFT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
+SHOWN = 10  # names of files in a list on the terminal
+TIME = (1980, 1, 1, 0, 0, 0)  # of every file of a zip: equal packets are equal bytes
 
 CONFIG = """\
 # Your patients, scored by a frozen model. Everything that decides a score (networks, spacing,
@@ -108,8 +99,8 @@ METHODS = """
    `bundle/methods/` holds code that the team added ({names}): read it before you run it."""
 
 
-def write(folder: str | Path, out: str | Path) -> None:
-    """Put a packet together.
+def write(folder: str | Path, out: str | Path) -> list[str]:
+    """Put a packet together; lines on what it holds, and what of nodestage's folders it left out.
 
     Parameters
     ----------
@@ -127,7 +118,7 @@ def write(folder: str | Path, out: str | Path) -> None:
         )
     out = Path(out)
     if out.exists():
-        raise InputError(f"{out.name} is there already. Give another place, or delete it.")
+        raise InputError(f"{out.name} exists already. Name another file or folder, or delete it.")
     if not (REPOSITORY / "workflow/Snakefile").is_file():
         raise InputError(
             "The packet carries the whole of nodestage: call this from its repository."
@@ -135,24 +126,45 @@ def write(folder: str | Path, out: str | Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".packet-") as temporary:
         packet = Path(temporary, out.stem if out.suffix == ".zip" else out.name)
-        _fill(packet, bundle.read(folder))
+        frozen, code = bundle.read(folder), carried(REPOSITORY)
+        _fill(packet, frozen, code)
         if out.suffix == ".zip":
             _zip(packet, out)
         else:
             packet.rename(out)
+    return _contents(frozen, code)
 
 
-def _fill(packet, frozen):
+def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
+    """What a packet holds, for whoever sends it."""
+    tops = Counter(name.partition("/")[0] for name in code.files)
+    of_code = ", ".join(
+        name if name in code.files else f"{name}/ ({n})" for name, n in tops.items()
+    )
+    lines = [
+        f"In bundle/: {len(frozen.digests)} files of the frozen model and its manifest.",
+        f"In nodestage/: {len(code.files)} files of nodestage itself: {of_code}.",
+        f"In config/: {', '.join(n.partition('/')[2] for n in code.files if n.startswith('config/'))}.",
+        "In study/: an empty sheet and a config to fill in.",
+    ]
+    if code.changed:
+        lines.append(f"Changed since the last commit: {', '.join(code.changed)}.")
+    if code.left:
+        more = f" … ({len(code.left)} in all)" if len(code.left) > SHOWN else ""
+        lines.append(
+            f"Left out, since they are links or not nodestage's own: {', '.join(code.left[:SHOWN])}{more}."
+        )
+    return lines
+
+
+def _fill(packet, frozen, code):
     for file, digest in frozen.digests.items():
         bundle.check(Path(frozen.folder, file), file, digest)
         _copy(Path(frozen.folder, file), packet / "bundle" / file)
     manifest = Path(frozen.folder, bundle.MANIFEST)
     _copy(manifest, packet / "bundle" / bundle.MANIFEST)
-    for name in CODE:
-        if (REPOSITORY / name).is_dir():
-            shutil.copytree(REPOSITORY / name, packet / "nodestage" / name, ignore=LEFT)
-        else:
-            _copy(REPOSITORY / name, packet / "nodestage" / name)
+    for name in code.files:
+        _copy(REPOSITORY / name, packet / "nodestage" / name)
     texts = {
         "README.md": README.format(
             digest=files.digest(manifest),
@@ -172,7 +184,15 @@ def _zip(packet, out):
     """The folder as one file. Weights hardly shrink, and deflating gigabytes takes minutes."""
     with files.whole(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for path in sorted(packet.rglob("*")):
-            archive.write(path, path.relative_to(packet.parent))
+            if path.is_file():
+                name = path.relative_to(packet.parent).as_posix()
+                entry = zipfile.ZipInfo(name, TIME)
+                entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
+                with (
+                    open(path, "rb") as source,
+                    archive.open(entry, "w", force_zip64=True) as target,
+                ):
+                    shutil.copyfileobj(source, target)
 
 
 def _masks(frozen):
@@ -212,6 +232,8 @@ def _pretrained(frozen):
 def _copy(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
+    if os.access(source, os.X_OK):
+        target.chmod(0o755)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,10 +245,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", help="a new folder, or a file *.zip")
     options = parser.parse_args(arguments)
     try:
-        write(options.bundle, options.out)
+        contents = write(options.bundle, options.out)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    print("\n".join(contents))
     print(f"Wrote {options.out}. SHA-256 of the manifest, to be sent by another way:")
     print(files.digest(Path(options.bundle, bundle.MANIFEST)))
     return 0

@@ -12,12 +12,14 @@ class ImagesOnly(BasicTransform):
         self.transform = transform
 
     def get_parameters(self, **data_dict):
+        """Draw as the transform draws, without the map."""
         return self.transform.get_parameters(**_without_map(data_dict))
 
     def apply(self, data_dict, **params):
+        """Apply the transform to the images alone."""
         image = data_dict["image"]
         changed = self.transform.apply(_without_map(data_dict), **params)["image"]
-        if changed.data_ptr() != image.data_ptr():  # else it was changed where it stands
+        if changed.data_ptr() != image.data_ptr():  # else it was changed in place
             image[:-1] = changed
         return data_dict
 

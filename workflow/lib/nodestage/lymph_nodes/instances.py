@@ -32,7 +32,7 @@ def components(mask, spacing, min_volume_mm3=0.0):
     kept[0] = False
     if kept.sum() > np.iinfo(np.uint16).max:
         raise InputError(
-            f"{int(kept.sum())} instances in one mask are no lymph nodes. Raise "
+            f"{int(kept.sum())} instances in one mask can't be lymph nodes. Raise "
             "`lymph_nodes.min_volume_mm3`, or look at the image."
         )
     numbers = np.where(kept, np.cumsum(kept), 0).astype(np.uint16)
@@ -40,7 +40,7 @@ def components(mask, spacing, min_volume_mm3=0.0):
 
 
 def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0.0, 0.0)):
-    """One row an instance: size, place, and the station it likely belongs to.
+    """One row per instance: size, position, and the station that it likely belongs to.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tversky loss (Eq. 3) beside cross entropy, in the place of nnU-Net's Dice."""
+"""Tversky loss (Eq. 3) beside cross entropy, instead of nnU-Net's Dice."""
 
 import torch
 from torch import nn
@@ -25,6 +25,7 @@ class TverskyLoss(nn.Module):
         self.alpha, self.beta, self.batch, self.smooth = alpha, beta, batch, smooth
 
     def forward(self, logits, labels, loss_mask=None):
+        """Loss of logits (B, 2, z, y, x) against labels (B, 1, z, y, x)."""
         # In single precision: half of it cannot hold the sum over a full-size patch.
         foreground = torch.softmax(logits.float(), 1)[:, 1]
         truth = (labels[:, 0] > 0).float()

@@ -25,6 +25,7 @@ class InformativeLoader(Loader):
     """
 
     def generate_train_batch(self):
+        """A batch of patches, and what `draws` counts."""
         patients = self.get_indices()
         samples, draws = [], np.zeros(3, dtype=np.int64)
         with torch.no_grad(), threadpool_limits(limits=1, user_api=None):

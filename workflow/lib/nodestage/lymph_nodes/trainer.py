@@ -25,6 +25,7 @@ class LymphNodeTrainer(Trainer):
         num_output_channels,
         enable_deep_supervision=True,
     ):
+        """U-Net of the variant, see `network.build`."""
         plans = plans_manager.plans
         channels = {str(i): "" for i in range(num_input_channels)}
         labels = dict.fromkeys(range(num_output_channels))
@@ -41,6 +42,7 @@ class LymphNodeTrainer(Trainer):
         return loss
 
     def make_loader(self, dataset, initial_patch, transforms, training):
+        """The variant's loader; transforms spare the map."""
         if training:
             spare_map(transforms)
         if training and variant(self.own["variant"]).informative:
@@ -50,14 +52,17 @@ class LymphNodeTrainer(Trainer):
         return super().make_loader(dataset, initial_patch, transforms, training)
 
     def on_train_epoch_start(self):
+        """Count the epoch's patches from 0."""
         super().on_train_epoch_start()
         self.draws = np.zeros(3, dtype=np.int64)
 
     def train_step(self, batch):
+        """nnU-Net's step; also count the patches."""
         self.draws += batch.get("draws", 0)
         return super().train_step(batch)
 
     def on_train_epoch_end(self, train_outputs):
+        """Report how many patches held no attention."""
         super().on_train_epoch_end(train_outputs)
         drawn, empty_first, empty = self.draws
         if drawn:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nodestage.core.errors import InputError
 
-# A map that was interpolated leaves traces around its edges: smaller values are no attention.
+# A map that was interpolated leaves traces around its edges: smaller values count as 0.
 SMALLEST_ATTENTION = 1e-3
 
 
@@ -17,7 +17,7 @@ class Variant(NamedTuple):
 
     Attributes
     ----------
-    blocks : a convolution block stands between decoder and head
+    blocks : whether a convolution block is between decoder and head
     attention : the map multiplies the decoder feature in front of that block; 1 everywhere if not
     tversky : Tversky loss (Eq. 3) in place of Dice
     informative : patches that aren't foreground patches hold attention > 0

@@ -9,7 +9,7 @@ A method is one file with a class `Method`:
 
 `train` and `validation` are `Patients` with labels, `patients` without. The state holds
 plain values alone (tensors, numbers, texts, lists, dicts), so that it loads with
-`torch.load(..., weights_only=True)`; it stands in `self.state` when `predict` is called.
+`torch.load(..., weights_only=True)`; it is in `self.state` when `predict` is called.
 A score is a float, a reason a text. Where a patient lacks what the method needs, `Patients`
 raises `Unscored` with the reason, and `Patients.gather` sorts those patients out.
 
@@ -55,7 +55,7 @@ class Data:
     clinical : {patient: row of the sample sheet}
     reasons : {patient: why there are no images of both phases on one grid}
     noisy_or : {patient: probability of at least one positive node among the candidates, or a
-        reason}, {} where candidates are not told from nodes
+        reason}, {} where candidates are not classified
     scores : {method: {patient: score, or a reason}} of methods of other families, fitted before;
         without training patients, whom these methods have learned from
     """

@@ -11,8 +11,8 @@ declare, as literals in the class:
     nonnegative   True where the score is a volume, whose threshold is never below 0
     explained     True where the gallery can show what in a slice moved the score
 
-A user's file leaves these to the config (docs/own_method.md); what the config says of a method is laid
-over what its class declares.
+A user's file leaves these to the config (docs/own_method.md); the config's entry of a method replaces
+what its class declares.
 
 Declarations are read from the syntax tree: the workflow needs them each time it is read, and the
 networks' modules would take seconds to import. Nothing here names a method, so that a change of
@@ -63,7 +63,7 @@ def built_in() -> dict[str, Declaration]:
 
 
 def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
-    """What a method declares, with its entry of the config's `methods` laid over it."""
+    """What a method declares, updated by its entry in the config's `methods`."""
     if "file" in entry:
         declaration = Declaration(name, Path(entry["file"]), family=name)
     elif name in built_in():

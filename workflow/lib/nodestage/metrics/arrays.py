@@ -14,7 +14,7 @@ def same_shape(a, b):
     """Both as arrays; ValueError where their shapes differ."""
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape:
-        raise ValueError(f"wanted arrays of one shape, got {a.shape} and {b.shape}")
+        raise ValueError(f"expected arrays of one shape, got {a.shape} and {b.shape}")
     return a, b
 
 

@@ -1,4 +1,4 @@
-"""What is found and what is made up, over patients: FROC, recall by group, false positives by place."""
+"""Detected nodes and false positives over patients: FROC, recall by group, false positives by place."""
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def _order(group):
 
 
 def false_positives_by_place(candidates, patients):
-    """False positives per patient by place, each place printed even when it holds none.
+    """False positives per patient by place, each place listed even when it has none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Instances of a mask, and which of them stand for the same node."""
+"""Instances of a mask, and which of two masks are the same node."""
 
 import numpy as np
 

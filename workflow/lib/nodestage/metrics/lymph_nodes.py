@@ -61,7 +61,7 @@ def evaluate_lymph_nodes(truth, instances, p_positive, spacing, iou=IOU, context
       `nodes`: one per true node with class, volume_mm3, short_axis_mm, station, found (0/1, by
         class-agnostic matching), found_as (positive, negative or nothing), iou;
       `candidates`: one per predicted instance with class, confidence, node (the true node it
-        matches, or nothing) and, where it matches none and maps are given, its place.
+        matches, or nothing) and, where it matches none and the maps are known, its place.
     """
     context = context or Context()
     truth, instances = same_shape(truth, instances)

@@ -47,7 +47,8 @@ def fit(
     -------
     the model (dict)
     """
-    from nodestage.nnunet import checkpoints, training
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import training
 
     label = label or name
     samples = [*samples_train, *samples_validation]
@@ -119,7 +120,8 @@ def as_volume(image):
 
 def open_model(path):
     """A trained network from its file: the model's dict and the torch module."""
-    from nodestage.nnunet import checkpoints, prediction
+    from nodestage.core import checkpoints
+    from nodestage.nnunet import prediction
 
     model = checkpoints.load(path)
     return Network(model, prediction.load(model))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage.core import devices, learning, logs, memory
+from nodestage.core import checkpoints, devices, learning, logs, memory
 from nodestage.core.errors import InputError, TrainingError
-from nodestage.nnunet import cases, checkpoints
+from nodestage.nnunet import cases
 from nodestage.nnunet.environment import environment
 from nodestage.nnunet.network import CONFIGURATION
 from nodestage.nnunet.trainer import Trainer

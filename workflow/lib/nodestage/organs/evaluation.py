@@ -24,8 +24,8 @@ class Case:
     truth : label map (z, y, x), drawn
     images : {"arterial": HU array (z, y, x), "venous": the same}, on the truth's grid
     spacing : (z, y, x), mm
-    stand_in : the phase that stands in for a missing one, if any: the teacher reads it alone, and
-        the student's note says that it read it twice
+    stand_in : the phase that replaces a missing one, if any: the teacher reads it alone, and
+        the student's note reports that it read it twice
     """
 
     patient: str
@@ -56,7 +56,7 @@ def evaluate(
     list of dicts: `organ`, `label`, `slices` (study|thick), `spacing_z_mm`, `truth_voxels`,
     `predicted_voxels`, `dice`, `asd_mm`, `hd_mm`, `hd95_mm`, `note`; a value is None where it
     is undefined (an organ in neither map has no Dice, an organ in one of them no distances) and
-    the note says why
+    the note gives the reason
     """
     rows = []
     thick = thick_slices(truth.shape[0], spacing[0], thick_mm)
@@ -99,7 +99,7 @@ def evaluate_networks(
     student : the student's label map, as later stages use it
     teacher : network from `learning.open_model`
     learned : labels that the teacher's training masks show (`labels_in`); of the others its rows
-        hold no value and say so, as in the paper's Table III
+        have no value and a note, as in the paper's Table III
     options : `threads`, `mirror`, `device`, as in `predict_phase`
 
     Returns

@@ -11,7 +11,7 @@ Share = float | Mapping[int, float]
 
 
 def merge(pseudo: np.ndarray, annotated: np.ndarray, classes: Iterable[int]) -> np.ndarray:
-    """Pseudo labels with the classes that were annotated by hand laid over them.
+    """Pseudo labels in which the classes that were drawn replace the predicted ones.
 
     A voxel that the teacher gave to an annotated class, but the annotation did not, becomes
     background: for these classes the annotation alone counts.

@@ -1,4 +1,4 @@
-"""The arterial phase laid on the venous one: dense displacement sampling after DEEDS.
+"""The arterial phase aligned with the venous one: dense displacement sampling after DEEDS.
 
 Arrays are (z, y, x); spacing, displacement and positions are in mm, in the same order.
 """

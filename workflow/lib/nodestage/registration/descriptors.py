@@ -2,7 +2,7 @@
 
 Heinrich et al., "Towards realtime multimodal fusion for image-guided interventions
 using self-similarities", MICCAI 2013: twelve patch distances between those of a voxel's
-six neighbours that are no opposites, each scaled by the voxel's own mean distance. They
+six neighbours that are not opposite each other, each scaled by the voxel's own mean distance. They
 describe how the tissue around a voxel is built, not how bright it is, so a contrast phase
 doesn't change them. Each of the twelve is rounded to 0..5 and written as a thermometer
 of five bits; the Hamming distance of two voxels is then the L1 distance of both.

@@ -213,7 +213,7 @@ class Field:
     def inverse(self, iterations: int = 20) -> "Field":
         """Where each point of the moving grid lies in the fixed image (same grid)."""
         back = np.linalg.inv(np.vstack([self.affine, [0, 0, 0, 1]]))[:3]
-        # Half the control spacing: the inverse of a spline is no spline of the same grid.
+        # Half the control spacing: the inverse of a spline is not a spline on the same grid.
         spacing = [s / 2 for s in self.control_spacing]
         margin = 4
         size = [

@@ -24,22 +24,27 @@ class Lattice:
 
     @property
     def step(self) -> float:
+        """Distance in mm between two points."""
         return self.spacing * self.fine
 
     @property
     def control_spacing(self) -> float:
+        """Distance in mm between two control points."""
         return self.step * self.cell
 
     @property
     def first(self) -> float:
+        """Position in mm of the first control point."""
         return (self.cell - 1) / 2 * self.step
 
     @property
     def points(self) -> tuple[int, ...]:
+        """Number of points along z, y, x."""
         return tuple(-(-n // self.fine) for n in self.shape)
 
     @property
     def controls(self) -> tuple[int, ...]:
+        """Number of control points along z, y, x."""
         return costs.control_shape(self.points, self.cell)
 
     def control_positions(self) -> np.ndarray:

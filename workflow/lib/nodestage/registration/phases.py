@@ -62,7 +62,7 @@ def study_pair(
     -------
     Volume, Volume : venous, arterial
     Field : from the grid into the arterial phase
-    dict : as `align`; `substituted` names the phase that stands in for both. Where a failed
+    dict : as `align`; `substituted` names the phase that is used as both. Where a failed
         registration is substituted, `failed` is false and `reason` stays.
     """
     grid = to_study_grid(phases.get("venous") or phases["arterial"], spacing)
@@ -82,7 +82,7 @@ def align(
     patient: str = "",
     threads: int = 1,
 ) -> tuple[Volume, Field, dict]:
-    """Lay the arterial phase on the venous one.
+    """Align the arterial phase with the venous one.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def align(
     Field : from the venous grid into the arterial phase
     dict : similarities, share of the grid that the arterial covers, folded share,
         displacement, and `failed` with a `reason`. A failed registration's volume is
-        laid by position alone, its field the identity.
+        resampled by position alone, and its field is the identity.
 
     Raises
     ------

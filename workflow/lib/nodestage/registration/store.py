@@ -33,7 +33,7 @@ def write_field(path: str | Path, field: Field, grid: Volume) -> None:
     image.SetOrigin([float(o) for o in origin])
     image.SetDirection([float(d) for d in grid.direction])
     with files.whole(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        volumes.write_image(temporary, image)
 
 
 def read_field(path: str | Path, grid: Volume) -> Field:

@@ -18,7 +18,7 @@ FOLDS = {
 
 @dataclass(frozen=True)
 class PageOf:
-    """The page that a checklist stands on.
+    """The page with a checklist.
 
     Attributes
     ----------

@@ -67,6 +67,7 @@ class Notes:
         return Markup('<sup class="mark">{}</sup>').format(letters)
 
     def lines(self):
+        """(letter, text) of each footnote."""
         return [(self._letter(i), text) for i, text in enumerate(self.texts)]
 
     @staticmethod

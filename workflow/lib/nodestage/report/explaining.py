@@ -30,10 +30,9 @@ def write(path, explained):
 def read(path):
     """{patient: dict} of a file that `write` made, the map in [0, 1]."""
     explained = {}
-    with np.load(path, allow_pickle=False) as stored:
-        for key in stored.files:
-            patient, _, part = key.rpartition("/")
-            explained.setdefault(patient, {})[part] = stored[key]
+    for key, array in files.read_arrays(path).items():
+        patient, _, part = key.rpartition("/")
+        explained.setdefault(patient, {})[part] = array
     for one in explained.values():
         one["facts"] = json.loads(one["facts"].item())
         one["map"] = one["map"].astype(np.float32) / 255

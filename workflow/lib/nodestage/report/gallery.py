@@ -10,6 +10,7 @@ from it by a linear filter. Every overlay is a picture of its own with a clear b
 import base64
 import io
 import json
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -47,7 +48,7 @@ LAYERS = {
     "truth_negative": ("#c9fff4", 0, True),
     "truth_positive": ("#ffffff", 0, True),
 }
-"""Overlays from the lowest to the uppermost; others that are given lie above them."""
+"""Overlays from the lowest to the uppermost; others lie above them."""
 
 OTHER = ("#d0a2ff", 50, False)
 
@@ -58,23 +59,64 @@ SHOWN_FROM = 0.2
 """Below this share of its largest value a saliency stays clear, so that the CT shows through."""
 
 
-def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None, explained=None):
+@dataclass(frozen=True)
+class Scan:
+    """Volumes of one patient, on the study grid.
+
+    Attributes
+    ----------
+    arterial, venous : arrays (z, y, x) of HU; None where the phase is missing
+    overlays : {name: mask (z, y, x)}; names as in `LAYERS` or a user's own; `organs` is a label
+        map, the others are true where not 0
+    attention : array (z, y, x) in [0, 1], the attention map, or None
+    spacing : (z, y, x), mm
+    """
+
+    arterial: np.ndarray | None
+    venous: np.ndarray | None
+    overlays: dict[str, np.ndarray | None]
+    attention: np.ndarray | None
+    spacing: tuple[float, float, float]
+
+    @property
+    def phases(self) -> dict[str, np.ndarray]:
+        """The phases that are there."""
+        both = {"arterial": self.arterial, "venous": self.venous}
+        return {name: array for name, array in both.items() if array is not None}
+
+    @property
+    def layers(self) -> dict[str, np.ndarray]:
+        """The overlays that are there."""
+        return {n: np.asarray(mask) for n, mask in self.overlays.items() if mask is not None}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(z, y, x) of the phases."""
+        return next(iter(self.phases.values())).shape
+
+    def check(self, patient: str) -> None:
+        """Raise ValueError where the volumes are not on one grid."""
+        attention = {} if self.attention is None else {"map": self.attention}
+        for name, array in {**self.phases, **self.layers, **attention}.items():
+            if array.shape != self.shape:
+                raise ValueError(
+                    f"{patient}: {name} has the shape {array.shape}, the CT {self.shape}"
+                )
+
+
+def patient_panel(patient, scan: Scan, facts=None, explained=None):
     """Pictures of one patient.
 
     Parameters
     ----------
     patient : str, study code
-    arterial, venous : arrays (z, y, x) of HU on the study grid; None where the phase is missing
-    overlays : {name: mask (z, y, x)}; names as in `LAYERS` or a user's own; `organs` is a label
-        map, the others are true where not 0
-    map : array (z, y, x) in [0, 1], the attention map, or None
-    spacing : (z, y, x), mm
+    scan : Scan
     facts : dict that a JSON file can hold, kept beside the pictures. `node_center` (z, y, x)
         names a voxel of the node that decided and `tumor_slice` the slice of the tumor; left
         out, they are the largest node called positive (else negative) and the slice with the
         largest tumor area.
-    explained : the most influential slice for the call and its saliency, as `explaining.view`
-        gives them; or None
+    explained : the most influential slice for the call and its saliency, from `explaining.view`;
+        or None
 
     Returns
     -------
@@ -82,23 +124,14 @@ def patient_panel(patient, arterial, venous, overlays, map, spacing, facts=None,
     views (slice, mm per pixel, phases, layers)
     """
     facts = dict(facts or {})
-    phases = {
-        name: array
-        for name, array in (("arterial", arterial), ("venous", venous))
-        if array is not None
-    }
-    if not phases:
+    if not scan.phases:
         return {"meta.json": _json({"patient": patient, "facts": facts, "views": []})}
-    layers = {name: np.asarray(mask) for name, mask in overlays.items() if mask is not None}
-    shape = next(iter(phases.values())).shape
-    for name, array in {**phases, **layers, **({} if map is None else {"map": map})}.items():
-        if array.shape != shape:
-            raise ValueError(f"{patient}: {name} has the shape {array.shape}, the CT {shape}")
-    views = _views(layers, shape, facts)
+    scan.check(patient)
+    views = _views(scan.layers, scan.shape, facts)
     for quality in (88, 80, 70, 60, 45, 30):
         panel, described = {}, []
         for view in views:
-            pictures, about = _view(view, phases, layers, map, shape, spacing, quality)
+            pictures, about = _view(view, scan, quality)
             panel.update(pictures)
             described.append(about)
         if explained:
@@ -185,9 +218,10 @@ def _largest_center(mask):
     return z, float(y), float(x)
 
 
-def _view(view, phases, layers, attention, shape, spacing, quality):
+def _view(view, scan, quality):
     """Pictures of one slice and what a page must know about them."""
-    rows, columns = _crop(view["focus"], shape, spacing)
+    phases, spacing = scan.phases, scan.spacing
+    rows, columns = _crop(view["focus"], scan.shape, spacing)
     height_mm = (rows.stop - rows.start) * spacing[1]
     width_mm = (columns.stop - columns.start) * spacing[2]
     mm = max(height_mm, width_mm) / SIDE_PIXELS
@@ -196,9 +230,9 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
     pictures = {}
     for phase, volume in phases.items():
         pictures[f"{view['name']}.{phase}.jpg"] = _jpeg(volume[cut_out], size, quality)
-    if attention is not None:
-        pictures[f"{view['name']}.map.png"] = _heat(attention[cut_out], size, GLOWING["map"])
-    for name, mask in layers.items():
+    if scan.attention is not None:
+        pictures[f"{view['name']}.map.png"] = _heat(scan.attention[cut_out], size, GLOWING["map"])
+    for name, mask in scan.layers.items():
         cut = mask[cut_out]
         if np.any(cut):
             pictures[f"{view['name']}.{name}.png"] = _outline(
@@ -211,7 +245,7 @@ def _view(view, phases, layers, attention, shape, spacing, quality):
         "name": view["name"],
         "plane": "axial",
         "slice": view["z"] + 1,
-        "slices": shape[0],
+        "slices": scan.shape[0],
         "mm_per_pixel": mm,
         "width": size[0],
         "height": size[1],

@@ -35,7 +35,7 @@ def p_value(value):
 
 
 def general(text):
-    """A cell of a table without known columns: whole numbers as they stand, others rounded."""
+    """A cell of a table without known columns: whole numbers unchanged, others rounded."""
     try:
         value = float(text)
     except ValueError:
@@ -53,7 +53,7 @@ def general(text):
 
 
 def tagged(cell, shown, kind="number"):
-    """`shown` with the cell's place and full text as data attributes; escaped."""
+    """`shown` with the cell's row, column and full text as data attributes; escaped."""
     return Markup(
         '<span class="{}" data-source="{}" data-row="{}" data-column="{}" data-value="{}">{}</span>'
     ).format(kind, cell.source, cell.row, cell.column, cell.text, shown)

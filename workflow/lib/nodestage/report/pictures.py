@@ -124,14 +124,16 @@ def attention_figure(patient, ranges, names):
     }
     near = sorted(distances, key=lambda label: (distances[label][y, x], label))[:STRUCTURES]
     figure = figures.attention_steps(
-        patient.image[z],
-        patient.labels[z],
-        {names[label]: distances[label] for label in near},
-        {names[label]: maps.trapezium(distances[label], *ranges[label][:2]) for label in near},
-        {names[label]: tuple(ranges[label][:2]) for label in near},
-        patient.attention[z],
-        patient.spacing,
-        nodes=None if patient.drawn is None else patient.drawn[z],
+        figures.MapSteps(
+            patient.image[z],
+            patient.labels[z],
+            {names[label]: distances[label] for label in near},
+            {names[label]: maps.trapezium(distances[label], *ranges[label][:2]) for label in near},
+            {names[label]: tuple(ranges[label][:2]) for label in near},
+            patient.attention[z],
+            patient.spacing,
+            nodes=None if patient.drawn is None else patient.drawn[z],
+        )
     )
     at = {names[label]: float(distances[label][y, x]) for label in near}
     return figure, {

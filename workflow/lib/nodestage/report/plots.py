@@ -20,6 +20,7 @@ class Plot:
 
     @property
     def svg(self):
+        """The figure as SVG for a page."""
         return Markup(figures.inline(self.figure, self.prefix))
 
 

@@ -30,6 +30,7 @@ class Cell:
 
     @property
     def defined(self):
+        """Whether the cell has a finite number."""
         return math.isfinite(self.number)
 
     def __str__(self):
@@ -46,6 +47,7 @@ class Row(dict):
         return Cell(column=column)
 
     def text(self, column):
+        """The text of a cell."""
         return self[column].text
 
     def plain(self):
@@ -70,6 +72,7 @@ class Rows(list):
         return list(dict.fromkeys(row.text(column) for row in self))
 
     def plain(self):
+        """The rows as dicts of text."""
         return [row.plain() for row in self]
 
 

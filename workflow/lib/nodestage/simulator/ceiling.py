@@ -24,7 +24,7 @@ class Detector:
     called_positive : share of the false positives that identification calls positive; None: as it
         calls negative nodes. A network that learned from drawn nodes alone never saw one
     sensitivity, specificity : of the identification of nodes. Both None: an ideal reader, who knows
-        the laws of size and appearance and calls a node positive where they speak for it (classes
+        the laws of size and appearance and calls a node positive where they make it likelier (classes
         drawn equally often, as in training)
     """
 

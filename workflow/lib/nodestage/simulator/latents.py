@@ -130,7 +130,9 @@ def _node_score(nodes, settings):
             symmetric[k] += ratio * symmetric[k - 1]
     law = positive_law(count, settings["nodes"])
     ratio = sum(law[k] * symmetric[k] / math.comb(count, k) for k in range(count + 1))
-    return round(math.log(ratio), 9)  # rounding errors are no cue, in a null study above all
+    return round(
+        math.log(ratio), 9
+    )  # a rounding error must not become a cue, in a null study above all
 
 
 def _pick(law, at):

@@ -1,4 +1,4 @@
-"""Tumor, lymph nodes and what looks like nodes: small bodies laid over the painted tissues.
+"""Tumor, lymph nodes and what looks like nodes: small bodies drawn over the painted tissues.
 
 Each is an ellipsoid with a soft edge, a mean density in each phase, a texture (the same
 in both phases, since it belongs to the body) and maybe a core of another density.

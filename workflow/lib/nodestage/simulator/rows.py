@@ -83,7 +83,7 @@ def _row(settings, seed, name, center, number):
     if auxiliary:
         row["pn_stage"] = ""
     # A cell in a hundred is missing, as in life; drawn last, so that the share can be changed
-    # without changing what stands in the other cells.
+    # without changing the other cells.
     for column in ("sex", "age", "tumor_size_cm", "tumor_location"):
         if random.random() < settings["missing_values"]:
             row[column] = ""

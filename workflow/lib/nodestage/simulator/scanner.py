@@ -1,4 +1,4 @@
-"""From tissues to a scan: center effects, kernel, slice thickness, noise, and where the table stands."""
+"""From tissues to a scan: center effects, kernel, slice thickness, noise, and the position of the table."""
 
 import numpy as np
 from scipy import ndimage

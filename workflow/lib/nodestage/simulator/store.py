@@ -54,4 +54,4 @@ def _write_field(path, field, like):
     image.SetSpacing([float(s) for s in reversed(like.spacing)])
     image.SetOrigin([float(o) for o in like.origin])
     with files.whole(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        volumes.write_image(temporary, image)

@@ -59,7 +59,7 @@ _HU = {
     ARTERY: (312, 150),
     VEIN: (95, 150),
 }
-# HU (arterial, venous) of what is laid over the tissues, before each body's appearance.
+# HU (arterial, venous) of what is drawn over the tissues, before each body's appearance.
 NODE = (78.0, 98.0)
 PDAC = (56.0, 66.0)
 GANGLION = (58.0, 64.0)

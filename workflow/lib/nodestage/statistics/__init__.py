@@ -1,10 +1,11 @@
 """Statistics of the study: pure functions, arrays in, numbers out.
 
-What the data do not define raises `UndefinedError` with the reason; the table builders print
-that reason where the number would stand.
+What the data do not define raises `UndefinedError` with the reason; the tables print
+that reason in place of the number.
 """
 
 from nodestage.statistics.bootstrap import (
+    Design,
     bootstrap_ci,
     distributions,
     paired_bootstrap,
@@ -33,6 +34,7 @@ from nodestage.statistics.undefined import UndefinedError, answer
 
 __all__ = [
     "METRICS",
+    "Design",
     "UndefinedError",
     "answer",
     "auc",

@@ -4,6 +4,8 @@ A resample is a number of copies of each patient, so that a thousand of them ove
 are a few matrix products. Everything that is compared shares its resamples.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -23,8 +25,32 @@ class Paired(NamedTuple):
     p_value: float
 
 
-def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters=None, level=0.95):
-    """Percentile interval of one metric (Efron and Tibshirani 1993, chapter 13).
+@dataclass(frozen=True)
+class Design:
+    """How patients are resampled; not both in one design.
+
+    Attributes
+    ----------
+    strata : fold of each patient; with it, the interval of the mean of the folds' values,
+        resampled within fold and class. There, one patient fewer is drawn than the class has in
+        the fold: m draws from m patients vary by (m - 1) / m too little, which matters where a
+        fold has two or seven positives (Rao and Wu 1988)
+    clusters : patient of each instance; with it, whole patients are resampled instead
+    """
+
+    strata: Sequence | None = None
+    clusters: Sequence | None = None
+
+    def __post_init__(self):
+        if self.strata is not None and self.clusters is not None:
+            raise ValueError("strata and clusters can't be combined")
+
+
+WITHIN_CLASSES = Design()
+
+
+def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, design=WITHIN_CLASSES):
+    """95 % percentile interval of one metric (Efron and Tibshirani 1993, chapter 13).
 
     Parameters
     ----------
@@ -32,20 +58,14 @@ def bootstrap_ci(y, call_or_score, metric, n=1000, seed=0, strata=None, clusters
     call_or_score : (n,), calls for rates, scores for `auc`, probabilities for `brier`
     metric : sensitivity, specificity, accuracy, balanced_accuracy, ppv, npv, auc or brier
     n : number of resamples
-    strata : fold of each patient; with it, the interval of the mean of the folds' values,
-        resampled within fold and class. There, one patient fewer is drawn than the class has in
-        the fold: m draws from m patients vary by (m - 1) / m too little, which matters where a
-        fold has two or seven positives (Rao and Wu 1988)
-    clusters : patient of each instance; with it, whole patients are resampled instead
-    level : of the interval
+    design : within each class, unless it names strata or clusters
 
     Returns
     -------
     (low, high). Resamples that do not define the metric (nobody called positive, for PPV) are
     left out. Raises UndefinedError where a class is too small, see `resampled`.
     """
-    values = resampled(y, [call_or_score], metric, n, seed, strata, clusters)[0]
-    return interval(values, level)
+    return interval(resampled(y, [call_or_score], metric, n, seed, design)[0])
 
 
 def interval(values, level=0.95):
@@ -64,26 +84,25 @@ def interval(values, level=0.95):
     return intervals.wide((float(low), float(high)))
 
 
-def resampled(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
+def resampled(y, values, metric, n=1000, seed=0, design=WITHIN_CLASSES):
     """`distributions`, refused where they would look sharp for want of patients.
 
     Raises UndefinedError where a class that the metric looks at has fewer than
     `intervals.FEWEST` patients, or fewer than `intervals.FEWEST_IN_FOLD` in a stratum.
     """
-    reason = intervals.why_none(y, metric, strata, clusters)
+    reason = intervals.why_none(y, metric, design.strata, design.clusters)
     if reason:
         raise UndefinedError(reason)
-    return distributions(y, values, metric, n, seed, strata, clusters)
+    return distributions(y, values, metric, n, seed, design)
 
 
-def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None):
+def distributions(y, values, metric, n=1000, seed=0, design=WITHIN_CLASSES):
     """Bootstrap values of one metric for several methods on shared resamples.
 
     Parameters
     ----------
     y : labels (patients,)
     values : list or array (methods, patients)
-    strata, clusters : see `bootstrap_ci`; not both
 
     Returns
     -------
@@ -91,11 +110,10 @@ def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None)
     """
     checks = [checked(y, row, metric) for row in values]
     y, values = checks[0][0], np.stack([row for _, row in checks])
-    if clusters is not None:
-        if strata is not None:
-            raise ValueError("strata and clusters can't be combined")
+    strata = design.strata
+    if design.clusters is not None:
         split(y, metric)
-        copies = _cluster_copies(clusters, n, seed)
+        copies = _cluster_copies(design.clusters, n, seed)
         return weighted(metric, values[:, y], values[:, ~y], copies[:, y], copies[:, ~y])
     parts = [np.arange(len(y))] if strata is None else groups(strata)
     classes = [split(y[part], metric) for part in parts]
@@ -108,7 +126,7 @@ def distributions(y, values, metric, n=1000, seed=0, strata=None, clusters=None)
     return total / len(parts)
 
 
-def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
+def paired_bootstrap(y, a, b, metric, n=1000, seed=0):
     """Difference of two methods in one metric, on shared resamples.
 
     Parameters
@@ -122,9 +140,9 @@ def paired_bootstrap(y, a, b, metric, n=1000, seed=0, strata=None, level=0.95):
     either side of 0, those at 0 on both, with one added above and below the line (Davison and
     Hinkley 1997, 4.2), at most 1.
     """
-    values = resampled(y, [a, b], metric, n, seed, strata)
-    difference = estimate(y, a, metric, strata) - estimate(y, b, metric, strata)
-    return paired_from(difference, values[0] - values[1], level)
+    values = resampled(y, [a, b], metric, n, seed)
+    difference = estimate(y, a, metric) - estimate(y, b, metric)
+    return paired_from(difference, values[0] - values[1])
 
 
 def paired_from(difference, gaps, level=0.95):

@@ -86,7 +86,7 @@ def calibration_curve(y, probability, bins=10, least=5):
 def decision_curve(y, probability, thresholds=None):
     """Net benefit of acting above each risk threshold (Vickers and Elkin 2006).
 
-    true positives / n - false positives / n * t / (1 - t); acting on everybody stands beside
+    true positives / n - false positives / n * t / (1 - t); acting on everybody is given beside
     it, acting on nobody is 0.
 
     Parameters

@@ -31,7 +31,7 @@ def rows(sheet_rows, discovery_rows, nodes=((), ())):
     Parameters
     ----------
     sheet_rows, discovery_rows : rows of the sample sheet of either center; a column that no row
-        here has is no characteristic of this center
+        here has is left out
     nodes : drawn lymph nodes of either center, rows with `class` (positive or negative) and
         `volume_mm3`; without any in either there is no line on them
 

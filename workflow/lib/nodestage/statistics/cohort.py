@@ -42,7 +42,7 @@ class Scored:
         return ~np.isnan(self.of(metric))
 
     def only(self, keep):
-        """The same method on some of the patients, by a mask (n,) or by their places, in order."""
+        """The same method on some of the patients, by a mask (n,) or by their indices, in order."""
         return Scored(
             self.method,
             self.ranked,
@@ -56,16 +56,19 @@ class Scored:
         )
 
 
-def read(paths, methods, parts):
+def read(paths, methods, scored):
     """Prediction tables of a center, {method: {fold0: rows, ..., ensemble: rows}}.
 
     Parameters
     ----------
     paths : files, method by method, of each its parts
-    parts : names, fold0, ... and, for an external center, ensemble
+    scored : {part: patients that must have a row}, of fold0, ... and, for an external center, ensemble
     """
     paths = iter(paths)
-    return {method: {part: tables.read(next(paths)) for part in parts} for method in methods}
+    return {
+        method: {part: tables.read_patients(next(paths), who) for part, who in scored.items()}
+        for method in methods
+    }
 
 
 def labels_of(sheet_rows):
@@ -131,7 +134,7 @@ def scored(method, parts, role, sheet_rows, settings=None):
 def by_content(all_scored):
     """All methods over the same patients, in an order that only their labels and scores decide.
 
-    A bootstrap draws places, so that another order gives slightly other intervals. By this rule a
+    A bootstrap draws indices, so that another order gives slightly other intervals. By this rule a
     center has the same ones here and where it was scored, whatever its patients are called.
 
     Parameters

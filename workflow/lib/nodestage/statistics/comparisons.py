@@ -106,7 +106,7 @@ def _row(a, b, metric, n, seed):
     if reason:
         return row | {"note": f"no difference by fold: {reason}" if strata is not None else reason}
     row["difference"] = difference
-    drawn = (y, [x, z], metric, n, seed, strata)
+    drawn = (y, [x, z], metric, n, seed, bootstrap.Design(strata))
     bootstrapped, reason = answer(_bootstrapped, difference, drawn)
     row |= bootstrapped or {}
     if bootstrapped and bootstrapped["low"] is None:

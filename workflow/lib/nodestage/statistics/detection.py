@@ -1,4 +1,4 @@
-"""What attention claims to change: recall by size and station, false positives by place, FROC.
+"""What attention should improve: recall by size and station, false positives by place, FROC.
 
 Nodes of one patient are not independent, so every interval resamples whole patients, and all
 variants of the same patients share the resamples. A difference is attention minus the row's
@@ -93,7 +93,7 @@ def detection_tables(nodes, candidates, patients, reference="attention", n=1000,
 
 
 class _Part:
-    """One variant's rows, each with its patient's place in the resamples."""
+    """One variant's rows, each with its patient's index in the resamples."""
 
     def __init__(self, index_of, nodes, candidates, copies):
         self.nodes, self.candidates, self.copies = nodes, candidates, copies

@@ -94,7 +94,13 @@ def table_4(rows, n=1000, seed=0):
                 notes.append(reason)
             else:
                 ends, reason = answer(
-                    bootstrap.bootstrap_ci, y, values, metric, n, seed, clusters=patient
+                    bootstrap.bootstrap_ci,
+                    y,
+                    values,
+                    metric,
+                    n,
+                    seed,
+                    bootstrap.Design(clusters=patient),
                 )
                 notes += filter(None, [reason])
             lines.append(

@@ -162,7 +162,13 @@ def _intervals(row, notes, sample):
 def _bootstrap(row, notes, sample):
     y, metric, strata = sample.y, sample.metric, sample.strata
     drawn, reason = answer(
-        bootstrap.resampled, y, [sample.values], metric, sample.n, sample.seed, strata
+        bootstrap.resampled,
+        y,
+        [sample.values],
+        metric,
+        sample.n,
+        sample.seed,
+        bootstrap.Design(strata),
     )
     ends = None
     if drawn is not None:

@@ -61,8 +61,8 @@ def weighted(metric, positive, negative, copies_positive, copies_negative, sizes
     ----------
     positive, negative : values (methods, positives) and (methods, negatives)
     copies_positive, copies_negative : (resamples, positives) and (resamples, negatives),
-        how often each patient stands in each resample
-    sizes : (positives, negatives) that a resample stands for, where fewer are drawn than there are
+        how often each patient is in each resample
+    sizes : (positives, negatives) that a resample represents, where fewer are drawn than there are
 
     Returns
     -------
@@ -183,7 +183,7 @@ def checked(y, values, metric):
     """Labels as bool and values as float, refused in words when they can't be what they should."""
     y, values = np.asarray(y), np.asarray(values, float)
     if y.shape != values.shape or y.ndim != 1:
-        raise ValueError(f"wanted one value a label, got {values.shape} and {y.shape}")
+        raise ValueError(f"expected one value per label, got {values.shape} and {y.shape}")
     if not ((y == 0) | (y == 1)).all():
         raise ValueError("labels must be 0 or 1")
     if not np.isfinite(values).all():

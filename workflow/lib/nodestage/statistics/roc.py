@@ -21,6 +21,7 @@ class DeLong(NamedTuple):
 
     @property
     def p(self):
+        """The same as `p_value`."""
         return self.p_value
 
 
@@ -184,7 +185,7 @@ def _pair(y, a, b, strata):
 def _components(y, score):
     """Share of the other class that each patient is on the right side of (structural components).
 
-    Returns arrays (positives,) and (negatives,); O(n log n). A patient's place among the sorted
+    Returns arrays (positives,) and (negatives,); O(n log n). A patient's rank among the sorted
     other class, ties in their middle, is the midrank in everybody less that in the own class.
     """
     y, score = checked(y, score, "auc")

@@ -123,7 +123,7 @@ def table_1(center_results):
     for center, result in center_results.items():
         for row in result["table_1"]:
             key = (row["characteristic"], row["level"])
-            # The value is this center's; `discovery` stands in its own column of the study.
+            # The value is this center's; the study's table has a column for `discovery`.
             values.setdefault(key, {})[center] = row["value"]
             reported.add((center, row["characteristic"]))
             if key not in order:
@@ -164,7 +164,7 @@ def table_2(ranges):
 def means(rows):
     """Table III: mean and SD of each measure over patients, one line per group (`ABOUT`).
 
-    Lines of one organ stand together (the teacher's on one phase, the student's on both). A
+    Lines of one organ are adjacent (the teacher's on one phase, the student's on both). A
     patient without a surface in truth or prediction counts in `n` and Dice, not in `n_surface`;
     `note` counts the reasons.
     """
@@ -216,7 +216,7 @@ def table_6(discovery):
 
 
 def table_7(external):
-    """Table VII in the paper's layout, a block of rows a center."""
+    """Table VII in the paper's layout, a block of rows per center."""
     return [
         {"center": center} | row
         for center, result in external.items()
@@ -322,7 +322,7 @@ def _grouped(rows):
 
 
 def _counted(notes):
-    """`prediction empty in 2 of 4 patients`; a note that everybody has stands without numbers."""
+    """`prediction empty in 2 of 4 patients`; a note of every patient has no numbers."""
     notes = [(note or "").split("; ") for note in notes]
     parts = Counter(part for note in notes for part in note if part)
     return "; ".join(

@@ -81,7 +81,9 @@ def _row(part, subgroup, group, metric, n, seed):
     row["estimate"], row["note"] = answer(rates.estimate, y, values, metric, strata)
     if row["estimate"] is None:
         return row
-    ends, reason = answer(bootstrap.bootstrap_ci, y, values, metric, n, seed, strata)
+    ends, reason = answer(
+        bootstrap.bootstrap_ci, y, values, metric, n, seed, bootstrap.Design(strata)
+    )
     row["low"], row["high"] = ends or (None, None)
     notes = [*pooled, reason or intervals.caution(y, metric, strata)]
     if metric == "balanced_accuracy":

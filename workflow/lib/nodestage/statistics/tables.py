@@ -1,5 +1,7 @@
 """Every patient-level table of one center, from its prediction rows and its sheet rows."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodestage.core import tables
@@ -17,6 +19,7 @@ from nodestage.statistics.study import lymph_node_tables, study_tables
 
 __all__ = [
     "COLUMNS",
+    "CenterRows",
     "center_tables",
     "lymph_node_tables",
     "reported_tables",
@@ -36,35 +39,52 @@ COLUMNS = {
 } | STUDY_COLUMNS
 
 
-def center_tables(
-    center, role, sheet_rows, discovery_rows, predictions, settings, seed, nodes=((), ())
-):
+@dataclass(frozen=True)
+class CenterRows:
+    """The patients of one center, and those of the discovery center beside them.
+
+    Attributes
+    ----------
+    center : name, for messages
+    role : discovery or external
+    rows, discovery : the sample sheet's rows of this and of the discovery center
+    nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
+    """
+
+    center: str
+    role: str
+    rows: list[dict]
+    discovery: list[dict]
+    nodes: Sequence[Sequence] = ((), ())
+
+
+def center_tables(patients: CenterRows, predictions, settings, seed):
     """All tables of one center.
 
     Parameters
     ----------
-    center : name, for messages
-    role : discovery or external
-    sheet_rows, discovery_rows : the sample sheet's rows of this and of the discovery center
+    patients : of the center
     predictions : {method: {fold0: rows, ..., ensemble: rows}}, in the order of the tables; for
         an external center the ensemble's rows alone will do
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
         and `methods` {method: {threshold: false}} for one whose call is its score
     seed : int
-    nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
 
     Returns
     -------
     {file name: rows}. No cohort is too small: what it does not define is None with a reason.
     """
+    role = patients.role
     if role not in ("discovery", "external"):
-        raise ValueError(f"{center}: a center of the role {role} has no patient-level table")
+        raise ValueError(
+            f"{patients.center}: a center of the role {role} has no patient-level table"
+        )
     n = int(settings.get("bootstraps", 1000))
     primary = comparisons.endpoint(settings.get("primary"))
     options = settings.get("methods")
     scored = cohort.by_content(
         [
-            cohort.scored(method, parts, role, sheet_rows, options)
+            cohort.scored(method, parts, role, patients.rows, options)
             for method, parts in predictions.items()
         ]
     )
@@ -76,8 +96,8 @@ def center_tables(
         "roc.tsv": [row for s in scored for row in curves.roc_rows(s)],
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
         "decision_curve.tsv": curves.decision_rows(scored),
-        "subgroups.tsv": subgroups.rows(scored, sheet_rows, shown, n, seed),
-        "table_1.tsv": characteristics.rows(sheet_rows, discovery_rows, nodes),
+        "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
     }
 
 

@@ -18,7 +18,7 @@ def name(kind, key):
 
 
 def inside(kind, key):
-    """A name as it stands inside a sentence; an abbreviation keeps its capitals."""
+    """A name as it is written inside a sentence; an abbreviation keeps its capitals."""
     text = name(kind, key)
     return text if text.isupper() else text[0].lower() + text[1:]
 

@@ -1,6 +1,6 @@
 """Settings that have a new name: the old one is still read in this release, with a warning.
 
-The only place that knows old names. An entry is removed in the release after the one in which the
+The only module that knows old names. An entry is removed in the release after the one in which the
 setting was renamed (CHANGELOG.md).
 """
 
@@ -38,7 +38,7 @@ def check(config: Mapping[str, Any]) -> None:
 def rename(config: dict[str, Any]) -> list[str]:
     """Give every setting its new name, in place; a sentence for each that had its old one.
 
-    In a config that was laid over the defaults, the old name is a user's and replaces the default
+    In a config that was merged with the defaults, the old name is a user's and replaces the default
     that the new name has. `check` is for each file before that.
     """
     warnings = []

@@ -1,4 +1,4 @@
-"""The centers of a study: their roles, and what the config says about each."""
+"""The centers of a study: their roles, and the config of each."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,10 +43,12 @@ class Centers:
 
     @property
     def external(self) -> list[str]:
+        """Names of the external centers."""
         return self._with_role("external")
 
     @property
     def auxiliary(self) -> list[str]:
+        """Names of the auxiliary centers."""
         return self._with_role("auxiliary")
 
     @property
@@ -80,7 +82,7 @@ class Centers:
         return self.entries[center].get("chunks", self.defaults["chunks"])
 
     def annotated_labels(self, center: str | None) -> list[int]:
-        """Labels that a center's organ masks hold; all of them unless the config says otherwise."""
+        """Labels that a center's organ masks hold; all of them unless the config restricts them."""
         names = self._entry(center).get("annotated") or list(self.labels)
         return sorted(self.labels[name] for name in names)
 

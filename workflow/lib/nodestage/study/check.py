@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not options.no_images:
                 print("`samples` is null: the simulated study, which needs no check")
             return 0
+        _print_added(bundle)
         rows = read_sheet(base / config["samples"])
     except InputError as error:
         return _report([error])
@@ -83,6 +84,12 @@ def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[
     _print_list("Look at these:", [f"  {question}" for question in questions])
 
 
+def _print_added(bundle: Frozen | None) -> None:
+    """The code of a bundle that isn't nodestage's, before anything runs."""
+    if bundle:
+        _print_list("The bundle brings code:", [f"  {said}" for said in bundle.added.values()])
+
+
 def _print_list(head: str, lines: list[str]) -> None:
     if lines:
         print("\n".join([head, *lines]))
@@ -99,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        help="settings laid under the study's own, as `make run` does; empty: those that the study's "
+        help="settings that the study's own ones replace, as in `make run`; empty: those that the study's "
         "file `preset` names",
     )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
@@ -138,7 +145,7 @@ def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str,
     Parameters
     ----------
     written : the study's own config
-    under : file that is laid under it, or None
+    under : file whose settings it replaces, or None
     base : folder from which the paths in it start
     """
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
@@ -163,8 +170,10 @@ def _study(
     _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
     anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     _collect(errors, check_label_systems, centers, anatomy["labels"])
-    _collect(errors, check_method_files, config["methods"], base)
-    if not bundle:
+    if bundle:
+        _collect(errors, check_method_files, bundle.settings["methods"], Path())
+    else:
+        _collect(errors, check_method_files, config["methods"], base)
         _collect(errors, pretraining.check, config, base)
     returned = {
         center: _collect(errors, reading.read, base / entry["returned"], center)

@@ -36,7 +36,7 @@ def of_script(script: str, *sources: Path) -> str:
 def of_scoring(methods: Methods) -> dict[str, str]:
     """{step: digest} of all code that a new patient's score depends on.
 
-    In the bundle's manifest it tells a hospital whether it scores by the code that the models were
+    In the bundle's manifest it shows a hospital whether it scores by the code that the models were
     frozen with. A method that a user added is in the bundle itself.
     """
     steps = {script: of_script(f"{script}.py") for script in SCORING}

@@ -32,7 +32,7 @@ TABLE_COLUMNS = (
 )
 # What is known of a patient who was scored at a hospital that keeps its images.
 RETURNED_COLUMNS = ("patient", "metastasis")
-# Sections that say how jobs are run, or who takes part, and change no result of a patient.
+# Sections on how jobs are run, or on who takes part, and change no result of a patient.
 NOT_IN_DIGEST = ("jobs", "samples", "folds", "bundle", "packet")
 
 
@@ -126,7 +126,10 @@ class Facts:
         }
         facts["warnings"] = pretraining.missing(config)
         if self.bundle:
-            facts |= {"frozen": True, "warnings": self.bundle.warnings}
+            facts |= {
+                "frozen": True,
+                "warnings": [*self.bundle.warnings, *self.bundle.added.values()],
+            }
         elsewhere = self.returned if center is None else {center: self.returned.get(center)}
         facts["elsewhere"] = [file.words for file in elsewhere.values() if file]
         if center in self.returned:
@@ -203,7 +206,7 @@ class Facts:
 
     @property
     def _effects(self) -> str:
-        """What every page says about simulated effects."""
+        """The note on simulated effects on every page."""
         return self.settings.config["simulator"]["note"] if self.settings.simulated else ""
 
     @property

@@ -22,7 +22,7 @@ class Folds:
     settings : the section `folds` of the config
     seed : the study's seed
     patients, centers, masks : of the study
-    given : {fold: {patient: subset}} in place of folds drawn or read
+    given : {fold: {patient: subset}} instead of folds drawn or read
     """
 
     settings: dict[str, Any]
@@ -52,6 +52,7 @@ class Folds:
 
     @property
     def numbers(self) -> list[int]:
+        """Numbers of the folds."""
         return list(self.tables)
 
     def __iter__(self) -> Iterator[int]:
@@ -153,6 +154,15 @@ class Folds:
             return [] if center in self.centers.summarised else ["ensemble"]
         folds = [f"fold{fold}" for fold in self]
         return [*folds, "ensemble"] if self.centers.role(center) == "external" else folds
+
+    def of_parts(self, center: str) -> dict[str, list[str]]:
+        """{part: its patients}: who has a row in each table of `parts`."""
+        return {
+            part: self.patients.of(center)
+            if part == "ensemble"
+            else list(self.scored(part.removeprefix("fold"), center))
+            for part in self.parts(center)
+        }
 
     def headline_parts(self, center: str) -> list[str]:
         """Those whose calls a center's page shows: the ensemble's if it is external."""

@@ -39,6 +39,7 @@ class Methods:
 
     @property
     def names(self) -> list[str]:
+        """Ids of the methods, in the order of the tables."""
         return list(self.declared)
 
     @property

@@ -14,7 +14,7 @@ from nodestage.study import preset
 from nodestage.study.folder import check_name
 
 CONFIG = """\
-# Laid over the defaults of nodestage (config/config.yaml, and config/paper.yaml for full size).
+# These settings replace the defaults of nodestage (config/config.yaml, and config/paper.yaml for full size).
 # config/README.md explains every key. Check config, sheet and images: make check STUDY={folder}
 
 {title}
@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Begin a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder; made if absent")
-    parser.add_argument("--preset", default="", help="settings laid over the defaults")
+    parser.add_argument("--preset", default="", help="settings that replace the defaults")
     options = parser.parse_args(arguments)
     try:
         begin(options.folder, options.preset or preset.DEFAULT)

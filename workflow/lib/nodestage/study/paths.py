@@ -1,6 +1,6 @@
 """Where the workflow's files lie, relative to the study's folder.
 
-Names of helpers say what they return: one path is a `str`, several are a list, inputs under names
+Names of helpers show what they return: one path is a `str`, several are a list, inputs under names
 of their own are a dict for `unpack`. A mask that a hospital gave is one file per patient; predicted
 masks come as the folder of a chunk, which holds a file per patient. `masks` keeps the two apart by
 the input's name, and a script gets each patient's file from `core.files.masks`.
@@ -46,6 +46,7 @@ class Paths:
         ]
 
     def registration_records(self, patients: Collection[str]) -> list[str]:
+        """One record of the registration per patient."""
         return [f"results/registration/{patient}/record.json" for patient in patients]
 
     def median_spacing(self, patient: str) -> list[str]:
@@ -141,6 +142,7 @@ class Paths:
         ]
 
     def thresholds(self, fold: int | str) -> str:
+        """The frozen thresholds and calibrations of a fold."""
         return f"results/bundle/fold{fold}/thresholds.json"
 
     # Lymph nodes

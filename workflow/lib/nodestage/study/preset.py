@@ -1,4 +1,4 @@
-"""The preset of a study: settings laid between nodestage's own and the study's config.
+"""The preset of a study: settings that replace nodestage's defaults and are replaced by the study's config.
 
 `make study` writes its name into the study's file `preset`, and every later `make` takes it from
 there. What the file holds is a path to be checked, never a part of a command.

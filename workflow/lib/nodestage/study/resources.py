@@ -16,9 +16,11 @@ class Resources:
     jobs: dict[str, dict[str, Any]]
 
     def job(self, kind: str) -> dict[str, Any]:
+        """Resources of one kind of job, over the defaults."""
         return {**self.jobs["default"], **self.jobs.get(kind, {})}
 
     def threads(self, kind: str) -> int:
+        """Threads of one kind of job."""
         return self.job(kind)["threads"]
 
     def of(

@@ -25,6 +25,7 @@ class Roster:
     centers: Centers
 
     def center_of(self, patient: str) -> str:
+        """The center of a patient."""
         return self.rows[patient]["center"]
 
     def of(self, center: str | None) -> list[str]:
@@ -59,6 +60,7 @@ class Roster:
         return [patient for patient in self.of(center) if self.is_imaged(patient)]
 
     def is_imaged(self, patient: str) -> bool:
+        """Whether the images of a patient can be used."""
         return not self.why_not_imaged(patient)
 
     def why_not_imaged(self, patient: str) -> str:
@@ -106,6 +108,7 @@ class Roster:
         return cohort_folds.chunk_of(patient, self.centers.chunks(self.center_of(patient)))
 
     def in_chunk(self, center: str, chunk: str | int) -> list[str]:
+        """Patients of a center with usable images that belong to a chunk."""
         return [p for p in self.imaged(center) if self.chunk_of(p) == int(chunk)]
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nodestage.core import disks
 from nodestage.core.errors import InputError
 from nodestage.study import folder, preset
 
@@ -22,8 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m nodestage.study.run", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--study", default="", help="the study's folder; none: the default study")
-    parser.add_argument("--preset", default="", help="settings laid under the study's own")
-    parser.add_argument("--score", action="store_true", help="by a bundle: no preset is laid under")
+    parser.add_argument("--preset", default="", help="settings that the study's own ones replace")
+    parser.add_argument(
+        "--score", action="store_true", help="with a bundle's models; no preset is used"
+    )
     parser.add_argument("--bundle", default="", help="another bundle than the one the config names")
     parser.add_argument("--cores", default="all")
     parser.add_argument("--gpus", default="1", help="GPUs that all jobs share")
@@ -34,14 +37,24 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         command = words(options)
+        if fault_of_disks(options.study or "."):
+            raise InputError(fault_of_disks(options.study or "."))
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     print(shlex.join(command), flush=True)
     code = subprocess.run(command).returncode
+    if code and fault_of_disks(options.study or "."):
+        print(f"Error: {fault_of_disks(options.study or '.')}", file=sys.stderr)
     if code and is_locked(options.study or "."):
         print(unlocking(options.study), file=sys.stderr)
     return code
+
+
+def fault_of_disks(study: str) -> str:
+    """Why no result can be written, as a sentence; "" where one can. Any of the folders may be a link."""
+    faults = (disks.fault_of(Path(study, name)) for name in ("", "results", "logs", ".snakemake"))
+    return next(filter(None, faults), "")
 
 
 def words(options: argparse.Namespace) -> list[str]:
@@ -74,7 +87,7 @@ def is_locked(study: str) -> bool:
 
 
 def unlocking(study: str) -> str:
-    """The sentence that says how a lock is removed."""
+    """The sentence on how a lock is removed."""
     command = f"make unlock STUDY={shlex.quote(study)}" if study else "make unlock"
     return (
         "The folder is locked. If no other run is at work there, a kill or a power cut left the lock: "

@@ -25,7 +25,7 @@ def check(config: dict) -> None:
 
     Parameters
     ----------
-    config : dict, a study's whole config, or a user's file that is to be laid over the default
+    config : dict, a study's whole config, or a user's file that is to be merged into the default
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     faults: dict[tuple[tuple, str], str] = {}  # (path of the setting, key): sentence
@@ -71,7 +71,7 @@ def _validator(schema):
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine_many(
         {
-            # YAML's .inf and .nan are no settings, and 3.0 counts nothing.
+            # YAML's .inf and .nan are not settings, and 3.0 is not a count.
             "number": lambda checker, value: _is_number(value),
             "integer": lambda checker, value: _is_number(value) and isinstance(value, int),
         }
@@ -134,7 +134,7 @@ def _resolved(reference, schema):
 
 
 def _choices(rule, schema):
-    """Every value that a rule lets one choose from; none where it is no choice."""
+    """Every value that a rule lets one choose from; none where it does not list any."""
     if "$ref" in rule:
         rule = _resolved(rule["$ref"], schema)
     values = list(rule.get("enum", ()))

@@ -41,7 +41,7 @@ class Settings:
 
     @property
     def candidates(self) -> bool:
-        """Whether candidates are also told from what is no lymph node."""
+        """Whether candidates are also classified as lymph node or other structure."""
         return bool(self.config["identification"]["candidates"])
 
     @property

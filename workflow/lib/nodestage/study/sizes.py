@@ -151,7 +151,7 @@ def _steps(settings):
 
 
 def _length(method):
-    """Steps of a patient network; None for other methods, and where the settings don't say."""
+    """Steps of a patient network; None for other methods, and where the settings don't give them."""
     return (method.get("settings") or {}).get("steps")
 
 

@@ -159,8 +159,7 @@ def write(path, views):
 
 def read(path):
     """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        views = {key: stored[key] for key in stored.files}
+    views = files.read_arrays(path)
     for key in ("usable", "reason", "source"):
         views[key] = views[key].item()
     return views

@@ -42,6 +42,7 @@ class Folder:
     damaged: dict = field(default_factory=dict)
 
     def add_damaged(self, what, path):
+        """Note a file that looks like part of a copy that broke off."""
         self.damaged.setdefault(what, []).append(os.path.basename(path))
 
 

@@ -22,6 +22,7 @@ class Series:
 
     @property
     def normal(self):
+        """Unit vector along which the slices follow each other."""
         row, column = np.reshape(self.frames[0].orientation, (2, 3))
         normal = np.cross(row, column)
         return normal / np.linalg.norm(normal)
@@ -38,6 +39,7 @@ class Series:
         )
 
     def sort(self):
+        """Sort the slices by position; the series itself."""
         order = np.argsort(self.positions_mm(), kind="stable")
         self.frames = [self.frames[i] for i in order]
         return self

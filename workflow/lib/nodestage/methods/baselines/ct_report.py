@@ -11,10 +11,12 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
+        """Learn nothing; only check that each patient can be read."""
         for subset in (train, validation):
             subset.gather(subset.ct_report)
         return {}
 
     def predict(self, patients):
+        """The report's 0 or 1 of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.ct_report)
         return {name: float(value) for name, (value,) in zip(names, values, strict=True)} | reasons

@@ -18,7 +18,7 @@ class Method:
         self.state = None
 
     def fit(self, train, validation):
-        """Validation patients choose nothing here; they are read to say who lacks features."""
+        """Validation patients choose nothing here; they are read to report who lacks features."""
         validation.gather(validation.radiomics)
         names, values, _ = train.gather(train.radiomics)
         table, features = matrix(features_of_one for (features_of_one,) in values)
@@ -30,6 +30,7 @@ class Method:
         return state
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.radiomics)
         scores = [signature.probability(signature.log_odds(self.state, v)) for (v,) in values]
         return dict(zip(names, scores, strict=True)) | reasons

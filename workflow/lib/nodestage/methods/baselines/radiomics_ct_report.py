@@ -25,6 +25,7 @@ class Method:
         self.state = None
 
     def fit(self, train, validation):
+        """Fit the signature, and the regression of status on signature and CT report."""
         validation.gather(validation.radiomics, validation.ct_report)
         names, values, _ = train.gather(train.radiomics, train.ct_report)
         labels = train.labels(names)
@@ -48,6 +49,7 @@ class Method:
         }
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.radiomics, patients.ct_report)
         scores = [self._score(found, report) for found, report in values]
         return dict(zip(names, scores, strict=True)) | reasons

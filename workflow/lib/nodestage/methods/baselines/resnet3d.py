@@ -18,6 +18,6 @@ class Method(DeepMethod):
         phases = torch.from_numpy(views["crop"]).float().unsqueeze(0)
         mask = torch.from_numpy(views["crop_mask"]).float()[None, None]
         phases = functional.interpolate(phases, size, mode="trilinear", align_corners=False)
-        # A tumor that would fall between the voxels of a coarser grid keeps its place.
+        # A tumor that would fall between the voxels of a coarser grid keeps its nearest voxel.
         mask = functional.adaptive_max_pool3d(mask, size)
         return phases.round().to(torch.int16), mask.to(torch.uint8)

@@ -117,7 +117,7 @@ def stability(states, names):
 
 
 def chosen(paths):
-    """Stability of every signature in the models of a family, one model a fold.
+    """Stability of every signature in the models of a family, one model per fold.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from nodestage.methods.fusion.network import PatientNetwork
 
 
 class DeepMethod:
-    """A network over views of the tumor; subclasses say which.
+    """A network over views of the tumor; subclasses choose which.
 
     pooling, dimensions, volume_features : see `PatientNetwork`. With 2 numbers they are those of the
         candidates: volume of the largest that counts, probability of any positive node
@@ -27,6 +27,7 @@ class DeepMethod:
         self.state = None
 
     def fit(self, train, validation):
+        """Train the network; the returned state holds its weights and its history."""
         pretrained = self.settings["pretrained"]
         # The model goes to other hospitals: the digest identifies the file, its path would reveal the site's folders.
         self.settings = self.settings | {"pretrained": {**pretrained, "path": ""}}
@@ -58,6 +59,7 @@ class DeepMethod:
         return {"weights": weights_of(network), "origin": origin, **history}
 
     def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = self.gather(patients)
         network = self.network().to(devices.chosen())
         scores = training.predict(network, self._views(values), self.settings)

@@ -9,12 +9,12 @@ class TextureEncoding(nn.Module):
     """Residuals of a feature map to learned codewords, softly assigned and summed.
 
     A 1 x 1 convolution to `width` channels, batch norm and ReLU give descriptors x_i, one
-    a place; with codewords c_k and scales s_k
+    a position; with codewords c_k and scales s_k
 
         a_ik = softmax_k(s_k |x_i - c_k|^2)         e_k = sum_i w_i a_ik (x_i - c_k)
 
     and the output is (e_1, ..., e_K) divided by its length. s_k starts in (-1, 0), so that
-    the nearest codeword weighs most. The w_i are 1, or the mask's share of place i
+    the nearest codeword weighs most. The w_i are 1, or the mask's share of position i
     (`mask_weighted`) where the mask is not empty.
 
     forward : feature (B, inputs, h, w), mask (B, 1, H, W) -> (B, codewords * width)
@@ -31,6 +31,7 @@ class TextureEncoding(nn.Module):
         self.mask_weighted = mask_weighted
 
     def forward(self, feature, mask):
+        """Encode a feature map (B, C, y, x), as the class describes it."""
         x = self.reduce(feature)
         weight = x.new_ones(x.shape[0], x.shape[2] * x.shape[3])
         if self.mask_weighted:

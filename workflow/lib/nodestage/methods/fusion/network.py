@@ -14,7 +14,7 @@ class VolumeFeature(nn.Module):
     V goes in as it is, in mm3. The batch norm averages its statistics over all batches
     alike (no momentum), since with a momentum the starting values 0 and 1, far from any
     volume, would linger in a short training. Beyond the paper, other numbers of a patient's nodes
-    may stand beside V (`numbers` 2 or more).
+    may be added to V (`numbers` 2 or more).
 
     forward : (B,) mm3, or (B, numbers) -> (B, outputs)
     """
@@ -26,6 +26,7 @@ class VolumeFeature(nn.Module):
         self.relu = relu
 
     def forward(self, volume):
+        """The feature (B, outputs) of volumes (B,) or (B, numbers)."""
         feature = self.fc(self.bn(volume.reshape(len(volume), -1)))
         return functional.relu(feature) if self.relu else feature
 
@@ -63,6 +64,7 @@ class PatientNetwork(nn.Module):
         self.head = nn.Sequential(nn.Linear(size, 64), nn.ReLU(inplace=True), nn.Linear(64, 2))
 
     def forward(self, image, mask, volume=None):
+        """Logits (B, 2) of views."""
         feature = self.features(image, mask)
         if self.volume is not None:
             feature = feature + self.volume(volume)

@@ -15,10 +15,12 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
+        """Learn nothing; only check that each patient can be read."""
         for subset in (train, validation):
             subset.gather(subset.noisy_or)
         return {}
 
     def predict(self, patients):
+        """Probability of any positive node of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.noisy_or)
         return dict(zip(names, (value for (value,) in values), strict=True)) | reasons

@@ -25,6 +25,7 @@ class BasicBlock(nn.Module):
             )
 
     def forward(self, x):
+        """Two convolutions and the shortcut."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         return self.relu(self.bn2(self.conv2(x)) + shortcut)
@@ -45,6 +46,7 @@ class MaskBranch(nn.Module):
         nn.init.ones_(self.conv.bias)
 
     def forward(self, mask):
+        """Weights of conv1's output, from the mask."""
         return self.relu(self.conv(mask))
 
 
@@ -85,6 +87,7 @@ class ResNet18(nn.Module):
         self.mask_branch = MaskBranch(width, stride, conv)
 
     def forward(self, image, mask):
+        """The feature map of layer4."""
         x = self.conv1(image) * self.mask_branch(mask)
         x = self.maxpool(self.relu(self.bn1(x)))
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):

@@ -1,7 +1,7 @@
 """Where in a tumor slice a network's score comes from, so that a radiologist sees why.
 
 A pixel's part in the score is, to first order, its gradient times how far it lies from the mean
-of its slice: what the score would lose if the pixel were as the slice is on average. It says
+of its slice: what the score would lose if the pixel were as the slice is on average. It shows
 where the network looked, not that what it saw there is a sign of metastasis.
 """
 
@@ -29,7 +29,7 @@ def pixel_parts(network, images, masks, volume, settings):
 
     Returns
     -------
-    parts : float32 array (views, y, x), above 0 where a pixel speaks for metastasis; both phases
+    parts : float32 array (views, y, x), above 0 where a pixel raises the score; both phases
         together, the mask's channel left out
     scores : float32 array (views,), probability of metastasis of each view
     """
@@ -45,7 +45,7 @@ def pixel_parts(network, images, masks, volume, settings):
 
 
 def heat(parts):
-    """How much a place moved the score, whichever way: smoothed, its largest value 1.
+    """How much each position moved the score, up or down: smoothed, its largest value 1.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def heat(parts):
 
 
 def explain(method, patients, threshold=None, calls=None):
-    """The slice that spoke most for a patient's call by one network, and where in it.
+    """The most influential slice for a patient's call by one network, and the saliency in it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A method's settings: the defaults, with what the config says laid over them."""
+"""A method's settings: the defaults, updated by those in the config."""
 
 from functools import cache
 from pathlib import Path

@@ -76,7 +76,7 @@ def _read(path, sha256):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != sha256.lower():
         raise InputError(
-            f"the pretrained weights have sha256 {digest}, `pretrained.sha256` says {sha256}. "
+            f"the pretrained weights have sha256 {digest}, but `pretrained.sha256` is {sha256}. "
             "Fetch the file again, or correct the digest."
         )
     try:

@@ -59,13 +59,16 @@ def features(image, mask, spacing):
     box = bounding_box(mask)
     node = filters.as_sitk(mask[box].astype(np.uint8), spacing)
 
+    voxels = np.nonzero(mask[box])
     values = {}
     with _quietly():
         classes = {name: getFeatureClasses()[name] for name in config["featureClass"]}
         shape = classes.pop("shape")(node, node, **config["setting"])
         values.update(_named("original_shape", shape.execute()))
         for name, array in filters.filtered_images(image, box, spacing, config["imageType"]):
-            values.update(_of_image(name, array, node, mask[box], spacing, classes, config))
+            image = filters.as_sitk(array, spacing)
+            binned, _ = imageoperations.binImage(array, voxels, **config["setting"])
+            values.update(_of_image(name, image, node, binned, classes, config["setting"]))
     missing = sorted(name for name, value in values.items() if not np.isfinite(value))
     if missing:
         raise Unscorable(
@@ -98,11 +101,11 @@ def bounding_box(mask):
     )
 
 
-def _of_image(name, array, node, mask, spacing, classes, config):
-    """The 93 first-order and texture features of one (filtered) image."""
-    options = config["setting"]
-    image = filters.as_sitk(array, spacing)
-    binned, _ = imageoperations.binImage(array, np.nonzero(mask), **options)
+def _of_image(name, image, node, binned, classes, options):
+    """The 93 first-order and texture features of one (filtered) image.
+
+    image, node : SimpleITK images of the box around the node; binned : gray levels of `image`
+    """
     values = {}
     for kind, base in classes.items():
         calculator = _sharing_bins(base)(image, node, binned=binned, **options)
@@ -141,7 +144,7 @@ def _named(prefix, values):
 
 
 class _quietly:
-    """PyRadiomics and NumPy say at length that flat regions have no texture; we test for it."""
+    """Silence the many warnings of PyRadiomics and NumPy on flat regions; we test for these."""
 
     def __enter__(self):
         self._logger = logging.getLogger("radiomics")

@@ -87,7 +87,7 @@ def _gradient(image, box, spacing):
 
 
 def _wavelet(image, box, options):
-    """Stationary wavelet transform, one level; the letters stand for x, y and z in turn."""
+    """Stationary wavelet transform, one level; the letters mean x, y and z in turn."""
     if options.get("level", 1) != 1 or options.get("start_level", 0) != 0:
         raise ValueError("settings.yaml: only level 1 of the wavelet transform is computed")
     indices = [
@@ -168,7 +168,7 @@ def _long_enough(block, within, spacing, sigma):
 def widen(box, shape, margin):
     """The box with `margin` voxels more on each side, within the image.
 
-    Returns the wider box, and the place of the old one in it.
+    Returns the wider box, and the position of the first one in it.
     """
     wide = tuple(
         slice(max(0, part.start - r), min(size, part.stop + r))

@@ -1,13 +1,13 @@
 """A patient's radiomics as a table."""
 
-from nodestage.core import tables
+from nodestage.core import seals, tables
 from nodestage.methods.radiomics.common import COUNT, PHASES
 
 COLUMNS = ("phase", "feature", "value", "reason")
 
 
 def write(path, values, reason=""):
-    """One row a phase and feature; a patient without features has one row, the reason.
+    """One row per phase and feature; a patient without features has one row with the reason.
 
     values : {"arterial": {name: float}, "venous": {name: float}}, or {}
     """
@@ -33,5 +33,5 @@ def read(path):
     if len(rows) == 1 and rows[0]["reason"]:
         return {}, rows[0]["reason"]
     if len(rows) != len(PHASES) * COUNT:
-        raise ValueError(f"{path}: {len(rows)} rows, {len(PHASES) * COUNT} expected")
+        raise seals.changed(path, f"has {len(rows)} rows, not {len(PHASES) * COUNT}")
     return {f"{row['phase']}_{row['feature']}": tables.number(row["value"]) for row in rows}, ""

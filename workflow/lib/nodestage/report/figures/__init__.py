@@ -6,11 +6,12 @@ page carries inside. Nothing here touches pyplot, so nothing is shared between t
 
 from nodestage.report.figures.curves import calibration, decision_curve, froc, roc
 from nodestage.report.figures.forest import forest
-from nodestage.report.figures.pictures import attention_steps, overlays
+from nodestage.report.figures.pictures import MapSteps, attention_steps, overlays
 from nodestage.report.figures.registration import registration_qc
 from nodestage.report.figures.style import inline, save, svg
 
 __all__ = [
+    "MapSteps",
     "attention_steps",
     "calibration",
     "decision_curve",

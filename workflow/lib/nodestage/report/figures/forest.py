@@ -19,7 +19,7 @@ def forest(rows, metric="balanced_accuracy", chance=None, title=""):
         n, positives, method (for the color), pooled (true: drawn as a diamond); groups in the
         order in which they come
     metric : what is estimated, for the axis
-    chance : where guessing stands (a line); by the metric if None
+    chance : value of guessing (a line); by the metric if None
     """
     if not rows:
         figure = style.new_figure(7.4, 1.6)

@@ -4,6 +4,8 @@ Every slice is (y, x) from a volume in canonical orientation: the patient's righ
 left of the picture, front at the top. Spacing is (z, y, x) in mm, as everywhere.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.colors import ListedColormap
 
@@ -17,13 +19,11 @@ NODE_COLORS = ("#2ec4b6", "#ff4d5e")
 """Negative and positive lymph nodes."""
 
 
-@style.styled
-def attention_steps(
-    image, labels, distances, scores, ranges, attention, spacing, title="", nodes=None
-):
-    """How one patient's map arises (Figure 3): labels → distances → scores → maximum.
+@dataclass(frozen=True)
+class MapSteps:
+    """One slice of a patient on the way from organ labels to the attention map (Figure 3).
 
-    Parameters
+    Attributes
     ----------
     image : (y, x), HU
     labels : (y, x), label map of the organs
@@ -34,7 +34,22 @@ def attention_steps(
     spacing : (z, y, x), mm
     nodes : (y, x), drawn lymph nodes (1 negative, 2 positive), outlined in CT and map; or None
     """
-    aspect = spacing[1] / spacing[2]
+
+    image: np.ndarray
+    labels: np.ndarray
+    distances: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    ranges: dict[str, tuple[float, float]]
+    attention: np.ndarray
+    spacing: tuple[float, float, float]
+    nodes: np.ndarray | None = None
+
+
+@style.styled
+def attention_steps(steps: MapSteps, title=""):
+    """How one patient's map arises (Figure 3): labels → distances → scores → maximum."""
+    image, nodes, distances = steps.image, steps.nodes, steps.distances
+    aspect = steps.spacing[1] / steps.spacing[2]
     organs = list(distances)
     figure = style.new_figure(2.1 * (len(organs) + 2), 6.2)
     grid = figure.add_gridspec(3, len(organs) + 2)
@@ -44,7 +59,7 @@ def attention_steps(
     first = figure.add_subplot(grid[1, 0])
     _ct(first, image, aspect)
     first.imshow(
-        np.ma.masked_equal(labels, 0),
+        np.ma.masked_equal(steps.labels, 0),
         cmap="tab20",
         vmin=0,
         vmax=19,
@@ -63,14 +78,16 @@ def attention_steps(
         axes.contour(distances[organ], levels=[0], colors=style.INK, linewidths=0.7)
         axes.set_title(f"{_words(organ)}: distance")
         _bare(axes)
-        _trapezium(figure.add_subplot(grid[1, column]), ranges[organ])
+        _trapezium(figure.add_subplot(grid[1, column]), steps.ranges[organ])
         axes = figure.add_subplot(grid[2, column])
-        axes.imshow(scores[organ], cmap="inferno", vmin=0, vmax=1, aspect=aspect)
+        axes.imshow(steps.scores[organ], cmap="inferno", vmin=0, vmax=1, aspect=aspect)
         axes.set_title(f"{_words(organ)}: score")
         _bare(axes)
     last = figure.add_subplot(grid[1, -1])
     _ct(last, image, aspect)
-    shown = last.imshow(_clear(attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6)
+    shown = last.imshow(
+        _clear(steps.attention), cmap="inferno", vmin=0, vmax=1, aspect=aspect, alpha=0.6
+    )
     last.set_title("Map: the maximum")
     if nodes is not None:
         _outline(plain, nodes)

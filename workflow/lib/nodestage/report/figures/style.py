@@ -14,7 +14,7 @@ INK = "#1b1d21"
 """Text and axes; a page puts its own text color in its place."""
 
 RULE = "#c8ccd2"
-"""Grid lines; a page puts its own line color in their place."""
+"""Grid lines; a page replaces this by its own line color."""
 
 COLORS = {
     "combined": "#d1495b",
@@ -60,7 +60,7 @@ SETTINGS = {
 
 
 def color(method, index=0):
-    """A method's own color; an added one takes the spare color of its place."""
+    """A method's color; an added method takes the spare color of its index."""
     return COLORS.get(method, SPARE[index % len(SPARE)])
 
 

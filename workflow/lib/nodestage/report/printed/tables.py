@@ -123,7 +123,7 @@ def _letter(number):
 def _in_words(row, name):
     """A row with the words for methods and bases; a user's method keeps its name.
 
-    The mark used in the paper, which is no test of a difference, is not printed.
+    The mark used in the paper does not test a difference and is not printed.
     """
     if name not in HIDDEN:
         return row
