@@ -29,15 +29,18 @@ export SAFE := ^[^][:space:]"'`$$\;&|<>(){}*?\#:[]+$$
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet weights bundle score unlock clean help
+.PHONY: run test test-fast lint docs study check quality packet weights bundle score unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# Before anything else of every command that needs the packages, in a clone that was moved after its set-up too.
+path:
 	@[[ "$$PWD" =~ $$SAFE ]] || { echo "This clone lies in $$PWD. Snakemake can't start Python from a folder" \
 		"whose path has a blank, a quote, a bracket or another character that shells read. Move it to one of letters," \
 		"digits and . _ - alone; studies and images may lie anywhere."; exit 1; }
+
+$(VENV)/ready: pyproject.toml constraints.txt | path
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv

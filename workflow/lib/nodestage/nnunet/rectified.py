@@ -19,6 +19,7 @@ class RectifiedInstanceNorm(nn.InstanceNorm3d):
         self.weight, self.bias, self.slope = norm.weight, norm.bias, slope
 
     def forward(self, x):
+        """Normalise (batch, channels, z, y, x) and apply the nonlinearity."""
         # As torch has it: a batch norm over one patch that holds the channels of all.
         batch, channels, *size = x.shape
         found = functional.batch_norm(
