@@ -42,6 +42,7 @@ class Published:
 
     @property
     def dimensions(self) -> int:
+        """2 or 3, of the network that the file is for."""
         return 3 if self.part == "crop" else 2
 
 
