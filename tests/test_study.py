@@ -151,7 +151,7 @@ def test_reports_state_who_made_the_folds(config):
     assert facts.report()["folds_from"] == "stratified"
     facts.settings.config["folds"] = config["folds"] | {"folder": "my_folds"}
     assert facts.report()["folds_from"] == "given"
-    bundle = SimpleNamespace(warnings=[], changed=[])
+    bundle = SimpleNamespace(warnings=[], changed=[], added={})
     assert dataclasses.replace(facts, bundle=bundle).report()["folds_from"] is None
 
 
