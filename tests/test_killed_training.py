@@ -12,10 +12,10 @@ import lymph_node_phantom as phantom
 import numpy as np
 import torch
 
-from nodestage.core import logs
+from nodestage.core import checkpoints, logs
 from nodestage.lymph_nodes import training
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer
-from nodestage.nnunet import cases, checkpoints
+from nodestage.nnunet import cases
 
 SETTINGS = {**phantom.TINY, "network": {**phantom.TINY["network"], "epochs": 6}}
 KILLS = 5

@@ -14,7 +14,7 @@ from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.methods import registry
 from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
-from nodestage.nnunet import plans
+from nodestage.nnunet import plans, settings
 from nodestage.registration import COARSE, FULL
 from nodestage.study import check, schema
 from nodestage.study import new as new_study
@@ -77,6 +77,7 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
          "methods.combined_radiomics.settings.of: it averages the scores of radiomics, which is switched off"),
         ({"methods": {"combined_radiomics": {"settings": {"of": ["combined", "combined_radiomics"]}}}},
          "which averages scores itself"),
+        ({"tumor": {"phases": "both"}}, "tumor.start: the arterial network sees one phase"),
         ({"identification": {"candidates": False}}, "methods.nodes_candidates: it reads what `identification.candidates` makes"),
         ({"folds": {"inner": 1}}, "folds.inner: 1 is not allowed. Give 2 or more parts, or 0 for none."),
         ({"spacing_mm": [2.5, 2.2]}, "spacing_mm: [2.5, 2.2] is not allowed. Give three sizes above 0 in mm, (z, y, x)."),
@@ -191,7 +192,7 @@ def known(name):
 
 def test_the_schema_lists_what_the_code_reads():
     definitions = SCHEMA["$defs"]
-    assert known("network") == {*plans.TRAINING, *plans.PLANNING}
+    assert known("network") == {*settings.NAMES, *plans.PLANNING}
     assert set(SCHEMA["properties"]["registration"]["properties"]) == set(FULL)
     anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
     assert definitions["structure"]["enum"] == list(anatomy["labels"])

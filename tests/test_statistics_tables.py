@@ -644,6 +644,9 @@ def test_methods_beside_the_oracle(role):
         for row in oracle.rows(parts, role, sheet, knowledge, SETTINGS["methods"])
     }
     assert list(found) == ["oracle_tumor", "oracle_nodes", "oracle_both", "all", "half"]
+    beside = oracle.rows(parts, role, sheet, knowledge, SETTINGS["methods"], ceiling=0.79)
+    assert [row for row in beside if row["method"] != "ceiling_nodes"] == list(found.values())
+    assert [(r["auc"], r["n"]) for r in beside if r["method"] == "ceiling_nodes"] == [(0.79, None)]
     fold = np.repeat([0, 1], 20)
     halves = [fold == 0, fold == 1] if role == "discovery" else [fold >= 0]
     shift = 0 if role == "discovery" else 9 * fold

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from nodestage.core import disks, files, logs, predictions, seals, tables, volumes
+from nodestage.core import checkpoints, disks, files, logs, predictions, seals, tables, volumes
 from nodestage.core.errors import InputError
-from nodestage.nnunet import checkpoints
 from nodestage.study import run
 from nodestage.tumor import slices
 

@@ -56,5 +56,6 @@ rule evaluate_oracle:
         methods=methods.names,
         scored=lambda w: folds.of_parts(w.center),
         settings=methods.calls,
+        laws={k: config["simulator"][k] for k in ("nodes", "node_effect")},
     script:
         "../scripts/evaluate_oracle.py"

@@ -52,10 +52,11 @@ rule tumor_pseudo:
 
 
 rule tumor_venous:
-    """The final network, trained from scratch on the pseudo masks; drawn masks only test it."""
+    """The final network, trained on the pseudo masks; drawn masks only test it."""
     input:
         **tumor_images(masks.tumor_network),
         pseudo="results/tumor/pseudo",
+        start="results/tumor/arterial.pt" if TUMOR_STARTS_ARTERIAL else [],
     output:
         model="results/tumor/model.pt",
     log:

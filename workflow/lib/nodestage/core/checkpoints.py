@@ -1,27 +1,85 @@
-"""Training states that are written whole and hold the random number generators.
+"""Models and training states: written whole, with a digest inside, and plain.
 
-A state is plain: tensors, numbers, strings, lists, dicts. So `weights_only=True` loads it.
+Plain is: tensors, numbers, strings, lists, dicts. So `weights_only=True` loads it. torch's archive is a
+zip file, whose checksums torch doesn't compare: the comment at its end holds the SHA-256 of all
+before it, so that a copy, a bundle's too, is known as damaged wherever it is opened.
 """
 
 import hashlib
+import os
+import pickle
 import random
+import struct
+import zipfile
 
 import numpy as np
 import torch
 
 from nodestage.core import files
+from nodestage.core.errors import InputError
+
+DIGEST = 64  # characters of a SHA-256
 
 
 def save(path, value):
     """Write `value` at `path`, whole or not at all; equal values give equal bytes."""
     # Through a handle: given a path, torch writes the temporary file's name into the archive.
-    with files.whole(path) as temporary, open(temporary, "wb") as handle:
+    with files.whole(path) as temporary, open(temporary, "w+b") as handle:
         torch.save(plain(value), handle)
+        handle.flush()
+        handle.seek(0)
+        written = hashlib.file_digest(handle, "sha256").hexdigest()
+        # The archive's last two bytes are the length of its comment, 0 so far.
+        handle.seek(-2, os.SEEK_END)
+        handle.write(struct.pack("<H", DIGEST) + written.encode())
 
 
 def load(path, device="cpu", mmap=False):
-    """The plain value that `save` wrote; with `mmap`, tensors stay on the disk until looked at."""
-    return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    """The plain value that `save` wrote; with `mmap`, tensors stay on the disk until looked at.
+
+    Raises
+    ------
+    InputError where a byte of the file is not the one that was written
+    """
+    _check_whole(path)
+    try:
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise _damaged(path, "is not a model of nodestage") from error
+
+
+def _check_whole(path):
+    """Compare a model's bytes with its digest, or with the archive's checksums where it has none."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as handle:
+        handle.seek(max(0, size - DIGEST - 2))
+        end = handle.read()
+    digest = end[2:]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            plain_end = not archive.comment and end[-22:].startswith(b"PK\5\6")
+            if plain_end and archive.testzip() is None:
+                return  # as torch writes it, and as nodestage did before 0.3
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise _damaged(path, "is cut short, or is not a model") from error
+    if plain_end or end[:2] != struct.pack("<H", DIGEST):
+        raise _damaged(path, "has a changed byte (a checksum differs)")
+    sha256, left = hashlib.sha256(), size - DIGEST - 2
+    with open(path, "rb") as handle:
+        while left:
+            part = handle.read(min(left, 1 << 22))
+            sha256.update(part)
+            left -= len(part)
+    sha256.update(b"\0\0")  # the length of the comment that was not there yet
+    if sha256.hexdigest().encode() != digest:
+        raise _damaged(path, "has a changed byte (its SHA-256 is not the one written)")
+
+
+def _damaged(path, what):
+    return InputError(
+        f"{path} {what}: it was damaged after it was written. Delete it and run again: the workflow makes it anew. "
+        "If it came in a bundle, copy the bundle again."
+    )
 
 
 def random_state():

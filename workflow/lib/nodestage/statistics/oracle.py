@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-def rows(predictions, role, sheet_rows, knowledge, settings=None):
+def rows(predictions, role, sheet_rows, knowledge, settings=None, ceiling=None):
     """What an oracle reaches, and how far behind it each method stays.
 
     The oracle's score is the log likelihood ratio of the status given the tumor's cue, the nodes'
@@ -33,11 +33,13 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None):
     sheet_rows : the sheet's rows of the center
     knowledge : {patient: {tumor, nodes, both}}, log likelihood ratios
     settings : see `cohort.scored`
+    ceiling : AUC that the paper's rule for nodes reaches under the simulator's laws if every node
+        is found and none is false (`simulator.ceiling`); None leaves its row out
 
     Returns
     -------
-    list of dicts with `COLUMNS`: three rows of the oracle (`oracle_tumor`, ...), then one of each
-    method that ranks, on the patients that it scores; `difference` is its AUC minus that of the
+    list of dicts with `COLUMNS`: three rows of the oracle (`oracle_tumor`, ...), that of the
+    ceiling (`ceiling_nodes`), then one of each method that ranks, on the patients that it scores; `difference` is its AUC minus that of the
     oracle who knows both
     """
     scored = [
@@ -50,6 +52,10 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None):
         everybody = scored[0]
         known = [knowledge[patient][cue] for patient in everybody.patients]
         lines.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
+    if scored and ceiling is not None:
+        lines.append(
+            dict.fromkeys(COLUMNS) | {"method": "ceiling_nodes", "auc": ceiling, "note": ""}
+        )
     for one in scored:
         one = one.only(one.known("auc"))
         both = [knowledge[patient]["both"] for patient in one.patients]

@@ -37,6 +37,7 @@ def check(config: dict) -> None:
     faults |= _unknown_methods(checked, schema)
     faults |= _candidates_without_inner_networks(checked)
     faults |= _scores_of_absent_methods(checked)
+    faults |= _start_with_other_phases(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
@@ -248,6 +249,22 @@ def _candidates_without_inner_networks(config):
                 f"Use `{name}: null`, or `identification.candidates: true`."
             )
     return faults
+
+
+def _start_with_other_phases(config):
+    """A tumor network of two phases can't start from the weights of one that sees one."""
+    tumor = config.get("tumor") if isinstance(config, dict) else None
+    if not isinstance(tumor, dict) or (tumor.get("start"), tumor.get("phases")) != (
+        "arterial",
+        "both",
+    ):
+        return {}
+    return {
+        (("tumor", "start"), ""): (
+            "the arterial network sees one phase, but `tumor.phases` is both. Use `start: scratch`, "
+            "or `phases: venous`."
+        )
+    }
 
 
 def _scores_of_absent_methods(config):
