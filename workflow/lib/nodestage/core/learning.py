@@ -93,8 +93,7 @@ def row(record: dict, stage: str, fold: str) -> dict:
 
 
 def sentences(rows: list[dict]) -> list[str]:
-    """Warnings about networks that have not learned, for a page: one for each
-    stage and remedy.
+    """Warnings for a page about networks that have not learned, one for each stage and remedy.
 
     Parameters
     ----------
