@@ -29,15 +29,18 @@ export SAFE := ^[^][:space:]"'`$$\;&|<>(){}*?\#:[]+$$
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet bundle score unlock clean help
+.PHONY: run test test-fast lint docs study check quality packet weights bundle score unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# Before anything else of every command that needs the packages, in a clone that was moved after its set-up too.
+path:
 	@[[ "$$PWD" =~ $$SAFE ]] || { echo "This clone lies in $$PWD. Snakemake can't start Python from a folder" \
 		"whose path has a blank, a quote, a bracket or another character that shells read. Move it to one of letters," \
 		"digits and . _ - alone; studies and images may lie anywhere."; exit 1; }
+
+$(VENV)/ready: pyproject.toml constraints.txt | path
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
@@ -85,6 +88,9 @@ quality: $(VENV)/ready ## Make the pages on images, registration and organs, bef
 packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
 	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.packet -- "$${STUDY:-.}/results/bundle" "$$OUT"
+
+weights: $(VENV)/ready ## Fetch the published weights that the paper starts from, and check their digests
+	@$(BIN)/python -m nodestage.study.fetch
 
 bundle: $(VENV)/ready ## Check that a bundle is complete and unchanged: BUNDLE=folder
 	@test -n "$$BUNDLE" || { echo "Name a bundle: make bundle BUNDLE=../bundle"; exit 1; }

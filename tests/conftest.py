@@ -25,6 +25,7 @@ SLOW = {
     "test_registration",
     "test_registration_failures",
     "test_report",
+    "test_resolution",
     "test_returned",
     "test_simulator",
     "test_snakemake_report",

@@ -27,7 +27,7 @@ def library(tmp_path, monkeypatch):
 
 
 def of(library):
-    for cached in (digest.code_digest, digest._imports, digest._tree, digest._essence):
+    for cached in (digest.code_digest, digest._imports, digest._module):
         cached.cache_clear()
     return digest.code_digest(library / "script.py")
 

@@ -1,5 +1,6 @@
 """What is typed after `make`, and what a study's file `preset` holds, never reaches a shell."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -204,6 +205,24 @@ def test_a_clone_that_snakemake_cant_run_in_is_named_before_set_up(tmp_path, nam
 def test_other_clones_are_set_up(tmp_path, name):
     code, printed = _set_up(tmp_path / name)
     assert code and "This clone" not in printed and "/bin/false -m venv .venv" in printed
+
+
+COMMANDS = re.search(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text("utf-8"), re.M)[1].split()
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"help", "clean"}))
+def test_every_command_refuses_a_clone_that_was_moved_there_after_its_set_up(tmp_path, command):
+    folder = tmp_path / "O'Neil and sons"
+    python = folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch '{tmp_path}/canary'\n")
+    python.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    (folder / ".venv/ready").touch()
+    done = subprocess.run(["make", command, "STUDY=x"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode and f"This clone lies in {folder}." in done.stdout
+    assert not (tmp_path / "canary").exists()
 
 
 def _set_up(folder):

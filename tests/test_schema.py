@@ -14,7 +14,7 @@ from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.methods import registry
 from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
-from nodestage.nnunet import plans
+from nodestage.nnunet import plans, settings
 from nodestage.registration import COARSE, FULL
 from nodestage.study import check, schema
 from nodestage.study import new as new_study
@@ -192,7 +192,7 @@ def known(name):
 
 def test_the_schema_lists_what_the_code_reads():
     definitions = SCHEMA["$defs"]
-    assert known("network") == {*plans.TRAINING, *plans.PLANNING}
+    assert known("network") == {*settings.NAMES, *plans.PLANNING}
     assert set(SCHEMA["properties"]["registration"]["properties"]) == set(FULL)
     anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
     assert definitions["structure"]["enum"] == list(anatomy["labels"])

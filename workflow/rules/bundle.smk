@@ -128,6 +128,6 @@ rule manifest:
     params:
         code=code("manifest.py"),
         settings=facts.bundle_settings(),
-        scoring=SCORING,
+        scoring=lambda w: digests.of_scoring(methods),
     script:
         "../scripts/manifest.py"

@@ -19,7 +19,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
-from nodestage.study import aliases, digests, lacking, schema
+from nodestage.study import aliases, digests, lacking, order, pretraining, schema
 from nodestage.study.study import load
 
 try:
@@ -32,6 +32,10 @@ try:
             logger.warning(warning)
     if workflow.is_main_process:
         schema.check(config)
+    defaults = [
+        configs.load(REPOSITORY / f"config/{n}.yaml") for n in ("config", "simulator")
+    ]
+    order.as_in_defaults(config, defaults[0] | defaults[1])
     bundle = opened(config["bundle"])
     if bundle:
         aliases.rename(bundle.settings)
@@ -45,20 +49,20 @@ try:
         bundle,
         files=workflow.is_main_process,
     )
+    if workflow.is_main_process and not bundle:
+        for warning in pretraining.missing(config):
+            logger.warning(warning)
 except InputError as error:
     raise WorkflowError(str(error))
 
 paths, patients, folds, masks = study.paths, study.patients, study.folds, study.masks
 centers, methods, facts = study.centers, study.methods, study.facts
-threads, resources_of, code = (
-    study.resources.threads,
-    study.resources.of,
-    digests.of_script,
-)
+threads, resources_of = study.resources.threads, study.resources.of
+# A cluster's job reads the workflow again; digests are compared before it is submitted, not there.
+code = digests.of_script if workflow.is_main_process else digests.not_compared
 
-SCORING = digests.of_scoring(methods)
 if study.bundle:
-    study.bundle.compare_code(SCORING)
+    study.bundle.compare_code(digests.of_scoring(methods))
 
 
 def one_of(names):

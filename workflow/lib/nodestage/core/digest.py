@@ -9,6 +9,7 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGE = "nodestage"
 LIBRARY = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ def code_digest(*files: str | Path) -> str:
     digest = hashlib.sha256()
     for path in [*paths, *sorted(reached(*paths) - set(paths))]:
         digest.update(path.name.encode())
-        digest.update(_essence(path).encode() if path.suffix == ".py" else path.read_bytes())
+        digest.update(_module(path).essence if path.suffix == ".py" else path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -44,8 +45,7 @@ def reached(*files: str | Path) -> set[Path]:
 
 def _runs(path):
     """Whether a file may read data: any module, and an `__init__` that defines or calls something."""
-    code = (ast.FunctionDef, ast.ClassDef, ast.Call)
-    return path.name != "__init__.py" or any(isinstance(n, code) for n in ast.walk(_tree(path)))
+    return path.name != "__init__.py" or _module(path).runs
 
 
 def _data(folder):
@@ -60,17 +60,9 @@ def _data(folder):
 @cache
 def _imports(path):
     """Files of the library that one file names in its import statements, anywhere in it."""
-    names = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(path, node)
-            names.add(base)
-            names.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset(
         file
-        for name in names
+        for name in _module(path).names
         if name == PACKAGE or name.startswith(f"{PACKAGE}.")
         for file in _files(name)
     )
@@ -93,27 +85,54 @@ def _files(name):
                 yield file
 
 
-@cache
-def _tree(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+class _Module(NamedTuple):
+    """What one file's syntax tree shows.
+
+    Attributes
+    ----------
+    names : dotted names in its import statements
+    runs : whether it defines or calls something, asked of an `__init__` alone
+    essence : the code without comments, docstrings and positions
+    """
+
+    names: frozenset[str]
+    runs: bool
+    essence: bytes
 
 
 @cache
-def _essence(path):
-    """The code as its syntax tree, without docstrings and positions."""
+def _module(path):
+    """Read once per file: parsing the library is a large part of what planning a small study costs."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
-        ):
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    code = (ast.FunctionDef, ast.ClassDef, ast.Call)
+    runs = path.name == "__init__.py" and any(isinstance(n, code) for n in ast.walk(tree))
+    names = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(path, node)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and _documented(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return _Module(frozenset(names), runs, ast.dump(tree).encode())
+
+
+def _statements(node):
+    """The node and every statement in it, at any depth; expressions hold none."""
+    yield node
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inner = getattr(node, name, None)
+        for part in inner if isinstance(inner, list) else ():
+            yield from _statements(part)
+
+
+def _documented(node):
+    """Whether a module, class or function begins with a docstring."""
+    first = node.body[0] if node.body else None
+    return (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )

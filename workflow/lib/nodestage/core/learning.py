@@ -42,7 +42,7 @@ def fitted(network: str, measure: str, value: float | None, loss: float, remedy:
     measure : `AUC` or `DICE`, of `value`, on the data that the network learned from
     value : None where it is undefined; the training did not fail then
     loss : final training loss
-    remedy : what to change, as a sentence without its full stop
+    remedy : what to change, as a sentence without its period
     """
     record = {
         "network": network,

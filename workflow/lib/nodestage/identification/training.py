@@ -12,7 +12,7 @@ import torch
 from nodestage.core import checkpoints, devices, learning, seeds, training, volumes
 from nodestage.core.errors import InputError
 from nodestage.core.optimizers import Nesterov, polynomial
-from nodestage.core.training import Run
+from nodestage.core.run import Run
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.crossfitting import Fold

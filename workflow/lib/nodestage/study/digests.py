@@ -33,6 +33,11 @@ def of_script(script: str, *sources: Path) -> str:
     return code_digest(SCRIPTS / script, *sources)
 
 
+def not_compared(script: str, *sources: Path) -> str:
+    """What stands in place of `of_script` where nothing is planned: reading the library costs a second."""
+    return ""
+
+
 def of_scoring(methods: Methods) -> dict[str, str]:
     """{step: digest} of all code that a new patient's score depends on.
 

@@ -90,8 +90,11 @@ class Folds:
 
     def with_nodes(self, fold: int | str, *subsets: str) -> list[str]:
         """Imaged patients of the subsets whose lymph nodes were drawn."""
-        drawn = set(self.masks.drawn("lymph_nodes", self.centers.discovery))
-        return [p for p in self.subset(fold, *subsets) if p in drawn]
+        return [p for p in self.subset(fold, *subsets) if p in self._with_drawn_nodes]
+
+    @cached_property
+    def _with_drawn_nodes(self) -> set[str]:
+        return set(self.masks.drawn("lymph_nodes", self.centers.discovery))
 
     def node_networks(self, fold: int | str) -> list[str]:
         """Training and validation patients with drawn nodes, for a fold's lymph-node networks."""
@@ -115,16 +118,24 @@ class Folds:
 
     def fold_of(self, patient: str) -> int:
         """The fold that tests a patient, else the first."""
+        return self._tested_in.get(patient, 0)
+
+    @cached_property
+    def _tested_in(self) -> dict[str, int]:
+        """{patient: the first fold that tests it}."""
+        tested: dict[str, int] = {}
         for fold, table in self.tables.items():
-            if table.get(patient) == "test":
-                return fold
-        return 0
+            for patient, subset in table.items():
+                if subset == "test":
+                    tested.setdefault(patient, fold)
+        return tested
 
     def explained(self, center: str) -> dict[str, int]:
         """{patient: fold} of a center's imaged test and external patients: their score is explained."""
         folds = {p: self.fold_of(p) for p in self.patients.imaged(center)}
-        tested = ("test", "external")
-        return {p: k for p, k in folds.items() if self.scored(k, center).get(p) in tested}
+        if self.centers.role(center) == "external":
+            return folds
+        return {p: fold for p, fold in folds.items() if p in self._tested_in}
 
     def explaining(self, center: str) -> list[int]:
         """The folds of `explained`, each once."""

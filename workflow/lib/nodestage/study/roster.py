@@ -57,7 +57,15 @@ class Roster:
 
     def imaged(self, center: str | None) -> list[str]:
         """Patients whose images go through the workflow: both phases, or a substitute allowed."""
-        return [patient for patient in self.of(center) if self.is_imaged(patient)]
+        return list(self._imaged.get(center, ())) if center else []
+
+    @cached_property
+    def _imaged(self) -> dict[str, list[str]]:
+        # Input functions of every job ask for these and the next: they are looked up, once per study.
+        return {
+            center: [patient for patient in patients if self.is_imaged(patient)]
+            for center, patients in self._by_center.items()
+        }
 
     def is_imaged(self, patient: str) -> bool:
         """Whether the images of a patient can be used."""
@@ -65,6 +73,13 @@ class Roster:
 
     def why_not_imaged(self, patient: str) -> str:
         """The reason, in every table, of a patient whose images can't be used; "" for others."""
+        return self._why_not_imaged[patient]
+
+    @cached_property
+    def _why_not_imaged(self) -> dict[str, str]:
+        return {patient: self._reason_of(patient) for patient in self.rows}
+
+    def _reason_of(self, patient: str) -> str:
         center = self.center_of(patient)
         absent = [phase for phase in PHASES if phase not in self.phases(patient)]
         if absent and not (len(absent) == 1 and self.centers.substitutes(center)):
@@ -109,7 +124,15 @@ class Roster:
 
     def in_chunk(self, center: str, chunk: str | int) -> list[str]:
         """Patients of a center with usable images that belong to a chunk."""
-        return [p for p in self.imaged(center) if self.chunk_of(p) == int(chunk)]
+        return list(self._in_chunks.get((center, int(chunk)), ()))
+
+    @cached_property
+    def _in_chunks(self) -> dict[tuple[str, int], list[str]]:
+        chunks: dict[tuple[str, int], list[str]] = {}
+        for center, patients in self._imaged.items():
+            for patient in patients:
+                chunks.setdefault((center, self.chunk_of(patient)), []).append(patient)
+        return chunks
 
 
 def rows_of_returned(returned: dict) -> list[dict[str, str]]:
