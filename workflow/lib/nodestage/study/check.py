@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
+    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     study, images = _study(config, rows, bundle, base, errors), None
     if not options.no_images:
         images = _collect(
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             config["centers"],
             options.jobs,
             base=base,
+            labels=anatomy["labels"],
         )
     if errors or study is None:
         for fault in errors:
