@@ -58,7 +58,7 @@ test: $(VENV)/ready ## Run all tests (under 25 minutes on two cores) and print t
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@echo "Coverage of the library, without jobs that Snakemake starts: $$($(BIN)/coverage report --format=total) %"
 
-test-fast: $(VENV)/ready ## Run the tests that neither train nor start Snakemake (three to four minutes)
+test-fast: $(VENV)/ready ## Run the tests that neither train nor start Snakemake (under three minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/ready ## Check style, docstrings, types and spelling of the code, and the rules

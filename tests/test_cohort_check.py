@@ -197,6 +197,7 @@ def test_copies_are_known_by_their_voxels_whatever_file_they_came_in(tmp_path):
     same.check(marks | {("P2", "arterial"): same.digest(arrays[1] + 1)})
 
 
+@pytest.mark.slow
 def test_the_jobs_refuse_copies_that_differ_as_files(tmp_path):
     rows = []
     for k in range(8):
