@@ -56,6 +56,9 @@ WARNINGS = (
 )  # fmt: skip
 
 
+LOSSES = ("small_structures_kept", "structures_outside", "structures_cut", "outside_mm3")
+
+
 def of_image(record):
     """Sentences on the record of a CT, without a full stop."""
     sentences = [
@@ -68,6 +71,11 @@ def of_image(record):
 def of_mask(record):
     """Sentences on the record of a mask, without a full stop."""
     return _of(record, _MASK_SENTENCES)
+
+
+def losses(record):
+    """Those of `of_mask` that name something drawn and not used."""
+    return _of({key: record[key] for key in LOSSES if key in record}, _MASK_SENTENCES)
 
 
 def warnings(record):
