@@ -43,7 +43,7 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=Non
     """
     base = Path(base) if base is not None else Path()
     known = KNOWN | ({"organs": labels} if labels else {})
-    faults, grids, marks, cells, said, read = [], {}, {}, {}, {}, {}
+    faults, grids, marks, cells, changes, read = [], {}, {}, {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
         results = pool.map(
             lambda row: _patient(row, centers.get(row["center"]) or {}, base, known), rows
@@ -51,7 +51,7 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=Non
         for patient in logs.progress(results, "image headers", total=len(rows)):
             grids |= patient.grids
             marks |= patient.marks
-            said |= patient.notices
+            changes |= patient.notices
             read |= patient.read
             faults += patient.errors
     for row in rows:
@@ -66,9 +66,9 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=Non
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
-        error.questions, error.changes = questions(read), said
+        error.questions, error.changes = questions(read), changes
         raise error
-    return grids, said, questions(read)
+    return grids, changes, questions(read)
 
 
 def questions(read):
