@@ -28,6 +28,7 @@ SLOW = {
     "test_resolution",
     "test_returned",
     "test_simulator",
+    "test_slurm",
     "test_snakemake_report",
     "test_spacing",
     "test_tumor_masks",
