@@ -21,6 +21,25 @@ def test_all_that_scoring_needs_is_pinned_as_installed_and_nothing_of_the_tests(
     assert all(metadata.version(name) == version for name, version in pins.items())
 
 
+def test_what_an_extra_of_a_package_brings_comes_along_though_others_ask_for_it_plainly(
+    monkeypatch,
+):
+    asks = {
+        "study": ["plain", "asks"],
+        "plain": ["both"],
+        "asks": ["both[more]; python_version > '3'", "never; python_version < '3'"],
+        "both": ["extra; extra == 'more'", "other; extra == 'other'"],
+        "extra": [],
+    }
+
+    def distribution(name):
+        return SimpleNamespace(version="1", requires=asks[name])
+
+    monkeypatch.setattr(wheelhouse.metadata, "distribution", distribution)
+    monkeypatch.setattr(wheelhouse, "TOOLS", ())
+    assert set(wheelhouse.pins("study", ())) == {"plain", "asks", "both", "extra"}
+
+
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(wheelhouse, "TOOLS", ("no-such-package",))
     with pytest.raises(InputError, match="no-such-package is not installed here"):
