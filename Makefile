@@ -35,7 +35,7 @@ EXTRAS = $(if $(WHEELHOUSE),radiomics,dev$(,)slurm$(,)radiomics)
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet bundle score unlock clean help path
+.PHONY: run test test-fast lint docs study check quality packet weights bundle score unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -64,7 +64,7 @@ test: $(VENV)/ready ## Run all tests (under 25 minutes on two cores) and print t
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@echo "Coverage of the library, without jobs that Snakemake starts: $$($(BIN)/coverage report --format=total) %"
 
-test-fast: $(VENV)/ready ## Run the tests that neither train nor start Snakemake (three to four minutes)
+test-fast: $(VENV)/ready ## Run the tests that neither train nor start Snakemake (under three minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow"
 
 lint: $(VENV)/ready ## Check style, docstrings, types and spelling of the code, and the rules
@@ -94,6 +94,9 @@ quality: $(VENV)/ready ## Make the pages on images, registration and organs, bef
 packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip, WHEELS=1 with all packages
 	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.packet $(if $(WHEELS),--wheels) -- "$${STUDY:-.}/results/bundle" "$$OUT"
+
+weights: $(VENV)/ready ## Fetch the published weights that the paper starts from, and check their digests
+	@$(BIN)/python -m nodestage.study.fetch
 
 bundle: $(VENV)/ready ## Check that a bundle is complete and unchanged: BUNDLE=folder
 	@test -n "$$BUNDLE" || { echo "Name a bundle: make bundle BUNDLE=../bundle"; exit 1; }

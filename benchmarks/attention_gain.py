@@ -139,7 +139,7 @@ def rows_file(options, *which):
 def learn(options, seed, far, variant):
     """Train one network and find the test patients' nodes with it."""
     from nodestage.core import checkpoints
-    from nodestage.core.training import Run
+    from nodestage.core.run import Run
     from nodestage.lymph_nodes.crossfitting import Fold
     from nodestage.lymph_nodes.training import train_fold
 

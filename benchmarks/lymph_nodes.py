@@ -104,7 +104,8 @@ def full_size_patient(keep):
 
 def trainers(folder, settings, cohort, spacing, device="cpu", compiled=False):
     """{name: trainer ready for its steps}: stock on two images, ours on two and the map."""
-    from nodestage.lymph_nodes.trainer import LymphNodeTrainer
+    from nodestage.core.run import TrainingSet
+    from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
     from nodestage.nnunet import cases, environment, network, plans, trainer
 
     n = len(cohort)
@@ -128,22 +129,24 @@ def trainers(folder, settings, cohort, spacing, device="cpu", compiled=False):
     for name in ("stock", "plain", "attention"):
         channels = CHANNELS[: 2 if name == "stock" else 3]
         data = f"{len(channels)}_channels"
-        planned, dataset = plans.make_plans(data, shapes, spacing, channels, 1, settings)
+        plan = plans.make_plans(data, shapes, spacing, channels, 1, settings)
         for code, (*images, nodes) in zip(codes, cohort, strict=True):
             cases.preprocess(
-                code, images[: len(channels)], (nodes > 0).astype(np.uint8), spacing, planned,
-                folder, dataset,
+                code, images[: len(channels)], (nodes > 0).astype(np.uint8), spacing, plan, folder,
             )  # fmt: skip
-        planned["nodestage"].update(variant=name, alpha=0.5, beta=1.5)
-        planned["continue_training"] = False
-        places = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
-        with environment.environment(nnUNet_n_proc_DA="0", **dict.fromkeys(places, str(folder))):
+        planned = {**plan.plans, "variant": name, "continue_training": False}
+        variables = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+        with environment.environment(nnUNet_n_proc_DA="0", **dict.fromkeys(variables, str(folder))):
             import torch
 
             torch.manual_seed(0)
             kind = Stock if name == "stock" else LymphNodeTrainer
-            running = kind(planned, network.CONFIGURATION, 0, dataset, torch.device(device))
-            running.patients = (codes, codes)
+            running = kind(
+                planned, network.CONFIGURATION, 0, plan.dataset_json, torch.device(device)
+            )
+            if name != "stock":
+                settings_of_training = LymphNodeTraining(**vars(plan.training))
+                running.configure(settings_of_training, TrainingSet(codes, codes))
             running.initialize()
             running.dataloader_train, _ = running.get_dataloaders()
             running.set_deep_supervision_enabled(True)
@@ -379,7 +382,7 @@ def abdomen_with_nodes(shape, spacing, keep=None, seed=0):
 def train(options):
     """A network for `inference`, from simulated abdomens with nodes."""
     from nodestage.core import volumes
-    from nodestage.core.training import Run
+    from nodestage.core.run import Run
     from nodestage.lymph_nodes.crossfitting import Fold
     from nodestage.lymph_nodes.training import train_fold
 
@@ -411,18 +414,19 @@ EPOCHS = 10  # of `train`
 IMAGES = ("arterial", "venous", "map", "lymph_nodes")
 
 
-def exported(plans, dataset, seed=0):
+def exported(plan, seed=0):
     """An attention network with drawn weights, as a training exports it."""
     import torch
 
     from nodestage.lymph_nodes.network import build
 
-    plans["nodestage"].update(variant="attention", alpha=0.5, beta=1.5)
+    plans = {**plan.plans, "variant": "attention"}
     torch.manual_seed(seed)
-    net = build(plans, dataset)
+    net = build(plans, plan.dataset_json)
     return {
         "plans": plans,
-        "dataset_json": dataset,
+        "dataset_json": plan.dataset_json,
+        "settings": vars(plan.training),
         "mirror_axes": [0, 1, 2],
         "weights": net.state_dict(),
     }
@@ -517,7 +521,7 @@ def painted(options):
     held = checkpoints.load(options.model) if options.model else {}
     if "networks" in held:  # from `train`
         model = held["networks"]["attention"]
-        spacing = tuple(model["plans"]["nodestage"]["image_spacing"])
+        spacing = tuple(model["plans"]["image_spacing"])
         shape = tuple(round(n * s / t) for n, s, t in zip(FULL, SPACING, spacing, strict=True))
         *channels, nodes = abdomen_with_nodes(shape, spacing, options.keep, options.seed)
         return model, channels, spacing, nodes
@@ -532,8 +536,7 @@ def painted(options):
     }  # fmt: skip
     if options.paper:
         settings = PAPER["lymph_nodes"]["network"]
-    planned, dataset = plans.make_plans("nodes", [shape], spacing, CHANNELS, 1, settings)
-    model = exported(planned, dataset)
+    model = exported(plans.make_plans("nodes", [shape], spacing, CHANNELS, 1, settings))
     nodes = None
     if held:
         nodes = with_nodes(arterial, venous, organs, found, spacing)
@@ -647,7 +650,8 @@ def full(options):
     from nodestage.nnunet import network, plans
 
     settings = PAPER["lymph_nodes"]["network"]
-    planned, dataset = plans.make_plans("nodes", [FULL], SPACING, CHANNELS, 1, settings)
+    plan = plans.make_plans("nodes", [FULL], SPACING, CHANNELS, 1, settings)
+    planned = plan.plans
     patch, batch = network.patch_size(planned), network.configuration(planned)["batch_size"]
     architecture = network.configuration(planned)["architecture"]["arch_kwargs"]
     row("patch (z, y, x)", patch)
@@ -660,8 +664,8 @@ def full(options):
         if variant == "stock":
             net, channels = stock_network(architecture), 2
         else:
-            planned["nodestage"]["variant"] = variant
-            net, channels = build(planned, dataset, deep_supervision=True), 3
+            plans_of = {**planned, "variant": variant}
+            net, channels = build(plans_of, plan.dataset_json, deep_supervision=True), 3
         held, operations, moved = counted(net, (batch, channels, *patch))
         parameters = sum(p.numel() for p in net.parameters())
         row(

@@ -96,7 +96,7 @@ def fold(patients=None, split=None):
 
 def run(folder, **changed):
     """A training in `folder`: model.pt, work, seed 1."""
-    from nodestage.core.training import Run
+    from nodestage.core.run import Run
 
     files = {"output": Path(folder, "model.pt"), "work": Path(folder, "work")}
     return Run(**{"seed": 1, **files, **changed})

@@ -13,16 +13,17 @@ from nodestage import metrics
 from nodestage.core import checkpoints, volumes
 from nodestage.core import instances as table
 from nodestage.core.errors import InputError
+from nodestage.core.run import TrainingSet
 from nodestage.lymph_nodes import crossfitting, instances, prediction, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build
 from nodestage.lymph_nodes.sampling import InformativeLoader
-from nodestage.lymph_nodes.trainer import LymphNodeTrainer
+from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import network
 from nodestage.nnunet.plans import make_plans
-from nodestage.nnunet.trainer import Loader, own_patches
+from nodestage.nnunet.trainer import Loader, copy_patches
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -33,7 +34,7 @@ ANATOMY = {
 
 @pytest.fixture(scope="module")
 def planned():
-    plans, dataset = make_plans(
+    return make_plans(
         "lymph_nodes",
         [phantom.SHAPE],
         phantom.SPACING,
@@ -41,14 +42,12 @@ def planned():
         1,
         phantom.TINY["network"],
     )
-    return plans, dataset
 
 
 def fresh(planned, variant, seed=0, deep_supervision=True):
-    plans, dataset = planned
-    plans = {**plans, "nodestage": {**plans["nodestage"], "variant": variant}}
     torch.manual_seed(seed)
-    return build(plans, dataset, deep_supervision).eval()
+    plans = {**planned.plans, "variant": variant}
+    return build(plans, planned.dataset_json, deep_supervision).eval()
 
 
 def picture(seed=0, attention=None):
@@ -85,11 +84,11 @@ def test_a_map_of_one_is_the_architecture_without_multiplication(planned):
 
 def test_each_stage_averages_the_map_of_the_stage_before_it(monkeypatch):
     """As good as from full size, and read once: a coarse voxel is never thousands summed up."""
-    plans, dataset = make_plans(
+    plan = make_plans(
         "lymph_nodes", [(32, 48, 48)], (2.0, 2.0, 2.0), training.CHANNELS, 1,
         {"patch_size": [32, 48, 48], "features": [4, 4, 8, 8]},
     )  # fmt: skip
-    net, pooled = fresh((plans, dataset), "attention"), []
+    net, pooled = fresh(plan, "attention"), []
     x = torch.rand((2, 3, 32, 48, 48), generator=torch.Generator().manual_seed(0))
     at_once = [
         head(net.before_head(stage, feature, x[:, 2:]))
@@ -115,7 +114,7 @@ def test_the_encoder_does_not_see_the_map(planned):
 
 
 def test_plain_is_the_stock_network_on_two_images(planned):
-    plans, dataset = planned
+    plans, dataset = planned.plans, planned.dataset_json
     stock = network.build(plans, {**dataset, "channel_names": {"0": "CT", "1": "CT"}}, True).eval()
     wrapped = LymphNodeUNet(stock, blocks=False, attention=False)
     for a, b in zip(stock(picture()[:, :2]), wrapped(picture()), strict=True):
@@ -182,12 +181,13 @@ def test_each_variant_trains_with_its_own_loss_under_deep_supervision(planned, v
 def trainer_of(planned, variant, folder):
     from nodestage.nnunet.environment import environment
 
-    plans, dataset = planned
-    own = {"variant": variant, "alpha": 0.5, "beta": 1.5, "compile": False}
-    plans = {**plans, "nodestage": {**plans["nodestage"], **own}, "continue_training": False}
-    places = dict.fromkeys(("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"), str(folder))
-    with environment(**places):
-        return LymphNodeTrainer(plans, "3d_fullres", 0, dataset, torch.device("cpu"))
+    plans = {**planned.plans, "variant": variant, "continue_training": False}
+    folders = dict.fromkeys(("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"), str(folder))
+    with environment(**folders):
+        device = torch.device("cpu")
+        running = LymphNodeTrainer(plans, "3d_fullres", 0, planned.dataset_json, device)
+    running.configure(LymphNodeTraining(compile=False), TrainingSet([], []))
+    return running
 
 
 # Augmentation
@@ -244,11 +244,11 @@ class Held:
         self.data = draw.normal(size=(3, *attention.shape)).astype(np.float32)
         self.data[2] = attention
         self.labels = np.zeros((1, *attention.shape), np.int16)
-        places = np.zeros((0, 4), int)
+        voxels = np.zeros((0, 4), int)
         if node is not None:
             self.labels[(0, *(slice(n - 3, n + 4) for n in node))] = 1
-            places = np.array([[0, *node]])
-        self.properties = {"class_locations": {1: places}}
+            voxels = np.array([[0, *node]])
+        self.properties = {"class_locations": {1: voxels}}
 
     def load_case(self, patient):
         return self.data, self.labels, None, self.properties
@@ -259,7 +259,7 @@ def loader(held, kind=InformativeLoader, foreground=0.0, moved=1.0):
 
     transforms = spare_map(training_transforms())
     transforms.transforms[0].p_rotation = transforms.transforms[0].p_scaling = moved
-    own_patches(transforms)
+    copy_patches(transforms)
     labels = LabelManager({"background": 0, "node": 1}, None)
     np.random.seed(0)
     torch.manual_seed(0)

@@ -13,6 +13,7 @@ import torch
 
 from nodestage.core import checkpoints, memory
 from nodestage.core.errors import InputError, TrainingError
+from nodestage.core.run import Run, TrainingSet
 from nodestage.nnunet import cases, network, plans, prediction
 from nodestage.nnunet.imports import leaving_out
 
@@ -43,7 +44,7 @@ def make_patient(seed, shape=(18, 20, 22)):
 def make_dataset(folder, n=4, channels=("venous",), shuffled=False, **settings):
     """Preprocessed patients p0, p1, ... and their plans."""
     patients = {f"p{i}": make_patient(i) for i in range(n)}
-    found, dataset_json = plans.make_plans(
+    plan = plans.make_plans(
         "ball",
         [image.shape for image, _ in patients.values()],
         SPACING,
@@ -55,8 +56,8 @@ def make_dataset(folder, n=4, channels=("venous",), shuffled=False, **settings):
     for patient, (image, mask) in patients.items():
         if shuffled:
             mask = random.permutation(mask.ravel()).reshape(mask.shape)
-        cases.preprocess(patient, [image], mask, SPACING, found, folder, dataset_json)
-    return sorted(patients), found, dataset_json
+        cases.preprocess(patient, [image], mask, SPACING, plan, folder)
+    return sorted(patients), plan
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,11 @@ def training():
 def trained(training, tmp_path_factory):
     """A network that learned the ball, and the folder that its patients are in."""
     folder = tmp_path_factory.mktemp("ball")
-    patients, found, dataset_json = make_dataset(folder, epochs=6, iterations_per_epoch=10)
+    patients, plan = make_dataset(folder, epochs=6, iterations_per_epoch=10)
     model = training.train(
-        folder, patients[:3], patients[3:], found, dataset_json, seed=1, output=folder / "state"
+        plan,
+        TrainingSet(patients[:3], patients[3:]),
+        Run(1, folder / "state" / "checkpoint.pt", folder),
     )
     return model
 
@@ -87,24 +90,24 @@ def dice(a, b):
 
 def test_plans_take_geometry_from_nnunets_planner_and_constants_from_the_config():
     given = {"intensity": {"CT": {"low": -100, "high": 200, "mean": 60, "sd": 50}}}
-    found, dataset_json = plans.make_plans(
+    plan = plans.make_plans(
         "organs", [(64, 96, 96)] * 4, SPACING, ["arterial", "noNorm"], 19, given
     )
-    planned = network.configuration(found)
+    planned = network.configuration(plan.plans)
     assert planned["patch_size"] == [64, 96, 96]
     assert planned["normalization_schemes"] == ["CTNormalization", "NoNormalization"]
     assert planned["architecture"]["arch_kwargs"]["features_per_stage"] == [32, 64, 128, 256, 320]
-    constants = found["foreground_intensity_properties_per_channel"]["0"]
+    constants = plan.plans["foreground_intensity_properties_per_channel"]["0"]
     assert (constants["percentile_00_5"], constants["percentile_99_5"]) == (-100, 200)
     assert (constants["mean"], constants["std"]) == (60, 50)
-    assert network.number_of_classes(dataset_json) == 20
+    assert network.number_of_classes(plan.dataset_json) == 20
 
 
 def test_plans_keep_the_papers_patch_and_plan_the_rest():
-    found, _ = plans.make_plans(
+    plan = plans.make_plans(
         "nodes", [(244, 512, 512)], (0.8, 0.68, 0.68), ["a", "v"], 1, {"patch_size": [80, 192, 160]}
     )
-    planned = network.configuration(found)
+    planned = network.configuration(plan.plans)
     kwargs = planned["architecture"]["arch_kwargs"]
     assert planned["patch_size"] == [80, 192, 160]
     assert planned["batch_size"] == 2
@@ -133,10 +136,8 @@ def test_plans_refuse_what_cannot_be(settings, word):
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_a_network_has_the_norm_of_the_config(norm):
-    found, dataset_json = plans.make_plans(
-        "x", [(18, 20, 22)], SPACING, ["venous"], 1, SETTINGS | {"norm": norm}
-    )
-    net = network.build(found, dataset_json).eval()
+    plan = plans.make_plans("x", [(18, 20, 22)], SPACING, ["venous"], 1, SETTINGS | {"norm": norm})
+    net = network.build(plan.plans, plan.dataset_json).eval()
     kinds = {type(m).__name__ for m in net.modules()}
     assert ("BatchNorm3d" in kinds) == (norm == "batch")
     assert ("RectifiedInstanceNorm" in kinds) == (norm == "instance")
@@ -144,22 +145,22 @@ def test_a_network_has_the_norm_of_the_config(norm):
 
 def test_a_case_of_another_spacing_is_refused(tmp_path):
     image, mask = make_patient(0)
-    found, dataset_json = plans.make_plans("x", [image.shape], SPACING, ["venous"], 1, SETTINGS)
+    plan = plans.make_plans("x", [image.shape], SPACING, ["venous"], 1, SETTINGS)
     with pytest.raises(InputError, match="p0: the image's spacing is 1"):
-        cases.preprocess("p0", [image], mask, (1.0, 1.0, 1.0), found, tmp_path, dataset_json)
+        cases.preprocess("p0", [image], mask, (1.0, 1.0, 1.0), plan, tmp_path)
 
 
 def test_a_case_is_done_once_and_again_when_its_mask_changed(tmp_path):
-    patients, found, dataset_json = make_dataset(tmp_path, n=1)
-    file = cases.folder_of(tmp_path, found) / "p0_seg.b2nd"
+    patients, plan = make_dataset(tmp_path, n=1)
+    file = cases.folder_of(tmp_path, plan.plans) / "p0_seg.b2nd"
     written = file.stat().st_mtime_ns
     image, mask = make_patient(0)
-    cases.preprocess("p0", [image], mask, SPACING, found, tmp_path, dataset_json)
+    cases.preprocess("p0", [image], mask, SPACING, plan, tmp_path)
     assert file.stat().st_mtime_ns == written
-    before = cases.digests(tmp_path, found, patients)
-    cases.preprocess("p0", [image], 0 * mask, SPACING, found, tmp_path, dataset_json)
+    before = cases.digests(tmp_path, plan.plans, patients)
+    cases.preprocess("p0", [image], 0 * mask, SPACING, plan, tmp_path)
     assert file.stat().st_mtime_ns > written
-    assert cases.digests(tmp_path, found, patients) != before
+    assert cases.digests(tmp_path, plan.plans, patients) != before
 
 
 def test_prediction_normalises_as_the_preprocessor_does(tmp_path):
@@ -167,12 +168,10 @@ def test_prediction_normalises_as_the_preprocessor_does(tmp_path):
 
     image, mask = make_patient(0)
     attention = np.random.default_rng(0).uniform(0, 1, image.shape).astype(np.float32)
-    found, dataset_json = plans.make_plans(
-        "x", [image.shape], SPACING, ["venous", "noNorm"], 1, SETTINGS
-    )
-    cases.preprocess("p0", [image, attention], mask, SPACING, found, tmp_path, dataset_json)
-    stored = blosc2.open(str(cases.folder_of(tmp_path, found) / "p0.b2nd"), mode="r")[:]
-    np.testing.assert_array_equal(prediction.normalise([image, attention], found), stored)
+    plan = plans.make_plans("x", [image.shape], SPACING, ["venous", "noNorm"], 1, SETTINGS)
+    cases.preprocess("p0", [image, attention], mask, SPACING, plan, tmp_path)
+    stored = blosc2.open(str(cases.folder_of(tmp_path, plan.plans) / "p0.b2nd"), mode="r")[:]
+    np.testing.assert_array_equal(prediction.normalise([image, attention], plan.plans), stored)
     np.testing.assert_array_equal(stored[1], attention)
 
 
@@ -180,23 +179,23 @@ def test_a_coarse_network_reads_what_its_preprocessor_wrote(tmp_path):
     import blosc2
 
     image, mask = make_patient(0, shape=(19, 24, 31))
-    found, dataset_json = plans.make_plans(
+    plan = plans.make_plans(
         "x", [image.shape], SPACING, ["venous"], 1, {**SETTINGS, "spacing_mm": [5.0, 4.4, 3.3]}
     )
-    cases.preprocess("p0", [image], mask, SPACING, found, tmp_path, dataset_json)
-    stored = blosc2.open(str(cases.folder_of(tmp_path, found) / "p0.b2nd"), mode="r")[:]
-    coarse = network.coarse_shape(found, image.shape)
+    cases.preprocess("p0", [image], mask, SPACING, plan, tmp_path)
+    stored = blosc2.open(str(cases.folder_of(tmp_path, plan.plans) / "p0.b2nd"), mode="r")[:]
+    coarse = network.coarse_shape(plan.plans, image.shape)
     assert coarse == (10, 12, 21) == stored.shape[1:]
-    normal = torch.from_numpy(prediction.normalise([image], found))
+    normal = torch.from_numpy(prediction.normalise([image], plan.plans))
     np.testing.assert_allclose(prediction._resized(normal, coarse), stored, atol=1e-5)
 
 
 def test_a_coarse_network_learns_and_answers_on_the_images_grid(training, tmp_path):
-    patients, found, dataset_json = make_dataset(
+    patients, plan = make_dataset(
         tmp_path, spacing_mm=[3.6, 3.2, 3.2], epochs=6, iterations_per_epoch=8
     )
     model = training.train(
-        tmp_path, patients, [], found, dataset_json, seed=1, output=tmp_path / "state"
+        plan, TrainingSet(patients, []), Run(1, tmp_path / "state" / "checkpoint.pt", tmp_path)
     )
     image, mask = make_patient(50, shape=(40, 24, 22))
     net = prediction.load(model)
@@ -228,11 +227,9 @@ def test_it_learns_and_the_file_holds_plain_values_only(trained, tmp_path):
 
 
 def test_shuffled_masks_teach_nothing(training, tmp_path):
-    patients, found, dataset_json = make_dataset(
-        tmp_path, shuffled=True, epochs=6, iterations_per_epoch=10
-    )
+    patients, plan = make_dataset(tmp_path, shuffled=True, epochs=6, iterations_per_epoch=10)
     model = training.train(
-        tmp_path, patients[:3], [], found, dataset_json, seed=1, output=tmp_path / "state"
+        plan, TrainingSet(patients[:3], []), Run(1, tmp_path / "state" / "checkpoint.pt", tmp_path)
     )
     image, mask = make_patient(50)
     labels = prediction.predict_labels(prediction.load(model), [image], SPACING, model)
@@ -240,10 +237,10 @@ def test_shuffled_masks_teach_nothing(training, tmp_path):
 
 
 def test_same_seed_same_weights_other_seed_other_weights(training, tmp_path):
-    patients, found, dataset_json = make_dataset(tmp_path, epochs=1)
+    patients, plan = make_dataset(tmp_path, epochs=1)
     first, again, other = (
         training.train(
-            tmp_path, patients, [], found, dataset_json, seed=seed, output=tmp_path / name
+            plan, TrainingSet(patients, []), Run(seed, tmp_path / name / "checkpoint.pt", tmp_path)
         )["digest"]
         for name, seed in (("a", 5), ("b", 5), ("c", 6))
     )
@@ -252,17 +249,13 @@ def test_same_seed_same_weights_other_seed_other_weights(training, tmp_path):
 
 def test_a_killed_training_goes_on_to_the_same_weights(training, tmp_path):
     """The process is killed for good (SIGKILL) in mid-epoch, after its first checkpoint."""
-    patients, found, dataset_json = make_dataset(tmp_path)
+    patients, plan = make_dataset(tmp_path)
 
     def run(name, **how):
         return training.train(
-            tmp_path,
-            patients[:3],
-            patients[3:],
-            found,
-            dataset_json,
-            seed=3,
-            output=tmp_path / name,
+            plan,
+            TrainingSet(patients[:3], patients[3:]),
+            Run(3, tmp_path / name / "checkpoint.pt", tmp_path),
             choose="best",
             **how,
         )
@@ -288,7 +281,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(training, tmp_path):
 
 def test_epochs_without_any_label_or_mark_leave_the_best_epoch_alone(training, tmp_path):
     """Dice is undefined there; nnU-Net's moving average would stay so, and epoch 1 the best."""
-    patients, found, dataset_json = make_dataset(tmp_path, epochs=4)
+    patients, plan = make_dataset(tmp_path, epochs=4)
     outside = [
         {"tp_hard": np.array([0]), "fp_hard": np.array([0]), "fn_hard": np.array([0]), "loss": 0.0}
     ]
@@ -301,10 +294,7 @@ def test_epochs_without_any_label_or_mark_leave_the_best_epoch_alone(training, t
             unseen = self.current_epoch in (0, 2)
             super().on_validation_epoch_end(outside if unseen else marked)
 
-    model = training.train(
-        tmp_path, patients[:3], patients[3:], found, dataset_json,
-        output=tmp_path / "out", choose="best", trainer=Trainer,
-    )  # fmt: skip
+    model = training.train(plan, TrainingSet(patients[:3], patients[3:]), Run(0, tmp_path / "out" / "checkpoint.pt", tmp_path), choose="best", trainer=Trainer)  # fmt: skip
     np.testing.assert_allclose(model["history"]["ema_fg_dice"][:3], [0, 0.08, 0.08], atol=0.01)
     assert np.isfinite(model["history"]["ema_fg_dice"]).all() and model["epoch"] == 4
 
@@ -335,13 +325,13 @@ def watched(training, rates, stop_after=None):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp_path, optimizer):
-    patients, found, dataset_json = make_dataset(tmp_path, n=2, optimizer=optimizer)
+def test_a_resumed_training_continues_with_its_learning_rate(training, tmp_path, optimizer):
+    patients, plan = make_dataset(tmp_path, n=2, optimizer=optimizer)
 
     def run(name, rates, stop_after=None):
         trainer = watched(training, rates, stop_after)
-        how = dict(trainer=trainer, seed=3, output=tmp_path / name)
-        return training.train(tmp_path, patients, [], found, dataset_json, **how)
+        job = Run(3, tmp_path / name / "checkpoint.pt", tmp_path)
+        return training.train(plan, TrainingSet(patients, []), job, trainer=trainer)
 
     unbroken, before, after = [], [], []
     whole = run("unbroken", unbroken)
@@ -359,9 +349,7 @@ def test_after_a_resume_the_learning_rate_goes_on_where_it_was(training, tmp_pat
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training, tmp_path):
     """nnU-Net's parent waited for ever; what kills a worker is nearly always want of memory."""
-    patients, found, dataset_json = make_dataset(
-        tmp_path, n=2, processes=2, epochs=50, iterations_per_epoch=100
-    )
+    patients, plan = make_dataset(tmp_path, n=2, processes=2, epochs=50, iterations_per_epoch=100)
 
     class Trainer(training.Trainer):
         def train_step(self, batch):
@@ -372,37 +360,35 @@ def test_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training
     started = time.monotonic()
     with pytest.raises(TrainingError, match=r"ball: out of memory .*`jobs.train.mem_mb`"):
         training.train(
-            tmp_path,
-            patients,
-            [],
-            found,
-            dataset_json,
+            plan,
+            TrainingSet(patients, []),
+            Run(0, tmp_path / "s" / "checkpoint.pt", tmp_path, "ball"),
             trainer=Trainer,
-            output=tmp_path / "s",
-            label="ball",
         )
     assert time.monotonic() - started < 120
     assert multiprocessing.active_children() == []
 
 
-def test_a_checkpoint_of_other_data_is_not_taken_up(training, tmp_path):
-    patients, found, dataset_json = make_dataset(tmp_path, epochs=1)
+def test_a_checkpoint_of_other_data_is_not_used(training, tmp_path):
+    patients, plan = make_dataset(tmp_path, epochs=1)
 
     def run(name):
         return training.train(
-            tmp_path, patients, [], found, dataset_json, seed=3, output=tmp_path / name
+            plan, TrainingSet(patients, []), Run(3, tmp_path / name / "checkpoint.pt", tmp_path)
         )["digest"]
 
     first = run("state")
     image, mask = make_patient(0)
-    cases.preprocess("p0", [image], 0 * mask, SPACING, found, tmp_path, dataset_json)
+    cases.preprocess("p0", [image], 0 * mask, SPACING, plan, tmp_path)
     assert run("state") == run("fresh") != first
 
 
 def test_a_loss_that_is_no_number_ends_the_training(training, tmp_path):
-    patients, found, dataset_json = make_dataset(tmp_path, initial_lr=1e30)
+    patients, plan = make_dataset(tmp_path, initial_lr=1e30)
     with pytest.raises(TrainingError, match="initial_lr"):
-        training.train(tmp_path, patients, [], found, dataset_json, seed=1, output=tmp_path / "s")
+        training.train(
+            plan, TrainingSet(patients, []), Run(1, tmp_path / "s" / "checkpoint.pt", tmp_path)
+        )
 
 
 @pytest.mark.parametrize(
@@ -413,10 +399,13 @@ def test_out_of_memory_names_the_setting(training, tmp_path, error):
         def train_step(self, batch):
             raise error
 
-    patients, found, dataset_json = make_dataset(tmp_path, n=2)
+    patients, plan = make_dataset(tmp_path, n=2)
     with pytest.raises(TrainingError, match=r"memory .*`patch_size`"):
         training.train(
-            tmp_path, patients, [], found, dataset_json, trainer=Hungry, output=tmp_path / "s"
+            plan,
+            TrainingSet(patients, []),
+            Run(0, tmp_path / "s" / "checkpoint.pt", tmp_path),
+            trainer=Hungry,
         )
 
 
@@ -484,17 +473,17 @@ def test_a_prediction_that_cannot_fit_is_refused_before_it_takes_any_memory(monk
     monkeypatch.setattr(memory, "free", lambda: 4 * memory.GIB)
     words = r"p0: 20 classes on \(400, 512, 512\) voxels need 8.2 GiB of memory .* 4.0 GiB are free"
     with pytest.raises(InputError, match=words):
-        with prediction._room(20, (400, 512, 512), "p0"):
+        with prediction._enough_memory(20, (400, 512, 512), "p0"):
             raise AssertionError("it began")
-    with prediction._room(20, (200, 256, 256), "p0"):
+    with prediction._enough_memory(20, (200, 256, 256), "p0"):
         pass
 
 
-def test_memory_that_is_refused_later_is_told_the_same_way(monkeypatch):
+def test_memory_that_is_refused_later_gives_the_same_message(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda: float("inf"))
     shape = (2**20, 2**20, 2**10)
     with pytest.raises(InputError, match=r"p0: 20 classes .*`jobs.predict.mem_mb`"):
-        with prediction._room(20, shape, "p0"):
+        with prediction._enough_memory(20, shape, "p0"):
             torch.zeros((20, *shape))
 
 
@@ -537,9 +526,9 @@ def test_norm_and_nonlinearity_in_one_change_no_bit_and_copy_nothing():
     """Against nnU-Net's own blocks, in evaluation, on the way forth and on the way back."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-    found, dataset_json = plans.make_plans("ball", [(16, 16, 16)], SPACING, ["venous"], 1, SETTINGS)
-    architecture = network.configuration(found)["architecture"]
-    ours = network.build(found, dataset_json, deep_supervision=True)
+    plan = plans.make_plans("ball", [(16, 16, 16)], SPACING, ["venous"], 1, SETTINGS)
+    architecture = network.configuration(plan.plans)["architecture"]
+    ours = network.build(plan.plans, plan.dataset_json, deep_supervision=True)
     stock = get_network_from_plans(
         *(architecture[k] for k in ("network_class_name", "arch_kwargs", "_kw_requires_import")),
         1, 2, deep_supervision=True,

@@ -14,7 +14,7 @@ from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.methods import registry
 from nodestage.methods.baselines import signature
 from nodestage.methods.fusion import settings as fusion_settings
-from nodestage.nnunet import plans
+from nodestage.nnunet import plans, settings
 from nodestage.registration import COARSE, FULL
 from nodestage.study import check, schema
 from nodestage.study import new as new_study
@@ -192,7 +192,7 @@ def known(name):
 
 def test_the_schema_lists_what_the_code_reads():
     definitions = SCHEMA["$defs"]
-    assert known("network") == {*plans.TRAINING, *plans.PLANNING}
+    assert known("network") == {*settings.NAMES, *plans.PLANNING}
     assert set(SCHEMA["properties"]["registration"]["properties"]) == set(FULL)
     anatomy = yaml.safe_load((ROOT / "config/anatomy.yaml").read_text(encoding="utf-8"))
     assert definitions["structure"]["enum"] == list(anatomy["labels"])
@@ -235,6 +235,7 @@ def test_an_empty_config_is_reported_as_such(tmp_path, capsys):
     assert "config.yaml is empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_config_stops_the_run_before_any_job(tmp_path):
     workflow.write_config(tmp_path, lymph_node={"alpha": 1}, seed="three")
     printed = workflow.snakemake(tmp_path, "--dry-run", "--nolock", check=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodestage.core.errors import InputError
+from nodestage.core.run import Run
 from nodestage.core.volumes import Volume
 from nodestage.tumor import masks
 
@@ -37,9 +38,7 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
     masks.train_arterial(
         [make_patient(i) for i in range(3)],
         SETTINGS,
-        seed=1,
-        output=tmp_path / "arterial.pt",
-        work=tmp_path / "w1",
+        Run(seed=1, output=tmp_path / "arterial.pt", work=tmp_path / "w1"),
     )
     arterial = masks.open_model(tmp_path / "arterial.pt")
     unlabelled = [make_patient(i) for i in range(10, 13)]
@@ -48,7 +47,9 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
         found = masks.pseudo_mask(arterial, phases["arterial"].array, SPACING)
         assert masks.evaluate(truth.array, found, SPACING)["dice"] > 0.75
         pseudo.append((patient, phases, truth.with_array(found)))
-    masks.train_final(pseudo, SETTINGS, seed=1, output=tmp_path / "venous.pt", work=tmp_path / "w2")
+    masks.train_final(
+        pseudo, SETTINGS, Run(seed=1, output=tmp_path / "venous.pt", work=tmp_path / "w2")
+    )
     venous = masks.open_model(tmp_path / "venous.pt")
     _, phases, truth = make_patient(20)
     found = masks.predict(venous, phases["venous"].array, SPACING)
@@ -60,14 +61,12 @@ def test_the_chain_carries_a_mask_from_the_arterial_to_the_venous_phase(tmp_path
 
 def test_the_final_network_may_start_from_the_arterial_one(tmp_path):
     patients = [make_patient(i) for i in range(3)]
-    where = {"seed": 1, "work": tmp_path / "w"}
-    arterial = masks.train_arterial(patients, SETTINGS, output=tmp_path / "a.pt", **where)
+    arterial = masks.train_arterial(patients, SETTINGS, Run(1, tmp_path / "a.pt", tmp_path / "w"))
     # So slow a training leaves the weights almost where they were.
     still = SETTINGS | {"epochs": 1, "iterations_per_epoch": 1, "initial_lr": 1e-9}
-    scratch = masks.train_final(patients, still, output=tmp_path / "s.pt", **where)
-    started = masks.train_final(
-        patients, still, output=tmp_path / "i.pt", initial=arterial, **where
-    )
+    scratch = masks.train_final(patients, still, Run(1, tmp_path / "s.pt", tmp_path / "w"))
+    run = Run(1, tmp_path / "i.pt", tmp_path / "w")
+    started = masks.train_final(patients, still, run, initial=arterial)
     name = next(n for n, w in arterial["weights"].items() if w.dim() == 5)
     assert (started["weights"][name] - arterial["weights"][name]).abs().max() < 1e-6
     assert (scratch["weights"][name] - arterial["weights"][name]).abs().max() > 1e-2
@@ -77,10 +76,8 @@ def test_a_network_of_both_phases_reads_each_in_its_place(tmp_path):
     masks.train_final(
         [make_patient(i) for i in range(3)],
         SETTINGS,
+        Run(seed=1, output=tmp_path / "both.pt", work=tmp_path / "w"),
         phases=("arterial", "venous"),
-        seed=1,
-        output=tmp_path / "both.pt",
-        work=tmp_path / "w",
     )
     model = masks.open_model(tmp_path / "both.pt")
     assert masks.phases_of(model) == ["arterial", "venous"]
@@ -99,9 +96,7 @@ def test_without_any_pseudo_mask_the_venous_network_says_what_to_do(tmp_path):
         masks.train_final(
             [(patient, phases, mask.with_array(0 * mask.array))],
             SETTINGS,
-            seed=1,
-            output=tmp_path / "m.pt",
-            work=tmp_path / "w",
+            Run(seed=1, output=tmp_path / "m.pt", work=tmp_path / "w"),
         )
 
 
@@ -111,9 +106,7 @@ def test_phase_and_mask_on_different_grids_are_refused(tmp_path):
         masks.train_arterial(
             [(patient, phases, Volume(mask.array[1:], SPACING))],
             SETTINGS,
-            seed=1,
-            output=tmp_path / "m.pt",
-            work=tmp_path / "w",
+            Run(seed=1, output=tmp_path / "m.pt", work=tmp_path / "w"),
         )
 
 

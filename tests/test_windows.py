@@ -15,12 +15,17 @@ SHAPE, SPACING, PATCH = (40, 56, 48), (2.0, 2.0, 2.0), (16, 16, 16)
 @pytest.fixture(scope="module")
 def model():
     """A small network with drawn weights, as a training would export it."""
-    plans, dataset = make_plans(
+    plan = make_plans(
         "x", [SHAPE], SPACING, ["venous"], 1, {"patch_size": PATCH, "features": [4, 8, 8]}
     )
     torch.manual_seed(0)
-    weights = network.build(plans, dataset).state_dict()
-    return {"plans": plans, "dataset_json": dataset, "mirror_axes": [], "weights": weights}
+    return {
+        "plans": plan.plans,
+        "dataset_json": plan.dataset_json,
+        "settings": {"mixed_precision": False},
+        "mirror_axes": [],
+        "weights": network.build(plan.plans, plan.dataset_json).state_dict(),
+    }
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from nodestage.candidates import training as forests
 from nodestage.cohort import folds
 from nodestage.core import checkpoints, files, learning, volumes
 from nodestage.core.instances import is_positive
-from nodestage.core.training import Run
+from nodestage.core.run import Run
 from nodestage.core.volumes import Volume
 from nodestage.identification import prediction as identification
 from nodestage.identification import training as identifying

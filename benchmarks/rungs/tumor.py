@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from nodestage.core import checkpoints, files
+from nodestage.core.run import Run
 from nodestage.core.volumes import Volume
 from nodestage.methods import base, registry
 from nodestage.tumor import masks, slices
@@ -131,9 +132,7 @@ def predicted_masks(patients, config):
             masks.train_arterial,
             auxiliary,
             settings,
-            seed=patients.seed,
-            output=arterial,
-            work=folder / "work",
+            Run(patients.seed, arterial, folder / "work"),
         )
     pseudo = predict(patients, arterial, folder / "pseudo", patients.training)
     rung(
@@ -155,10 +154,8 @@ def predicted_masks(patients, config):
             masks.train_final,
             marked,
             settings,
+            Run(patients.seed, final, folder / "work"),
             phases=phases,
-            seed=patients.seed,
-            output=final,
-            work=folder / "work",
         )
     everybody = [*patients.training, *patients.tested]
     found = predict(patients, final, folder / "predicted", everybody)

@@ -19,7 +19,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
-from nodestage.study import aliases, digests, lacking, order, schema
+from nodestage.study import aliases, digests, lacking, order, pretraining, schema
 from nodestage.study.study import load
 
 try:
@@ -49,6 +49,9 @@ try:
         bundle,
         files=workflow.is_main_process,
     )
+    if workflow.is_main_process and not bundle:
+        for warning in pretraining.missing(config):
+            logger.warning(warning)
 except InputError as error:
     raise WorkflowError(str(error))
 

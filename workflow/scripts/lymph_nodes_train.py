@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nodestage.core import files, logs
-from nodestage.core.training import Run
+from nodestage.core.run import Run
 from nodestage.lymph_nodes.crossfitting import Fold
 from nodestage.lymph_nodes.training import train_fold
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nodestage.core import logs
+from nodestage.core.run import Run
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
@@ -15,8 +16,10 @@ with logs.to(snakemake.log[0]):
             )
         ],
         params.settings,
-        seed=params.seed,
-        output=snakemake.output.model,
-        work=Path(snakemake.output.model).with_name("work_arterial"),
-        threads=snakemake.threads,
+        Run(
+            seed=params.seed,
+            output=snakemake.output.model,
+            work=Path(snakemake.output.model).with_name("work_arterial"),
+            threads=snakemake.threads,
+        ),
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nodestage.core import checkpoints, files, logs
+from nodestage.core.run import Run
 from nodestage.tumor import masks
 
 with logs.to(snakemake.log[0]):
@@ -14,10 +15,12 @@ with logs.to(snakemake.log[0]):
             for patient in params.patients
         ],
         params.settings,
+        Run(
+            seed=params.seed,
+            output=snakemake.output.model,
+            work=Path(snakemake.output.model).with_name("work_venous"),
+            threads=snakemake.threads,
+        ),
         phases=params.phases,
-        seed=params.seed,
-        output=snakemake.output.model,
-        work=Path(snakemake.output.model).with_name("work_venous"),
-        threads=snakemake.threads,
         initial=checkpoints.load(inputs.start) if inputs.get("start") else None,
     )

@@ -3,7 +3,7 @@
 It sets the learning rate of each step, checks the network on its validation data, keeps the best or
 the last weights, stops at a loss that is no longer finite, and resumes a training that was killed.
 What a step is, and what is validated, is the `Learner`'s. nnU-Net's trainer has its own loop
-(`nnunet.training`), which shares `Run`, `Checkpoint` and `weights_of`.
+(`nnunet.training`), which shares `Checkpoint` and `weights_of`.
 """
 
 from collections.abc import Callable
@@ -18,28 +18,6 @@ import torch
 from nodestage.core import checkpoints, logs
 from nodestage.core.errors import TrainingError
 from nodestage.core.optimizers import AdamW, Nesterov
-
-
-@dataclass(frozen=True)
-class Run:
-    """One job that trains: its seed, its files, and where it runs.
-
-    Attributes
-    ----------
-    seed : of the job; a network in it has its own (`seeds.derived`)
-    output : file of the model
-    work : scratch folder; a training that was killed resumes from it, success deletes it
-    label : name of the training, in its log and messages
-    threads : of the CPU
-    device : "cpu" or "cuda"; None takes a GPU where there is one
-    """
-
-    seed: int
-    output: str | Path
-    work: str | Path
-    label: str = "training"
-    threads: int = 1
-    device: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle, wheelhouse
 from nodestage.exchange.carried import Carried, carried
+from nodestage.methods.fusion import published
 
 REPOSITORY = Path(__file__).parents[4]
 SHOWN = 10  # names of files in a list on the terminal
@@ -86,7 +87,13 @@ Your images stay where they are. {installs}
    It holds status, scores and calls, or only summaries (`packet: {{rows: false}}` in `study/config.yaml`).
 
 You need Linux and {needs}. `nodestage/docs/hospital.md` explains each step. For research. Not a medical device.
+{weights}"""
+
+WEIGHTS = """
+Some patient networks were trained from weights that others published ({names}). Those files are not in this packet; what was
+learned from them is. Their terms: {terms}.
 """
+UNKNOWN = "those of the file with SHA-256 {digest}, which the team must name"
 
 WITHOUT_WHEELS = (
     "Nothing here connects to the internet, except that the first `make` installs software."
@@ -183,6 +190,7 @@ def _write_readme(packet, frozen, wheels):
     text = README.format(
         digest=files.digest(manifest),
         methods=_added_methods(frozen),
+        weights=_pretrained(frozen),
         installs=WITH_WHEELS if wheels else WITHOUT_WHEELS,
         needs=f"Python {sys.version_info[0]}.{sys.version_info[1]}; no internet, no compiler"
         if wheels
@@ -217,6 +225,27 @@ def _masks(frozen):
 def _added_methods(frozen):
     added = [name for name, entry in frozen.settings["methods"].items() if "file" in entry]
     return METHODS.format(names=", ".join(added)) if added else ""
+
+
+def _pretrained(frozen):
+    """What the packet says of published weights from which a method's networks started."""
+    digests = {}
+    for name, entry in frozen.settings["methods"].items():
+        given = (entry.get("settings") or {}).get("pretrained")
+        if isinstance(given, dict) and given.get("sha256") and given.get("path") != "none":
+            digests.setdefault(given["sha256"].lower(), []).append(name)
+    if not digests:
+        return ""
+    terms = {one.sha256: one.terms for one in published.known().values() if one.sha256}
+    terms |= {
+        digest: published.known_by_file()[file].terms
+        for file, digest in published.fetched().items()
+        if file in published.known_by_file()
+    }
+    return WEIGHTS.format(
+        names=", ".join(name for names in digests.values() for name in names),
+        terms="; ".join(terms.get(d) or UNKNOWN.format(digest=d[:12]) for d in digests),
+    )
 
 
 def _copy(source, target):

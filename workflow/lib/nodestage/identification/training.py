@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage.core import checkpoints, devices, seeds, training, volumes
+from nodestage.core import checkpoints, devices, learning, seeds, training, volumes
 from nodestage.core.errors import InputError
 from nodestage.core.optimizers import Nesterov, polynomial
-from nodestage.core.training import Run
+from nodestage.core.run import Run
 from nodestage.identification.crops import crops, normalised, positives_of
 from nodestage.identification.network import IdentificationNetwork
 from nodestage.lymph_nodes.crossfitting import Fold
@@ -56,7 +56,7 @@ def train_fold(fold: Fold, segmentation_path: str | Path, settings: dict, run: R
     Returns
     -------
     dict of plain values and tensors, as the file holds it: `networks` {name: {weights, shift,
-    constant, note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
+    constant, note, epoch, plans, dataset_json, history, learned}} and `settings`. A network that saw no positive or no
     negative instance has no weights: it answers `constant`, and `note` gives the reason.
     """
     settings = {**DEFAULTS, **settings}
@@ -164,7 +164,23 @@ def train_network(
         "note": "",
         "epoch": trained.step // per_epoch,
         "history": [list(pair) for pair in losses],
+        "learned": _learned(learner, trained, run.label),
     }
+
+
+def _learned(learner, trained, label):
+    """How well the network ranks the nodes that it learned from; see `core.learning`."""
+    learner.network.load_state_dict(trained.weights)
+    logits, positive = _answers(
+        learner.network, learner.train, learner.settings["batch_size"], learner.device
+    )
+    return learning.fitted(
+        label,
+        learning.AUC,
+        learning.auc(positive, logits[:, 1] - logits[:, 0]),
+        trained.train_loss[-1],
+        "Raise `epochs` or `iterations_per_epoch` under `identification`",
+    )
 
 
 class NodeLearner:
@@ -231,19 +247,25 @@ def balanced_cross_entropy(network, examples, batch_size, device=None):
     """
     if not len(examples):
         return None
+    logits, positive = _answers(network, examples, batch_size, device)
+    losses = torch.nn.functional.cross_entropy(
+        logits, torch.from_numpy(positive.astype(np.int64)), reduction="none"
+    ).numpy()
+    classes = [losses[positive == one] for one in (False, True)]
+    return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
+
+
+def _answers(network, examples, batch_size, device):
+    """Logits (n, 2) of all examples, on the CPU, and their classes."""
     network.eval()
-    losses = []
+    logits = []
     with torch.inference_mode():
         for start in range(0, len(examples), batch_size):
             batch = range(start, min(start + batch_size, len(examples)))
             images, inside = (torch.from_numpy(a).to(device) for a in examples.batch(batch))
-            truth = torch.from_numpy(examples.positive[list(batch)].astype(np.int64)).to(device)
-            logits = network(images, inside)
-            losses.append(torch.nn.functional.cross_entropy(logits, truth, reduction="none").cpu())
+            logits.append(network(images, inside).float().cpu())
     network.train()
-    losses = torch.cat(losses).numpy()
-    classes = [losses[examples.positive == positive] for positive in (False, True)]
-    return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
+    return torch.cat(logits), examples.positive
 
 
 def augment(images, inside, random, noise):

@@ -10,19 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from nodestage.core.run import TrainingSet
+
 
 class Measure(NamedTuple):
     """The network that measures a patient, and whether it learned from that patient."""
 
     network: str
     in_sample: bool
-
-
-class TrainingSet(NamedTuple):
-    """The patients that a network learns from, and those on which its weights are chosen; sorted."""
-
-    train: list[str]
-    validation: list[str]
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,11 @@ def _block(encoder, channels):
 
 
 def build(plans, dataset_json, deep_supervision=False):
-    """The network of the variant that `plans["nodestage"]` names, with freshly drawn weights.
+    """The network of the variant that the plans name (`variant`), with freshly drawn weights.
 
     `dataset_json` counts the map among its channels; the encoder is built without it.
     """
     images = dict(list(dataset_json["channel_names"].items())[:-1])
     unet = network.build(plans, {**dataset_json, "channel_names": images}, deep_supervision)
-    kind = variant(plans["nodestage"]["variant"])
+    kind = variant(plans["variant"])
     return join(LymphNodeUNet(unet, blocks=kind.blocks, attention=kind.attention))

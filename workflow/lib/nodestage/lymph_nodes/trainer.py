@@ -1,4 +1,6 @@
-"""nnU-Net's trainer for lymph nodes: one class, steered by the variant in `plans["nodestage"]`."""
+"""nnU-Net's trainer for lymph nodes: one class for all variants; the plans name the variant."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -7,15 +9,29 @@ from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import build
 from nodestage.lymph_nodes.sampling import InformativeLoader
 from nodestage.lymph_nodes.variants import variant
+from nodestage.nnunet.settings import TrainingSettings
 from nodestage.nnunet.trainer import DeepSupervisionWrapper, Trainer
+
+
+@dataclass(frozen=True)
+class LymphNodeTraining(TrainingSettings):
+    """Settings of a lymph-node network; `alpha` and `beta` are those of Eq. 3."""
+
+    alpha: float = 0.5
+    beta: float = 1.5
 
 
 class LymphNodeTrainer(Trainer):
     """Stock nnU-Net but for what the variant changes: architecture, loss, sampler.
 
-    `self.own` holds `variant`, and `alpha` and `beta` of the Tversky loss. Every variant gets the
-    map as its last channel and the same augmentation, which leaves the map's values alone.
+    Every variant gets the map as its last channel and the same augmentation, which leaves the map's
+    values alone. Its settings are a `LymphNodeTraining`.
     """
+
+    @property
+    def variant(self):
+        """The Variant that the plans name."""
+        return variant(self.plans_manager.plans["variant"])
 
     @staticmethod
     def build_network_architecture(
@@ -34,10 +50,10 @@ class LymphNodeTrainer(Trainer):
 
     def _build_loss(self):
         loss = super()._build_loss()
-        if variant(self.own["variant"]).tversky:
+        if self.variant.tversky:
             compound = loss.loss if isinstance(loss, DeepSupervisionWrapper) else loss
             compound.dc = TverskyLoss(
-                self.own["alpha"], self.own["beta"], batch=self.configuration_manager.batch_dice
+                self.settings.alpha, self.settings.beta, batch=self.configuration_manager.batch_dice
             )
         return loss
 
@@ -45,7 +61,7 @@ class LymphNodeTrainer(Trainer):
         """The variant's loader; transforms spare the map."""
         if training:
             spare_map(transforms)
-        if training and variant(self.own["variant"]).informative:
+        if training and self.variant.informative:
             self.loader_class = InformativeLoader
         else:
             self.loader_class = type(self).loader_class

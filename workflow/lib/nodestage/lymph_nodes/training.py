@@ -1,15 +1,16 @@
 """Every segmentation network of a fold, in one process that prepares each patient once."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from nodestage.core import checkpoints, seeds, volumes
 from nodestage.core.errors import InputError
-from nodestage.core.training import Run
-from nodestage.lymph_nodes.crossfitting import Fold, TrainingSet
-from nodestage.lymph_nodes.trainer import LymphNodeTrainer
+from nodestage.core.run import Run, TrainingSet
+from nodestage.lymph_nodes.crossfitting import Fold
+from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
 from nodestage.lymph_nodes.variants import variant
 from nodestage.nnunet import cases, plans
 from nodestage.nnunet import training as nnunet_training
@@ -38,30 +39,22 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     dict of plain values and tensors, as the file holds it: `networks` {name: export}, `settings`
     """
     sets = training_sets(fold, settings["variants"])
-    planned, dataset = _plans(fold, settings["network"])
+    plan = _plan(fold, settings)
     for patient in fold.annotated:
-        _prepare(patient, fold.patients[patient], planned, run.work, dataset)
+        _prepare(patient, fold.patients[patient], plan, run.work)
     networks = {}
     for name, patients in sets.items():
         networks[name] = nnunet_training.train(
-            run.work,
-            patients.train,
-            patients.validation,
-            planned,
-            dataset,
+            replace(plan, plans={**plan.plans, "variant": name}),
+            patients,
+            replace(
+                run,
+                seed=seeds.derived(run.seed, name),
+                output=Path(run.work, "networks", name, "checkpoint.pt"),
+                label=f"{run.label}, {name}",
+            ),
             trainer=LymphNodeTrainer,
-            seed=seeds.derived(run.seed, name),
-            output=Path(run.work, "networks", name),
-            device=run.device,
-            label=f"{run.label}, {name}",
-            own={
-                "variant": name,
-                "alpha": float(settings.get("alpha", 0.5)),
-                "beta": float(settings.get("beta", 1.5)),
-            },
             choose=settings.get("choose", "best") if patients.validation else "last",
-            threads=run.threads,
-            section="lymph_nodes.network",
         )
     # The file goes to other hospitals: it names no patient.
     model = {"networks": networks, "settings": settings}
@@ -89,15 +82,18 @@ def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
     return sets
 
 
-def _plans(fold, settings):
-    """Plans from the geometry of the fold's images; no label, no intensity enters them."""
+def _plan(fold, settings):
+    """Plan from the geometry of the fold's images; no label, no intensity enters it."""
     shapes, spacings = zip(
         *(plans.geometry(fold.patients[p]["venous"]) for p in fold.annotated), strict=True
     )
-    return plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings)
+    plan = plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings["network"])
+    loss = {name: float(settings[name]) for name in ("alpha", "beta") if name in settings}
+    training = LymphNodeTraining(**vars(plan.training), **loss)
+    return replace(plan, training=training, section="lymph_nodes.network")
 
 
-def _prepare(patient, paths, planned, work, dataset):
+def _prepare(patient, paths, plan, work):
     mask = volumes.read(paths["lymph_nodes"])
     images = [volumes.read(paths[channel]) for channel in ("arterial", "venous", "map")]
     for channel, image in zip(("arterial", "venous", "map"), images, strict=True):
@@ -112,7 +108,6 @@ def _prepare(patient, paths, planned, work, dataset):
         [image.array for image in images],
         (mask.array > 0).astype(np.uint8),
         mask.spacing,
-        planned,
+        plan,
         work,
-        dataset,
     )

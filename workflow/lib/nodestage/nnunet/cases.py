@@ -1,4 +1,4 @@
-"""Training images as nnU-Net wants them: normalised, compressed, with places of the labels."""
+"""Training images as nnU-Net wants them: normalised, compressed, with the positions of the labels."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ def folder_of(folder, plans):
     return Path(folder, plans["dataset_name"], configuration(plans)["data_identifier"])
 
 
-def preprocess(patient, channels, labels, spacing, plans, folder, dataset_json):
+def preprocess(patient, channels, labels, spacing, plan, folder):
     """Preprocess one patient by nnU-Net's own preprocessor and save it below `folder`.
 
     A patient who is there already, from the same image, labels and plans, is left as it is.
@@ -27,23 +27,25 @@ def preprocess(patient, channels, labels, spacing, plans, folder, dataset_json):
     patient : str
     channels : list of arrays (z, y, x), in the order of the plans' channels
     labels : integer array (z, y, x) or None
-    spacing : (z, y, x), mm; must be that of the images that the plans were made for
-    folder : root below which `training.train` is told to look
+    spacing : (z, y, x), mm; must be that of the images that the plan was made for
+    plan : Plan
+    folder : root below which `training.train` looks for the patients
     """
+    plans = plan.plans
     check_spacing(patient, spacing, plans)
     digest = _digest(channels, labels, plans)
-    place = folder_of(folder, plans)
+    cases = folder_of(folder, plans)
     record = _record(folder, plans, patient)
     if record.exists() and record.read_text() == digest:
         return
     record.unlink(missing_ok=True)
-    place.mkdir(parents=True, exist_ok=True)
+    cases.mkdir(parents=True, exist_ok=True)
     record.parent.mkdir(parents=True, exist_ok=True)
-    data, seg, properties = _preprocessed(channels, labels, spacing, plans, dataset_json)
+    data, seg, properties = _preprocessed(channels, labels, spacing, plan)
     with tempfile.TemporaryDirectory(dir=record.parent) as temporary:
         _save(data, seg, properties, Path(temporary, patient), configuration(plans)["patch_size"])
         for file in sorted(Path(temporary).iterdir()):
-            os.replace(file, place / file.name)
+            os.replace(file, cases / file.name)
     record.write_text(digest)
 
 
@@ -57,7 +59,7 @@ def digests(folder, plans, patients):
 
 def check_spacing(patient, spacing, plans):
     """Refuse a spacing (z, y, x; mm) other than that of the study grid: a mistake upstream."""
-    planned = plans["nodestage"]["image_spacing"]
+    planned = plans["image_spacing"]
     if not np.allclose(spacing, planned, atol=1e-3):
         raise InputError(
             f"{patient}: the image's spacing is {_mm(spacing)} mm (z, y, x), but the network was "
@@ -75,20 +77,20 @@ def _record(folder, plans, patient):
 
 
 def _digest(channels, labels, plans):
-    found = hashlib.sha256(repr(plans["foreground_intensity_properties_per_channel"]).encode())
-    found.update(repr(configuration(plans)["normalization_schemes"]).encode())
-    found.update(repr(configuration(plans)["spacing"]).encode())
+    sha256 = hashlib.sha256(repr(plans["foreground_intensity_properties_per_channel"]).encode())
+    sha256.update(repr(configuration(plans)["normalization_schemes"]).encode())
+    sha256.update(repr(configuration(plans)["spacing"]).encode())
     for array in (*channels, *(() if labels is None else (labels,))):
         array = np.ascontiguousarray(array)
-        found.update(f"{array.dtype}{array.shape}".encode())
-        found.update(array.data)
-    return found.hexdigest()
+        sha256.update(f"{array.dtype}{array.shape}".encode())
+        sha256.update(array.data)
+    return sha256.hexdigest()
 
 
-def _preprocessed(channels, labels, spacing, plans, dataset_json):
+def _preprocessed(channels, labels, spacing, plan):
     preprocessors = imports.module("nnunetv2.preprocessing.preprocessors.default_preprocessor")
     handlers = imports.module("nnunetv2.utilities.plans_handling.plans_handler")
-    manager = handlers.PlansManager(plans)
+    manager = handlers.PlansManager(plan.plans)
     seg = None if labels is None else np.asarray(labels, np.int16)[None]
     properties = {"spacing": [float(s) for s in spacing]}
     data, seg, properties = preprocessors.DefaultPreprocessor(verbose=False).run_case_npy(
@@ -97,7 +99,7 @@ def _preprocessed(channels, labels, spacing, plans, dataset_json):
         properties,
         manager,
         manager.get_configuration(CONFIGURATION),
-        dataset_json,
+        plan.dataset_json,
     )
     return data.astype(np.float32, copy=False), seg.astype(np.int16, copy=False), properties
 

@@ -17,11 +17,11 @@ def patch_size(plans):
 
 def coarse_shape(plans, shape):
     """Size (z, y, x) of an image on the network's own voxels, or None where they are the image's."""
-    own, image = configuration(plans)["spacing"], plans["nodestage"]["image_spacing"]
-    if own == image:
+    voxel, image = configuration(plans)["spacing"], plans["image_spacing"]
+    if voxel == image:
         return None
     # As nnU-Net's preprocessor rounds it.
-    return tuple(round(i / j * k) for i, j, k in zip(image, own, shape, strict=True))
+    return tuple(round(i / j * k) for i, j, k in zip(image, voxel, shape, strict=True))
 
 
 def number_of_channels(dataset_json):
@@ -30,7 +30,7 @@ def number_of_channels(dataset_json):
 
 
 def number_of_classes(dataset_json):
-    """Output channels: one a label, background among them."""
+    """Output channels: one per label, background among them."""
     return len(dataset_json["labels"])
 
 
@@ -43,7 +43,7 @@ def build(plans, dataset_json, deep_supervision=False):
     architecture = configuration(plans)["architecture"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        found = get_network_from_plans(
+        unet = get_network_from_plans(
             architecture["network_class_name"],
             architecture["arch_kwargs"],
             architecture["_kw_requires_import"],
@@ -52,4 +52,4 @@ def build(plans, dataset_json, deep_supervision=False):
             allow_init=True,
             deep_supervision=deep_supervision,
         )
-    return join(found)
+    return join(unet)

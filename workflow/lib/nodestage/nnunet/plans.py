@@ -18,29 +18,11 @@ from nodestage.core.errors import InputError
 from nodestage.nnunet import imports
 from nodestage.nnunet.environment import environment
 from nodestage.nnunet.network import CONFIGURATION
+from nodestage.nnunet.settings import NAMES, Plan, TrainingSettings
 
 PLANNERS = "nnunetv2.experiment_planning.experiment_planners"
-# Soft tissue in HU; a study's config gives its own under `intensity`.
+# Soft tissue in HU; a study's config may replace them under `intensity`.
 INTENSITY = {"low": -160.0, "high": 240.0, "mean": 50.0, "sd": 75.0}
-# What our trainer reads from `plans["nodestage"]`; None leaves nnU-Net's own value.
-TRAINING = {
-    "epochs": None,
-    "iterations_per_epoch": None,
-    "validation_iterations": None,
-    "initial_lr": None,
-    "weight_decay": None,
-    "momentum": None,
-    "optimizer": "sgd",
-    "oversample_foreground": None,
-    "foreground_anywhere": False,
-    "augmentation": "full",
-    "mirror_axes": None,
-    "processes": 0,
-    "compile": True,
-    "deterministic": True,
-    "mixed_precision": False,
-    "cache_gib": 2.0,
-}
 PLANNING = (
     "patch_size",
     "features",
@@ -71,7 +53,7 @@ def geometry(image):
 
 
 def make_plans(name, shapes, spacing, channels, n_labels, settings):
-    """Plans and dataset description of one network.
+    """The Plan of one network.
 
     Parameters
     ----------
@@ -81,15 +63,11 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
     channels : list of str; a channel named "noNorm" keeps its values, every other is CT
     n_labels : int, foreground labels 1..n
     settings : dict
-        `patch_size` (z, y, x), `features` (one number a stage), `batch_size`, `batch_dice`,
-        `convolutions` (a stage), `norm` (instance or batch), `memory_gb` (what the planner may fill, 8): null or absent
+        `patch_size` (z, y, x), `features` (one number per stage), `batch_size`, `batch_dice`,
+        `convolutions` (per stage), `norm` (instance or batch), `memory_gb` (what the planner may fill, 8): null or absent
         leaves them to nnU-Net's planner. `intensity`: {channel: {low, high, mean, sd}} in HU.
         `spacing_mm` (z, y, x): voxels of the network where it works on coarser ones than the
-        study grid, and sees more of the body at once. The keys of `TRAINING` steer the training.
-
-    Returns
-    -------
-    plans, dataset_json : dicts of plain values, as nnU-Net takes them
+        study grid, and sees more of the body at once. The others are those of `TrainingSettings`.
     """
     settings = {k: v for k, v in (settings or {}).items() if v is not None}
     _known(name, settings)
@@ -101,10 +79,10 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
         "numTraining": len(shapes),
         "file_ending": ".nii.gz",
     }
-    own = [float(s) for s in settings.get("spacing_mm", spacing)]
-    zoom = np.divide(spacing, own)
+    network_spacing = [float(s) for s in settings.get("spacing_mm", spacing)]
+    zoom = np.divide(spacing, network_spacing)
     fingerprint = {
-        "spacings": [own for _ in shapes],
+        "spacings": [network_spacing for _ in shapes],
         "shapes_after_crop": [np.round(np.multiply(shape, zoom)).tolist() for shape in shapes],
         "median_relative_size_after_cropping": 1.0,
         "foreground_intensity_properties_per_channel": {
@@ -114,33 +92,31 @@ def make_plans(name, shapes, spacing, channels, n_labels, settings):
     }
     plans = _planned(name, fingerprint, dataset_json, float(settings.get("memory_gb", 8)))
     _override(name, plans["configurations"][CONFIGURATION], settings)
-    plans["nodestage"] = {
-        "channels": list(channels),
-        "image_spacing": [float(s) for s in spacing],
-        **{key: settings.get(key, default) for key, default in TRAINING.items()},
-    }
+    plans["channels"] = list(channels)
+    plans["image_spacing"] = [float(s) for s in spacing]
+    training = TrainingSettings(**{key: settings[key] for key in NAMES if key in settings})
     # Through JSON, so that plans in memory, in a checkpoint and in a bundle are the same values.
-    return json.loads(json.dumps(plans, default=_plain)), dataset_json
+    return Plan(json.loads(json.dumps(plans, default=_plain)), dataset_json, training)
 
 
 def _known(name, settings):
-    unknown = sorted(set(settings) - set(TRAINING) - set(PLANNING))
+    unknown = sorted(set(settings) - set(NAMES) - set(PLANNING))
     if unknown:
         raise InputError(
             f"settings of the network `{name}`: unknown setting {', '.join(unknown)}. "
-            f"Allowed are {', '.join(sorted({*TRAINING, *PLANNING}))}."
+            f"Allowed are {', '.join(sorted({*NAMES, *PLANNING}))}."
         )
 
 
-def _intensity(channel, given):
+def _intensity(channel, intensity):
     """nnU-Net's names for the constants by which one channel is clipped and scaled."""
     if channel == "noNorm":
         return {}
-    constants = {**INTENSITY, **given.get("CT", {}), **given.get(channel, {})}
+    constants = {**INTENSITY, **intensity.get("CT", {}), **intensity.get(channel, {})}
     if not (constants["low"] < constants["high"] and constants["sd"] > 0):
         raise InputError(
             f"`intensity` of the channel {channel}: low {constants['low']} must be below high "
-            f"{constants['high']}, and sd {constants['sd']} above 0. Mend it in the config."
+            f"{constants['high']}, and sd {constants['sd']} above 0. Correct it in the config."
         )
     return {
         "mean": float(constants["mean"]),
@@ -189,20 +165,20 @@ def _planned(name, fingerprint, dataset_json, memory_gb):
 
 @contextmanager
 def _planner_folders(dataset, fingerprint, dataset_json):
-    """The two files that nnU-Net's planner reads, in folders that go away again."""
+    """The two files that nnU-Net's planner reads, in temporary folders."""
     with (
         tempfile.TemporaryDirectory() as folder,
         environment(nnUNet_raw=folder, nnUNet_preprocessed=folder, nnUNet_n_proc_DA="0"),
     ):
-        place = Path(folder, dataset)
-        place.mkdir()
-        (place / "dataset.json").write_text(json.dumps({**dataset_json, "dataset": {}}))
-        (place / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
+        files = Path(folder, dataset)
+        files.mkdir()
+        (files / "dataset.json").write_text(json.dumps({**dataset_json, "dataset": {}}))
+        (files / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
         yield
 
 
 def _override(name, planned, settings):
-    """Put the config's own numbers in the place of the planner's."""
+    """Replace the planner's numbers by those of the config."""
     topology = imports.module(f"{PLANNERS}.network_topology")
     kwargs = planned["architecture"]["arch_kwargs"]
     patch = [int(n) for n in settings.get("patch_size", planned["patch_size"])]
@@ -233,7 +209,7 @@ def _override(name, planned, settings):
             f"{divisor.tolist()} (z, y, x). The next size up is {nearest}."
         )
     if not features:
-        # nnU-Net's rule: 32 channels, doubled a stage, 320 at most.
+        # nnU-Net's rule: 32 channels, doubled with each stage, 320 at most.
         features = [min(320, 32 * 2**i) for i in range(stages)]
     convolutions = int(settings.get("convolutions", 2))
     kwargs.update(
@@ -259,4 +235,4 @@ def _override(name, planned, settings):
 def _plain(value):
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no place in plans")
+    raise TypeError(f"{type(value).__name__} can't be written into plans")

@@ -1,4 +1,4 @@
-"""nnU-Net's trainer, steered by our plans and silent about what we don't need.
+"""nnU-Net's trainer with our settings, and silent about what we don't need.
 
 Subclasses override what nnU-Net's own trainer lets them: `build_network_architecture`,
 `get_training_transforms` (static), `_build_loss`, and here `loader_class`.
@@ -14,8 +14,10 @@ from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform
 
 from nodestage.core import devices
 from nodestage.core.errors import TrainingError
+from nodestage.core.run import TrainingSet
 from nodestage.nnunet import imports
 from nodestage.nnunet.rectified import join
+from nodestage.nnunet.settings import TrainingSettings
 
 nnunet: Any = imports.module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
 datasets: Any = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
@@ -24,10 +26,11 @@ datasets: Any = imports.module("nnunetv2.training.dataloading.nnunet_dataset")
 DeepSupervisionWrapper = nnunet.DeepSupervisionWrapper
 
 
-class OwnPatch(BasicTransform):
+class CopyPatch(BasicTransform):
     """Copy a patch before it is changed: it may be a view into a volume kept in memory."""
 
     def apply(self, data_dict, **params):
+        """The patch with copies of its image and labels."""
         data_dict["image"] = data_dict["image"].clone()
         data_dict["segmentation"] = data_dict["segmentation"].clone()
         return data_dict
@@ -43,6 +46,7 @@ class CachedDataset(datasets.nnUNetDatasetBlosc2):
         self._cases, self._bytes = {}, 0
 
     def load_case(self, identifier):
+        """A patient from memory, else from disk as nnU-Net reads it."""
         if identifier in self._cases:
             return self._cases[identifier]
         data, seg, before, properties = super().load_case(identifier)
@@ -58,23 +62,24 @@ class Loader(nnunet.nnUNetDataLoader):
     """nnU-Net's loader, whose foreground patches may hold their voxel anywhere.
 
     nnU-Net centers a foreground patch on a labelled voxel. In a small patch with a small target
-    that place gives the answer away: the network learns to mark the middle, and finds next to
-    nothing where a window lies as it happens. With `foreground_anywhere` the box is moved so that
+    the position gives the answer away: the network learns to mark the middle, and detects next to
+    nothing in windows at other positions. With `foreground_anywhere` the box is moved so that
     the voxel lies anywhere within three quarters of the patch.
     """
 
     foreground_anywhere = False
 
     def get_bbox(self, data_shape, force_fg, class_locations, *args, **kwargs):
-        held = [places for places in (class_locations or {}).values() if len(places)]
-        if not (self.foreground_anywhere and force_fg and held):
+        """First and last voxel of a patch, as nnU-Net draws it but for `foreground_anywhere`."""
+        voxels_of = [voxels for voxels in (class_locations or {}).values() if len(voxels)]
+        if not (self.foreground_anywhere and force_fg and voxels_of):
             return super().get_bbox(data_shape, force_fg, class_locations, *args, **kwargs)
         # A class, then one of its voxels, as nnU-Net draws them.
-        places = held[np.random.randint(len(held))]
-        voxel = np.array(places[np.random.randint(len(places))][1:])
-        reach = np.array(self.final_patch_size) * 3 // 8
+        voxels = voxels_of[np.random.randint(len(voxels_of))]
+        voxel = np.array(voxels[np.random.randint(len(voxels))][1:])
+        farthest = np.array(self.final_patch_size) * 3 // 8
         size, shape = np.array(self.patch_size), np.array(data_shape)
-        low = voxel - size // 2 + np.random.randint(-reach, reach + 1)
+        low = voxel - size // 2 + np.random.randint(-farthest, farthest + 1)
         # No farther beyond the image than a patch that is drawn at random.
         margin = np.maximum(self.need_to_pad, size - shape)
         low = np.clip(low, -(margin // 2), shape - size + margin - margin // 2)
@@ -82,62 +87,70 @@ class Loader(nnunet.nnUNetDataLoader):
 
 
 class Trainer(nnunet.nnUNetTrainer):
-    """nnU-Net's trainer with settings from `plans["nodestage"]`.
+    """nnU-Net's trainer with `TrainingSettings`, which `configure` sets before the training starts.
 
-    `patients` (training, validation) is set by `training.train`; without validation patients
-    there is no validation, and the last epoch is what one has.
+    Without validation patients nothing is validated, and the last epoch is kept.
     """
 
     loader_class = Loader
 
     def __init__(self, plans, configuration, fold, dataset_json, device):
         super().__init__(plans, configuration, fold, dataset_json, device)
-        self.own = self.plans_manager.plans["nodestage"]
-        self.patients = ([], [])
-        for ours, theirs in (
-            ("epochs", "num_epochs"),
-            ("iterations_per_epoch", "num_iterations_per_epoch"),
-            ("validation_iterations", "num_val_iterations_per_epoch"),
-            ("initial_lr", "initial_lr"),
-            ("weight_decay", "weight_decay"),
-            ("oversample_foreground", "oversample_foreground_percent"),
-        ):
-            if self.own.get(ours) is not None:
-                setattr(self, theirs, self.own[ours])
+        self.settings = TrainingSettings()
+        self.patients = TrainingSet([], [])
+
+    def configure(self, settings: TrainingSettings, patients: TrainingSet) -> None:
+        """Set what is trained on whom; settings that are None stay as nnU-Net has them."""
+        self.settings, self.patients = settings, patients
+        if settings.epochs is not None:
+            self.num_epochs = settings.epochs
+        if settings.iterations_per_epoch is not None:
+            self.num_iterations_per_epoch = settings.iterations_per_epoch
+        if settings.validation_iterations is not None:
+            self.num_val_iterations_per_epoch = settings.validation_iterations
+        if settings.initial_lr is not None:
+            self.initial_lr = settings.initial_lr
+        if settings.weight_decay is not None:
+            self.weight_decay = settings.weight_decay
+        if settings.oversample_foreground is not None:
+            self.oversample_foreground_percent = settings.oversample_foreground
 
     @staticmethod
     def build_network_architecture(
-        plans_manager,  # by these names nnU-Net tells today's signature from an older one
+        plans_manager,  # nnU-Net recognises today's signature by these names
         configuration_manager,
         num_input_channels,
         num_output_channels,
         enable_deep_supervision=True,
     ):
-        found = nnunet.nnUNetTrainer.build_network_architecture(
+        """nnU-Net's U-Net, its norms and nonlinearities joined."""
+        unet = nnunet.nnUNetTrainer.build_network_architecture(
             plans_manager,
             configuration_manager,
             num_input_channels,
             num_output_channels,
             enable_deep_supervision,
         )
-        return join(found)
+        return join(unet)
 
     # What a training reads
 
     def initialize(self):
+        """Set the memory format, mixed precision and the cache of patients."""
         super().initialize()
         if self.device.type == "cpu":
             # The same sums in an order that a CPU reaches faster: a fifth of a step, measured.
             self.network.to(memory_format=torch.channels_last_3d)
-        if self.device.type == "cpu" and self.own.get("mixed_precision"):
+        if self.device.type == "cpu" and self.settings.mixed_precision:
             _in_mixed_precision(self.network, self.device)
-        limit = int(self.own.get("cache_gib", 2.0) * 2**30)
+        limit = int(self.settings.cache_gib * 2**30)
         self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
 
     def configure_optimizers(self):
+        """SGD as nnU-Net has it, or AdamW, and the decay of the learning rate."""
         optimizer, schedule = super().configure_optimizers()
-        momentum = self.own.get("momentum")
-        if self.own.get("optimizer") == "adam":
+        momentum = self.settings.momentum
+        if self.settings.optimizer == "adam":
             # Learns in a hundred steps what nnU-Net's SGD, made for 250,000, has hardly begun.
             optimizer = torch.optim.AdamW(
                 self.network.parameters(),
@@ -152,18 +165,21 @@ class Trainer(nnunet.nnUNetTrainer):
         return optimizer, schedule
 
     def do_split(self):
-        return list(self.patients[0]), list(self.patients[1] or self.patients[0])
+        """Training and validation patients; without the latter the training patients, unused."""
+        return list(self.patients.train), list(self.patients.validation or self.patients.train)
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+        """As nnU-Net does, but for `mirror_axes`."""
         rotation, dummy_2d, initial, mirror = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
-        if self.own.get("mirror_axes") is not None:
-            mirror = tuple(self.own["mirror_axes"])
+        if self.settings.mirror_axes is not None:
+            mirror = tuple(self.settings.mirror_axes)
             self.inference_allowed_mirroring_axes = mirror or None
         return rotation, dummy_2d, initial, mirror
 
     def get_dataloaders(self):
+        """Generators of training and validation batches."""
         patch = self.configuration_manager.patch_size
         scales = self._get_deep_supervision_scales()
         rotation, dummy_2d, initial, mirror = (
@@ -189,11 +205,11 @@ class Trainer(nnunet.nnUNetTrainer):
             regions=regions,
             ignore_label=self.label_manager.ignore_label,
         )
-        if self.own.get("augmentation") == "light":
+        if self.settings.augmentation == "light":
             without_filters(training)
         fixed_choice_of_algorithm(training)
         for transforms in (training, validation):
-            own_patches(transforms)
+            copy_patches(transforms)
         for_training, for_validation = self.get_tr_and_val_datasets()
         return (
             self._generator(self.make_loader(for_training, initial, training, training=True)),
@@ -201,7 +217,7 @@ class Trainer(nnunet.nnUNetTrainer):
         )
 
     def make_loader(self, dataset, initial_patch, transforms, training):
-        """A loader over `dataset`; the place where a subclass puts its own."""
+        """A loader over `dataset`; a subclass may choose another one."""
         loader = self.loader_class(
             dataset,
             self.batch_size,
@@ -214,11 +230,11 @@ class Trainer(nnunet.nnUNetTrainer):
             transforms=transforms,
             probabilistic_oversampling=self.probabilistic_oversampling,
         )
-        loader.foreground_anywhere = bool(self.own.get("foreground_anywhere"))
+        loader.foreground_anywhere = self.settings.foreground_anywhere
         return loader
 
     def _generator(self, loader):
-        workers = int(self.own.get("processes") or 0)
+        workers = self.settings.processes
         if not workers:
             return nnunet.SingleThreadedAugmenter(loader, None)
         # Workers draw their own numbers and hand over as they finish: no longer reproducible.
@@ -235,12 +251,14 @@ class Trainer(nnunet.nnUNetTrainer):
     # What it does without
 
     def on_train_start(self):
+        """Build network and loaders; nothing is copied or drawn."""
         if not self.was_initialized:
             self.initialize()
         self.dataloader_train, self.dataloader_val = self.get_dataloaders()
         self.set_deep_supervision_enabled(self.enable_deep_supervision)
 
     def on_train_epoch_end(self, train_outputs):
+        """Stop at a loss that is not finite."""
         super().on_train_epoch_end(train_outputs)
         loss = self.logger.get_value("train_losses", step=-1)
         if not np.isfinite(loss):
@@ -250,20 +268,22 @@ class Trainer(nnunet.nnUNetTrainer):
             )
 
     def on_validation_epoch_end(self, val_outputs):
+        """Record the Dice; one that is undefined changes nothing."""
         super().on_validation_epoch_end(val_outputs)
         history = self.logger.get_checkpoint()
         if np.isnan(history["mean_fg_dice"][-1]):
             # Patches without any label or mark have no Dice. nnU-Net's moving average would be
             # undefined from here on, and the first epoch the best for ever: it stays as it was.
-            held = [0.0, *history["ema_fg_dice"]][-2]
-            history["mean_fg_dice"][-1] = history["ema_fg_dice"][-1] = held
+            before = [0.0, *history["ema_fg_dice"]][-2]
+            history["mean_fg_dice"][-1] = history["ema_fg_dice"][-1] = before
             self.logger.load_checkpoint(history)
 
     def _do_i_compile(self):
-        return bool(self.own.get("compile")) and super()._do_i_compile()
+        return self.settings.compile and super()._do_i_compile()
 
     def print_to_log_file(self, *args, also_print_to_console=True, add_timestamp=True):
-        # The job's log takes what is printed; a second file with dates in it is no use.
+        """Print to the job's log."""
+        # The job's log takes what is printed; a second file with dates in it is not needed.
         if also_print_to_console and any(str(arg).strip() for arg in args):
             print(*args)
 
@@ -280,20 +300,21 @@ def _in_mixed_precision(network, device):
 
     def mixed(x):
         with devices.autocast(device, mixed=True):
-            found = forward(x)
-        return [f.float() for f in found] if isinstance(found, list | tuple) else found.float()
+            logits = forward(x)
+        several = isinstance(logits, list | tuple)
+        return [one.float() for one in logits] if several else logits.float()
 
     network.forward = mixed
 
 
-def own_patches(transforms):
-    """Put an `OwnPatch` before whatever changes a patch where it stands.
+def copy_patches(transforms):
+    """Put a `CopyPatch` before the transforms that change a patch in place.
 
-    The spatial transform only reads what it is given, several times what it gives back.
+    The spatial transform only reads its input, which is several times as large as its output.
     """
     reading = (SpatialTransform, Convert2DTo3DTransform)
-    places = [i for i, t in enumerate(transforms.transforms) if isinstance(t, reading)]
-    transforms.transforms.insert(max(places, default=-1) + 1, OwnPatch())
+    indices = [i for i, t in enumerate(transforms.transforms) if isinstance(t, reading)]
+    transforms.transforms.insert(max(indices, default=-1) + 1, CopyPatch())
 
 
 FILTERS = ("GaussianBlurTransform", "SimulateLowResolutionTransform", "GammaTransform")

@@ -1,8 +1,9 @@
-"""A training that can be killed at any time and goes on to the same weights."""
+"""A training that can be killed at any time and resumes to the same weights."""
 
 import hashlib
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 
 from nodestage.core import checkpoints, devices, learning, logs, memory
 from nodestage.core.errors import InputError, TrainingError
+from nodestage.core.run import Run, TrainingSet
+from nodestage.core.training import Checkpoint, weights_of
 from nodestage.nnunet import cases
 from nodestage.nnunet.environment import environment
 from nodestage.nnunet.network import CONFIGURATION
+from nodestage.nnunet.settings import Plan
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
@@ -20,102 +24,77 @@ LEARNED_BATCHES = 10  # of training patches, on which a finished network is trie
 
 
 def train(
-    folder,
-    patients_train,
-    patients_validation,
-    plans,
-    dataset_json,
+    plan: Plan,
+    patients: TrainingSet,
+    run: Run,
     *,
-    trainer=Trainer,
-    seed=0,
-    output,
-    device=None,
-    label="training",
-    resume=True,
-    own=None,
-    choose="last",
-    threads=1,
-    initial=None,
-    section="",
-):
+    trainer: type[Trainer] = Trainer,
+    choose: str = "last",
+    initial: dict[str, torch.Tensor] | None = None,
+) -> dict:
     """Train one network and return it as a plain dict (`export`).
 
-    After every epoch the whole state is written to `output`; a training that was killed goes
-    on from there and ends with the weights of an undisturbed one (same thread count, no
-    worker processes). A state of other data, plans or seed is not taken up.
+    After every epoch the whole state is written; a training that was killed resumes from there and
+    ends with the weights of an undisturbed one (same thread count, no worker processes). A state of
+    other data, plans or seed is not used.
 
     Parameters
     ----------
-    folder : root below which `cases.preprocess` saved the patients
-    patients_train, patients_validation : lists of patient codes; validation may be empty
-    plans, dataset_json : from `plans.make_plans`
+    plan : from `plans.make_plans`
+    patients : their codes; there may be no validation patients
+    run : `cases.preprocess` saved the patients below `work`; `output` is the checkpoint, which the
+        caller deletes
     trainer : Trainer or a subclass of it
-    seed : int
-    output : folder for the checkpoint, the caller's to delete
-    device : "cpu", "cuda"; None takes a GPU where there is one
-    label : str, named in the lines of progress
-    own : dict laid over `plans["nodestage"]`, where the trainer finds it as `self.own`
     choose : "last" epoch, or "best" by nnU-Net's moving average of the validation Dice
-    threads : CPU threads
     initial : state dict to start from, or None
-    section : where the config holds this network's settings ("tumor.network"), for a warning
     """
-    if not patients_train:
-        raise InputError(f"{label}: there is no patient to train on. Add patients with this mask.")
+    if not patients.train:
+        raise InputError(
+            f"{run.label}: there is no patient to train on. Add patients with this mask."
+        )
     if choose not in ("last", "best"):
         raise ValueError(f"choose is 'last' or 'best', not {choose!r}")
-    plans = json.loads(json.dumps(plans))
-    plans["nodestage"].update(own or {})
-    patients = sorted(patients_train), sorted(patients_validation)
-    identity = _identity(folder, plans, dataset_json, patients, trainer, seed, choose, initial)
-    checkpoint = Path(output, "checkpoint.pt")
-    torch.set_num_threads(threads)
-    device = devices.chosen(device)
+    patients = TrainingSet(sorted(patients.train), sorted(patients.validation))
+    identity = _identity(plan, patients, run, [trainer.__name__, choose], initial)
+    torch.set_num_threads(run.threads)
+    device = devices.chosen(run.device)
     if device.type == "cuda":
-        torch.backends.cudnn.deterministic = bool(plans["nodestage"].get("deterministic"))
-        torch.backends.cudnn.benchmark = not torch.backends.cudnn.deterministic
+        torch.backends.cudnn.deterministic = plan.training.deterministic
+        torch.backends.cudnn.benchmark = not plan.training.deterministic
     with environment(
-        nnUNet_preprocessed=str(folder),
-        nnUNet_results=str(output),
-        nnUNet_raw=str(folder),
+        nnUNet_preprocessed=str(run.work),
+        nnUNet_results=str(Path(run.output).parent),
+        nnUNet_raw=str(run.work),
         nnUNet_n_proc_DA="0",
         nnUNet_wandb_enabled="0",
     ):
-        checkpoints.seed_all(seed)
-        # nnU-Net takes this key out of the plans that it is given.
-        running = trainer(
-            {**json.loads(json.dumps(plans)), "continue_training": False},
-            CONFIGURATION,
-            0,
-            dataset_json,
-            device,
-        )
-        running.patients = patients
+        checkpoints.seed_all(run.seed)
+        # nnU-Net removes this key from the plans that it receives.
+        plans = {**json.loads(json.dumps(plan.plans)), "continue_training": False}
+        running = trainer(plans, CONFIGURATION, 0, plan.dataset_json, device)
+        running.configure(plan.training, patients)
         try:
-            return _run(running, checkpoint, identity, label, resume, choose, initial, section)
+            running.on_train_start()
+            if initial is not None:
+                module(running.network).load_state_dict(initial)
+            weights, epoch = _epochs(running, Checkpoint(run.output, identity), run.label, choose)
+            model = export(running, weights, epoch)
+            return model | {"learned": _learned(running, model, run.label, plan.section)}
         except (MemoryError, RuntimeError) as error:
-            # A worker that is no longer there was killed, nearly always for memory.
+            # A worker that has disappeared was killed, nearly always for memory.
             if memory.refused(error) or "workers are no longer alive" in str(error):
-                raise _out_of_memory(label, plans) from error
+                raise _out_of_memory(run.label, plan.plans) from error
             raise
         finally:
             running.finish()
 
 
-def _run(running, checkpoint, identity, label, resume, choose, initial, section):
-    running.on_train_start()
-    if initial is not None:
-        module(running.network).load_state_dict(initial)
-    state = {"best": None, "best_epoch": -1}
-    if resume and checkpoint.exists():
-        found = checkpoints.load(checkpoint)
-        if found["identity"] == identity:
-            state = _take_up(running, found)
-            logs.say(
-                f"{label}: goes on after epoch {running.current_epoch} of {running.num_epochs}"
-            )
-        else:
-            print(f"{label}: a checkpoint of other data or settings is left aside")
+def _epochs(running, checkpoint, label, choose):
+    """Train to the last epoch; (weights, epoch) to keep."""
+    best = {"best": None, "best_epoch": -1}
+    if (state := checkpoint.read(label)) is not None:
+        best = _restore(running, state)
+        logs.say(f"{label}: resumes after epoch {running.current_epoch} of {running.num_epochs}")
     steps = iter(Steps(running, label))
     for _ in range(running.current_epoch, running.num_epochs):
         _epoch(running, steps)
@@ -124,14 +103,13 @@ def _run(running, checkpoint, identity, label, resume, choose, initial, section)
         ema = running.logger.get_value("ema_fg_dice", step=None)
         if choose == "best" and ema and (running._best_ema is None or ema[-1] > running._best_ema):
             running._best_ema = float(ema[-1])
-            state = {"best": _weights(running), "best_epoch": running.current_epoch}
+            best = {"best": _weights(running), "best_epoch": running.current_epoch}
         running.current_epoch += 1
-        checkpoints.save(checkpoint, _put_down(running, identity, state))
+        checkpoint.write(_state(running) | best)
     next(steps, None)
-    chosen = state["best"] if choose == "best" and state["best"] is not None else None
-    epoch = state["best_epoch"] + 1 if chosen is not None else running.current_epoch
-    model = export(running, chosen, epoch)
-    return model | {"learned": _learned(running, model, label, section)}
+    if best["best"] is not None:
+        return best["best"], best["best_epoch"] + 1
+    return _weights(running), running.current_epoch
 
 
 def _learned(running, model, label, section):
@@ -151,18 +129,18 @@ def _learned(running, model, label, section):
     )
     total = 2 * hit + wrong + missed
     value = (2 * hit[total > 0] / total[total > 0]).mean() if (total > 0).any() else None
-    where = f" under `{section}`" if section else ""
+    under = f" under `{section}`" if section else ""
     return learning.fitted(
         label,
         learning.DICE,
         value,
         model["history"]["train_losses"][-1],
-        f"Raise `epochs` or `iterations_per_epoch`{where}, or let it work on smaller voxels (`spacing_mm`)",
+        f"Raise `epochs` or `iterations_per_epoch`{under}, or let it work on smaller voxels (`spacing_mm`)",
     )
 
 
 class Steps:
-    """Counts the steps of a training and says how long the rest will take."""
+    """Counts the steps of a training and reports how long the rest will take."""
 
     def __init__(self, running, label):
         left = running.num_epochs - running.current_epoch
@@ -183,7 +161,7 @@ def _epoch(running, steps):
         outputs.append(running.train_step(next(running.dataloader_train)))
     running.on_train_epoch_end(outputs)
     dice = ""
-    if running.patients[1] and running.num_val_iterations_per_epoch:
+    if running.patients.validation and running.num_val_iterations_per_epoch:
         with torch.no_grad():
             running.on_validation_epoch_start()
             running.on_validation_epoch_end(
@@ -207,17 +185,13 @@ def module(network):
 
 
 def _weights(running):
-    # clone: the optimizer goes on writing into the same memory
-    return {
-        k: v.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for k, v in module(running.network).state_dict().items()
-    }
+    return weights_of(module(running.network))
 
 
-def _put_down(running, identity, state):
+def _state(running):
+    """What a resumed training needs, apart from the kept weights."""
     scaler = running.grad_scaler
     return {
-        "identity": identity,
         "epoch": running.current_epoch,
         "weights": _weights(running),
         "optimizer": running.optimizer.state_dict(),
@@ -225,28 +199,28 @@ def _put_down(running, identity, state):
         "logging": running.logger.get_checkpoint(),
         "best_ema": running._best_ema,
         "random": checkpoints.random_state(),
-        **state,
     }
 
 
-def _take_up(running, found):
-    module(running.network).load_state_dict(found["weights"])
-    running.optimizer.load_state_dict(found["optimizer"])
-    if running.grad_scaler is not None and found["scaler"] is not None:
-        running.grad_scaler.load_state_dict(found["scaler"])
-    running.logger.load_checkpoint(found["logging"])
-    running._best_ema = found["best_ema"]
-    running.current_epoch = found["epoch"]
-    checkpoints.restore_random_state(found["random"])
-    return {"best": found["best"], "best_epoch": found["best_epoch"]}
+def _restore(running, state):
+    """Set a training to a state of `_state`; the kept weights that were written with it."""
+    module(running.network).load_state_dict(state["weights"])
+    running.optimizer.load_state_dict(state["optimizer"])
+    if running.grad_scaler is not None and state["scaler"] is not None:
+        running.grad_scaler.load_state_dict(state["scaler"])
+    running.logger.load_checkpoint(state["logging"])
+    running._best_ema = state["best_ema"]
+    running.current_epoch = state["epoch"]
+    checkpoints.restore_random_state(state["random"])
+    return {"best": state["best"], "best_epoch": state["best_epoch"]}
 
 
 def export(running, weights=None, epoch=None):
     """A trained network as plain values, for `checkpoints.save` and `weights_only=True`.
 
-    Keys: `weights` (state dict), `plans`, `dataset_json`, `settings` (`plans["nodestage"]`),
-    `trainer` (class name), `epoch`, `history` (a value an epoch), `mirror_axes`, `digest`; `train`
-    adds `learned`.
+    Keys: `weights` (state dict), `plans`, `dataset_json`, `settings` (of the training), `trainer`
+    (class name), `epoch`, `history` (one value per epoch), `mirror_axes`, `digest`; `train` adds
+    `learned`.
     """
     weights = weights if weights is not None else _weights(running)
     history = running.logger.get_checkpoint()
@@ -255,7 +229,7 @@ def export(running, weights=None, epoch=None):
             "weights": weights,
             "plans": running.plans_manager.plans,
             "dataset_json": running.dataset_json,
-            "settings": running.own,
+            "settings": asdict(running.settings),
             "trainer": type(running).__name__,
             "epoch": epoch if epoch is not None else running.current_epoch,
             "history": {k: history[k] for k in ("train_losses", "mean_fg_dice", "ema_fg_dice")},
@@ -265,19 +239,21 @@ def export(running, weights=None, epoch=None):
     )
 
 
-def _identity(folder, plans, dataset_json, patients, trainer, seed, choose, initial):
-    """What a checkpoint must agree on to be taken up again."""
+def _identity(plan, patients, run, options, initial):
+    """What a checkpoint must agree on to be used again."""
     return hashlib.sha256(
         json.dumps(
             [
-                plans,
-                dataset_json,
+                plan.plans,
+                asdict(plan.training),
+                plan.dataset_json,
                 patients,
-                trainer.__name__,
-                seed,
-                choose,
+                options,
+                run.seed,
                 checkpoints.digest(initial) if initial is not None else None,
-                cases.digests(folder, plans, sorted({*patients[0], *patients[1]})),
+                cases.digests(
+                    run.work, plan.plans, sorted({*patients.train, *patients.validation})
+                ),
             ],
             sort_keys=True,
         ).encode()

@@ -1,6 +1,6 @@
-"""Where the windows of a prediction lie, and which of them run.
+"""Positions of the windows of a prediction, and which of them run.
 
-Places and Gaussian weights are nnU-Net's own functions.
+Positions and Gaussian weights are nnU-Net's own functions.
 """
 
 import itertools
@@ -19,8 +19,8 @@ def corners(shape, tile, step_size=0.5, inside=None, min_attention_share=0.0, ar
     inside : bool tensor (z, y, x) of that shape; windows without any True are left out
     min_attention_share : of the weight at every voxel of `inside`; windows that give none of them more
         are left out too
-    around : lay the windows over the box around `inside`, not over the whole image: fewer of
-        them, at other places
+    around : cover the box around `inside` with windows, not the whole image: fewer of
+        them, at other positions
     """
     from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 
@@ -33,18 +33,16 @@ def corners(shape, tile, step_size=0.5, inside=None, min_attention_share=0.0, ar
     steps = [[side.start + start for start in axis] for side, axis in zip(box, steps, strict=True)]
     if inside is None:
         return list(itertools.product(*steps))
-    found = list(_holding(inside, steps, tile))
-    return (
-        _weighty(found, steps, gaussian(tile), inside, min_attention_share)
-        if min_attention_share
-        else found
-    )
+    starts = list(_holding(inside, steps, tile))
+    if not min_attention_share:
+        return starts
+    return _weighty(starts, steps, gaussian(tile), inside, min_attention_share)
 
 
 def _holding(inside, steps, tile):
     """The corners whose windows hold any True.
 
-    An axis at a time, so that no voxel is read twice for two windows that differ along another one.
+    One axis after another, so that no voxel is read twice for two windows that differ along another one.
     """
     for z in steps[0]:
         plane = inside[z : z + tile[0]].any(0)
@@ -65,8 +63,8 @@ def box_around(inside, tile):
     box = []
     for axis, size in enumerate(tile):
         others = tuple(k for k in range(inside.ndim) if k != axis)
-        found = torch.nonzero(inside.any(others)).flatten()
-        low, high = int(found[0]), int(found[-1]) + 1
+        indices = torch.nonzero(inside.any(others)).flatten()
+        low, high = int(indices[0]), int(indices[-1]) + 1
         low -= max(size - (high - low), 0) // 2
         low = min(max(low, 0), inside.shape[axis] - size)
         box.append(slice(low, max(high, low + size)))
@@ -86,8 +84,8 @@ def gaussian(tile):
     )
 
 
-def _weighty(corners, steps, weights, inside, least):
-    """Corners of the windows that have more than `least` of the weight at a voxel of `inside`.
+def _weighty(corners, steps, weights, inside, min_share):
+    """Corners of the windows that have more than `min_share` of the weight at a voxel of `inside`.
 
     The weight is a product over the axes, and so is the sum of all windows' weights.
     """
@@ -100,12 +98,12 @@ def _weighty(corners, steps, weights, inside, least):
         for start in starts:
             total[start : start + len(line)] += line
         shares.append({start: line / total[start : start + len(line)] for start in starts})
-    found = []
+    kept = []
     for corner in corners:
         z, y, x = (share[start] for share, start in zip(shares, corner, strict=True))
         seen = inside[window(corner, weights.shape)]
         # First the highest share along z of each column that is inside, then over y and x.
         columns = (seen * z[:, None, None]).amax(0)
-        if bool((columns * y[:, None] * x > least).any()):
-            found.append(corner)
-    return found
+        if bool((columns * y[:, None] * x > min_share).any()):
+            kept.append(corner)
+    return kept

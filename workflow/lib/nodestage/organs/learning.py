@@ -12,6 +12,7 @@ import numpy as np
 
 from nodestage.core.errors import InputError
 from nodestage.core.names import PHASES
+from nodestage.core.run import Run
 from nodestage.core.volumes import Vector
 from nodestage.nnunet import fitting
 from nodestage.organs.labels import SHARE, Share, clean
@@ -84,19 +85,17 @@ def train_student(
 
 
 def _fit(samples, channels, training, classes, name, **options):
-    return fitting.fit(
-        "organs",
-        *samples,
-        channels,
-        classes if training.classes is None else training.classes,
-        training.settings,
-        seed=training.seed,
-        output=training.output,
-        work=training.work,
-        label=f"organs, {name}",
-        section=f"organs.{name}",
-        **options,
+    labels = classes if training.classes is None else training.classes
+    task = fitting.Task("organs", channels, labels, training.settings, f"organs.{name}")
+    run = Run(
+        training.seed,
+        training.output,
+        training.work,
+        f"organs, {name}",
+        options.pop("threads", 1),
+        options.pop("device", None),
     )
+    return fitting.fit(task, *samples, run, **options)
 
 
 def open_model(path: str | Path):

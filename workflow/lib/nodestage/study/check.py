@@ -24,7 +24,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
-from nodestage.study import aliases, folder, lacking, outline, preset, schema
+from nodestage.study import aliases, folder, lacking, outline, preset, pretraining, schema
 from nodestage.study.method_files import check_method_files
 from nodestage.study.study import Sheet, Study, build
 
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
+    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     study, images = _study(config, rows, bundle, base, errors), None
     if not options.no_images:
         images = _collect(
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             config["centers"],
             options.jobs,
             base=base,
+            labels=anatomy["labels"],
         )
     if errors or study is None:
         for fault in errors:
@@ -73,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
             median = median_spacing(spacings)
             print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
         _print_notes(changes, questions)
+        for notice in [] if bundle else pretraining.missing(config):
+            print(notice)
     return 0
 
 
@@ -85,7 +89,9 @@ def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[
 def _print_added(bundle: Frozen | None) -> None:
     """The code of a bundle that isn't nodestage's, before anything runs."""
     if bundle:
-        _print_list("The bundle brings code:", [f"  {said}" for said in bundle.added.values()])
+        _print_list(
+            "The bundle brings code:", [f"  {sentence}" for sentence in bundle.added.values()]
+        )
 
 
 def _print_list(head: str, lines: list[str]) -> None:
@@ -172,6 +178,7 @@ def _study(
         _collect(errors, check_method_files, bundle.settings["methods"], Path())
     else:
         _collect(errors, check_method_files, config["methods"], base)
+        _collect(errors, pretraining.check, config, base)
     returned = {
         center: _collect(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()

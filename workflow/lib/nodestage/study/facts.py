@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
-from nodestage.study import sizes
+from nodestage.study import pretraining, sizes
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.folds import Folds
 from nodestage.study.methods import Methods
@@ -124,6 +124,7 @@ class Facts:
             "sizes": sizes.described(config, self.methods.entries),
             "smaller": sizes.smaller(config, self.methods.entries),
         }
+        facts["warnings"] = pretraining.missing(config)
         if self.bundle:
             facts |= {
                 "frozen": True,
@@ -219,9 +220,10 @@ class Facts:
         """Which methods start from a file of weights, and its digest: never its path."""
         digests: dict[str, list[str]] = {}
         for method, entry in self.methods.entries.items():
-            weights = (entry.get("settings") or {}).get("pretrained")
-            if isinstance(weights, dict) and weights.get("path") not in (None, "", "none"):
-                digests.setdefault(str(weights.get("sha256"))[:12], []).append(method)
+            settings = entry.get("settings") or {}
+            if pretraining.is_pretrained(settings):
+                digest = str(settings["pretrained"].get("sha256"))[:12]
+                digests.setdefault(digest, []).append(method)
         if not digests:
             return "none, trained from scratch"
         named = (f"{', '.join(m)}: sha256 {digest}" for digest, m in sorted(digests.items()))

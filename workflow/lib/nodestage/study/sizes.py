@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from nodestage.study import pretraining
+
 PAPER = Path(__file__).parents[4] / "config" / "paper.yaml"
 
 NETWORKS = {
@@ -86,7 +88,7 @@ def smaller(config, methods, full=None):
         shorter.append(
             f"patient networks: from {_length(methods[shortest]):,} steps ({paper[shortest]:,})"
         )
-    return shorter
+    return shorter + pretraining.from_scratch(config | {"methods": methods}, full)
 
 
 def _trained(config):

@@ -10,6 +10,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen
 from nodestage.exchange.returned import reading
+from nodestage.study import pretraining
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.facts import Facts
 from nodestage.study.folds import Folds
@@ -71,6 +72,8 @@ def build(
     returned : {center: file} of centers that keep their images
     """
     returned = returned or {}
+    if bundle is None:
+        config = pretraining.applied(config)
     entries = sheet.centers | {
         center: {"role": "external", **{mask: {"source": file.head[mask]} for mask in SOURCES}}
         for center, file in returned.items()
@@ -135,6 +138,8 @@ def load(
         if entry.get("returned")
     }
     _check_codes(sheet, returned)
+    if files and not bundle:
+        pretraining.check(config)
     study = build(config, structures, sheet, bundle, returned)
     check_bundle(study)
     return study

@@ -3,46 +3,48 @@
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
 the venous scan too: from them, as pseudo labels, a venous network is trained, or one that sees
-both phases; from scratch as in the paper, or from the weights of the arterial network. The discovery center's own masks (22 % of its patients in the paper) only evaluate.
+both phases; from scratch as in the paper, or from the weights of the arterial network. The
+discovery center's masks (22 % of its patients in the paper) only evaluate.
 
 A patient in the lists below is `(patient, {phase: image}, mask)`; images and masks are paths
 (or Volumes) on the study grid.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from nodestage.core.errors import InputError
+from nodestage.core.run import Run
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
 
 NEAR_MM = 10.0  # a tumor of the pancreas has voxels this close to the organ's labels
 
 
-def train_arterial(patients, settings, *, seed, output, work, validation=(), **how):
+def train_arterial(patients, settings: dict, run: Run, *, validation=(), **options):
     """Train the network of the arterial phase on the auxiliary center's masks.
 
     Parameters
     ----------
     patients, validation : lists of patients with an arterial image and a PDAC mask (0, 1)
-    settings : dict, as in `nnunet.plans.make_plans`
-    seed : int
-    output : file of the model
-    work : scratch folder, deleted on success
-    how : `device`, `threads`, `choose`
+    settings : as in `nnunet.plans.make_plans`
+    run : seed and files
+    options : `choose`, `initial`, as in `nnunet.fitting.fit`
     """
-    return _train(["arterial"], patients, validation, settings, seed, output, work, how)
+    return _train(["arterial"], patients, validation, settings, run, options)
 
 
 def train_final(
-    patients, settings, *, seed, output, work, phases=("venous",), validation=(), **how
+    patients, settings: dict, run: Run, *, phases=("venous",), validation=(), **options
 ):
     """Train the network that marks every patient, on the pseudo masks of `pseudo_mask`.
 
-    Patients whose pseudo mask is empty are left out: an arterial network that saw nothing says
-    little about where there is nothing. Arguments as in `train_arterial`, and
+    Patients whose pseudo mask is empty are left out: an arterial network that detected nothing does
+    not prove that there is no tumor. Arguments as in `train_arterial`, and
 
     phases : what the network sees: `venous` alone as in the paper, or `arterial` and `venous`
-    how : also `initial`, the arterial network (`checkpoints.load`) whose weights to start from; the
+    options : also `initial`, the arterial network (`checkpoints.load`) whose weights to start from; the
         paper trains from scratch. Both must see one phase
     """
     marked = [p for p in patients if fitting.as_volume(p[2]).array.any()]
@@ -52,7 +54,7 @@ def train_final(
             "patients. Train it longer (`tumor.network.epochs`) or on more auxiliary patients."
         )
     print(f"tumor: {len(marked)} of {len(patients)} patients have a pseudo mask")
-    return _train(list(phases), marked, validation, settings, seed, output, work, how)
+    return _train(list(phases), marked, validation, settings, run, options)
 
 
 def open_model(path):
@@ -60,7 +62,7 @@ def open_model(path):
     return fitting.open_model(path)
 
 
-def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
+def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **options):
     """The arterial network's mask of one patient, one piece of it; see `predict`.
 
     Parameters
@@ -69,21 +71,21 @@ def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
     arterial : HU array (z, y, x) of the arterial phase, registered to the venous grid
     spacing : (z, y, x), mm
     pancreas : bool array (z, y, x), or None
-    how : `threads`, `step_size`, `mirror`, `device`, `where`
+    options : of `nnunet.prediction.Options`
 
     Returns
     -------
     uint8 mask (z, y, x)
     """
-    return predict(arterial_model, arterial, spacing, pancreas, **how)
+    return predict(arterial_model, arterial, spacing, pancreas, **options)
 
 
 def phases_of(model):
     """The phases that a network sees, in its order."""
-    return list(model.model["settings"]["channels"])
+    return list(model.model["plans"]["channels"])
 
 
-def predict(model, images, spacing, pancreas=None, **how):
+def predict(model, images, spacing, pancreas=None, **options):
     """PDAC mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
     One patient has one primary tumor, so a second piece is an error more often than not. Empty
@@ -93,7 +95,7 @@ def predict(model, images, spacing, pancreas=None, **how):
     """
     if not isinstance(images, dict):
         images = dict.fromkeys(phases_of(model)[:1], images)
-    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **how)
+    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **options)
     return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
 
 
@@ -150,7 +152,7 @@ def evaluate(truth, prediction, spacing):
     Returns
     -------
     dict: `truth_mm3`, `predicted_mm3`, `dice`, `asd_mm`, `hd_mm`, `hd95_mm`, `note`; distances
-    are None where a mask is empty, the Dice where both are, and the note says so
+    are None where a mask is empty, the Dice where both are, and the note gives the reason
     """
     truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
     voxel = float(np.prod(spacing))
@@ -161,20 +163,13 @@ def evaluate(truth, prediction, spacing):
     }
 
 
-def _train(phases, patients, validation, settings, seed, output, work, how):
+def _train(phases, patients, validation, settings, run, options):
     return fitting.fit(
-        "tumor",
+        fitting.Task("tumor", phases, 1, settings, "tumor.network"),
         _samples(phases, patients),
         _samples(phases, validation),
-        phases,
-        1,
-        settings,
-        seed=seed,
-        output=output,
-        work=work,
-        label=f"tumor, {' and '.join(phases)}",
-        section="tumor.network",
-        **how,
+        replace(run, label=f"tumor, {' and '.join(phases)}"),
+        **options,
     )
 
 

@@ -24,17 +24,19 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
+        """Means and SDs of the other methods' scores over the validation patients."""
         names, values, _ = validation.gather(*self._readers(validation))
         if len(names) < 2:
             raise Unfit(f"{len(names)} validation patients have all scores; 2 are needed")
         scores = np.asarray(values, float)
         spread = scores.std(axis=0)
-        for method, own in zip(self.settings["of"], spread, strict=True):
-            if not own > 0:
+        for method, sd in zip(self.settings["of"], spread, strict=True):
+            if not sd > 0:
                 raise Unfit(f"all validation patients have the same score by {method}")
         return {"center": scores.mean(axis=0).tolist(), "spread": spread.tolist()}
 
     def predict(self, patients):
+        """Mean of the standardized scores of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(*self._readers(patients))
         scores = (np.asarray(values, float) - self.state["center"]) / self.state["spread"]
         return {n: float(row.mean()) for n, row in zip(names, scores, strict=True)} | reasons

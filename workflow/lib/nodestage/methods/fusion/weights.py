@@ -1,11 +1,12 @@
 """Pretrained weights from a local file: digest checked, every key accounted for."""
 
 import hashlib
-from pathlib import Path
+import pickle
 
 import torch
 
 from nodestage.core.errors import InputError
+from nodestage.methods.fusion import published
 
 FROM_SCRATCH = "from scratch"
 LAYERS_TO_FREEZE = ("conv1", "bn1", "layer1", "layer2", "layer3")
@@ -35,7 +36,7 @@ def load(trunk, pretrained):
     """
     if not wanted(pretrained):
         return FROM_SCRATCH
-    state = _read(Path(pretrained["path"]), pretrained.get("sha256"))
+    state = _read(published.located(pretrained["path"]), pretrained.get("sha256"))
     state = {key.removeprefix("module."): value for key, value in state.items()}
     missing = {"fc.weight", "fc.bias"} - set(state)
     state = {key: value for key, value in state.items() if not key.startswith("fc.")}
@@ -78,5 +79,17 @@ def _read(path, sha256):
             f"the pretrained weights have sha256 {digest}, but `pretrained.sha256` is {sha256}. "
             "Fetch the file again, or correct the digest."
         )
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return content.get("state_dict", content)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InputError(
+            "the file of pretrained weights holds something else than tensors and plain values, or is damaged "
+            f"({str(error).splitlines()[0][:120]}). No code in it was run. Give a file of weights alone."
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(
+            "the file of pretrained weights holds no state dict: names and their tensors, alone or under "
+            "`state_dict`."
+        )
+    return state

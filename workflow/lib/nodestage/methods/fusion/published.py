@@ -1,0 +1,72 @@
+"""Weights that others published: which files, where they lie here, and which of them are there.
+
+Imports no torch: the workflow asks each time it is read.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nodestage.core import files
+
+FOLDER = Path(__file__).parents[5] / "weights"
+RECORD = "digests.json"
+# In a method's settings, before the name of a file in `FOLDER`: the path of the repository is in no
+# settings, so that a clone that was moved trains nothing again.
+PREFIX = "published:"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file of weights.
+
+    Attributes
+    ----------
+    part : `slices` (networks on slices, 2D) or `crop` (ResNet3D), as in the section `weights`
+    what : what it was trained on
+    file, address, page : its name, where it is fetched from, and the page of its authors
+    sha256 : digest as published, or None where its authors publish none
+    terms : its licence, in words
+    """
+
+    part: str
+    what: str
+    file: str
+    address: str
+    page: str
+    sha256: str | None
+    terms: str
+
+    @property
+    def dimensions(self) -> int:
+        """2 or 3, of the network that the file is for."""
+        return 3 if self.part == "crop" else 2
+
+
+@cache
+def known() -> dict[str, Published]:
+    """{part: Published}."""
+    text = Path(__file__).with_name("published.yaml").read_text(encoding="utf-8")
+    return {part: Published(part, **entry) for part, entry in yaml.safe_load(text).items()}
+
+
+def known_by_file() -> dict[str, Published]:
+    """{file: Published}."""
+    return {one.file: one for one in known().values()}
+
+
+def fetched() -> dict[str, str]:
+    """{file: SHA-256} of the files that `make weights` checked and that are still there."""
+    record = FOLDER / RECORD
+    digests: dict[str, Any] = files.read_json(record) if record.is_file() else {}
+    return {name: digest for name, digest in digests.items() if (FOLDER / name).is_file()}
+
+
+def located(path: str) -> Path:
+    """The file that a method's `pretrained.path` names."""
+    if str(path).startswith(PREFIX):
+        return FOLDER / str(path).removeprefix(PREFIX)
+    return Path(path)
