@@ -20,7 +20,9 @@ onstart:
         from nodestage.core.errors import InputError
         from nodestage.methods.radiomics import installed
 
-        conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+        conda = (
+            DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+        )
         waiting = list(workflow.dag.needrun_jobs())
         asking = sorted(
             {job.rule.name for job in waiting if job.resources.get("gpu")}
