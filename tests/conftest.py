@@ -19,6 +19,7 @@ SLOW = {
     "test_fusion",
     "test_gpus",
     "test_identification",
+    "test_killed_runs",
     "test_killed_training",
     "test_lymph_nodes",
     "test_nnunet",

@@ -135,7 +135,8 @@ def train_network(
     torch.manual_seed(run.seed)
     device = devices.chosen(run.device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
-    learner = NodeLearner(network, train, validation, settings, run.seed)
+    mixed = bool(exported["settings"]["mixed_precision"])
+    learner = NodeLearner(network, train, validation, settings | {"mixed": mixed}, run.seed)
     epochs, per_epoch = settings["epochs"], settings["iterations_per_epoch"]
     learning_rate = settings["learning_rate"]
     schedule = training.Schedule(
@@ -192,7 +193,8 @@ class NodeLearner:
     ----------
     network : IdentificationNetwork, where it is to be trained
     train, validation : Examples
-    settings : as in `train_fold`, complete
+    settings : as in `train_fold`, complete, and `mixed`: on a CPU that has instructions for it
+        compute in bfloat16, as the segmentation network was trained
     seed : of this network
     """
 
@@ -204,6 +206,9 @@ class NodeLearner:
             network.parameters(), settings["momentum"], settings["weight_decay"]
         )
         self.random = None
+        self.in_bfloat16 = self.device.type != "cpu" or (
+            settings["mixed"] and devices.computes_bfloat16()
+        )
 
     def step(self, number):
         """One step on a batch with as many positive as negative nodes; its cross entropy."""
@@ -213,9 +218,7 @@ class NodeLearner:
         batch = balanced(self.train.positive, self.settings["batch_size"], self.random)
         images, inside = augment(*self.train.batch(batch), self.random, self.settings["noise"])
         truth = torch.from_numpy(self.train.positive[batch].astype(np.int64)).to(self.device)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"
-        ):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.in_bfloat16):
             logits = self.network(
                 torch.from_numpy(images).to(self.device), torch.from_numpy(inside).to(self.device)
             )
