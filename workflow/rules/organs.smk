@@ -25,6 +25,10 @@ rule organs_teacher:
     params:
         code=code("organs_teacher.py"),
         patients=masks.auxiliary("organs"),
+        shown={
+            p: centers.annotated_labels(patients.center_of(p))
+            for p in masks.auxiliary("organs")
+        },
         settings=config["organs"]["teacher"],
         seed=config["seed"],
     script:

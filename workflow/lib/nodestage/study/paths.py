@@ -129,7 +129,8 @@ class Paths:
         discovery = self.centers.discovery
         if discovery is None:
             return []
-        shared = {"organs": ("teacher", "model"), "tumor": ("arterial", "model")}
+        finetuned = ("finetuned",) if self.settings.config.get("tumor", {}).get("finetune") else ()
+        shared = {"organs": ("teacher", "model"), "tumor": ("arterial", *finetuned, "model")}
         return [
             f"results/{part}/{name}.pt"
             for part, names in shared.items()
