@@ -105,17 +105,21 @@ def test_a_teacher_learns_each_organ_from_the_center_that_drew_it(tmp_path):
 
 
 def test_a_label_outside_of_what_a_center_shows_is_not_learned(tmp_path, monkeypatch):
+    class Stop(Exception):
+        pass
+
     seen = []
-    monkeypatch.setattr(
-        fitting.cases, "preprocess", lambda code, arrays, labels, *rest: seen.append(labels)
-    )
-    monkeypatch.setattr("nodestage.nnunet.training.train", lambda *a, **k: {"weights": {}})
-    monkeypatch.setattr(fitting.shutil, "rmtree", lambda path: None)
+
+    def preprocess(code, arrays, labels, *rest):
+        seen.append(labels)
+        raise Stop
+
+    monkeypatch.setattr(fitting.cases, "preprocess", preprocess)
     _, phases, mask = make_patient(0, [1, 2])
-    task = fitting.Task(
-        "organs", ["CT"], 2, {"patch_size": [16, 16, 16], "features": [4, 8, 8]}, shown={"p": [2]}
-    )
-    fitting.fit(task, [("p", [phases["venous"]], mask)], [], Run(1, tmp_path / "m.pt", tmp_path))
+    settings = {"patch_size": [16, 16, 16], "features": [4, 8, 8], "batch_size": 2}
+    task = fitting.Task("organs", ["CT"], 2, settings, shown={"p": [2]})
+    with pytest.raises(Stop):
+        fitting.fit(task, [("p", [phases["venous"]], mask)], [], Run(1, tmp_path / "m", tmp_path))
     assert set(np.unique(seen[0])) == {0, 2}
 
 

@@ -8,9 +8,11 @@ rule evaluate_organs:
         unpack(lambda w: paths.masks("organs", masks.organs_tested)),
         drawn=[paths.drawn("organs", p) for p in masks.organs_tested],
         registration=paths.registration_records(masks.organs_tested),
-        teacher="results/organs/teacher.pt",
+        teacher=ORGANS_TEACHER,
         training=[
-            f"results/registration/{p}/organs.json" for p in masks.auxiliary("organs")
+            f"results/registration/{p}/organs.json"
+            for p in masks.auxiliary("organs")
+            if teachers.is_trained_here(config, "organs")
         ],
     output:
         rows="results/statistics/evaluation/organs.tsv",

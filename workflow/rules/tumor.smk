@@ -7,6 +7,13 @@ TUMOR_MIRRORED = bool(config["tumor"].get("mirror"))
 FINETUNED = bool(config["tumor"].get("finetune"))
 
 
+TUMOR_TEACHER = (
+    "results/tumor/arterial.pt"
+    if teachers.is_trained_here(config, "tumor")
+    else "results/tumor/teacher_nnunet.pt"
+)
+
+
 rule tumor_arterial:
     """A single-phase network, trained on tumors that another center drew on arterial CT."""
     input:
@@ -32,12 +39,27 @@ rule tumor_arterial:
         "../scripts/tumor_arterial.py"
 
 
+use rule organs_teacher_nnunet as tumor_teacher_nnunet with:
+    input:
+        teachers.files_of(config, "tumor"),
+    output:
+        model="results/tumor/teacher_nnunet.pt",
+    log:
+        "logs/tumor/teacher_nnunet.log",
+    params:
+        code=code("nnunet_model.py"),
+        folder=teachers.settings(config, "tumor").get("nnunet"),
+        label_system=teachers.settings(config, "tumor").get("label_system"),
+        known={"tumor": 1},
+        channels=[teachers.phase(config)],
+
+
 rule tumor_pseudo:
-    """Masks of the arterial network, on the venous grid by way of the registration."""
+    """Masks of the first network, on the venous grid by way of the registration."""
     input:
         **where_tumors_lie(masks.tumor_network),
-        arterial=[paths.image(p, "arterial") for p in masks.tumor_network],
-        model="results/tumor/arterial.pt",
+        arterial=[paths.image(p, teachers.phase(config)) for p in masks.tumor_network],
+        model=TUMOR_TEACHER,
     output:
         masks=directory("results/tumor/pseudo"),
     log:

@@ -26,3 +26,8 @@ def label_system(system: str = "totalsegmentator") -> dict[str, int | str]:
     """Its ids as a `label_system`: {our name: its id}, everything else ignored."""
     ids = _tables()["ids"][system]
     return {ours: ids[theirs] for ours, theirs in _tables()["names"].items()} | {"ignore": "others"}
+
+
+def names() -> dict[str, tuple[str, ...]]:
+    """{our name: its names}."""
+    return {ours: (theirs,) for ours, theirs in _tables()["names"].items()}

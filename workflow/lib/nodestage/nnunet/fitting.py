@@ -129,6 +129,10 @@ def open_model(path):
     from nodestage.nnunet import prediction
 
     model = checkpoints.load(path)
+    if "folds" in model:
+        from nodestage.nnunet.foreign import Foreign
+
+        return Foreign(model)
     return Network(model, prediction.load(model))
 
 
