@@ -68,6 +68,7 @@ def test_folds_are_averaged_and_labels_are_ours(tmp_path):
     model = opened(tmp_path / "m", tmp_path, label_system={"aorta": "aorta", "spleen": [1]})
     labels, shares = model.labels([image()], SPACING, softmax=True)
     own = {"plans": plan.plans, "dataset_json": plan.dataset_json, "mirror_axes": []}
+    own |= {"settings": {"mixed_precision": False}}
     logits = sum(
         prediction.predict_logits(prediction.load(own | {"weights": s}), [image()], SPACING, own)
         for s in states

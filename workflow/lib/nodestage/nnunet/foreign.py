@@ -23,8 +23,9 @@ from nodestage.core.errors import InputError
 from nodestage.nnunet import imports, prediction
 from nodestage.nnunet.network import CONFIGURATION
 
-NETWORKS = "dynamic_network_architectures.architectures."
-PARTS = "torch.nn.modules."
+# What plans may name: classes of nnU-Net's networks, and of PyTorch's layers. They are imported by name.
+NETWORKS = re.compile(r"dynamic_network_architectures\.architectures\.[a-z0-9_]+\.[A-Z]\w*")
+PARTS = re.compile(r"torch\.nn\.(modules\.[a-z_]+\.)?[A-Z]\w*")
 # A tumor is called otherwise in each data set.
 TUMORS = ("tumor", "tumour", "cancer", "pdac", "lesion")
 
@@ -87,6 +88,7 @@ def read(folder: str | Path, known: Mapping[str, int], label_system: Mapping | N
         "plans": plans,
         "dataset_json": {"channel_names": dict(channels), "labels": labels},
         "mirror_axes": list(states[0][1] or ()),
+        "settings": {"mixed_precision": False},
         "table": _table(labels, known, label_system),
         "highest": max(known.values()),
         "learned_labels": sorted(set(_table(labels, known, label_system).values())),
@@ -143,10 +145,10 @@ def _plain_plans(plans):
     arguments = configuration.network_arch_init_kwargs
     needed = configuration.network_arch_init_kwargs_req_import
     parts = [value for key in needed if (value := arguments.get(key)) is not None]
-    if not str(name).startswith(NETWORKS) or not all(str(p).startswith(PARTS) for p in parts):
+    if not NETWORKS.fullmatch(str(name)) or not all(PARTS.fullmatch(str(p)) for p in parts):
         raise InputError(
-            f"the plans of the nnU-Net model name {name} with {', '.join(map(str, parts))}: only nnU-Net's own networks of "
-            f"{NETWORKS[:-1]} and parts of {PARTS[:-1]} are built here."
+            f"the plans of the nnU-Net model name {name} with {', '.join(map(str, parts))}: only nnU-Net's own networks "
+            "(dynamic_network_architectures.architectures) and layers of torch.nn are built here."
         )
     return {
         "configurations": {
