@@ -4,7 +4,7 @@
 
 Simulated patients of the discovery center go through the library's own patient-level part:
 views, radiomics, `fit_family` and `score_family` in nested cross-validation, each method once
-with the true labels and then with labels dealt out anew to all patients, on folds drawn for
+with the true labels and then with labels permuted over all patients, on folds drawn for
 those labels. Images, node volumes and features stay as they are. On permuted labels an AUC away
 from 0.5 would be a leak: a test label that reached a fit, or folds that favour a side.
 
@@ -32,7 +32,7 @@ from rungs.patients import on_venous_grid
 
 from nodestage import metrics, simulator, statistics
 from nodestage.cohort import folds as cohort_folds
-from nodestage.core import checkpoints, files, tables
+from nodestage.core import checkpoints, files, seeds, tables
 from nodestage.methods import base, evidence, radiomics, registry
 from nodestage.simulator import lesions
 from nodestage.tumor import slices
@@ -63,7 +63,7 @@ SETTINGS = {
     "combined": SMALL,
 }
 NETWORKS = {m for m, settings in SETTINGS.items() if "learning_rate" in settings}
-# How often labels are dealt anew: nothing to learn, a minute of CPU for all, a minute for each.
+# How often labels are permuted: nothing to learn, a minute of CPU for all, a minute for each.
 PERMUTATIONS = {
     **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention"), 200),
     **dict.fromkeys(("radiomics", "radiomics_ct_report"), 8),
@@ -105,7 +105,7 @@ def make(row, settings, work, seed):
 
 def nodes(code, made, settings, seed):
     """Instance table as the node networks would leave it, their errors blind to the label."""
-    random = np.random.default_rng(base.seed_of(seed, f"{code} nodes"))
+    random = np.random.default_rng(seeds.of_method(seed, f"{code} nodes"))
     effect = settings["node_effect"]
     found = []
     for node in made.truth["record"]["nodes"]:
@@ -137,12 +137,12 @@ def nodes(code, made, settings, seed):
 
 
 def labels_of(rows, name):
-    """{patient: 0 or 1}: as they are, or the same labels dealt out anew."""
+    """{patient: 0 or 1}: as they are, or the same labels permuted."""
     true = {row["patient"]: int(row["metastasis"]) for row in rows}
     if name == "true":
         return true
-    dealt = np.random.default_rng(base.seed_of(0, name)).permutation(list(true.values()))
-    return dict(zip(true, map(int, dealt), strict=True))
+    permuted = np.random.default_rng(seeds.of_method(0, name)).permutation(list(true.values()))
+    return dict(zip(true, map(int, permuted), strict=True))
 
 
 def cross_validated(method, labels, data, work, options, keep=False):
@@ -197,13 +197,13 @@ def print_aucs(found, permutations):
     print("| --- | --- | --- | --- | --- | --- |")
     for method in SETTINGS:
         true = found[method, "true"]
-        dealt = [found[method, f"permuted{i}"] for i in range(permutations[method])]
+        permuted = [found[method, f"permuted{i}"] for i in range(permutations[method])]
         # Scores of several folds' models are not on one scale: the mean of the folds counts.
-        inside = sum(d["fold_interval"][0] <= 0.5 <= d["fold_interval"][1] for d in dealt)
-        middle = np.mean([d["fold_mean"] for d in dealt])
+        inside = sum(d["fold_interval"][0] <= 0.5 <= d["fold_interval"][1] for d in permuted)
+        middle = np.mean([d["fold_mean"] for d in permuted])
         print(
-            f"| {method} | {true['n']} | {shown(true)} | {shown(dealt[0])} | {inside} of "
-            f"{len(dealt)} | {middle:.3f} |"
+            f"| {method} | {true['n']} | {shown(true)} | {shown(permuted[0])} | {inside} of "
+            f"{len(permuted)} | {middle:.3f} |"
         )
     total = sum(f["cpu_seconds"] for f in found.values())
     print(f"\nMean of the folds' AUCs [95 % DeLong]; fits and scores took {total:.0f} CPU seconds.")

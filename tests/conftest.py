@@ -8,13 +8,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Modules that start Snakemake, train a network or register volumes; `make test-fast` leaves them out.
+# Modules that start Snakemake, train a network or register volumes; `make test-fast` leaves them out, and so
+# it does single tests of other modules that are marked `slow`.
 SLOW = {
     "test_bad_patients",
     "test_baselines",
+    "test_candidates",
     "test_cluster",
+    "test_entry",
     "test_fusion",
+    "test_gpus",
     "test_identification",
+    "test_killed_runs",
     "test_killed_training",
     "test_lymph_nodes",
     "test_nnunet",
@@ -25,11 +30,15 @@ SLOW = {
     "test_registration",
     "test_registration_failures",
     "test_report",
+    "test_reruns",
     "test_resolution",
     "test_returned",
+    "test_scheduling",
     "test_simulator",
+    "test_slurm",
     "test_snakemake_report",
     "test_spacing",
+    "test_tiny_nodes",
     "test_tumor_masks",
     "test_use_conda",
     "test_workflow",

@@ -50,6 +50,7 @@ def test_odd_configs_hold_no_old_names():
         assert aliases.rename(odd) == []
 
 
+@pytest.mark.slow
 def test_make_check_and_the_workflow_warn_alike(tmp_path, capsys):
     workflow.write_config(
         tmp_path, samples="samples.tsv", centers={}, lymph_nodes={"least_share": 0.01}
@@ -62,6 +63,7 @@ def test_make_check_and_the_workflow_warn_alike(tmp_path, capsys):
     assert "unknown setting" not in printed and "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_the_workflow_refuses_both_names(tmp_path):
     text = {"lymph_nodes": {"least_share": 0.01, "min_attention_share": 0.02}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")

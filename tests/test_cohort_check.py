@@ -1,5 +1,6 @@
 """Every image header of a study, opened before anything runs."""
 
+import gzip
 import shutil
 
 import numpy as np
@@ -77,19 +78,20 @@ def test_masks_that_may_be_resampled_pass(tmp_path, study):
 
 def test_fifty_faults_among_a_thousand_rows_are_all_named_at_once(tmp_path, capsys):
     """30 in the sheet and 20 in image headers, of many kinds, as `make check` tells them."""
-    image = nifti(tmp_path / "image.nii", phantom()[:3, :8, :8]).read_bytes()
-    far = nifti(tmp_path / "far.nii", phantom()[:3, :8, :8], affine_ras(origin=(0.0, 0.0, 900.0)))
+    image = nifti(tmp_path / "image.nii", phantom()[:3, ::8, ::8]).read_bytes()
+    mask = nifti(tmp_path / "mask.nii", np.zeros((3, 8, 8), "i2")).read_bytes()
+    far = nifti(tmp_path / "far.nii", phantom()[:3, ::8, ::8], affine_ras(origin=(0.0, 0.0, 900.0)))
     far = far.read_bytes()
-    nowhere = nifti(tmp_path / "nowhere.nii", phantom()[:3, :8, :8], scode=0).read_bytes()
-    twice = nifti(tmp_path / "twice.nii", np.stack([phantom()[:3, :8, :8]] * 2)).read_bytes()
+    nowhere = nifti(tmp_path / "nowhere.nii", phantom()[:3, ::8, ::8], scode=0).read_bytes()
+    twice = nifti(tmp_path / "twice.nii", np.stack([phantom()[:3, ::8, ::8]] * 2)).read_bytes()
     rows, expected = [], []
     for k in range(1000):
         made = row(f"P{k:04d}", "alpha" if k % 2 else "beta", age="60", sex="F", pn_stage="N1")
         made |= {"venous": f"v{k}.nii", "lymph_nodes": f"n{k}.nii"}
         rows.append(made)
-        for column in ("venous", "lymph_nodes"):
-            # The last voxels tell one patient's image from another's.
-            (tmp_path / made[column]).write_bytes(image[:-2] + k.to_bytes(2, "little"))
+        # The last voxels tell one patient's image from another's.
+        (tmp_path / made["venous"]).write_bytes(image[:-2] + k.to_bytes(2, "little"))
+        (tmp_path / made["lymph_nodes"]).write_bytes(mask)
     in_sheet = [
         {"age": "x"}, {"sex": "X"}, {"pn_stage": "N0"}, {"center": "alfa"}, {"venous": "gone.nii"},
         {"ct_reported": "maybe"}, {"tumor_size_cm": "29mm"}, {"pt_stage": "T9"},
@@ -123,7 +125,7 @@ def test_from_the_terminal(tmp_path, capsys):
     for k, made in enumerate(rows):
         nifti(tmp_path / made["venous"], phantom() + k)
         if made["lymph_nodes"]:
-            nifti(tmp_path / made["lymph_nodes"], np.full(SHAPE, k, "u1"))
+            nifti(tmp_path / made["lymph_nodes"], np.full(SHAPE, k % 3, "u1"))
         made["organs"] = made["lymph_nodes"] and f"{made['patient']}_o.nii.gz"
         if made["organs"]:
             made["organ_set"] = "test"
@@ -132,7 +134,8 @@ def test_from_the_terminal(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text(
         "centers:\n  alpha: {role: discovery}\n  beta: {role: external}\n"
         "substitute_phase: true\nfolds: {n: 4, inner: 0}\n"
-        "identification: {candidates: false}\nmethods: {nodes_candidates: null, combined_candidates: null}\n"
+        "identification: {candidates: false}\nmethods: {nodes_candidates: null, "
+        "combined_candidates: null, combined_radiomics: null}\n"
         "organs: {source: given}\ntumor: {source: given}\n",
         encoding="utf-8",
     )
@@ -194,6 +197,7 @@ def test_copies_are_known_by_their_voxels_whatever_file_they_came_in(tmp_path):
     same.check(marks | {("P2", "arterial"): same.digest(arrays[1] + 1)})
 
 
+@pytest.mark.slow
 def test_the_jobs_refuse_copies_that_differ_as_files(tmp_path):
     rows = []
     for k in range(8):
@@ -208,10 +212,68 @@ def test_the_jobs_refuse_copies_that_differ_as_files(tmp_path):
     more = {"spacing_mm": [2.5, 3, 3], "folds": {"n": 4, "inner": 0}}
     more |= {
         "identification": {"candidates": False},
-        "methods": {"nodes_candidates": None, "combined_candidates": None},
+        "methods": dict.fromkeys(("nodes_candidates", "combined_candidates", "combined_radiomics")),
     }
     workflow.write_config(tmp_path, samples="samples.tsv", centers=centers, **more)
     targets = ("results/cohort/same_images.json", "results/registration/P7/record.json")
     printed = workflow.snakemake(tmp_path, "--keep-going", *targets, check=False)
     assert "P1: venous: the same image as venous of P0" in printed
     assert printed.count("P7: venous: the same image as arterial, voxel by voxel") == 2
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda hu: hu.astype("u2"), "wrapped in unsigned 16-bit"),
+        (lambda hu: hu & 0xFFF, "12-bit"),
+        (lambda hu: ((hu - hu.mean()) / hu.std()).astype("f4"), "normalised"),
+        (lambda hu: (hu + 1024).astype("i2"), "shifted by 1024|shifted, inverted"),
+        (lambda hu: np.clip(hu, -160, 240), "cut to a window"),
+        (lambda hu: np.clip((hu + 160) / 400 * 255, 0, 255).astype("u1"), "not a CT|8 bits"),
+    ],
+)
+def test_an_image_that_isnt_in_hu_is_seen_before_any_job(tmp_path, study, change, words):
+    nifti(tmp_path / "a_v.nii.gz", change(phantom()))
+    with pytest.raises(InputError, match=words) as error:
+        cohort.check_headers(study, CENTERS, 1, base=tmp_path)
+    assert "1 fault" in str(error.value) and "a: venous: " in str(error.value)
+
+
+def test_an_hu_offset_of_the_center_counts(tmp_path, study):
+    nifti(tmp_path / "c_v.nii.gz", phantom() + 1024)
+    centers = CENTERS | {"beta": CENTERS["beta"] | {"hu_offset": -1024}}
+    assert len(cohort.check_headers(study, centers, 1, base=tmp_path)) == 3
+
+
+def test_dicom_that_isnt_in_hu_is_seen_before_any_job(tmp_path, study):
+    shutil.rmtree(tmp_path / "b")
+    dicom_series(tmp_path / "b" / "CANARY", array=phantom() + 1024)
+    assert "b: venous: " in checked(tmp_path, *study)
+
+
+@pytest.mark.parametrize("name", ["a_v.nii.gz", "a_n.nii.gz"])
+def test_a_cut_file_is_seen_before_any_job(tmp_path, study, name):
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) * 9 // 10])
+    assert "cut short or damaged" in checked(tmp_path, *study)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda mask: mask + 7, "id 7 .* not among 1 = negative, 2 = positive"),
+        (lambda mask: np.where(mask == 0, np.nan, 1.0), "NaN"),
+        (lambda mask: phantom(), "an image, not a mask"),
+    ],
+)
+def test_what_is_no_mask_is_seen_before_any_job(tmp_path, study, change, words):
+    nifti(tmp_path / "a_n.nii.gz", change(np.zeros(SHAPE, "u1")))
+    with pytest.raises(InputError, match=words):
+        cohort.check_headers(study, CENTERS, 1, base=tmp_path)
+
+
+def test_a_file_of_several_gzip_parts_is_whole(tmp_path, study):
+    content = gzip.decompress((tmp_path / "a_v.nii.gz").read_bytes())
+    parts = [gzip.compress(content[:100_000]), gzip.compress(content[100_000:])]
+    (tmp_path / "a_v.nii.gz").write_bytes(b"".join(parts))
+    assert len(cohort.check_headers(study, CENTERS, 1, base=tmp_path)) == 3

@@ -19,6 +19,7 @@ from dicom_phantom import (
     two_series,
 )
 
+from nodestage.cohort.sheet import without_text
 from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
@@ -197,6 +198,10 @@ def test_two_series_are_listed_with_a_way_to_choose(tmp_path):
 def test_a_series_is_chosen(tmp_path, choice, slices):
     two_series(tmp_path / "d")
     assert read(tmp_path / "d", series=choice)[0].array.shape[0] == slices
+    kept = without_text(choice)  # what a job is given: no text, no UID
+    assert kept == choice or ("CANARY" not in kept.upper() and "1.2.826" not in kept)
+    assert (kept == choice) is (len(choice) <= 2)
+    assert read(tmp_path / "d", series=kept)[0].array.shape[0] == slices
 
 
 def test_a_choice_that_is_not_there(tmp_path):

@@ -20,8 +20,8 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("seed: 5\nseed: 7\n", "lines 1 and 2: 'seed' is there twice"),
-        ("centers:\n  a: {role: external}\n  a: {}\n", "lines 2 and 3: 'a' is there twice"),
+        ("seed: 5\nseed: 7\n", "lines 1 and 2: 'seed' is set twice"),
+        ("centers:\n  a: {role: external}\n  a: {}\n", "lines 2 and 3: 'a' is set twice"),
         ("c:\n- {x: 1,\n   x: 2}\n", "lines 2 and 3: 'x'"),
         ("1: a\n'1': b\n", "lines 1 and 2: '1'"),
         (BOMB, "repeat to over"),

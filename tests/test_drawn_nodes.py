@@ -33,6 +33,7 @@ def test_patients_with_metastasis_and_negative_nodes_alone_are_named():
     assert drawn_nodes.warnings(found | {"positive_patients_without": []}) == []
 
 
+@pytest.mark.slow
 def test_the_job_says_so_from_the_records_of_the_masks(tmp_path):
     target = "results/registration/drawn_nodes.json"
     (tmp_path / "config.yaml").write_text("{}\n", encoding="utf-8")
@@ -61,6 +62,7 @@ def test_each_drawn_node_has_its_volume_and_touching_classes_stay_apart():
     assert drawn_nodes.volumes_of_nodes("P", 0 * mask, (2.0, 0.5, 0.5)) == []
 
 
+@pytest.mark.slow
 def test_the_job_of_table_1_reads_the_masks_on_the_study_grid(tmp_path):
     target = "results/statistics/evaluation/drawn_nodes/changhai.tsv"
     (tmp_path / "config.yaml").write_text("{}\n", encoding="utf-8")

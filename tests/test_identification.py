@@ -275,9 +275,12 @@ def test_it_learns_to_tell_positive_nodes_and_permuted_classes_bring_it_to_chanc
     names = [f"P{i}" for i in range(6)]
     split = (names, [], [])
     test = {p: phantom.cohort()[p] for p in ("P6", "P7")}
-    rows = prediction.on_ground_truth(
-        trained(tmp_path, phantom.cohort(), LEARNING, split), "plain", test
-    )
+    model = trained(tmp_path, phantom.cohort(), LEARNING, split)
+    rows = prediction.on_ground_truth(model, "plain", test)
+    # The record of what it fitted is what it says of its own training nodes.
+    own = prediction.on_ground_truth(model, "plain", {p: phantom.cohort()[p] for p in names})
+    learned = model["networks"]["plain"]["learned"]
+    assert (learned["measure"], learned["value"]) == ("AUC", pytest.approx(rank(own), abs=0.01))
     assert list(rows[0]) == ["patient", "instance", "positive", "p_positive"]
     assert rank(rows) > 0.85
     patients, draw = {}, np.random.default_rng(1)

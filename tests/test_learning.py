@@ -52,22 +52,24 @@ def test_records_are_found_wherever_a_model_holds_them():
     assert [r["network"] for r in learning.records(model)] == ["tumor_net", "combined"]
 
 
-def test_folds_of_one_network_share_a_sentence(tmp_path):
+def test_folds_and_networks_of_one_stage_share_a_sentence(tmp_path):
     rows = [
         learning.row(record("combined", value), "fusion", str(fold))
         for fold, value in enumerate([0.52, 0.9, 0.61])
     ]
     rows += [
         learning.row(
-            record(f"lymph nodes, fold {fold}, plain", 0.1, "Dice"), "lymph_nodes", str(fold)
+            record(f"lymph nodes, fold {fold}, {name}", 0.1, "Dice"), "lymph_nodes", str(fold)
         )
         for fold in range(2)
+        for name in ("plain", "attention")
     ]
     rows.append(learning.row(record("tumor, venous", 0.7, "Dice"), "tumor", ""))
     tables.write(tmp_path / "learning.tsv", rows, learning.COLUMNS)
     combined, nodes = learning.sentences(tables.read(tmp_path / "learning.tsv"))
     assert combined.startswith(
-        "The network combined has not fitted its own training data in 2 of 3 folds: "
+        "The network combined has not fitted its own training data in 2 of 3 trainings: "
         "AUC 0.52 to 0.61, below 0.75."
     )
-    assert "lymph nodes, plain" in nodes and "in 2 of 2 folds" in nodes and "below 0.3" in nodes
+    assert "networks lymph nodes (plain, attention) have" in nodes
+    assert "in 4 of 4 trainings" in nodes and "below 0.3" in nodes

@@ -84,6 +84,6 @@ def test_prediction_tables_come_method_by_method_and_part_by_part(paths):
     tables = paths.predictions("tianjin")
     assert tables[:2] == [f"results/predictions/ct_report/fold{k}/tianjin.tsv" for k in range(2)]
     assert tables[5] == "results/predictions/ct_report/ensemble/tianjin.tsv"
-    methods = len(paths.methods.config)
-    assert methods == 13 and len(tables) == methods * 6
+    methods = len(paths.methods.names)
+    assert methods == 12 and len(tables) == methods * 6
     assert len(paths.predictions("changhai")) == methods * 5

@@ -319,3 +319,20 @@ def test_a_structure_that_a_center_does_not_draw_is_no_fault_of_its_patients(rec
     people, notes = quality.patients(CODES, made_of)
     assert "Aorta: not drawn in any patient of this center." in notes
     assert not any(flag.about == "organs" for p in people for flag in p.flags)
+
+
+def test_what_intake_left_out_or_changed_stands_on_the_page(records, tmp_path):
+    taken = {**records["intake"]}
+    code = next(c for c in CODES if "venous" in taken.get(c, {}))
+    dropped = {"left_out": {"localizer": 2}, "copies_dropped": 24, "gantry_tilt_deg": 12.0}
+    taken[code] = taken[code] | {"venous": taken[code]["venous"] | dropped}
+    drawn = {code: {"lymph_nodes": {"resampled": "nearest neighbour", "outside_mm3": 120.0}}}
+    given = {**records, "intake": taken, "masks": drawn}
+    people, notes = quality.patients(CODES, quality.Records(**given))
+    assert "120 mm³ drawn outside the image are lost" in flags_of((people, notes), code)
+    assert quality.record(people, notes)["changes"][code]["venous"][0] == "left out: 2 localizers"
+    path = tmp_path / "c.html"
+    quality_page.page(quality_page.About("c", "external", "S"), people, notes, path)
+    text = path.read_text(encoding="utf-8")
+    for words in ("24 copies of slices dropped", "gantry tilted by 12°", "nearest neighbour"):
+        assert words in text

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import browser
@@ -32,6 +33,7 @@ from nodestage.report import (
     records,
 )
 from nodestage.report.figures import style
+from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import Cell, Row, Rows, load
 from nodestage.statistics import lymph_nodes, vocabulary
 from nodestage.statistics.comparisons import PRIMARY
@@ -917,6 +919,56 @@ def test_the_page_opens_quietly_and_fits_the_screen(chromium, study, page, width
     assert chromium.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert chromium.complaints == []
     assert [r for r in chromium.requests if not r.startswith(("data:", study[page].as_uri()))] == []
+
+
+def test_pictures_beyond_the_limit_are_loaded_from_beside_the_page(chromium, study, tmp_path):
+    """Those of the first patients stay in the page; the others load when they come into view."""
+    photos = study["folder"] / "gallery.json"
+    sizes = [sum(map(len, entry["pictures"].values())) for entry in gallery.read(photos).values()]
+    beside = GalleryPictures(tmp_path / "pictures/a b", "pictures/a b", limit=max(sizes))
+    center = records.Center("c", "external", study["folder"] / "shengjing", photos)
+    page = tmp_path / "c.html"
+    pages.center_page(center, study["facts"], page, beside)
+    assert beside.beside >= len(sizes) - 2
+    assert page.stat().st_size < study["center"].stat().st_size - sum(sizes) / 3
+    chromium.complaints.clear()
+    chromium.requests.clear()
+    chromium.size(1280)
+    chromium.open(page)
+    last = "[...document.querySelectorAll('#panels img.base[loading=lazy]')].at(-1)"
+    chromium.run(f"{last}.scrollIntoView()")
+    for _ in range(100):
+        if chromium.run(f"{last}.complete && {last}.naturalWidth > 0"):
+            break
+        time.sleep(0.05)
+    assert chromium.run(f"{last}.naturalWidth > 0")
+    assert "pictures/a%20b" in chromium.run(f"{last}.src")
+    assert chromium.complaints == []
+    outside = [r for r in chromium.requests if not r.startswith(("data:", tmp_path.as_uri()))]
+    assert outside == []
+
+
+def test_a_page_of_749_patients_stays_below_10_mb(study, tmp_path):
+    photos = study["folder"] / "gallery.json"
+    entry = max(
+        json.loads(photos.read_text())["patients"], key=lambda e: len(json.dumps(e["pictures"]))
+    )
+    codes = [f"P{i:03d}" for i in range(749)]
+    content = {"stored_hu": [0, 1], "patients": [entry | {"patient": code} for code in codes]}
+    (tmp_path / "g.json").write_text(json.dumps(content))
+    center = records.Center("c", "external", study["folder"] / "shengjing", tmp_path / "g.json")
+    page = tmp_path / "c.html"
+    beside = GalleryPictures(tmp_path / "pictures/c", "pictures/c")
+    pages.center_page(center, made.facts(codes), page, beside)
+    assert page.stat().st_size < 10e6
+    assert (
+        beside.beside + 50 < 749 and len(list((tmp_path / "pictures/c").iterdir())) == beside.beside
+    )
+
+
+def test_a_picture_that_is_not_base64_is_refused():
+    with pytest.raises(ValueError, match="not base64"):
+        GalleryPictures().of(1, {"node.venous.jpg": '"><script>'})
 
 
 def test_gallery_controls_do_what_they_say(chromium, study):

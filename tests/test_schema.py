@@ -235,6 +235,7 @@ def test_an_empty_config_is_reported_as_such(tmp_path, capsys):
     assert "config.yaml is empty" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_config_stops_the_run_before_any_job(tmp_path):
     workflow.write_config(tmp_path, lymph_node={"alpha": 1}, seed="three")
     printed = workflow.snakemake(tmp_path, "--dry-run", "--nolock", check=False)

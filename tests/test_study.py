@@ -129,7 +129,7 @@ def test_a_new_study_is_begun_once_and_never_written_over(tmp_path, capsys):
     (tmp_path / "mine/config.yaml").write_text("mine", encoding="utf-8")
     new_study.begin(tmp_path / "mine")
     assert (tmp_path / "mine/config.yaml").read_text(encoding="utf-8") == "mine"
-    assert "stays as it is" in capsys.readouterr().out
+    assert "is kept" in capsys.readouterr().out
 
 
 def test_reports_and_bundle_hold_the_digest_of_pretrained_weights_and_never_their_path(config):

@@ -106,6 +106,7 @@ def test_make_check_reports_folds_and_networks_without_training_patients(folder,
     assert "no center has the role auxiliary" in printed
 
 
+@pytest.mark.slow
 def test_make_check_and_the_workflow_say_the_same(folder):
     printed = workflow.snakemake(folder, "--dry-run", "--nolock", check=False, preset=False)
     assert "4 patients with metastasis and 4 without" in printed and "Traceback" not in printed

@@ -153,6 +153,7 @@ def test_a_log_that_cant_be_written_ends_in_one_sentence(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("Error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="only root mounts")
 def test_read_only_and_full_folders_stop_before_snakemake(tmp_path, capsys):
     study = tmp_path / "study"

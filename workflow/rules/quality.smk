@@ -8,6 +8,7 @@ rule quality:
         unpack(lambda w: paths.masks("organs", masks.with_vessels(w.center))),
         records=lambda w: paths.registration_records(patients.imaged(w.center)),
         intake=lambda w: paths.intake_records(w.center),
+        masks=lambda w: paths.mask_records(masks.read(w.center)),
         node_masks=lambda w: paths.drawn_nodes(w.center),
     output:
         html=report(
@@ -39,6 +40,7 @@ use rule quality as first_look with:
     input:
         records=lambda w: paths.registration_records(patients.imaged(w.center)),
         intake=lambda w: paths.intake_records(w.center),
+        masks=lambda w: paths.mask_records(masks.read(w.center)),
         node_masks=lambda w: paths.drawn_nodes(w.center),
     output:
         html="results/report/first/{center}.html",

@@ -1,4 +1,4 @@
-# Report: one page per center and one for the study; each a single file that opens offline.
+# Report: one page per center and one for the study; all open offline.
 
 
 rule center_report:
@@ -38,6 +38,7 @@ rule center_report:
             category="Centers",
             caption="../report/center.rst",
         ),
+        pictures=directory("results/report/pictures/{center}"),
     log:
         "logs/report/{center}.log",
     benchmark:

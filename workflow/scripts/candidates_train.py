@@ -25,8 +25,8 @@ with logs.to(snakemake.log[0]):
     files = (inputs.nodes, inputs.lymph_nodes, inputs.arterial, inputs.venous)
     for patient, nodes, drawn, *scans in zip(params.patients, *files, strict=True):
         mask = volumes.read(drawn)
-        found = volumes.read(Path(nodes, f"{patient}.attention.nii.gz"))
-        classes = classes_of(found.array, mask.array)
+        segmented = volumes.read(Path(nodes, f"{patient}.attention.nii.gz"))
+        classes = classes_of(segmented.array, mask.array)
         for row in candidates[patient]:
             row["class"] = int(classes[int(row["instance"]) - 1])
         if patient in train:

@@ -1,9 +1,11 @@
 """The validation report of one center."""
 
 from nodestage.core import logs
+from nodestage.core.files import whole_folder
 from nodestage.report import facts, pages, records
+from nodestage.report.gallery_pictures import GalleryPictures
 
-with logs.to(snakemake.log[0]):
+with logs.to(snakemake.log[0]), whole_folder(snakemake.output.pictures) as beside:
     inputs, run, center = snakemake.input, snakemake.params.facts, snakemake.wildcards.center
     files = facts.CenterInputs(
         predictions=facts.predictions(inputs.predictions, run["role"]),
@@ -24,4 +26,5 @@ with logs.to(snakemake.log[0]):
         gallery=inputs.gallery or None,
         discovery=inputs.discovery or None,
     )
-    pages.center_page(shown, facts.of_center(run, files), snakemake.output.html)
+    pictures = GalleryPictures(beside, f"pictures/{center}")
+    pages.center_page(shown, facts.of_center(run, files), snakemake.output.html, pictures)

@@ -1,6 +1,6 @@
 """All methods of one family, fitted on a fold's training patients, chosen on its validation patients."""
 
-from nodestage.core import checkpoints, logs
+from nodestage.core import checkpoints, logs, seeds
 from nodestage.methods import base, evidence, registry
 
 with logs.to(snakemake.log[0]):
@@ -14,7 +14,7 @@ with logs.to(snakemake.log[0]):
         base.Split(params.train, params.validation, params.metastasis),
         evidence.settings(params.methods),
         # Folds differ by their patients; a seed per fold keeps their draws apart too.
-        base.seed_of(params.seed, f"fold{snakemake.wildcards.fold}"),
+        seeds.of_method(params.seed, f"fold{snakemake.wildcards.fold}"),
         threads=snakemake.threads,
     )
     checkpoints.save(snakemake.output.model, model)

@@ -27,6 +27,7 @@ with logs.to(snakemake.log[0]):
         params.patients,
         quality.Records(
             intake=facts.records(inputs.intake),
+            masks=facts.mask_records(inputs.masks),
             registration=facts.records(inputs.records),
             contrast=contrast,
             reasons=known["reasons"],

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.cohort import notices, same
-from nodestage.cohort.centers import mask_phase
+from nodestage.cohort.centers import label_system, mask_phase
 from nodestage.cohort.ct import check_overlap, ct_headers
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
-from nodestage.cohort.masks import mask_grid
+from nodestage.cohort.masks import KNOWN, NEAREST, MaskRules, mask_headers
 from nodestage.cohort.sheet import IMAGES, MASKS, series_of
 from nodestage.core import logs
 from nodestage.core.errors import InputError
@@ -19,8 +19,8 @@ from nodestage.core.errors import InputError
 def check_headers(rows, centers, jobs=None, *, base=None):
     """Open every image header; raise one `IntakeError` with every fault.
 
-    Reads no voxels, except of slices that lie twice in a DICOM folder, and of three slices of each
-    series, by which an image that was given twice is known. Images are read
+    Reads no voxels, except of slices that lie twice in a DICOM folder, and of a few slices of each
+    image, by which one that was given twice, or isn't in HU, is known. Images are read
     in parallel (a share's latency is what takes the time), with progress.
 
     Returns
@@ -30,8 +30,10 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     return check_headers_and_notices(rows, centers, jobs, base=base)[0]
 
 
-def check_headers_and_notices(rows, centers, jobs=None, *, base=None):
+def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=None):
     """As `check_headers`, and sentences on what intake leaves out or changes, and on whose images these are.
+
+    labels : {class: id} of config/anatomy.yaml, by which organ masks are looked at; None: they aren't
 
     Returns
     -------
@@ -40,13 +42,16 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None):
     list of questions on exams and persons, each a sentence
     """
     base = Path(base) if base is not None else Path()
-    faults, grids, marks, cells, said, read = [], {}, {}, {}, {}, {}
+    known = KNOWN | ({"organs": labels} if labels else {})
+    faults, grids, marks, cells, changes, read = [], {}, {}, {}, {}, {}
     with ThreadPoolExecutor(jobs or min(16, 4 * (os.cpu_count() or 1))) as pool:
-        results = pool.map(lambda row: _patient(row, centers.get(row["center"]) or {}, base), rows)
+        results = pool.map(
+            lambda row: _patient(row, centers.get(row["center"]) or {}, base, known), rows
+        )
         for patient in logs.progress(results, "image headers", total=len(rows)):
             grids |= patient.grids
             marks |= patient.marks
-            said |= patient.notices
+            changes |= patient.notices
             read |= patient.read
             faults += patient.errors
     for row in rows:
@@ -61,9 +66,9 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None):
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
-        error.questions, error.changes = questions(read), said
+        error.questions, error.changes = questions(read), changes
         raise error
-    return grids, said, questions(read)
+    return grids, changes, questions(read)
 
 
 def questions(read):
@@ -110,15 +115,19 @@ class _Headers:
     read: dict = field(default_factory=dict)
 
 
-def _patient(row, settings, base):
-    """Read the headers of one patient's images and masks."""
+def _patient(row, settings, base, known):
+    """Read the headers of one patient's images and masks; `known` : {role: {class: id}}."""
     patient, headers = row["patient"], _Headers()
     grids, marks, errors = headers.grids, headers.marks, headers.errors
     for phase in IMAGES:
         if row.get(phase):
             try:
                 image = ct_headers(
-                    base / row[phase], patient=patient, column=phase, series=series_of(row, phase)
+                    base / row[phase],
+                    patient=patient,
+                    column=phase,
+                    series=series_of(row, phase),
+                    hu_offset=settings.get("hu_offset", 0),
                 )
                 grids[patient, phase], marks[patient, phase] = image.grid, image.mark
                 headers.read[patient, phase] = image
@@ -135,21 +144,27 @@ def _patient(row, settings, base):
         if not row.get(role):
             continue
         try:
-            mask = mask_grid(base / row[role], patient=patient, column=role)
+            rules = None
+            if role in known:
+                rules = MaskRules(role, label_system(settings, role), known[role])
+            mask, facts = mask_headers(base / row[role], rules, patient=patient, column=role)
             images = {phase: grids.get((patient, phase)) for phase in IMAGES}
             if images[mask_phase(settings, role)] is not None:
-                _compare(mask, images, settings, patient, role)
+                facts |= _compare(mask, images, settings, patient, role)
+            headers.notices[patient, role] = notices.of_mask(facts)
         except InputError as error:
             errors.append(error)
     return headers
 
 
 def _compare(mask, images, settings, patient, role):
-    """Compare a mask's grid with those of `images`, {phase: Grid or None}."""
+    """Compare a mask's grid with those of `images`, {phase: Grid or None}; the facts of being resampled."""
     phase = mask_phase(settings, role)
     image = images[phase]
-    if _on(mask, image) or (settings.get("resample_masks") and overlap(image, mask) > 0):
-        return
+    if _on(mask, image):
+        return {}
+    if settings.get("resample_masks") and overlap(image, mask) > 0:
+        return {"resampled": NEAREST}
     with about(patient, role):
         for other, grid in images.items():
             if grid is not None and _on(mask, grid):

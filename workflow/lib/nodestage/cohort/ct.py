@@ -1,5 +1,6 @@
 """A CT from outside: NIfTI file or DICOM folder to int16 HU on a canonical grid."""
 
+import functools
 import hashlib
 import os
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ import numpy as np
 from nodestage.cohort import grids, nifti, same, values
 from nodestage.cohort.faults import IntakeError, about
 from nodestage.core import files
+
+SLICES = 6  # of a DICOM series, that `make check` decodes
 
 
 def read_ct(path, *, patient="", column="", series="", hu_offset=0):
@@ -88,12 +91,16 @@ def ct_grid(path, *, patient="", column="", series=""):
     return ct_headers(path, patient=patient, column=column, series=series).grid
 
 
-def ct_headers(path, *, patient="", column="", series=""):
-    """What the headers of a CT say, as `Headers`."""
+def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
+    """What the headers of a CT say, as `Headers`.
+
+    With `hu_offset` (HU that intake adds to every value) some slices from its middle are looked at, too;
+    where these can't be HU, the whole image is read as intake does, which raises the error.
+    """
     facts, identifiers = {}, ("", "")
     with about(patient, column):
         if _is_dicom(path):
-            from nodestage.cohort.dicom import choosing, slices
+            from nodestage.cohort.dicom import choosing, pixels, slices
 
             chosen = choosing.find(path, series, facts)
             first = chosen.frames[0]
@@ -101,13 +108,34 @@ def ct_headers(path, *, patient="", column="", series=""):
             nifti.check_size(shape[::-1])
             mark = same.mark_of_series(chosen.frames)
             identifiers = (first.patient, first.study)
+
+            def middle():
+                frames = chosen.frames[len(chosen.frames) // 4 : -(len(chosen.frames) // 4) or None]
+                few = frames[:: max(1, -(-len(frames) // SLICES))]
+                return np.stack([pixels.to_hu(f, {}, grids.AIR - hu_offset) for f in few])
         else:
             header = nifti.read_header(path)
             shape, affine, facts = header.shape, header.affine, dict(header.facts)
             mark = same.mark_of_file(path)
+            middle = functools.partial(nifti.middle, path, header)
         plan = grids.plan(shape, affine)
         facts |= plan.facts
+        if hu_offset is not None and not _looks_like_hu(middle, hu_offset):
+            read_ct_with_record(
+                path, patient=patient, column=column, series=series, hu_offset=hu_offset
+            )
         return Headers(plan.grid, mark, facts, *map(_digest, identifiers))
+
+
+def _looks_like_hu(middle, hu_offset):
+    """Whether some slices pass for HU. Slices with one value throughout say nothing."""
+    try:
+        stored = middle()
+        if stored.min() < stored.max():
+            values.to_hu(stored, {}, hu_offset)
+    except IntakeError:
+        return False
+    return True
 
 
 def _digest(text):

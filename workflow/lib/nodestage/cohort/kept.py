@@ -40,8 +40,8 @@ def restore(drawn, affine, array, grid, facts):
         box = boxes[part]
         indices = np.argwhere(parts[box] == part) + [side.start for side in box]
         label = drawn[tuple(indices[0])]
-        places = _places(indices, affine, grid)
-        whole = np.rint(places).astype(int)
+        positions = _positions(indices, affine, grid)
+        whole = np.rint(positions).astype(int)
         inside = ((whole >= 0) & (whole < grid.shape)).all(1)
         outside_voxels += int(np.count_nonzero(~inside))
         if not inside.any():
@@ -51,7 +51,7 @@ def restore(drawn, affine, array, grid, facts):
         whole = whole[inside]
         if (array[tuple(whole.T)] == label).any():
             continue
-        nearest = np.linalg.norm(whole - places.mean(0), axis=1).argmin()
+        nearest = np.linalg.norm(whole - positions.mean(0), axis=1).argmin()
         array[tuple(whole[nearest])] = label
         kept += 1
     if outside == number:
@@ -66,7 +66,7 @@ def restore(drawn, affine, array, grid, facts):
     return array
 
 
-def _places(indices, affine, grid):
+def _positions(indices, affine, grid):
     """Indices (k, j, i) of the drawn grid as positions (z, y, x) in voxels of `grid`."""
     homogeneous = np.column_stack([indices[:, ::-1], np.ones(len(indices))])
     mm = (np.asarray(affine) @ homogeneous.T)[:3].T

@@ -8,8 +8,10 @@ import numpy as np
 from nodestage.cohort import grids, kept, nifti, possible
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.labels import counts, map_labels
+from nodestage.core.errors import InputError
 
 KNOWN = {"tumor": {"tumor": 1}, "lymph_nodes": {"negative": 1, "positive": 2}}
+NEAREST = "nearest neighbour"
 WHOLE = 1e-3  # how far a label may lie from a whole number
 
 
@@ -78,12 +80,38 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
     return Volume(array, grid.spacing, grid.origin), facts
 
 
-def mask_grid(path, *, patient="", column=""):
-    """The canonical grid of a mask, from its header alone."""
+def mask_headers(path, rules=None, *, patient="", column=""):
+    """What the header of a mask says, and a few slices of it.
+
+    Parameters
+    ----------
+    rules : MaskRules, by which slices from its middle are looked at; where these can't be a mask's, the
+        whole file is read as a job does, which raises the error. None: values aren't looked at
+
+    Returns
+    -------
+    grid : the canonical Grid
+    facts : what a job would record, as far as a header knows
+    """
     with about(patient, column):
         check_file(path)
         header = nifti.read_header(path)
-        return grids.plan(header.shape, header.affine).grid
+        plan = grids.plan(header.shape, header.affine)
+        nifti.check_length(path, header)
+        if rules is not None and not _looks_like_labels(path, header, rules):
+            read_mask_with_record(path, rules, patient=patient, column=column)
+        return plan.grid, header.facts | plan.facts
+
+
+def _looks_like_labels(path, header, rules):
+    """Whether some slices from the middle pass for a mask."""
+    try:
+        stored = nifti.middle(path, header)
+        labels = _whole_numbers(stored, rules.role, rules.label_system, {})
+        map_labels(labels, rules.label_system, KNOWN.get(rules.role, rules.known))
+    except InputError:
+        return False
+    return True
 
 
 def check_file(path):
@@ -174,7 +202,7 @@ def _onto(array, grid, target, resample, facts):
             f"not on the grid of its image{off}: {both}. Export it on the image's grid; or correct `mask_phase` "
             "of its center if it was drawn on the other phase; or set `resample_masks: true` there"
         )
-    facts["resampled"] = "nearest neighbour"
+    facts["resampled"] = NEAREST
     facts["image_covered"] = round(share, 4)
     return _nearest(array, grid, target), target
 

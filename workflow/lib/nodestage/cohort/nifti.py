@@ -7,6 +7,7 @@ The header is 40 fields: https://nifti.nimh.nih.gov/nifti-1/
 
 import gzip
 import math
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -108,12 +109,62 @@ def read(path):
             f"holds more than the {needed} bytes that its header announces: damaged, or not what it seems. {DAMAGED}"
         )
     stored = np.frombuffer(raw, header.dtype, count, header.offset).reshape(header.shape)
+    return header, _scaled(stored, header)
+
+
+def middle(path, header, slices=12):
+    """Some slices from the middle of a file, for a look at their values; raises where the file is cut short.
+
+    Parameters
+    ----------
+    header : Header of the file, as `read_header` gives it
+    slices : how many, at most
+
+    Returns
+    -------
+    array (k, j, i), scaled as `read` does
+    """
+    check_length(path, header)
+    number = min(slices, header.shape[0])
+    plane = int(np.prod(header.shape[1:])) * header.dtype.itemsize
+    start = header.offset + plane * ((header.shape[0] - number) // 2)
+    try:
+        with _open(path) as handle:
+            handle.seek(start)
+            raw = handle.read(plane * number)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IntakeError(
+            f"cut short or damaged: its compressed stream ends badly ({type(error).__name__}). {DAMAGED}"
+        ) from error
+    if len(raw) < plane * number:
+        raise IntakeError(f"cut short: it ends before its last slice. {DAMAGED}")
+    stored = np.frombuffer(raw, header.dtype).reshape(number, *header.shape[1:])
+    return _scaled(stored, header)
+
+
+def check_length(path, header):
+    """Raise `IntakeError` where a file has fewer or more bytes than its header announces.
+
+    A gzip file ends with the length of what it holds; where that differs, or the file has several
+    parts, it is read to its end.
+    """
+    needed = header.offset + int(np.prod(header.shape)) * header.dtype.itemsize
+    size = os.path.getsize(path)
+    with open(path, "rb") as handle:
+        zipped = handle.read(2) == b"\x1f\x8b"
+        handle.seek(-min(4, size), os.SEEK_END)
+        end = handle.read()
+    if (int.from_bytes(end, "little") != needed % (1 << 32)) if zipped else size != needed:
+        read(path)
+
+
+def _scaled(stored, header):
     stored = stored.astype(header.dtype.newbyteorder("="), copy=False)
     if (header.slope, header.intercept) != (1.0, 0.0):
         # Two bytes and their scale fit float32; a CT of 512 × 512 × 300 is 0.3 GB so.
         kind = np.float32 if header.dtype.itemsize <= 2 else np.float64
         stored = stored * kind(header.slope) + kind(header.intercept)
-    return header, stored
+    return stored
 
 
 def _parse(start):

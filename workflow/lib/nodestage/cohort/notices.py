@@ -37,6 +37,12 @@ _SENTENCES = {
     "few_values": "{} gray values between −150 and 250 HU: stored coarsely, or from a picture",
 }
 _MASK_SENTENCES = {
+    "straightened_deg": "resampled straight, {}° off the body's axes",
+    "axes_snapped_deg": "axes {}° off, taken as straight",
+    "unit_scaled_to_mm": "scaled to mm by {}",
+    "template_sform_ignored": "the sform of a template was ignored for the scanner's qform",
+    "sform_unusable": "its sform can't be used; the qform was taken",
+    "snapped_voxels": "{} voxels off its image's grid, put onto it",
     "resampled": "put on its image's grid by {}",
     "foreground_value": "its foreground is {}, taken as 1",
     "small_structures_kept": "{} structures finer than the grid kept as one voxel",
@@ -48,6 +54,9 @@ _MASK_SENTENCES = {
 WARNINGS = (
     "lossy_compression", "blank_slices", "repeated_along_z", "cut_at_hu", "few_values", "padding_value_within_tissue",
 )  # fmt: skip
+
+
+LOSSES = ("small_structures_kept", "structures_outside", "structures_cut", "outside_mm3")
 
 
 def of_image(record):
@@ -62,6 +71,11 @@ def of_image(record):
 def of_mask(record):
     """Sentences on the record of a mask, without a full stop."""
     return _of(record, _MASK_SENTENCES)
+
+
+def losses(record):
+    """Those of `of_mask` that name something drawn and not used."""
+    return _of({key: record[key] for key in LOSSES if key in record}, _MASK_SENTENCES)
 
 
 def warnings(record):

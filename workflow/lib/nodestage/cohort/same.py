@@ -12,7 +12,7 @@ import numpy as np
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.core import files
 
-CHUNK = 1 << 16  # bytes at each of three places of a file
+CHUNK = 1 << 16  # bytes at each of three positions of a file
 
 
 def digest(array):

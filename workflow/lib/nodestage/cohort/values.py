@@ -142,6 +142,8 @@ def _check_hu(stored):
     soft, dense = shares.between(10, 250), shares.between(700, shares.HIGH)
     low, high, at_low, at_high = shares.ends()
     middle = f"half of its voxels lie from {shares.percentile(25)} to {shares.percentile(75)}"
+    if dense > MAX_DENSE and shares.between(3050, 4095) > 0.5 * dense:
+        raise IntakeError(_wrapped_in_12_bits(dense))
     if dense > MAX_DENSE:
         raise IntakeError(
             f"{dense:.0%} of its voxels lie above 700 HU, where only bone does ({middle}): shifted, inverted or "
@@ -180,14 +182,18 @@ def _too_dense(shares, metal):
             "16-bit storage. Save it as signed integers, or convert the original series again"
         )
     if shares.between(3100, 4095) > 0.5 * metal > 0.5 * shares.between(700, 3000):
-        return (
-            f"{metal:.0%} of its voxels lie between 3100 and 4095: negative Hounsfield units wrapped in 12-bit "
-            "storage. Convert the original series again with signed pixels and the rescale intercept"
-        )
+        return _wrapped_in_12_bits(metal)
     return (
         f"{metal:.0%} of its voxels lie above 3100 HU, where only metal does (half of its voxels lie from "
         f"{shares.percentile(25)} to {shares.percentile(75)}): scaled, not Hounsfield units. Convert the original "
         "series again with rescale slope and intercept"
+    )
+
+
+def _wrapped_in_12_bits(share):
+    return (
+        f"{share:.0%} of its voxels lie between 3000 and 4095: negative Hounsfield units wrapped in 12-bit "
+        "storage. Convert the original series again with signed pixels and the rescale intercept"
     )
 
 

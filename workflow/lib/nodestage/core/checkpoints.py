@@ -61,17 +61,17 @@ def _check_whole(path):
             if plain_end and archive.testzip() is None:
                 return  # as torch writes it, and as nodestage did before 0.3
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise _damaged(path, "is cut short or no model") from error
+        raise _damaged(path, "is cut short, or is not a model") from error
     if plain_end or end[:2] != struct.pack("<H", DIGEST):
         raise _damaged(path, "has a changed byte (a checksum differs)")
-    found, left = hashlib.sha256(), size - DIGEST - 2
+    sha256, left = hashlib.sha256(), size - DIGEST - 2
     with open(path, "rb") as handle:
         while left:
             part = handle.read(min(left, 1 << 22))
-            found.update(part)
+            sha256.update(part)
             left -= len(part)
-    found.update(b"\0\0")  # the length of the comment that was not there yet
-    if found.hexdigest().encode() != digest:
+    sha256.update(b"\0\0")  # the length of the comment that was not there yet
+    if sha256.hexdigest().encode() != digest:
         raise _damaged(path, "has a changed byte (its SHA-256 is not the one written)")
 
 
@@ -125,9 +125,9 @@ def plain(value):
 
 def digest(weights):
     """SHA-256 over names, shapes and values of a state dict."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()
-        found.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        found.update(tensor.numpy().tobytes())
-    return found.hexdigest()
+        sha256.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        sha256.update(tensor.numpy().tobytes())
+    return sha256.hexdigest()

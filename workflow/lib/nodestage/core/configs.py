@@ -104,7 +104,7 @@ class _Strict(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 if key.value in first:
                     raise _Fault(
-                        f"lines {first[key.value]} and {line}: {key.value!r} is there twice. YAML would keep the "
+                        f"lines {first[key.value]} and {line}: {key.value!r} is set twice. YAML would keep the "
                         "second in silence: remove one"
                     )
                 first[key.value] = line

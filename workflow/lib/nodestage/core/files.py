@@ -159,4 +159,4 @@ def _plain(value):
     """NumPy scalars and arrays as plain Python values."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} can't stand in a JSON record")
+    raise TypeError(f"{type(value).__name__} can't be written to a JSON record")

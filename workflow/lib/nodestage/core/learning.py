@@ -42,7 +42,7 @@ def fitted(network: str, measure: str, value: float | None, loss: float, remedy:
     measure : `AUC` or `DICE`, of `value`, on the data that the network learned from
     value : None where it is undefined; the training did not fail then
     loss : final training loss
-    remedy : what to change, as a sentence without its full stop
+    remedy : what to change, as a sentence without its period
     """
     record = {
         "network": network,
@@ -93,25 +93,36 @@ def row(record: dict, stage: str, fold: str) -> dict:
 
 
 def sentences(rows: list[dict]) -> list[str]:
-    """Warnings about networks that have not learned, for a page: a sentence or two for each kind.
+    """Warnings for a page about networks that have not learned, one for each stage and remedy.
 
     Parameters
     ----------
     rows : of learning.tsv, as text
     """
-    kinds: dict[str, list[dict]] = {}
-    for one in rows:
-        kinds.setdefault(re.sub(r", fold \d+", "", one["network"]), []).append(one)
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["stage"], row["remedy"]), []).append(row)
     warnings = []
-    for kind, trained in kinds.items():
-        bad = [one for one in trained if one["learned"] == "0"]
+    for trained in groups.values():
+        bad = [row for row in trained if row["learned"] == "0"]
         if not bad:
             continue
-        values = sorted(tables.number(one["value"]) for one in bad)
+        names = list(dict.fromkeys(re.sub(r", fold \d+", "", row["network"]) for row in bad))
+        values = sorted(tables.number(row["value"]) for row in bad)
         reached = f"{values[0]:.2f}" + (f" to {values[-1]:.2f}" if len(values) > 1 else "")
-        folds = f" in {len(bad)} of {len(trained)} folds" if len(trained) > 1 else ""
+        count = f" in {len(bad)} of {len(trained)} trainings" if len(trained) > 1 else ""
+        who = f"network {names[0]} has" if len(names) == 1 else f"networks {_joined(names)} have"
         warnings.append(
-            f"The network {kind} has not fitted its own training data{folds}: {bad[0]['measure']} {reached}, "
-            f"below {bad[0]['limit']}. Its results carry no information about the images. {bad[0]['remedy']}."
+            f"The {who} not fitted {'its' if len(names) == 1 else 'their'} own training data{count}: "
+            f"{bad[0]['measure']} {reached}, below {bad[0]['limit']}. Results that build on it carry no "
+            f"information about the images. {bad[0]['remedy']}."
         )
     return warnings
+
+
+def _joined(names: list[str]) -> str:
+    """`lymph nodes (plain, attention)`: what names share before their first comma is named once."""
+    heads = {name.partition(", ")[0] for name in names}
+    if len(heads) == 1 and all(", " in name for name in names):
+        return f"{heads.pop()} ({', '.join(name.partition(', ')[2] for name in names)})"
+    return "; ".join(names)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nodestage.core import checkpoints, devices, seeds, training, volumes
+from nodestage.core import checkpoints, devices, learning, seeds, training, volumes
 from nodestage.core.errors import InputError
 from nodestage.core.optimizers import Nesterov, polynomial
 from nodestage.core.run import Run
@@ -56,7 +56,7 @@ def train_fold(fold: Fold, segmentation_path: str | Path, settings: dict, run: R
     Returns
     -------
     dict of plain values and tensors, as the file holds it: `networks` {name: {weights, shift,
-    constant, note, epoch, plans, dataset_json, history}} and `settings`. A network that saw no positive or no
+    constant, note, epoch, plans, dataset_json, history, learned}} and `settings`. A network that saw no positive or no
     negative instance has no weights: it answers `constant`, and `note` gives the reason.
     """
     settings = {**DEFAULTS, **settings}
@@ -135,7 +135,8 @@ def train_network(
     torch.manual_seed(run.seed)
     device = devices.chosen(run.device)
     network = IdentificationNetwork(prediction.load(exported, build)).to(device).train()
-    learner = NodeLearner(network, train, validation, settings, run.seed)
+    mixed = bool(exported["settings"]["mixed_precision"])
+    learner = NodeLearner(network, train, validation, settings | {"mixed": mixed}, run.seed)
     epochs, per_epoch = settings["epochs"], settings["iterations_per_epoch"]
     learning_rate = settings["learning_rate"]
     schedule = training.Schedule(
@@ -164,7 +165,23 @@ def train_network(
         "note": "",
         "epoch": trained.step // per_epoch,
         "history": [list(pair) for pair in losses],
+        "learned": _learned(learner, trained, run.label),
     }
+
+
+def _learned(learner, trained, label):
+    """How well the network ranks the nodes that it learned from; see `core.learning`."""
+    learner.network.load_state_dict(trained.weights)
+    logits, positive = _answers(
+        learner.network, learner.train, learner.settings["batch_size"], learner.device
+    )
+    return learning.fitted(
+        label,
+        learning.AUC,
+        learning.auc(positive, logits[:, 1] - logits[:, 0]),
+        trained.train_loss[-1],
+        "Raise `epochs` or `iterations_per_epoch` under `identification`",
+    )
 
 
 class NodeLearner:
@@ -176,7 +193,8 @@ class NodeLearner:
     ----------
     network : IdentificationNetwork, where it is to be trained
     train, validation : Examples
-    settings : as in `train_fold`, complete
+    settings : as in `train_fold`, complete, and `mixed`: on a CPU that has instructions for it
+        compute in bfloat16, as the segmentation network was trained
     seed : of this network
     """
 
@@ -188,6 +206,9 @@ class NodeLearner:
             network.parameters(), settings["momentum"], settings["weight_decay"]
         )
         self.random = None
+        self.in_bfloat16 = self.device.type != "cpu" or (
+            settings["mixed"] and devices.computes_bfloat16()
+        )
 
     def step(self, number):
         """One step on a batch with as many positive as negative nodes; its cross entropy."""
@@ -197,9 +218,7 @@ class NodeLearner:
         batch = balanced(self.train.positive, self.settings["batch_size"], self.random)
         images, inside = augment(*self.train.batch(batch), self.random, self.settings["noise"])
         truth = torch.from_numpy(self.train.positive[batch].astype(np.int64)).to(self.device)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"
-        ):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.in_bfloat16):
             logits = self.network(
                 torch.from_numpy(images).to(self.device), torch.from_numpy(inside).to(self.device)
             )
@@ -231,19 +250,25 @@ def balanced_cross_entropy(network, examples, batch_size, device=None):
     """
     if not len(examples):
         return None
+    logits, positive = _answers(network, examples, batch_size, device)
+    losses = torch.nn.functional.cross_entropy(
+        logits, torch.from_numpy(positive.astype(np.int64)), reduction="none"
+    ).numpy()
+    classes = [losses[positive == one] for one in (False, True)]
+    return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
+
+
+def _answers(network, examples, batch_size, device):
+    """Logits (n, 2) of all examples, on the CPU, and their classes."""
     network.eval()
-    losses = []
+    logits = []
     with torch.inference_mode():
         for start in range(0, len(examples), batch_size):
             batch = range(start, min(start + batch_size, len(examples)))
             images, inside = (torch.from_numpy(a).to(device) for a in examples.batch(batch))
-            truth = torch.from_numpy(examples.positive[list(batch)].astype(np.int64)).to(device)
-            logits = network(images, inside)
-            losses.append(torch.nn.functional.cross_entropy(logits, truth, reduction="none").cpu())
+            logits.append(network(images, inside).float().cpu())
     network.train()
-    losses = torch.cat(losses).numpy()
-    classes = [losses[examples.positive == positive] for positive in (False, True)]
-    return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
+    return torch.cat(logits), examples.positive
 
 
 def augment(images, inside, random, noise):

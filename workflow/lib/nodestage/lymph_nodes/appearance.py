@@ -91,7 +91,7 @@ def appearance(
         seen = {name: image[box] for name, image in images.items()}
         row = {"instance": number, **_shape(regions["node"], depth, mm)}
         row |= _densities(seen, regions)
-        row |= _place(seen["organs"], seen["attention"], regions, mm, vessels)
+        row |= _location(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
         rows.append(row)
     return rows
@@ -191,7 +191,7 @@ def _correlation(a, b):
     return float((a * b).sum() / length) if length > 0 else 0.0
 
 
-def _place(organs, attention, regions, spacing, vessels):
+def _location(organs, attention, regions, spacing, vessels):
     node, ring, rim = regions["node"], regions["ring"], regions["rim"]
     inside = organs > 0
     vessel = np.isin(organs, list(vessels))

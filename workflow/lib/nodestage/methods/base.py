@@ -16,7 +16,6 @@ raises `Unscored` with the reason, and `Patients.gather` sorts those patients ou
 Methods come in families (`nodestage.methods.registry`), each fitted by one process per fold.
 """
 
-import hashlib
 import math
 import random
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nodestage.cohort.clinical import CLINICAL
-from nodestage.core import logs, reasons
+from nodestage.core import logs, reasons, seeds
 from nodestage.core.errors import InputError, TrainingError
 from nodestage.identification.volumes import volume_feature
 from nodestage.methods import radiomics
@@ -223,7 +222,7 @@ def fit_family(classes, data, split, settings, seed, threads=1):
     torch.set_num_threads(threads)
     fitted = {}
     for name, cls in classes.items():
-        method_seed = seed_of(seed, name)
+        method_seed = seeds.of_method(seed, name)
         subsets = [
             Patients(data, [p for p in codes if p in split.labels], split.labels)
             for codes in (split.train, split.validation)
@@ -286,11 +285,6 @@ def _row(method, patient, results):
             "settings usually helps."
         )
     return row | {"score": float(value)}
-
-
-def seed_of(seed, name):
-    """A seed for `name` that depends on `seed` and on no other name."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:6], "big")
 
 
 def check_plain(value, where):

@@ -44,12 +44,12 @@ def data(inputs, codes, clinical, absent):
 
 def _scores(paths, codes):
     """{method: {patient: score or reason}} of these patients alone."""
-    wanted, found = set(codes), {}
+    wanted, scores = set(codes), {}
     for row in (row for path in paths for row in tables.read(path)):
         if row["patient"] in wanted:
             value = row["reason"] if row["score"] in (None, "") else float(row["score"])
-            found.setdefault(row["method"], {})[row["patient"]] = value
-    return found
+            scores.setdefault(row["method"], {})[row["patient"]] = value
+    return scores
 
 
 def settings(methods):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Matches(NamedTuple):
-    """Numbers of instances: found, made up, missed."""
+    """Numbers of instances: true positives, false positives, missed."""
 
     tp: int
     fp: int

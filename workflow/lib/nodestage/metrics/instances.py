@@ -27,7 +27,7 @@ def label_instances(mask):
 
 
 def match_instances(truth, prediction, iou=IOU):
-    """Numbers of found, made-up and missed instances under one-to-one matching.
+    """Numbers of true-positive, false-positive and missed instances under one-to-one matching.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def dice(truth, prediction):
 
 
 def recall(truth, prediction):
-    """Share of the truth's voxels that were found; None when the truth is empty."""
+    """Share of the true voxels that the prediction has; None when the truth is empty."""
     return overlap(truth, prediction).recall
 
 

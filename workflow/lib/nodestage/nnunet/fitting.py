@@ -142,8 +142,8 @@ class Network:
     def __init__(self, model, module):
         self.model, self.module = model, module
 
-    def labels(self, channels, spacing, **how):
+    def labels(self, channels, spacing, **options):
         """See `prediction.predict_labels`."""
         from nodestage.nnunet import prediction
 
-        return prediction.predict_labels(self.module, channels, spacing, self.model, **how)
+        return prediction.predict_labels(self.module, channels, spacing, self.model, **options)

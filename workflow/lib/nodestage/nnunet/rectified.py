@@ -22,7 +22,7 @@ class RectifiedInstanceNorm(nn.InstanceNorm3d):
         """Normalise (batch, channels, z, y, x) and apply the nonlinearity."""
         # As torch has it: a batch norm over one patch that holds the channels of all.
         batch, channels, *size = x.shape
-        found = functional.batch_norm(
+        normalised = functional.batch_norm(
             x.contiguous().view(1, batch * channels, *size),
             None,
             None,
@@ -31,7 +31,7 @@ class RectifiedInstanceNorm(nn.InstanceNorm3d):
             training=True,
             eps=self.eps,
         )
-        return functional.leaky_relu_(found, self.slope).view(x.shape)
+        return functional.leaky_relu_(normalised, self.slope).view(x.shape)
 
 
 def join(net):

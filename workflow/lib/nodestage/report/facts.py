@@ -31,7 +31,7 @@ class Flag:
 
     Attributes
     ----------
-    about : `reason`, a phase, `registration`, `phases`, `organs` or `nodes`
+    about : `reason`, a phase, `registration`, `phases`, `nodes`, or a mask's role
     text : sentence
     """
 
@@ -170,6 +170,14 @@ def records(paths):
         record = files.read_json(path)
         record = {path.stem: record} if path.stem in PHASES else record
         by_patient.setdefault(path.parent.name, {}).update(record)
+    return by_patient
+
+
+def mask_records(paths):
+    """{patient: {role: record}} of files named results/registration/{patient}/{role}.json."""
+    by_patient = {}
+    for path in map(Path, paths):
+        by_patient.setdefault(path.parent.name, {})[path.stem] = files.read_json(path)
     return by_patient
 
 

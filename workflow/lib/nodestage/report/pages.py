@@ -17,6 +17,7 @@ from nodestage.report import (
     study_tables,
 )
 from nodestage.report import numbers as shown
+from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import load
 from nodestage.report.writing import write_page
 from nodestage.statistics import vocabulary
@@ -41,7 +42,7 @@ TABLES = (
 """The tables of a center."""
 
 
-def center_page(center, facts, output):
+def center_page(center, facts, output, pictures=None):
     """Write the report of one center.
 
     Parameters
@@ -49,6 +50,7 @@ def center_page(center, facts, output):
     center : records.Center; an auxiliary center is in no patient-level table and has no report
     facts : records.Facts
     output : path of the HTML file
+    pictures : GalleryPictures; None keeps all pictures in the page
     """
     if center.role not in headline.BASES:
         raise ValueError(f"{center.name}: a center of the role {center.role} has no report")
@@ -59,7 +61,8 @@ def center_page(center, facts, output):
     discovery = None if center.role == "discovery" else center.discovery
     there = load(discovery, "performance.tsv") if discovery else None
     people = [patients.normalised(r, primary["method"], facts.thresholds) for r in facts.patients]
-    panels = _panels(people, center, facts)
+    pictures = pictures or GalleryPictures()
+    panels = _panels(people, center, facts, pictures)
     ids = {panel["patient"]: panel["id"] for panel in panels}
     top = headline.headline(center, tables["performance"], primary, there)
     context = {
@@ -79,6 +82,7 @@ def center_page(center, facts, output):
         **_of_tables(center.name, tables, discovery, primary),
         **_of_patients(center.name, people, ids, facts),
         **_of_gallery(panels),
+        "beside": pictures,
         "thresholds": _thresholds(facts.thresholds),
     }
     counts = _counts(people, panels, tables, facts.returned)
@@ -188,13 +192,13 @@ def _of_patients(center, people, ids, facts):
     }
 
 
-def _panels(people, center, facts):
+def _panels(people, center, facts, pictures):
     """The gallery's panels, worst errors first; none where the center sent back a file."""
     if facts.returned:
         return []
     entries = gallery.read(center.gallery) if center.gallery else {}
     return [
-        patients.panel(i, person, entries.get(person["patient"]))
+        patients.panel(i, person, entries.get(person["patient"]), pictures)
         for i, person in enumerate(patients.worst_first(people), start=1)
     ]
 

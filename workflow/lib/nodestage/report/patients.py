@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from nodestage.report import numbers
 from nodestage.report.explaining import SIDES
+from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import Cell
 from nodestage.statistics import vocabulary
 
@@ -147,14 +148,16 @@ def outcome_boxes(patients):
     ]
 
 
-def panel(number, patient, entry):
+def panel(number, patient, entry, pictures=None):
     """One patient's panel in the gallery.
 
     Parameters
     ----------
     number : int from 1, of which the panel's id is made (never of the patient's code)
     entry : the patient's entry of the gallery file, or None
+    pictures : GalleryPictures; None keeps them in the page
     """
+    addresses = (pictures or GalleryPictures()).of(number, entry["pictures"]) if entry else {}
     record = patient["record"]
     lines = [("Lymph-node status", _status(patient["truth"]))]
     if patient["score"].defined:
@@ -184,7 +187,7 @@ def panel(number, patient, entry):
         "flags": patient["flags"],
         "reason": patient["reason"],
         "order": repr(patient["score"].number) if patient["score"].defined else "",
-        "views": [_view(patient["patient"], view, entry["pictures"]) for view in entry["views"]]
+        "views": [_view(patient["patient"], view, addresses) for view in entry["views"]]
         if entry
         else [],
     }
@@ -208,7 +211,7 @@ def _explained(facts):
     return lines
 
 
-def _view(patient, view, pictures):
+def _view(patient, view, addresses):
     words = VIEWS.get(view["name"], view["name"])
     side_mm = view["mm_per_pixel"] * view["width"]
     return {
@@ -218,26 +221,13 @@ def _view(patient, view, pictures):
         "sides": dict(zip(("left", "right", "top"), SIDES[view["plane"]], strict=True)),
         "alt": f"{patient}: {words.lower()}, {view['plane']} slice {view['slice']} of "
         f"{view['slices']}",
-        "bases": [
-            (phase, _uri("jpeg", pictures[f"{view['name']}.{phase}.jpg"]))
-            for phase in view["phases"]
-        ],
+        "bases": [(phase, addresses[f"{view['name']}.{phase}.jpg"]) for phase in view["phases"]],
         "overlays": [
-            (layer, _uri("png", pictures[f"{view['name']}.{layer}.png"]))
+            (layer, addresses[f"{view['name']}.{layer}.png"])
             for layer in view["layers"]
-            if f"{view['name']}.{layer}.png" in pictures
+            if f"{view['name']}.{layer}.png" in addresses
         ],
     }
-
-
-def _uri(kind, data):
-    """A data URI; refuses anything that isn't base64, since it goes into the page as it is."""
-    if not set(data) <= _BASE64:
-        raise ValueError("a picture of the gallery is not base64")
-    return f"data:image/{kind};base64,{data}"
-
-
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
 
 
 def _flag(value):

@@ -40,7 +40,7 @@ class Patient:
     labels : organs and vessels
     attention : map in [0, 1]
     drawn : lymph-node mask (1 negative, 2 positive), None where not annotated
-    found : {variant: instance label map}
+    instances : {variant: instance label map}
     positive : {variant: numbers of the instances called positive}
     spacing : (z, y, x), mm
     """
@@ -50,7 +50,7 @@ class Patient:
     labels: np.ndarray
     attention: np.ndarray
     drawn: np.ndarray | None
-    found: dict
+    instances: dict
     positive: dict
     spacing: tuple
 
@@ -146,7 +146,7 @@ def attention_figure(patient, ranges, names):
 
 
 def overlay_figure(patients, structures):
-    """Figure 4: nodes drawn, found by the plain network and with attention; organs and map.
+    """Figure 4: nodes drawn, and segmented by the plain and the attention network; organs and map.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def overlay_figure(patients, structures):
         (z, y, x), _ = focus(patient, structures)
         window = _window(patient.image.shape[1:], (y, x), patient.spacing[1:])
         shown = {
-            variant: _called(patient.found[variant][z], patient.positive[variant])
+            variant: _called(patient.instances[variant][z], patient.positive[variant])
             for variant in ("plain", "attention")
         }
         truth = None if patient.drawn is None else patient.drawn[z]

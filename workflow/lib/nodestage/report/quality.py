@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-from nodestage.cohort import plausible
+from nodestage.cohort import notices, plausible
 from nodestage.report.facts import Flag, flags
 from nodestage.statistics import vocabulary
 
@@ -35,6 +35,7 @@ class Patient:
     volumes : {structure: ml} of the organ labels; None without any
     flags : list of `facts.Flag`
     reason : why no image is used, or ""
+    changes : {phase or mask: sentences} on what intake left out or changed of it
     """
 
     code: str
@@ -44,6 +45,7 @@ class Patient:
     reason: str
     volumes: dict | None = None
     flags: list = field(default_factory=list)
+    changes: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Records:
     Attributes
     ----------
     intake : {patient: {phase: record}}
+    masks : {patient: {role: record}} of the drawn masks
     registration : {patient: record}
     contrast : {patient: what `cohort.phase_contrast` gave}
     reasons : {patient: why the images are not used}
@@ -63,6 +66,7 @@ class Records:
     """
 
     intake: dict = field(default_factory=dict)
+    masks: dict = field(default_factory=dict)
     registration: dict = field(default_factory=dict)
     contrast: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
@@ -108,6 +112,14 @@ def _patient(code, records):
     # Where one phase is used in place of both there is nothing to compare.
     alone = bool(registration.get("substituted")) or not registration
     intake, reason = records.intake.get(code, {}), records.reasons.get(code, "")
+    masks = records.masks.get(code, {})
+    lost = [
+        Flag(role, f"{role.replace('_', ' ')}: {text}")
+        for role, record in masks.items()
+        for text in notices.losses(record)
+    ]
+    changes = {phase: notices.of_image(record) for phase, record in intake.items()}
+    changes |= {role: notices.of_mask(record) for role, record in masks.items()}
     return Patient(
         code,
         intake,
@@ -115,7 +127,8 @@ def _patient(code, records):
         {} if alone else records.contrast.get(code, {}),
         reason,
         records.volumes.get(code),
-        flags(intake, registration, reason),
+        [*flags(intake, registration, reason), *lost],
+        {what: sentences for what, sentences in changes.items() if sentences},
     )
 
 
@@ -200,4 +213,5 @@ def record(people, notes):
         "notes": notes,
         "flags": {p.code: [asdict(flag) for flag in p.flags] for p in people if p.flags},
         "contrast": {p.code: p.contrast for p in people if p.contrast},
+        "changes": {p.code: p.changes for p in people if p.changes},
     }

@@ -58,6 +58,11 @@ def page(about, people, notes, output, pictures=None):
         "first": [p for p in people if p.flags],
         "people": people,
         "histograms": [h for h in (_histogram(people, phase) for phase in PHASES) if h],
+        "changes": [
+            (p.code, what.replace("_", " "), "; ".join(sentences))
+            for p in people
+            for what, sentences in p.changes.items()
+        ],
         "images": [(phase, _table(people, _images(people, phase))) for phase in PHASES],
         "vessels": _table(people, _vessels(people)),
         "volumes": _table(people, _volumes(people)),

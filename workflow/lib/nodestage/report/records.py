@@ -60,7 +60,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Images:
-    """What the page about the images found: patients, those flagged, and notes on the whole center."""
+    """Results of the check of images: patients, those flagged, and notes on the whole center."""
 
     patients: int
     flagged: int

@@ -2,7 +2,7 @@
 
 The oracle of `latents` weighs every cue of every node. The paper's rule (section IV-E) keeps one
 number, the volume of the largest node called positive, and each false positive may be that node.
-So its AUC stays below the oracle's even where all nodes are found. By Monte Carlo over the laws of
+So its AUC stays below the oracle's even where all nodes are detected. By Monte Carlo over the laws of
 the simulator, without an image.
 """
 
@@ -15,11 +15,11 @@ from nodestage.simulator import draws, latents
 
 @dataclass(frozen=True)
 class Detector:
-    """How well nodes are found and identified.
+    """How well nodes are detected and identified.
 
     Attributes
     ----------
-    recall : share of the nodes that are found, whatever their size
+    recall : share of the nodes that are detected, whatever their size
     false_positives : mean number per patient; Poisson, with the sizes and looks of negative nodes
     called_positive : share of the false positives that identification calls positive; None: as it
         calls negative nodes. A network that learned from drawn nodes alone never saw one

@@ -51,7 +51,7 @@ def random_effects(estimates, variances, level=0.95):
     if k < 2:
         raise UndefinedError(f"heterogeneity needs two centers, got {k}")
     if np.any(value <= 0) or np.any(value >= 1):
-        raise UndefinedError("a center's value is 0 or 1, where the logit has no end")
+        raise UndefinedError("a center's value is 0 or 1, where the logit is infinite")
     if np.any(variance < NONE):
         raise UndefinedError("a center's variance is 0")
     logit = np.log(value / (1 - value))

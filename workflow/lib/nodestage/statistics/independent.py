@@ -29,13 +29,13 @@ def difference(ours, theirs):
     Returns
     -------
     Difference of that level; raises `UndefinedError` where an end is missing or an interval has
-    shrunk to a point
+    no width
     """
     for estimate, low, high in (ours, theirs):
         if not all(map(math.isfinite, (estimate, low, high))):
             raise UndefinedError("one of the two has no interval")
         if collapsed(low, high):
-            raise UndefinedError("one of the two intervals has shrunk to a point")
+            raise UndefinedError("one of the two intervals has no width")
     (a, a_low, a_high), (b, b_low, b_high) = ours, theirs
     return Difference(
         a - b,

@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
+    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     study, images = _study(config, rows, bundle, base, errors), None
     if not options.no_images:
         images = _collect(
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
             config["centers"],
             options.jobs,
             base=base,
+            labels=anatomy["labels"],
         )
     if errors or study is None:
         for fault in errors:
@@ -87,7 +89,9 @@ def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[
 def _print_added(bundle: Frozen | None) -> None:
     """The code of a bundle that isn't nodestage's, before anything runs."""
     if bundle:
-        _print_list("The bundle brings code:", [f"  {said}" for said in bundle.added.values()])
+        _print_list(
+            "The bundle brings code:", [f"  {sentence}" for sentence in bundle.added.values()]
+        )
 
 
 def _print_list(head: str, lines: list[str]) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from nodestage.cohort import centers as cohort_centers
-from nodestage.study.centers import Centers
+from nodestage.cohort.sheet import MASKS
+from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.roster import Roster
 
 
@@ -61,6 +62,17 @@ class Masks:
         if self.centers.role(center) == "auxiliary":
             return self.drawn("organs", center)
         return self.patients.imaged(center)
+
+    def read(self, center: str) -> list[tuple[str, str]]:
+        """(patient, role) of the drawn masks of a center that the workflow uses."""
+        own = self.centers.role(center) in ("discovery", "auxiliary")
+        return [
+            (patient, role)
+            for role in MASKS
+            if own or (role in SOURCES and self.centers.source(role, center) == "given")
+            for patient in self.drawn(role, center)
+            if role != "lymph_nodes" or center == self.centers.discovery
+        ]
 
     # One patient's mask
 

@@ -43,7 +43,7 @@ def _check(name: str, path: Path) -> None:
         raise InputError(f"{what} is not Python text ({type(error).__name__}).") from error
     if CLASS not in _names(tree):
         raise InputError(
-            f"{what} has no class {CLASS!r}. Call the class of the method so (docs/methods.md)."
+            f"{what} has no class {CLASS!r}. Rename the class of the method (docs/own_method.md)."
         )
 
 

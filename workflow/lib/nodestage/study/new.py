@@ -83,7 +83,7 @@ def begin(folder: str | Path, settings: str = preset.DEFAULT) -> None:
     }
     for name, text in texts.items():
         if (folder / name).exists():
-            print(f"{folder / name} is there already and stays as it is.")
+            print(f"{folder / name} exists already and is kept.")
         else:
             try:
                 files.write_text(folder / name, text)

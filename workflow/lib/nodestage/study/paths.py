@@ -90,6 +90,10 @@ class Paths:
             self.centers.role(center) == "auxiliary" or self.centers.source(role, center) == "given"
         )
 
+    def mask_records(self, drawn: Collection[tuple[str, str]]) -> list[str]:
+        """What intake changed of some drawn masks, each (patient, role)."""
+        return [f"results/registration/{patient}/{role}.json" for patient, role in drawn]
+
     def drawn_nodes(self, center: str | None) -> list[str]:
         """The summary of the drawn nodes: of the discovery center, where models are trained."""
         if self.centers.discovery is None or center != self.centers.discovery:

@@ -99,8 +99,11 @@ class Roster:
         }
 
     def series(self, patient: str, phase: str) -> str:
-        """Which series of a DICOM folder to take; empty where there is only one."""
-        return sheet.series_of(self.rows[patient], phase)
+        """Which series of a DICOM folder to take; empty where there is only one.
+
+        A UID or a description is a digest: Snakemake keeps what a job is given in its own records.
+        """
+        return sheet.without_text(sheet.series_of(self.rows[patient], phase))
 
     def hu_offset(self, patient: str) -> int:
         """HU added to every voxel of the patient's images."""

@@ -82,7 +82,7 @@ def open_model(path):
     return fitting.open_model(path)
 
 
-def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
+def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **options):
     """The arterial network's mask of one patient, one piece of it; see `predict`.
 
     Parameters
@@ -91,13 +91,13 @@ def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **how):
     arterial : HU array (z, y, x) of the arterial phase, registered to the venous grid
     spacing : (z, y, x), mm
     pancreas : bool array (z, y, x), or None
-    how : `threads`, `step_size`, `mirror`, `device`, `where`
+    options : of `nnunet.prediction.Options`
 
     Returns
     -------
     uint8 mask (z, y, x)
     """
-    return predict(arterial_model, arterial, spacing, pancreas, **how)
+    return predict(arterial_model, arterial, spacing, pancreas, **options)
 
 
 def phases_of(model):
@@ -105,7 +105,7 @@ def phases_of(model):
     return list(model.model["plans"]["channels"])
 
 
-def predict(model, images, spacing, pancreas=None, **how):
+def predict(model, images, spacing, pancreas=None, **options):
     """PDAC mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
     One patient has one primary tumor, so a second piece is an error more often than not. Empty
@@ -115,7 +115,7 @@ def predict(model, images, spacing, pancreas=None, **how):
     """
     if not isinstance(images, dict):
         images = dict.fromkeys(phases_of(model)[:1], images)
-    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **how)
+    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **options)
     return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
 
 

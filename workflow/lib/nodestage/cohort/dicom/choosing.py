@@ -7,6 +7,7 @@ from collections import Counter
 from nodestage.cohort.dicom import folders, headers, joining
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
+from nodestage.cohort.sheet import DIGEST, without_text
 
 # A kernel may be named in a message only if it is one of the vendors' names.
 KERNEL = re.compile(
@@ -23,7 +24,8 @@ def find(path, choice="", facts=None):
     ----------
     path : folder, or a file
     choice : the sheet's `series` cell: a series number, `#2` for the second of the list
-        in the message, a series instance UID, or the exact series description
+        in the message, a series instance UID, or the exact series description; of the last two
+        also the digest that `sheet.without_text` gives
     facts : dict that takes the counts of what was left out
     """
     facts = {} if facts is None else facts
@@ -64,7 +66,7 @@ def find(path, choice="", facts=None):
 def _named(candidates, choice):
     """Candidates whose series number, UID or description is `choice`."""
     for of in (lambda f: f.number, lambda f: f.series, lambda f: f.description.strip().lower()):
-        matching = [s for s in candidates if of(s.frames[0]) in (choice, choice.lower())]
+        matching = [s for s in candidates if _is_meant(of(s.frames[0]), choice)]
         if matching:
             return matching
     numbers = sorted({s.frames[0].number or "(none)" for s in candidates}, key=_as_number)
@@ -73,6 +75,13 @@ def _named(candidates, choice):
         f"there are the series numbers {some(numbers)}. Correct the sheet's `series` cell",
         _listing(candidates, private=True),
     )
+
+
+def _is_meant(text, choice):
+    """Whether a header's text is what a cell says, or what the digest in its place was made of."""
+    if choice.startswith(DIGEST):
+        return bool(text) and without_text(text) == choice
+    return text in (choice, choice.lower())
 
 
 def _chosen(candidates, choice):

@@ -68,10 +68,10 @@ def files_under(path):
     paths, others, seen_folders, seen_files = [], {}, set(), set()
 
     def walk(folder):
-        place = os.stat(folder)
-        if (place.st_dev, place.st_ino) in seen_folders:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen_folders:
             return  # a link to a folder that was read, or back to one above
-        seen_folders.add((place.st_dev, place.st_ino))
+        seen_folders.add((status.st_dev, status.st_ino))
         for name in sorted(os.listdir(folder)):
             entry = os.path.join(folder, name)
             if os.path.isdir(entry):
@@ -97,32 +97,32 @@ def files_under(path):
 
 def collect(path):
     """Read every header of a folder (or of one file) into a `Folder`."""
-    found = Folder()
+    contents = Folder()
     paths, others = files_under(path)
     for what, entries in others.items():
         if what == "pipes or devices":
-            found.left_out["not_a_file"] += len(entries)
+            contents.left_out["not_a_file"] += len(entries)
             continue
         for entry in entries:
-            found.add_damaged(what, entry)
+            contents.add_damaged(what, entry)
     blank = []
     for file in paths:
         if looks_like_dicom(file):
-            _add_file(file, found)
+            _add_file(file, contents)
         else:
             kind = _blank(file)
             if kind:
                 blank.append((kind, file))
             else:
-                found.left_out["not_dicom"] += 1
-    suffixes = {_form(frame.path) for frame in found.frames}
+                contents.left_out["not_dicom"] += 1
+    suffixes = {_form(frame.path) for frame in contents.frames}
     for kind, file in blank:
         # An empty .nomedia says nothing; an empty file named like the slices was one.
         if kind == "zeros throughout" or _form(file) in suffixes:
-            found.add_damaged(kind, file)
+            contents.add_damaged(kind, file)
         else:
-            found.left_out["not_dicom"] += 1
-    return found
+            contents.left_out["not_dicom"] += 1
+    return contents
 
 
 def _form(path):
@@ -147,11 +147,11 @@ def _blank(path):
     return "zeros throughout" if not any(start) else ""
 
 
-def _add_file(path, found):
+def _add_file(path, contents):
     """Add one DICOM file's axial CT planes to a `Folder`, or why it has none."""
     try:
         if not _unpacks_within_bounds(path):
-            found.add_damaged("deflated beyond any image", path)
+            contents.add_damaged("deflated beyond any image", path)
             return
         data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS, force=True)
         kind = data.get("SOPClassUID", "") or getattr(data.file_meta, "MediaStorageSOPClassUID", "")
@@ -159,37 +159,37 @@ def _add_file(path, found):
             raise _CutShort  # within the header
         reason = stranger(data, kind)
         if reason:
-            _reject(found, reason, data, kind)
+            _reject(contents, reason, data, kind)
             return
         if kind in ENHANCED:
-            found.frames += enhanced_frames(path, data, found.left_out)
+            contents.frames += enhanced_frames(path, data, contents.left_out)
             return
         _check_complete(path, data)
         frame = frame_of(path, data)
     except IntakeError:
         raise
     except _CutShort:
-        found.add_damaged("cut short", path)
+        contents.add_damaged("cut short", path)
         return
     except Exception:
         # pydicom raises what a broken header leads it to, by a dozen names.
-        found.add_damaged("with a header that can't be read", path)
+        contents.add_damaged("with a header that can't be read", path)
         return
     if is_axial(frame.orientation):
-        found.frames.append(frame)
+        contents.frames.append(frame)
     else:
-        found.left_out["other_plane"] += 1
+        contents.left_out["other_plane"] += 1
 
 
 class _CutShort(Exception):
     """A file ends before its pixels do."""
 
 
-def _reject(found, reason, data, kind):
-    found.left_out[reason] += 1
+def _reject(contents, reason, data, kind):
+    contents.left_out[reason] += 1
     if kind == CT and reason in MATTERS:
         shape = (data.get("Rows"), data.get("Columns"))
-        found.rejected.append(Rejected(reason, str(data.get("SeriesInstanceUID") or ""), shape))
+        contents.rejected.append(Rejected(reason, str(data.get("SeriesInstanceUID") or ""), shape))
 
 
 # Reasons for which a slice of the series itself could be left out, and what the message says of them.

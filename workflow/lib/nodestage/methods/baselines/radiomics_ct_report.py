@@ -29,7 +29,7 @@ class Method:
         validation.gather(validation.radiomics, validation.ct_report)
         names, values, _ = train.gather(train.radiomics, train.ct_report)
         labels = train.labels(names)
-        table, features = matrix(found for found, _ in values)
+        table, features = matrix(features_of_one for features_of_one, _ in values)
         reports = np.asarray([report for _, report in values], float)
         whole = signature.fit(table, labels, features, self.settings, self.seed)
         held_out = self._held_out(table, labels, features)
@@ -51,7 +51,7 @@ class Method:
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(patients.radiomics, patients.ct_report)
-        scores = [self._score(found, report) for found, report in values]
+        scores = [self._score(features_of_one, report) for features_of_one, report in values]
         return dict(zip(names, scores, strict=True)) | reasons
 
     def _score(self, features, report):

@@ -30,7 +30,7 @@ def forest(rows, metric="balanced_accuracy", chance=None, title=""):
     lines = len(rows) + len(groups)
     height = LINE * lines + TOP + BOTTOM
     figure = style.new_figure(WIDTH, height)
-    # Places in inches, not found by a layout engine: a browser's letters are not matplotlib's.
+    # Positions in inches, not by a layout engine: a browser's letters are not matplotlib's.
     figure.set_layout_engine("none")
     axes = figure.add_axes(
         (LEFT / WIDTH, BOTTOM / height, (WIDTH - LEFT - RIGHT) / WIDTH, LINE * lines / height)
