@@ -118,10 +118,10 @@ def test_attention_maps_of_one_phase_need_no_status_and_no_network(tmp_path):
     config = config_of("tcia_lymph_nodes")
     entries = config["centers"] | {"home": {"role": "discovery"}}
     study = build(config, ANATOMY, Sheet([*rows, at_home(tmp_path)], entries))
-    assert study.patients.imaged("tcia_lymph_nodes") == ["ABD001", "ABD002"]
-    assert study.paths.attention("ABD001", 0) == "results/attention/table/ABD001.nii.gz"
-    assert study.paths.masks("organs", ["ABD001"])["organs_files"] == [
-        "results/registration/ABD001/organs.nii.gz"
+    assert study.patients.imaged("tcia_lymph_nodes") == ["LN001", "LN002"]
+    assert study.paths.attention("LN001", 0) == "results/attention/table/LN001.nii.gz"
+    assert study.paths.masks("organs", ["LN001"])["organs_files"] == [
+        "results/registration/LN001/organs.nii.gz"
     ]
 
 

@@ -46,7 +46,7 @@ SETS = {
             "lymph_nodes": "MED_ABD_LYMPH_MASKS/{name}/{name}_mask.nii.gz",
             "organs": "totalsegmentator/{name}.nii.gz",
         },
-        "ABD",
+        "LN",
     ),
 }
 
