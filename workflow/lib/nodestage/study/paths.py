@@ -135,7 +135,7 @@ class Paths:
         if discovery is None:
             return []
         config = self.settings.config
-        first = {
+        first: dict[str, tuple[str, ...]] = {
             mask: (name,) if teachers.is_trained_here(config, mask) else ()
             for mask, name in (("organs", "teacher"), ("tumor", "arterial"))
         }
