@@ -19,7 +19,15 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
-from nodestage.study import aliases, digests, lacking, order, pretraining, schema
+from nodestage.study import (
+    aliases,
+    digests,
+    lacking,
+    order,
+    pretraining,
+    schema,
+    teachers,
+)
 from nodestage.study.study import load
 
 try:

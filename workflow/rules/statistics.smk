@@ -70,6 +70,11 @@ rule study_statistics:
             "results/statistics/evaluation/organs.tsv" if masks.organs_tested else []
         ),
         tumor=("results/statistics/evaluation/tumor.tsv" if masks.tumors_tested else []),
+        tumor_chain=(
+            "results/statistics/evaluation/tumor_chain.tsv"
+            if masks.tumors_tested and FINETUNED
+            else []
+        ),
         lymph_nodes=[
             f"results/statistics/evaluation/fold{fold}"
             for fold in folds
