@@ -26,6 +26,12 @@ endif
 # Snakemake passes the path of Python to a shell without quotes.
 export SAFE := ^[^][:space:]"'`$$\;&|<>(){}*?\#:[]+$$
 
+# A packet made with WHEELS=1 has all packages beside nodestage: they are installed without an index.
+WHEELHOUSE ?= $(wildcard ../wheels)
+OFFLINE = $(if $(WHEELHOUSE),--no-index --find-links "$(WHEELHOUSE)")
+EXTRAS = $(if $(WHEELHOUSE),radiomics,dev$(,)slurm$(,)radiomics)
+, := ,
+
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -43,9 +49,9 @@ path:
 $(VENV)/ready: pyproject.toml constraints.txt | path
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (PYTHON=path/to/python3.11)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet uv
+	$(BIN)/pip install --quiet $(OFFLINE) uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} \
-		-c constraints.txt -e ".[dev,slurm]"
+		$(OFFLINE) -c constraints.txt -e ".[$(EXTRAS)]"
 	$(BIN)/python -m nodestage.registration.compiled
 	touch $@
 
@@ -85,9 +91,9 @@ quality: $(VENV)/ready ## Make the pages on images, registration and organs, bef
 	$(RUN) first_looks
 	$(RUN) qualities
 
-packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip
+packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip, WHEELS=1 with all packages
 	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
-	@$(BIN)/python -m nodestage.exchange.packet -- "$${STUDY:-.}/results/bundle" "$$OUT"
+	@$(BIN)/python -m nodestage.exchange.packet $(if $(WHEELS),--wheels) -- "$${STUDY:-.}/results/bundle" "$$OUT"
 
 weights: $(VENV)/ready ## Fetch the published weights that the paper starts from, and check their digests
 	@$(BIN)/python -m nodestage.study.fetch

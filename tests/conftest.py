@@ -35,6 +35,7 @@ SLOW = {
     "test_returned",
     "test_scheduling",
     "test_simulator",
+    "test_slurm",
     "test_snakemake_report",
     "test_spacing",
     "test_tiny_nodes",

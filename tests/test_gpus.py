@@ -11,6 +11,7 @@ from nodestage.core import gpus
 from nodestage.core.errors import InputError
 
 RULES = Path(__file__).parents[1] / "workflow" / "rules" / "scheduling.smk"
+LIBRARY = Path(__file__).parents[1] / "workflow" / "lib"
 JOBS = {"train": {"gpu": 1}, "predict": {"gpu": 1}, "fit": {"mem_mb": 9}}
 WORKFLOW = f"""
 config["jobs"] = {JOBS!r}
@@ -69,3 +70,30 @@ def test_a_run_here_is_refused_before_its_first_job(tmp_path):
     assert run(tmp_path, "early.txt")[0] == 0
     (tmp_path / "trained.txt").touch()
     assert run(tmp_path, "--touch")[0] == 0 and run(tmp_path)[0] == 0
+
+
+def test_radiomics_without_pyradiomics_are_refused_before_the_first_job(tmp_path):
+    """As on Python 3.12, where it doesn't build; what needs none goes on."""
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text("import sys\nsys.modules['radiomics'] = None\n")
+    text = f'include: "{RULES}"\n\nrule all:\n    input: "a.txt"\n\nrule early:\n'
+    text += '    output: "early.txt"\n    shell: "touch {output}"\n\nrule radiomics:\n'
+    text += '    input: "early.txt"\n    output: "a.txt"\n    shell: "touch {output}"\n'
+    (tmp_path / "Snakefile").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--scheduler", "greedy"]
+    path = os.pathsep.join([str(tmp_path), str(LIBRARY)])
+
+    def called(*targets):
+        done = subprocess.run(
+            [*command, *targets],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": path},
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, printed = called()
+    assert code and "PyRadiomics is not installed" in printed and "--use-conda" in printed
+    assert not (tmp_path / "early.txt").exists()
+    assert called("early.txt")[0] == 0

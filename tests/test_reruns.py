@@ -12,6 +12,7 @@ import pytest
 import slurm_stand_in as slurm
 import yaml
 from snakemake_files import MODULE, rules
+from test_order import reversed_keys
 
 ROOT = Path(__file__).parents[1]
 PATIENT = "CH001"
@@ -106,7 +107,9 @@ def by_the_slurm_profile(clone, tmp_path):
     """Without conda, since this study was finished without."""
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text(encoding="utf-8"))
     (tmp_path / "profile").mkdir()
-    (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(profile | {"use-conda": False}))
+    (tmp_path / "profile/config.yaml").write_text(
+        yaml.safe_dump(profile | {"software-deployment-method": "env-modules"})
+    )
     command = [*SNAKEMAKE, "--workflow-profile", tmp_path / "profile", "--dry-run", *TARGETS]
     return clone.run(command, environment=slurm.install(tmp_path / "slurm"))
 
@@ -133,6 +136,32 @@ def test_new_times_of_scripts_rerun_nothing(finished, tmp_path, way):
 
 def test_a_copy_with_all_times_new_reruns_nothing(copied):
     assert "othing to be done" in copied.planned()
+
+
+def test_settings_in_another_order_rerun_nothing(finished, tmp_path):
+    own = tmp_path / "config.yaml"
+    texts = [
+        yaml.safe_load((finished.folder / f"config/{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("config", "simulator")
+    ]
+    own.write_text(yaml.safe_dump(reversed_keys(texts[0] | texts[1]), sort_keys=False))
+    command = [*SNAKEMAKE, "--cores", "1", "--configfile", own, "--dry-run", "--", *TARGETS]
+    assert "othing to be done" in finished.run(command)
+
+
+def test_a_copy_without_its_times_is_put_in_order_by_touch(copied):
+    """Snakemake compares inputs above 1 MB by time alone; `--touch` runs nothing."""
+    image = copied.folder / f"results/simulator/images/{PATIENT}/venous.nii.gz"
+    result = copied.folder / TARGETS[1]
+    content = result.read_bytes()
+    limit = ["--cores", "1", "--dry-run", *TARGETS]
+    os.utime(image, (result.stat().st_mtime + 100,) * 2)
+    with open(image, "ab") as file:
+        file.truncate(1_000_001)
+    assert "rule intake" in copied.run([*SNAKEMAKE, *limit])
+    copied.run([*SNAKEMAKE, "--cores", "1", "--touch", *TARGETS])
+    assert "othing to be done" in copied.run([*SNAKEMAKE, *limit])
+    assert result.read_bytes() == content
 
 
 def test_a_comment_reruns_nothing_and_new_content_of_a_script_its_own_jobs(copied):

@@ -5,7 +5,10 @@
 # Nothing here needs that limit. A lower one, asked for by --max-jobs-per-timespan, stays.
 #
 # A run on this machine whose jobs ask for a GPU that isn't there is refused before its first job;
-# a cluster's jobs find theirs elsewhere.
+# a cluster's jobs find theirs elsewhere. So is one whose radiomics find no PyRadiomics, unless conda
+# brings it.
+
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 
 onstart:
@@ -15,12 +18,18 @@ onstart:
     if workflow.local_exec:
         from nodestage.core import gpus
         from nodestage.core.errors import InputError
+        from nodestage.methods.radiomics import installed
 
-        waiting = workflow.dag.needrun_jobs()
+        conda = (
+            DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+        )
+        waiting = list(workflow.dag.needrun_jobs())
         asking = sorted(
             {job.rule.name for job in waiting if job.resources.get("gpu")}
         )
         try:
             gpus.check(asking, config.get("jobs", {}))
+            if not conda and any(job.rule.name == "radiomics" for job in waiting):
+                installed.check()
         except InputError as error:
             raise WorkflowError(str(error))

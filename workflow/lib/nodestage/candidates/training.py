@@ -78,7 +78,8 @@ def train_fold(fold: FoldCandidates, seed: int, label: str = "candidates") -> di
     `node_cut` (of the probability of a positive node, and of a node), `note` where nothing could
     be learned
     """
-    groups = {name_of(None): []} | {name_of(i): part for i, part in enumerate(fold.parts)}
+    groups: dict[str, list[str]] = {name_of(None): []}
+    groups |= {name_of(i): part for i, part in enumerate(fold.parts)}
     forests = {}
     for name, left_out in groups.items():
         patients = sorted(set(fold.train) - set(left_out))

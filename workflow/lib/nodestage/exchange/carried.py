@@ -12,6 +12,9 @@ from pathlib import Path
 
 CODE = (
     "Makefile",
+    "Dockerfile",
+    ".dockerignore",
+    "apptainer.def",
     "pyproject.toml",
     "constraints.txt",
     "LICENSE",

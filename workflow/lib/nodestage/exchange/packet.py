@@ -17,7 +17,7 @@ from pathlib import Path
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
 from nodestage.core.errors import InputError
-from nodestage.exchange import bundle
+from nodestage.exchange import bundle, wheelhouse
 from nodestage.exchange.carried import Carried, carried
 from nodestage.methods.fusion import published
 
@@ -74,7 +74,7 @@ DRAWN = """\
 README = """\
 # A frozen model to test on your own patients
 
-Your images stay where they are. Nothing here connects to the internet, except that the first `make` installs software.
+Your images stay where they are. {installs}
 
 1. `cd nodestage`, then `make bundle BUNDLE=../bundle`, which checks that the model is the frozen one. The last line
    should read `SHA-256 of the manifest: {digest}`;
@@ -86,7 +86,7 @@ Your images stay where they are. Nothing here connects to the internet, except t
 5. If you may, send back `study/results/returned/<your hospital>.tsv`, and nothing else. It is plain text: read it first.
    It holds status, scores and calls, or only summaries (`packet: {{rows: false}}` in `study/config.yaml`).
 
-You need Linux, Python 3.11 and a C compiler. `nodestage/docs/hospital.md` explains each step. For research. Not a medical device.
+You need Linux and {needs}. `nodestage/docs/hospital.md` explains each step. For research. Not a medical device.
 {weights}"""
 
 WEIGHTS = """
@@ -95,21 +95,29 @@ learned from them is. Their terms: {terms}.
 """
 UNKNOWN = "those of the file with SHA-256 {digest}, which the team must name"
 
+WITHOUT_WHEELS = (
+    "Nothing here connects to the internet, except that the first `make` installs software."
+)
+WITH_WHEELS = (
+    "Nothing here connects to the internet: the first `make` installs software from `wheels/`."
+)
 METHODS = """
    `bundle/methods/` holds code that the team added ({names}): read it before you run it."""
 
 
-def write(folder: str | Path, out: str | Path) -> list[str]:
+def write(folder: str | Path, out: str | Path, wheels: bool = False) -> list[str]:
     """Put a packet together; lines on what it holds, and what of nodestage's folders it left out.
 
     Parameters
     ----------
     folder : the frozen bundle, a study's `results/bundle`
     out : a folder that isn't there yet, or a file `*.zip`
+    wheels : whether all packages come along, for a hospital without internet and compiler
 
     Raises
     ------
-    InputError where the bundle isn't whole, or where `out` is there already
+    InputError where the bundle isn't whole, where `out` is there already, or where a package can't
+    be had as a wheel
     """
     if not Path(folder, bundle.MANIFEST).is_file():
         raise InputError(
@@ -128,11 +136,13 @@ def write(folder: str | Path, out: str | Path) -> list[str]:
         packet = Path(temporary, out.stem if out.suffix == ".zip" else out.name)
         frozen, code = bundle.read(folder), carried(REPOSITORY)
         _fill(packet, frozen, code)
+        installation = wheelhouse.collect(packet / wheelhouse.FOLDER) if wheels else ""
+        _write_readme(packet, frozen, bool(wheels))
         if out.suffix == ".zip":
             _zip(packet, out)
         else:
             packet.rename(out)
-    return _contents(frozen, code)
+    return _contents(frozen, code) + ([installation] if installation else [])
 
 
 def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
@@ -166,11 +176,6 @@ def _fill(packet, frozen, code):
     for name in code.files:
         _copy(REPOSITORY / name, packet / "nodestage" / name)
     texts = {
-        "README.md": README.format(
-            digest=files.digest(manifest),
-            methods=_added_methods(frozen),
-            weights=_pretrained(frozen),
-        ),
         "study/config.yaml": CONFIG.format(
             title="A frozen model, tried here", masks=_masks(frozen)
         ),
@@ -178,6 +183,20 @@ def _fill(packet, frozen, code):
     }
     for name, text in texts.items():
         files.write_text(packet / name, text)
+
+
+def _write_readme(packet, frozen, wheels):
+    manifest = Path(frozen.folder, bundle.MANIFEST)
+    text = README.format(
+        digest=files.digest(manifest),
+        methods=_added_methods(frozen),
+        weights=_pretrained(frozen),
+        installs=WITH_WHEELS if wheels else WITHOUT_WHEELS,
+        needs=f"Python {sys.version_info[0]}.{sys.version_info[1]}; no internet, no compiler"
+        if wheels
+        else "Python 3.11 and a C compiler",
+    )
+    files.write_text(packet / "README.md", text)
 
 
 def _zip(packet, out):
@@ -243,9 +262,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("bundle", help="the study's results/bundle")
     parser.add_argument("out", help="a new folder, or a file *.zip")
+    parser.add_argument("--wheels", action="store_true", help="all packages too (WHEELS=1)")
     options = parser.parse_args(arguments)
     try:
-        contents = write(options.bundle, options.out)
+        contents = write(options.bundle, options.out, options.wheels)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

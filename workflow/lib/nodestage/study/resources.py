@@ -7,6 +7,9 @@ from typing import Any
 
 # Kinds of jobs that run networks; no other job asks for a GPU.
 ON_GPU = ("train", "predict", "fit", "score")
+# Kinds of short jobs, one or two per patient, which profiles/slurm-grouped submits together: its limit
+# on `short` says how many of them run at a time. Nothing else has such a limit.
+SHORT = ("simulate", "intake", "register", "annotation", "patient", "radiomics")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Resources:
 
         Returns
         -------
-        {mem_mb: MB, runtime: minutes}, both functions of wildcards and attempt, and `gpu`, a number
+        {mem_mb: MB, runtime: minutes}, both functions of wildcards and attempt, and the numbers
+        `gpu` and `short`
         """
         asked = self.job(kind)
         seconds = asked.get("seconds_per_patient", 0)
@@ -49,4 +53,5 @@ class Resources:
             return math.ceil((asked["runtime"] + seconds / 60 * many) * attempt)
 
         gpu = {"gpu": asked.get("gpu", 0)} if kind in ON_GPU else {}
-        return {"mem_mb": memory, "runtime": minutes, **gpu}
+        short = {"short": 1} if kind in SHORT else {}
+        return {"mem_mb": memory, "runtime": minutes, **gpu, **short}
