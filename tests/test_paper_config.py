@@ -20,7 +20,7 @@ def config(*names):
 PAPER, DEFAULT = config("config.yaml", "paper.yaml"), config("config.yaml")
 
 
-@pytest.mark.parametrize("section", ["organs", "lymph_nodes"])
+@pytest.mark.parametrize("section", ["organs", "tumor", "lymph_nodes"])
 def test_full_size_predicts_as_nnunet_does_and_the_default_study_without_mirroring(section):
     assert (PAPER[section]["mirror"], DEFAULT[section]["mirror"]) == (True, False)
 
@@ -36,10 +36,26 @@ def test_the_plain_baseline_of_full_size_is_nnunets_own_training():
     assert (network["epochs"], network["iterations_per_epoch"]) == (1000, 250)
 
 
-@pytest.mark.parametrize("rule", ["organs_pseudo", "organs", "evaluate_organs"])
-def test_every_prediction_of_organs_is_told_whether_to_mirror(rule):
+def test_full_size_has_the_papers_tumor_chain():
+    tumor = PAPER["tumor"]
+    assert (tumor["start"], tumor["phases"], tumor["finetune"]) == ("scratch", "venous", True)
+    assert not DEFAULT["tumor"]["finetune"]
+
+
+@pytest.mark.parametrize(
+    "rule, mirrored",
+    [
+        ("organs_pseudo", "ORGANS_MIRRORED"),
+        ("organs", "ORGANS_MIRRORED"),
+        ("evaluate_organs", "ORGANS_MIRRORED"),
+        ("tumor_pseudo", "TUMOR_MIRRORED"),
+        ("tumor", "TUMOR_MIRRORED"),
+        ("evaluate_tumor_chain", "TUMOR_MIRRORED"),
+    ],
+)
+def test_every_prediction_is_told_whether_to_mirror(rule, mirrored):
     texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
     blocks = [b for text in texts for b in re.split(r"^(?=\S)", text, flags=re.MULTILINE)]
     block = next(b for b in blocks if b.startswith(f"rule {rule}:"))
     script = (ROOT / f"workflow/scripts/{rule}.py").read_text(encoding="utf-8")
-    assert "mirror=ORGANS_MIRRORED" in block and "params.mirror" in script
+    assert f"mirror={mirrored}" in block and "params.mirror" in script

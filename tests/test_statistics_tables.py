@@ -516,6 +516,20 @@ def test_tables_2_and_3_and_the_tumors():
     assert [r["source"] for r in found["table_2.tsv"]] == ["Table II", "fold 0"]
 
 
+def test_the_tumors_table_has_rows_of_the_arterial_network_before_and_after_fine_tuning():
+    def rows(dice, **about):
+        return [
+            {"patient": p, **about, "dice": d, "note": ""} for p, d in zip("ab", dice, strict=True)
+        ]
+
+    chain = rows(("0.4", "0.5"), network="arterial") + rows(("0.6", "0.7"), network="finetuned")
+    evaluation = {"tumor": rows(("0.8", "0.9")), "tumor_chain": chain}
+    found = tables.study_tables(study(), evaluation, SETTINGS, 0)["table_pdac.tsv"]
+    of_dice = {r["network"]: r["median"] for r in found if r["measure"] == "dice"}
+    assert list(of_dice) == ["arterial", "finetuned", "final"]
+    assert list(of_dice.values()) == pytest.approx([0.45, 0.65, 0.85])
+
+
 def test_table_3_has_a_line_for_each_organ_and_network_whatever_a_patients_row_holds():
     spacing = (2.5, 1.0, 1.0)
     truth = np.zeros((8, 12, 12), np.uint8)

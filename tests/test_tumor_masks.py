@@ -72,6 +72,22 @@ def test_the_final_network_may_start_from_the_arterial_one(tmp_path):
     assert (scratch["weights"][name] - arterial["weights"][name]).abs().max() > 1e-2
 
 
+def test_the_arterial_network_is_trained_on_with_its_pseudo_masks(tmp_path):
+    patients = [make_patient(i) for i in range(3)]
+    arterial = masks.train_arterial(patients, SETTINGS, Run(1, tmp_path / "a.pt", tmp_path / "w"))
+    still = SETTINGS | {"epochs": 1, "iterations_per_epoch": 1, "initial_lr": 1e-9}
+    empty = make_patient(4)
+    empty = (*empty[:2], empty[2].with_array(0 * empty[2].array))  # says nothing, and is left out
+    run = Run(1, tmp_path / "f.pt", tmp_path / "w")
+    tuned = masks.train_finetuned([*patients, empty], still, run, arterial)
+    name = next(n for n, w in arterial["weights"].items() if w.dim() == 5)
+    assert (tuned["weights"][name] - arterial["weights"][name]).abs().max() < 1e-6
+    assert masks.phases_of(masks.open_model(tmp_path / "f.pt")) == ["arterial"]
+    assert tuned["learned"]["network"] == "tumor, arterial, fine-tuned"
+    with pytest.raises(InputError, match="in none of 1 patients"):
+        masks.train_finetuned([empty], still, run, arterial)
+
+
 def test_a_network_of_both_phases_reads_each_in_its_place(tmp_path):
     masks.train_final(
         [make_patient(i) for i in range(3)],

@@ -31,7 +31,7 @@ def climb(patients, options, config=None):
     rung("oracle that knows both cues", ranked(y, oracle))
     masks = None
     if options.masks == "predicted":
-        masks = tumor.predicted_masks(patients, config["tumor"]["network"])
+        masks = tumor.predicted_masks(patients, config["tumor"])
     nodes = Nodes(patients, config)
     everybody = [*patients.training, *patients.tested]
     data = base.Data(

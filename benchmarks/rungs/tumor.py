@@ -119,7 +119,7 @@ def predicted_masks(patients, config):
     """
     settings = config["network"]
     phases = ["arterial", "venous"] if config["phases"] == "both" else ["venous"]
-    sizes = [settings, phases, patients.train, patients.auxiliary]
+    sizes = [settings, phases, config["start"], patients.train, patients.auxiliary]
     folder = Path(patients.folder, "tumor", simulated.digest(sizes))
     timer = Timer()
     arterial = folder / "arterial.pt"
@@ -156,6 +156,7 @@ def predicted_masks(patients, config):
             settings,
             Run(patients.seed, final, folder / "work"),
             phases=phases,
+            initial=checkpoints.load(arterial) if config["start"] == "arterial" else None,
         )
     everybody = [*patients.training, *patients.tested]
     found = predict(patients, final, folder / "predicted", everybody)

@@ -19,7 +19,15 @@ os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([LIBRARY, *others])))
 from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
-from nodestage.study import aliases, digests, lacking, order, pretraining, schema
+from nodestage.study import (
+    aliases,
+    digests,
+    lacking,
+    order,
+    pretraining,
+    schema,
+    teachers,
+)
 from nodestage.study.study import load
 
 try:
@@ -135,3 +143,10 @@ WHOLE_STUDY = (
 CHECKED = ["results/cohort/same_images.json"] + paths.drawn_nodes(centers.discovery)
 THRESHOLDS = [paths.thresholds(fold) for fold in folds]
 LEARNING = [] if study.bundle else "results/statistics/evaluation/learning.tsv"
+
+
+def drawn_volumes(center):
+    """The table of a center's drawn lymph nodes; none where no usable patient has a mask of them."""
+    if not masks.drawn("lymph_nodes", center):
+        return []
+    return [f"results/statistics/evaluation/drawn_nodes/{center}.tsv"]

@@ -8,9 +8,11 @@ rule evaluate_organs:
         unpack(lambda w: paths.masks("organs", masks.organs_tested)),
         drawn=[paths.drawn("organs", p) for p in masks.organs_tested],
         registration=paths.registration_records(masks.organs_tested),
-        teacher="results/organs/teacher.pt",
+        teacher=ORGANS_TEACHER,
         training=[
-            f"results/registration/{p}/organs.json" for p in masks.auxiliary("organs")
+            f"results/registration/{p}/organs.json"
+            for p in masks.auxiliary("organs")
+            if teachers.is_trained_here(config, "organs")
         ],
     output:
         rows="results/statistics/evaluation/organs.tsv",
@@ -54,6 +56,34 @@ rule evaluate_tumor:
         patients=masks.tumors_tested,
     script:
         "../scripts/evaluate_tumor.py"
+
+
+rule evaluate_tumor_chain:
+    """The arterial networks on the patients that test the final one; with `tumor.finetune` alone."""
+    input:
+        **where_tumors_lie(masks.tumors_tested),
+        arterial_images=[paths.image(p, "arterial") for p in masks.tumors_tested],
+        drawn=[paths.drawn("tumor", p) for p in masks.tumors_tested],
+        arterial="results/tumor/arterial.pt",
+        finetuned="results/tumor/finetuned.pt",
+    output:
+        rows="results/statistics/evaluation/tumor_chain.tsv",
+    log:
+        "logs/statistics/evaluate_tumor_chain.log",
+    benchmark:
+        "logs/benchmarks/statistics/evaluate_tumor_chain.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("predict")
+    resources:
+        **resources_of("predict"),
+    params:
+        code=code("evaluate_tumor_chain.py"),
+        patients=masks.tumors_tested,
+        pancreas=AT_PANCREAS,
+        mirror=TUMOR_MIRRORED,
+    script:
+        "../scripts/evaluate_tumor_chain.py"
 
 
 rule evaluate_lymph_nodes:

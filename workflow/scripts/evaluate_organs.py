@@ -7,7 +7,9 @@ with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     wanted = {name: i for name, i in params.labels.items() if i in params.annotated}
     learned = organs.labels_in(files.read_json(record) for record in inputs.training)
-    teacher = organs.open_model(inputs.teacher)
+    teacher = organs.open_model(inputs.teacher) if inputs.teacher else None
+    if teacher is not None:
+        learned |= set(teacher.model.get("learned_labels", ()))
     masks = files.masks(inputs, "organs", params.patients)
     images = (inputs.arterial, inputs.venous, masks, inputs.drawn, inputs.registration)
     rows = []

@@ -14,6 +14,12 @@ with logs.to(snakemake.log[0]):
                 params.patients, inputs.arterial, inputs.venous, inputs.organs, strict=True
             )
         ],
-        organs.Training(params.settings, params.seed, model, Path(model).with_name("work_teacher")),
+        organs.Training(
+            params.settings,
+            params.seed,
+            model,
+            Path(model).with_name("work_teacher"),
+            shown=params.shown,
+        ),
         threads=snakemake.threads,
     )

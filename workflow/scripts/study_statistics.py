@@ -7,7 +7,7 @@ from nodestage.report.printed import tables as printed
 from nodestage.statistics import tables as statistics
 
 PER_CENTER = ("performance", "comparisons", "table_1")
-PER_STUDY = ("organs", "tumor", "signature")
+PER_STUDY = ("organs", "tumor", "tumor_chain", "signature")
 PER_FOLD = ("classes", "nodes", "candidates", "identification")
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as folder:

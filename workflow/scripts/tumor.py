@@ -22,5 +22,6 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
             grid.spacing,
             pancreas,
             threads=snakemake.threads,
+            mirror=params.mirror,
         )
         volumes.write(folder / f"{patient}.nii.gz", mask, like=grid)

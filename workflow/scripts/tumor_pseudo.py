@@ -6,6 +6,7 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as folder:
     inputs, params = snakemake.input, snakemake.params
     model = masks.open_model(inputs.model)
+    how = {"threads": snakemake.threads, "mirror": params.mirror}
     organs = [None] * len(params.patients)
     if params.pancreas is not None:
         organs = files.masks(inputs, "organs", params.patients)
@@ -13,7 +14,5 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
     for patient, path, labels in logs.progress(patients, "pseudo masks of tumors"):
         image = volumes.read(path)
         pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
-        mask = masks.pseudo_mask(
-            model, image.array, image.spacing, pancreas, threads=snakemake.threads
-        )
+        mask = masks.pseudo_mask(model, image.array, image.spacing, pancreas, **how)
         volumes.write(folder / f"{patient}.nii.gz", mask, like=image)

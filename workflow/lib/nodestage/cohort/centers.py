@@ -1,5 +1,6 @@
 """How a center's masks were drawn, from the config."""
 
+from nodestage.cohort import totalsegmentator
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import MASKS
 from nodestage.core.errors import InputError
@@ -14,12 +15,29 @@ def mask_phase(settings, role):
 def label_system(settings, role):
     """A center's class ids for one mask column; None where they are ours.
 
-    `label_system` is either a mapping for organs alone, or one mapping per mask column.
+    `label_system` is either a mapping for organs alone, or one mapping per mask column; for organs it
+    may be the word `totalsegmentator` or `totalsegmentator_v1`.
     """
     system = settings.get("label_system") or {}
+    if isinstance(system, dict) and role == "organs":
+        system = system.get("organs", system)
+    if isinstance(system, str):
+        return totalsegmentator.label_system(system) if role == "organs" else None
     if set(system) & set(MASKS):
         return system.get(role) or None
     return (system or None) if role == "organs" else None
+
+
+def annotated(settings, structures):
+    """Our names of the structures that a center's organ masks show.
+
+    structures : all names, where the config doesn't restrict them
+    """
+    system = settings.get("label_system")
+    if isinstance(system, dict):
+        system = system.get("organs")
+    made = totalsegmentator.structures() if isinstance(system, str) else None
+    return settings.get("annotated") or made or list(structures)
 
 
 def check_label_systems(centers, organs):

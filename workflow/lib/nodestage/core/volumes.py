@@ -130,3 +130,12 @@ def same_grid(a: Volume, b: Volume, tolerance: float = 1e-3) -> bool:
         and np.allclose(a.origin, b.origin, atol=tolerance)
         and np.allclose(a.direction, b.direction, atol=tolerance)
     )
+
+
+def check_same_grid(patient: str, what: str, labels: Volume, image: Volume) -> None:
+    """Raise `InputError` unless labels lie on the grid of their image."""
+    if labels.array.shape != image.array.shape or not same_grid(labels, image):
+        raise InputError(
+            f"{patient}: {what} ({labels.array.shape} voxels) are not on the grid of the image "
+            f"({image.array.shape}). Delete them, so that they are made again."
+        )

@@ -1,6 +1,7 @@
 """From images and masks on the study grid to a trained network's file."""
 
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Task:
     n_labels : foreground labels 1..n_labels
     settings : as in `plans.make_plans`
     section : where the config holds the settings, for messages
+    shown : {sample: labels that its mask shows} where masks show only some of the labels: the others
+        are ignored there (`nnunet.partial`); None: every mask shows all of them
     """
 
     name: str
@@ -30,6 +33,7 @@ class Task:
     n_labels: int
     settings: dict
     section: str = ""
+    shown: Mapping[str, Collection[int]] | None = None
 
 
 def fit(
@@ -56,7 +60,7 @@ def fit(
     the model (dict)
     """
     from nodestage.core import checkpoints
-    from nodestage.nnunet import training
+    from nodestage.nnunet import partial, training
 
     samples = [*samples_train, *samples_validation]
     if not samples_train:
@@ -74,11 +78,14 @@ def fit(
     )
     for code, images, mask in logs.progress(samples, f"{run.label}: images prepared"):
         arrays, labels, spacing = load(code, images, mask, task.n_labels)
+        if task.shown and code in task.shown:
+            labels[~np.isin(labels, list(task.shown[code]))] = 0
         cases.preprocess(code, arrays, labels, spacing, plan, run.work)
     model = training.train(
         replace(plan, section=task.section),
         TrainingSet(*([c for c, _, _ in part] for part in (samples_train, samples_validation))),
         replace(run, output=Path(run.work, "state", "checkpoint.pt")),
+        trainer=partial.of(task.shown, task.n_labels),
         choose=choose,
         initial=initial and initial["weights"],
     )
@@ -122,6 +129,10 @@ def open_model(path):
     from nodestage.nnunet import prediction
 
     model = checkpoints.load(path)
+    if "folds" in model:
+        from nodestage.nnunet.foreign import Foreign
+
+        return Foreign(model)
     return Network(model, prediction.load(model))
 
 

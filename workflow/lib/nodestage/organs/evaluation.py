@@ -97,7 +97,8 @@ def evaluate_networks(
     case : the patient, images and truth
     labels : {name: label} of the structures that the truth has annotated
     student : the student's label map, as later stages use it
-    teacher : network from `learning.open_model`
+    teacher : network from `learning.open_model`; None where a program labelled the training patients,
+        of which there are no rows then
     learned : labels that the teacher's training masks show (`labels_in`); of the others its rows
         have no value and a note, as in the paper's Table III
     options : `threads`, `mirror`, `device`, as in `predict_phase`
@@ -107,7 +108,7 @@ def evaluate_networks(
     rows of `evaluate` with `patient`, `network` (teacher|student) and `phases` (A|V|A+V)
     """
     rows = []
-    for phase, letter in PHASES.items():
+    for phase, letter in PHASES.items() if teacher is not None else ():
         if case.stand_in not in (None, phase):
             continue
         predicted = predict_phase(teacher, case.images[phase], case.spacing, **options)

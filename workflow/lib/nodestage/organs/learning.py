@@ -4,7 +4,7 @@ A patient in the lists below is `(patient, {phase: image}, labels)`, with phases
 "venous"; images and labels are paths (or Volumes) on the study grid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Training:
     output : file of the model
     work : scratch folder, deleted on success
     classes : labels 1..classes are learned; None: all of the network's (17 or 19)
+    shown : {patient: labels that the mask shows}; None: every mask shows all of them
     """
 
     settings: dict
@@ -40,6 +41,7 @@ class Training:
     output: str | Path
     work: str | Path
     classes: int | None = None
+    shown: Mapping[str, Collection[int]] | None = None
 
 
 def train_teacher(
@@ -86,7 +88,12 @@ def train_student(
 
 def _fit(samples, channels, training, classes, name, **options):
     labels = classes if training.classes is None else training.classes
-    task = fitting.Task("organs", channels, labels, training.settings, f"organs.{name}")
+    shown = training.shown and {
+        code: training.shown[patient]
+        for patient in training.shown
+        for code in (patient, *(f"{patient}_{phase}" for phase in PHASES))
+    }
+    task = fitting.Task("organs", channels, labels, training.settings, f"organs.{name}", shown)
     run = Run(
         training.seed,
         training.output,

@@ -65,7 +65,8 @@ def study_tables(center_results, evaluation, settings, seed=0):
     ----------
     center_results : {center: {role, performance, comparisons, table_1}}, rows of the center's
         tables, in the order of the tables
-    evaluation : dict of rows, each optional: `organs`, `tumor` (per patient),
+    evaluation : dict of rows, each optional: `organs`, `tumor` (per patient), `tumor_chain` (per
+        patient and arterial `network`),
         `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together),
         `signature` (per feature, as `baselines.signature.stability` counts them);
         and `ranges`: {"Table II": {structure: (d_min, d_max)}, "fold 0": {structure: (d_min,
@@ -85,7 +86,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
         "table_1.tsv": table_1(center_results),
         "table_2.tsv": table_2(evaluation.get("ranges") or {}),
         "table_3.tsv": means(evaluation.get("organs") or []),
-        "table_pdac.tsv": medians(evaluation.get("tumor") or []),
+        "table_pdac.tsv": medians(_tumor_networks(evaluation)),
         "table_6.tsv": table_6(discovery) if discovery else [],
         "table_7.tsv": table_7(external),
         "signature.tsv": evaluation.get("signature") or [],
@@ -182,6 +183,12 @@ def means(rows):
         lines.append(line)
     names = [line.get("organ", line.get("structure")) for line in lines]
     return [lines[i] for i in sorted(range(len(lines)), key=lambda i: names.index(names[i]))]
+
+
+def _tumor_networks(evaluation):
+    """Rows of the tumor networks, with `network` where more than the final one was evaluated."""
+    final, before = evaluation.get("tumor") or [], evaluation.get("tumor_chain") or []
+    return before + [{"network": "final"} | row for row in final] if before else final
 
 
 def medians(rows):

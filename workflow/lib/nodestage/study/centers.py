@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodestage.cohort import centers as cohort_centers
+
 # Masks that are predicted by the study's networks or given for a whole center.
 SOURCES = ("organs", "tumor")
 
@@ -82,8 +84,8 @@ class Centers:
         return self.entries[center].get("chunks", self.defaults["chunks"])
 
     def annotated_labels(self, center: str | None) -> list[int]:
-        """Labels that a center's organ masks hold; all of them unless the config restricts them."""
-        names = self._entry(center).get("annotated") or list(self.labels)
+        """Labels that a center's organ masks show; all of them unless the config restricts them."""
+        names = cohort_centers.annotated(self._entry(center), self.labels)
         return sorted(self.labels[name] for name in names)
 
     def resamples_masks(self, center: str) -> bool:

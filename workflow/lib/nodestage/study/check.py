@@ -24,7 +24,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
-from nodestage.study import aliases, folder, lacking, outline, preset, pretraining, schema
+from nodestage.study import aliases, folder, lacking, outline, preset, pretraining, schema, teachers
 from nodestage.study.method_files import check_method_files
 from nodestage.study.study import Sheet, Study, build
 
@@ -179,6 +179,7 @@ def _study(
     else:
         _collect(errors, check_method_files, config["methods"], base)
         _collect(errors, pretraining.check, config, base)
+        _collect(errors, teachers.check, config, base)
     returned = {
         center: _collect(errors, reading.read, base / entry["returned"], center)
         for center, entry in centers.items()

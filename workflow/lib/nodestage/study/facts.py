@@ -174,6 +174,7 @@ class Facts:
         for mask in SOURCES:
             source = self.centers.source(mask, self.centers.discovery)
             kept[mask] = config[mask] | {"source": source}
+            kept[mask].pop("teacher_source", None)  # a folder of this hospital, which scores nobody
         kept["methods"] = {
             method: self._bundled_method(method)
             for method, entry in config["methods"].items()

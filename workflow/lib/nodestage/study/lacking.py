@@ -9,6 +9,7 @@ from collections import Counter
 from nodestage.core.errors import InputError
 from nodestage.core.reasons import PHASE_MISSING, codes_of
 from nodestage.lymph_nodes.crossfitting import training_sets
+from nodestage.study import teachers
 from nodestage.study.centers import SOURCES
 from nodestage.study.study import Study, check_bundle
 
@@ -112,6 +113,8 @@ def _tumor(study: Study) -> list[str]:
 
 def _auxiliary(study: Study, mask: str) -> list[str]:
     """Why the first network of a kind of mask, trained on auxiliary centers, can't be trained."""
+    if not teachers.is_trained_here(study.config, mask):
+        return []
     if study.masks.auxiliary(mask):
         return []
     subject = f"{mask.capitalize()}{'' if mask == 'organs' else 's'} are predicted"

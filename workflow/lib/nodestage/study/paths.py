@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from nodestage.core.names import PHASES
+from nodestage.study import teachers
 from nodestage.study.centers import Centers
 from nodestage.study.folds import Folds
 from nodestage.study.methods import Methods
@@ -133,7 +134,14 @@ class Paths:
         discovery = self.centers.discovery
         if discovery is None:
             return []
-        shared = {"organs": ("teacher", "model"), "tumor": ("arterial", "model")}
+        config = self.settings.config
+        first: dict[str, tuple[str, ...]] = {
+            mask: (name,) if teachers.is_trained_here(config, mask) else ()
+            for mask, name in (("organs", "teacher"), ("tumor", "arterial"))
+        }
+        if config.get("tumor", {}).get("finetune"):
+            first["tumor"] += ("finetuned",)
+        shared = {mask: (*names, "model") for mask, names in first.items()}
         return [
             f"results/{part}/{name}.pt"
             for part, names in shared.items()

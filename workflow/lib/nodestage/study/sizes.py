@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from nodestage.study import pretraining
+from nodestage.study import pretraining, teachers
 
 PAPER = Path(__file__).parents[4] / "config" / "paper.yaml"
 
@@ -97,6 +97,7 @@ def _trained(config):
         name: config[part][key]
         for name, (part, key) in NETWORKS.items()
         if config[part].get("source") != "given"
+        and (name != "organ teacher" or teachers.is_trained_here(config, "organs"))
     }
 
 

@@ -10,7 +10,7 @@ from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen
 from nodestage.exchange.returned import reading
-from nodestage.study import pretraining
+from nodestage.study import pretraining, teachers
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.facts import Facts
 from nodestage.study.folds import Folds
@@ -140,6 +140,7 @@ def load(
     _check_codes(sheet, returned)
     if files and not bundle:
         pretraining.check(config)
+        teachers.check(config)
     study = build(config, structures, sheet, bundle, returned)
     check_bundle(study)
     return study

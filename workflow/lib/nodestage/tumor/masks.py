@@ -2,7 +2,7 @@
 
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
-the venous scan too: from them, as pseudo labels, a venous network is trained, or one that sees
+the venous scan too. It may be fine-tuned on them and mark again, as in the paper. From the masks, as pseudo labels, a venous network is trained, or one that sees
 both phases; from scratch as in the paper, or from the weights of the arterial network. The
 discovery center's masks (22 % of its patients in the paper) only evaluate.
 
@@ -35,6 +35,21 @@ def train_arterial(patients, settings: dict, run: Run, *, validation=(), **optio
     return _train(["arterial"], patients, validation, settings, run, options)
 
 
+def train_finetuned(patients, settings: dict, run: Run, arterial: dict):
+    """Train the arterial network on with its pseudo masks, before it marks these patients again.
+
+    Patients whose pseudo mask is empty are left out, as in `train_final`.
+
+    Parameters
+    ----------
+    patients : lists of patients with an arterial image and a pseudo mask
+    settings, run : as in `train_arterial`
+    arterial : the arterial network (`checkpoints.load`)
+    """
+    options = {"initial": arterial}
+    return _train(["arterial"], _marked(patients), (), settings, run, options, ", fine-tuned")
+
+
 def train_final(
     patients, settings: dict, run: Run, *, phases=("venous",), validation=(), **options
 ):
@@ -47,6 +62,11 @@ def train_final(
     options : also `initial`, the arterial network (`checkpoints.load`) whose weights to start from; the
         paper trains from scratch. Both must see one phase
     """
+    return _train(list(phases), _marked(patients), validation, settings, run, options)
+
+
+def _marked(patients):
+    """The patients whose pseudo mask isn't empty."""
     marked = [p for p in patients if fitting.as_volume(p[2]).array.any()]
     if not marked:
         raise InputError(
@@ -54,7 +74,7 @@ def train_final(
             "patients. Train it longer (`tumor.network.epochs`) or on more auxiliary patients."
         )
     print(f"tumor: {len(marked)} of {len(patients)} patients have a pseudo mask")
-    return _train(list(phases), marked, validation, settings, run, options)
+    return marked
 
 
 def open_model(path):
@@ -163,12 +183,12 @@ def evaluate(truth, prediction, spacing):
     }
 
 
-def _train(phases, patients, validation, settings, run, options):
+def _train(phases, patients, validation, settings, run, options, about=""):
     return fitting.fit(
         fitting.Task("tumor", phases, 1, settings, "tumor.network"),
         _samples(phases, patients),
         _samples(phases, validation),
-        replace(run, label=f"tumor, {' and '.join(phases)}"),
+        replace(run, label=f"tumor, {' and '.join(phases)}{about}"),
         **options,
     )
 

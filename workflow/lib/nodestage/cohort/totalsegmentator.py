@@ -1,0 +1,33 @@
+"""TotalSegmentator's classes in our names: what a mask of its task `total` shows."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+
+@cache
+def _tables():
+    text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def systems() -> list[str]:
+    """Words that a center's `label_system` may be: one for each set of ids."""
+    return list(_tables()["ids"])
+
+
+def structures() -> list[str]:
+    """Our names of the structures that it segments."""
+    return list(_tables()["names"])
+
+
+def label_system(system: str = "totalsegmentator") -> dict[str, int | str]:
+    """Its ids as a `label_system`: {our name: its id}, everything else ignored."""
+    ids = _tables()["ids"][system]
+    return {ours: ids[theirs] for ours, theirs in _tables()["names"].items()} | {"ignore": "others"}
+
+
+def names() -> dict[str, tuple[str, ...]]:
+    """{our name: its names}."""
+    return {ours: (theirs,) for ours, theirs in _tables()["names"].items()}
