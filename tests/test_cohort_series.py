@@ -97,6 +97,10 @@ def some_slices(value, other, which=lambda k: k % 2):
         (per_slice(ImagePositionPatient=some_slices([-48, -40, 0], None, lambda k: k > 20)), "3 have no position"),
         (per_slice(PatientID=lambda k: f"anon{k}", PatientName=lambda k: "x"), "24 slices carry 24 patient IDs"),
         (per_slice(PatientID=some_slices("A", "B")), "images of 2 patients"),
+        (per_slice(RescaleIntercept=some_slices(-1024, -1000)), "RescaleIntercept differs in 12 of 24"),
+        (per_slice(RescaleSlope=some_slices(1, 2, lambda k: k == 5)), "RescaleIntercept differs in 1 of 24"),
+        (per_slice(SeriesNumber=some_slices(3, 4, lambda k: k > 11), SeriesInstanceUID=some_slices("1.2.826.1", "1.2.826.2", lambda k: k > 11)),
+         "two series of 12 and 12 slices continue one another"),
         (per_slice(RescaleSlope=lambda k: 1e30), "rescale slope 1e+30"),
         (per_slice(RescaleSlope=some_slices(1, 0, lambda k: k == 7)), "rescale slope 0"),
     ],
@@ -280,3 +284,23 @@ def test_one_phase_twice_is_flagged_and_two_phases_are_not():
         "one phase twice" in cohort.phase_contrast(venous + 4, venous, labels, known)["warnings"][0]
     )
     assert not cohort.phase_contrast(arterial, venous, labels, known)["warnings"]
+
+
+def test_two_exams_with_one_series_number_are_told_apart(tmp_path):
+    for exam, uid in (("1.2.826.100", "1.2.826.1"), ("1.2.826.200", "1.2.826.2")):
+        change = per_slice(StudyInstanceUID=lambda k, exam=exam: exam, SeriesNumber=lambda k: 3)
+        dicom_series(tmp_path / "d" / uid, array=noisy() + int(uid[-1]), change=change, uid=uid)
+    error = refused(tmp_path / "d", "2 CT series", "examination 1 of 2", "examination 2 of 2")
+    assert "'#' and its position in this list" in str(error) and "its series number, or" not in str(
+        error
+    )
+    assert read(tmp_path / "d", series="#2")
+
+
+def test_a_decimal_comma_is_named_with_its_tag(tmp_path):
+    folder = dicom_series(tmp_path / "d")
+    for path in files(folder):
+        content = path.read_bytes()
+        assert content.count(b"1.5\\1.5") == 1
+        path.write_bytes(content.replace(b"1.5\\1.5", b"1,5\\1,5"))
+    refused(folder, "24 with a decimal comma in PixelSpacing", "decimal points")

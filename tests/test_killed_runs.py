@@ -32,7 +32,7 @@ OFF = (
 @pytest.fixture
 def study(tmp_path):
     """Images and given masks of one center, nothing run yet."""
-    workflow.make(tmp_path / "study", {"changhai": 8})
+    workflow.make(tmp_path / "study", {"changhai": 12})
     given = {"source": "given"}
     workflow.write_config(
         tmp_path / "study",

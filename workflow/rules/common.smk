@@ -143,3 +143,10 @@ WHOLE_STUDY = (
 CHECKED = ["results/cohort/same_images.json"] + paths.drawn_nodes(centers.discovery)
 THRESHOLDS = [paths.thresholds(fold) for fold in folds]
 LEARNING = [] if study.bundle else "results/statistics/evaluation/learning.tsv"
+
+
+def drawn_volumes(center):
+    """The table of a center's drawn lymph nodes; none where no usable patient has a mask of them."""
+    if not masks.drawn("lymph_nodes", center):
+        return []
+    return [f"results/statistics/evaluation/drawn_nodes/{center}.tsv"]

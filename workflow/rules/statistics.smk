@@ -1,13 +1,6 @@
 # Statistics: every table of the paper, with intervals and tests.
 
 
-def drawn_volumes(center):
-    """The table of a center's drawn lymph nodes; none where no usable patient has a mask of them."""
-    if not masks.drawn("lymph_nodes", center):
-        return []
-    return [f"results/statistics/evaluation/drawn_nodes/{center}.tsv"]
-
-
 rule drawn_node_volumes:
     """The volume of each lymph node that a center drew (Table I)."""
     input:

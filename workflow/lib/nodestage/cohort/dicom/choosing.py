@@ -41,6 +41,7 @@ def find(path, choice="", facts=None):
     if not candidates:
         raise IntakeError(_nothing(folder, path))
     candidates = merge_copies([part for series in candidates for part in split(series)])
+    joining.check_parts(candidates)
     if len(candidates) > 1:
         candidates.sort(
             key=lambda s: (_as_number(s.frames[0].number), s.frames[0].splits, s.frames[0].series)
@@ -89,9 +90,13 @@ def _chosen(candidates, choice):
         rank = choice[1:].strip()
         if re.fullmatch("[0-9]{1,6}", rank) and 1 <= int(rank) <= len(candidates):
             return candidates[int(rank) - 1]
+    numbers = {series.frames[0].number for series in candidates}
+    alone = len(numbers) == len(candidates) and "" not in numbers
     hint = (
         "Write the one that is meant into the sheet's column `series` (or `arterial_series`, `venous_series`): "
-        "its series number, or '#' and its position in this list"
+        + ("its series number, or " if alone else "")
+        + "'#' and its position in this list"
+        + ("" if alone else " (their numbers don't tell them apart)")
     )
     raise IntakeError(
         f"{len(candidates)} CT series in one folder:\n{_listing(candidates)}\n    {hint}",
@@ -100,7 +105,7 @@ def _chosen(candidates, choice):
 
 
 def _listing(candidates, private=False):
-    lines = []
+    lines, exams = [], list(dict.fromkeys(series.frames[0].study for series in candidates))
     for rank, series in enumerate(candidates, start=1):
         frame = series.frames[0]
         kernel = (
@@ -113,6 +118,8 @@ def _listing(candidates, private=False):
             f"    #{rank}: series number {number}, {len(series.frames)} slices, {series.step:.4g} mm apart, "
             f"{frame.thickness:.4g} mm thick, kernel {kernel}"
         )
+        if len(exams) > 1:
+            line += f", examination {exams.index(frame.study) + 1} of {len(exams)}"
         lines.append(line + (f", description {frame.description!r}" if private else ""))
     return "\n".join(lines)
 
@@ -124,9 +131,11 @@ def _check_damaged(folder, path):
     number = sum(map(len, folder.damaged.values()))
     kinds = "; ".join(f"{len(names)} {what}" for what, names in sorted(folder.damaged.items()))
     total = number + len({frame.path for frame in folder.frames})
+    fix = "Copy the folder again, or remove them if they aren't part of the series"
+    if any("decimal comma" in what for what in folder.damaged):
+        fix = "Export the series again: numbers of DICOM have decimal points"
     raise IntakeError(
-        f"{number} of {total} files that could be slices can't be used ({kinds}). Copy the folder again, or remove "
-        "them if they aren't part of the series",
+        f"{number} of {total} files that could be slices can't be used ({kinds}). {fix}",
         "\n".join(f"  {what}: {some(names)}" for what, names in sorted(folder.damaged.items())),
     )
 

@@ -1,6 +1,7 @@
 """The files of a folder: which are slices of CT, which are something else, which are damaged."""
 
 import os
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -149,6 +150,7 @@ def _blank(path):
 
 def _add_file(path, contents):
     """Add one DICOM file's axial CT planes to a `Folder`, or why it has none."""
+    data = None
     try:
         if not _unpacks_within_bounds(path):
             contents.add_damaged("deflated beyond any image", path)
@@ -173,12 +175,36 @@ def _add_file(path, contents):
         return
     except Exception:
         # pydicom raises what a broken header leads it to, by a dozen names.
-        contents.add_damaged("with a header that can't be read", path)
+        comma = _with_decimal_comma(data)
+        what = f"with a decimal comma in {comma}" if comma else "with a header that can't be read"
+        contents.add_damaged(what, path)
         return
     if is_axial(frame.orientation):
         contents.frames.append(frame)
     else:
         contents.left_out["other_plane"] += 1
+
+
+# Numbers of a header that are text, and that some exports write with a comma.
+DECIMALS = (
+    "PixelSpacing",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "SliceThickness",
+)
+
+
+def _with_decimal_comma(data):
+    """The tag whose number has a decimal comma, or ''."""
+    for tag in DECIMALS:
+        element = data.get_item(tag) if data is not None and tag in data else None
+        value = getattr(element, "value", b"") or b""
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        if re.search("[0-9],[0-9]", text):
+            return tag
+    return ""
 
 
 class _CutShort(Exception):

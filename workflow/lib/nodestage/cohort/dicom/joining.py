@@ -134,6 +134,37 @@ def _of_split_exports(volumes):
     return result
 
 
+def _overlap(series, other):
+    """Whether two series share a part of their extent along the normal."""
+    along, beside = (
+        series.positions_mm(),
+        np.array([f.position for f in other.frames]) @ series.normal,
+    )
+    return along.min() <= beside.max() and beside.min() <= along.max()
+
+
+def check_parts(candidates):
+    """Raise where two series of one acquisition continue each other: each is a part of a scan.
+
+    With one series number they were joined before. Two that interleave may be two phases half a step
+    apart, between which the sheet chooses.
+    """
+    for k, series in enumerate(candidates):
+        for other in candidates[:k]:
+            first, mate = series.frames[0], other.frames[0]
+            same = all(
+                getattr(first, name) == getattr(mate, name) for name in ("study", "kernel", "shape")
+            )
+            one = same and first.splits[0] == mate.splits[0] and alike(first, mate)
+            one = one and not _overlap(series, other)
+            if one and first.number != mate.number and _is_volume([*other.frames, *series.frames]):
+                raise IntakeError(
+                    f"two series of {len(other.frames)} and {len(series.frames)} slices continue one another on one grid, and "
+                    "differ in SeriesNumber and SeriesInstanceUID: neither may be the whole scan. Export them as one "
+                    "series; or, if one of them is all that is meant, give it a folder of its own"
+                )
+
+
 def _is_volume(frames, relaxed=False):
     """Whether frames lie at positions of their own on one line, evenly (`relaxed`: gaps allowed)."""
     normal = Series(frames).normal
@@ -193,6 +224,12 @@ def check_tags(series, rejected, facts):
         usual = values.most_common(1)[0][0]
         others = [frame for frame in frames if frame.tags.get(tag, "") != usual]
         raise IntakeError(_differs(tag, frames, others))
+    # A scanner may give each slice a rescale of its own; one that most share and some don't was changed.
+    pairs = Counter((frame.slope, frame.intercept) for frame in frames)
+    usual, number = pairs.most_common(1)[0]
+    if number < len(frames) <= 2 * number:
+        others = [frame for frame in frames if (frame.slope, frame.intercept) != usual]
+        raise IntakeError(_differs("RescaleSlope or RescaleIntercept", frames, others))
 
 
 def _differs(tag, frames, others):
