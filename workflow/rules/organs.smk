@@ -108,7 +108,7 @@ rule organs_pseudo_totalsegmentator:
     log:
         "logs/organs/pseudo_totalsegmentator.log",
     conda:
-        "../../envs/imaging.yaml"
+        "../../envs/deep.yaml"
     params:
         code=code("organs_pseudo_totalsegmentator.py"),
         patients=masks.organ_network,
