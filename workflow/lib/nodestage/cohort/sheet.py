@@ -4,8 +4,6 @@ Read when the workflow is parsed, in every job again: this module imports nothin
 heavy at its top.
 """
 
-import hashlib
-import re
 from pathlib import Path
 
 from nodestage.cohort.faults import IntakeError
@@ -33,9 +31,6 @@ COLUMNS = (
     "arterial_series",
     "venous_series",
 )
-
-PLAIN_SERIES = re.compile(r"#?[0-9]{1,6}")
-DIGEST = "sha256:"
 
 
 class Sheet(list):
@@ -117,13 +112,6 @@ def _rows(name, table, columns):
 
 def _is_filled(cell):
     return bool(cell) or isinstance(cell, BadCell)
-
-
-def without_text(series):
-    """A `series` cell as Snakemake may keep it: a number as it is, a UID or a description as its digest."""
-    if not series or PLAIN_SERIES.fullmatch(series):
-        return series
-    return DIGEST + hashlib.sha256(series.strip().lower().encode()).hexdigest()
 
 
 def series_of(row, phase):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nodestage.cohort import folds as cohort_folds
-from nodestage.cohort import sheet
+from nodestage.cohort import series_names, sheet
 from nodestage.cohort.clinical import CLINICAL
 from nodestage.core import reasons
 from nodestage.core.names import PHASES
@@ -103,7 +103,7 @@ class Roster:
 
         A UID or a description is a digest: Snakemake keeps what a job is given in its own records.
         """
-        return sheet.without_text(sheet.series_of(self.rows[patient], phase))
+        return series_names.without_text(sheet.series_of(self.rows[patient], phase))
 
     def hu_offset(self, patient: str) -> int:
         """HU added to every voxel of the patient's images."""

@@ -7,7 +7,7 @@ from collections import Counter
 from nodestage.cohort.dicom import folders, headers, joining
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
-from nodestage.cohort.sheet import DIGEST, without_text
+from nodestage.cohort.series_names import DIGEST, without_text
 
 # A kernel may be named in a message only if it is one of the vendors' names.
 KERNEL = re.compile(
@@ -25,7 +25,7 @@ def find(path, choice="", facts=None):
     path : folder, or a file
     choice : the sheet's `series` cell: a series number, `#2` for the second of the list
         in the message, a series instance UID, or the exact series description; of the last two
-        also the digest that `sheet.without_text` gives
+        also the digest that `series_names.without_text` gives
     facts : dict that takes the counts of what was left out
     """
     facts = {} if facts is None else facts
