@@ -62,11 +62,11 @@ def copy(study, tmp_path):
 
 
 def digests(folder, pattern):
-    """{file: digest} of the files of a study that fit a pattern."""
+    """{file: digest} of a study's files that fit a pattern, without the hidden digests beside them."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob(pattern))
-        if path.is_file()
+        if path.is_file() and not path.name.startswith(".")
     }
 
 
