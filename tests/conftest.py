@@ -146,6 +146,6 @@ def spacing_study(tmp_path_factory):
         centers={"alpha": {"role": "discovery"}, "beta": {"role": "external"}},
         folds={"n": 3, "inner": 0, "folder": str(folder / "folds")},
         identification={"candidates": False},
-        methods={"nodes_candidates": None, "combined_candidates": None},
+        methods=dict.fromkeys(("nodes_candidates", "combined_candidates", "combined_radiomics")),
     )
     return folder

@@ -436,7 +436,7 @@ def test_a_study_has_of_such_a_center_what_its_file_holds(file, config):
     def study(path):
         config["centers"] = {"elsewhere": {"role": "external", "returned": path}}
         files_returned = {"elsewhere": reading.read(file, "elsewhere", METHODS)}
-        nothing_trained = SimpleNamespace(warnings=[], changed=[])
+        nothing_trained = SimpleNamespace(warnings=[], changed=[], added={})
         sheet = Sheet([], config["centers"])
         return build(config, {"labels": {}}, sheet, nothing_trained, files_returned)
 

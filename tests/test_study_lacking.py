@@ -1,5 +1,6 @@
 """What a study lacks is reported by `make check`, and before any job."""
 
+import numpy as np
 import pytest
 import workflow_study as workflow
 import yaml
@@ -11,6 +12,8 @@ from nodestage.core import tables
 from nodestage.study import check, lacking, outline
 
 CENTERS = {"ours": {"role": "discovery"}, "elsewhere": {"role": "external"}}
+MASK = np.zeros((3, 8, 8), np.uint8)
+MASK[1, 2:5, 2:5] = 1
 GIVEN = {"organs": {"source": "given"}, "tumor": {"source": "given"}}
 
 
@@ -82,7 +85,8 @@ def folder(tmp_path):
             columns += ("lymph_nodes",)
         for place, column in enumerate(columns):
             made[column] = f"{column}{k}.nii.gz"
-            nifti(tmp_path / made[column], phantom()[:3, :8, :8] + 3 * k + place)
+            voxels = phantom()[:3, :8, :8] + 3 * k + place
+            nifti(tmp_path / made[column], MASK if column == "lymph_nodes" else voxels)
         rows.append(made | {"organs": made["lymph_nodes"] and ""})
     tables.write(tmp_path / "samples.tsv", rows, COLUMNS)
     write(tmp_path)
@@ -116,11 +120,11 @@ def test_a_good_study_is_listed_in_one_line_per_center(folder, capsys):
     rows = tables.read(folder / "samples.tsv")
     for row in rows:
         row["organs"] = row["venous"] if row["patient"] != "P5" else ""
-    for row in rows:  # the masks' values are not read here, their grid is
+    for row in rows:
         if row["organs"]:
             row["organs"] = f"organs_{row['patient']}.nii.gz"
             row["organ_set"] = "test"
-            nifti(folder / row["organs"], phantom()[:3, :8, :8])
+            nifti(folder / row["organs"], MASK)
     tables.write(folder / "samples.tsv", rows, COLUMNS)
     write(folder, folds={"n": 4, "inner": 0}, **GIVEN)
     code, printed = checked(folder, capsys)
