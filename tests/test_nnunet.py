@@ -1,5 +1,6 @@
 """nnU-Net adapted from outside: plans, cases, training, prediction."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -354,7 +355,8 @@ def test_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training
     class Trainer(training.Trainer):
         def train_step(self, batch):
             for worker in multiprocessing.active_children()[:1]:
-                os.kill(worker.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended in between
+                    os.kill(worker.pid, signal.SIGKILL)
             return super().train_step(batch)
 
     started = time.monotonic()

@@ -17,7 +17,12 @@ import yaml
 from snakemake.cli import parse_args
 
 ROOT = Path(__file__).parents[1]
-FILES = {path.name: path.read_text(encoding="utf-8") for path in ROOT.glob("envs/*.yaml")}
+# That of TotalSegmentator is made only where a study has it as teacher.
+FILES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in ROOT.glob("envs/*.yaml")
+    if path.name != "totalsegmentator.yaml"
+}
 TARGETS = (
     "results/baselines/radiomics/TE001.tsv",
     "results/report/qc/teaching.html",
