@@ -6,7 +6,8 @@ import torch
 from study_config import study as study_of
 
 from nodestage import organs
-from nodestage.cohort import centers, labels, totalsegmentator
+from nodestage.cohort import centers, labels
+from nodestage.core import totalsegmentator
 from nodestage.core.run import Run
 from nodestage.core.volumes import Volume
 from nodestage.nnunet import fitting, imports, partial

@@ -1,7 +1,7 @@
 """TotalSegmentator's labels in our numbers, joined with the vessels that were drawn by hand."""
 
-from nodestage.cohort import labels, totalsegmentator
-from nodestage.core import files, logs, volumes
+from nodestage.cohort import labels
+from nodestage.core import files, logs, totalsegmentator, volumes
 from nodestage.organs.labels import merge
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:

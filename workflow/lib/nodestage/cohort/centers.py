@@ -1,8 +1,8 @@
 """How a center's masks were drawn, from the config."""
 
-from nodestage.cohort import totalsegmentator
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import MASKS
+from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nodestage.cohort import totalsegmentator
+from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
 from nodestage.nnunet import imports, prediction
 from nodestage.nnunet.network import CONFIGURATION
