@@ -32,7 +32,7 @@ def train_arterial(patients, settings: dict, run: Run, *, validation=(), **optio
     run : seed and files
     options : `choose`, `initial`, as in `nnunet.fitting.fit`
     """
-    return _train(["arterial"], patients, validation, settings, run, options)
+    return _train("", ["arterial"], (patients, validation), settings, run, options)
 
 
 def train_finetuned(patients, settings: dict, run: Run, arterial: dict):
@@ -47,7 +47,8 @@ def train_finetuned(patients, settings: dict, run: Run, arterial: dict):
     arterial : the arterial network (`checkpoints.load`)
     """
     options = {"initial": arterial}
-    return _train(["arterial"], _marked(patients), (), settings, run, options, ", fine-tuned")
+    sets = _marked(patients), ()
+    return _train(", fine-tuned", ["arterial"], sets, settings, run, options)
 
 
 def train_final(
@@ -62,7 +63,8 @@ def train_final(
     options : also `initial`, the arterial network (`checkpoints.load`) whose weights to start from; the
         paper trains from scratch. Both must see one phase
     """
-    return _train(list(phases), _marked(patients), validation, settings, run, options)
+    sets = _marked(patients), validation
+    return _train("", list(phases), sets, settings, run, options)
 
 
 def _marked(patients):
@@ -183,11 +185,11 @@ def evaluate(truth, prediction, spacing):
     }
 
 
-def _train(phases, patients, validation, settings, run, options, about=""):
+def _train(about, phases, sets, settings, run, options):
+    """A network of some phases from its training and validation patients; `about` ends its label."""
     return fitting.fit(
         fitting.Task("tumor", phases, 1, settings, "tumor.network"),
-        _samples(phases, patients),
-        _samples(phases, validation),
+        *(_samples(phases, patients) for patients in sets),
         replace(run, label=f"tumor, {' and '.join(phases)}{about}"),
         **options,
     )
