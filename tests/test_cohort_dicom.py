@@ -19,7 +19,7 @@ from dicom_phantom import (
     two_series,
 )
 
-from nodestage.cohort.sheet import without_text
+from nodestage.cohort.series_names import without_text
 from nodestage.core.errors import InputError
 
 REAL = Path(__file__).parents[1] / "../shared/data/real"
