@@ -72,7 +72,7 @@ lint: $(VENV)/ready ## Check style, docstrings, types and spelling of the code, 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
-	$(BIN)/snakefmt --check workflow
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/snakefmt --check workflow
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
 docs: $(VENV)/ready ## Build the documentation as a site, in site/
