@@ -59,7 +59,7 @@ def _check_whole(path):
         with zipfile.ZipFile(path) as archive:
             plain_end = not archive.comment and end[-22:].startswith(b"PK\5\6")
             if plain_end and archive.testzip() is None:
-                return  # as torch writes it, and as nodestage did before 0.3
+                return  # as torch writes it, and as nodestage 0.1 did
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _damaged(path, "is cut short, or is not a model") from error
     if plain_end or end[:2] != struct.pack("<H", DIGEST):

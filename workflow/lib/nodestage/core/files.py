@@ -1,6 +1,5 @@
 """Files that are whole or absent: written under a temporary name, then renamed."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from nodestage.core import seals
 from nodestage.core.errors import InputError
+from nodestage.core.seals import digest as digest
 
 
 @contextmanager
@@ -147,12 +147,6 @@ def read_arrays(path: str | Path) -> dict:
             return {key: stored[key] for key in stored.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise seals.changed(path, f"can't be read ({type(error).__name__})") from error
-
-
-def digest(path: str | Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _plain(value):

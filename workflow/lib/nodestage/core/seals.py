@@ -20,7 +20,7 @@ def of(path: str | Path) -> Path:
 
 def add(path: str | Path) -> None:
     """Keep the digest of a finished file."""
-    of(path).write_text(f"{_digest(path)}\n", encoding="ascii")
+    of(path).write_text(f"{digest(path)}\n", encoding="ascii")
 
 
 def remove(path: str | Path) -> None:
@@ -34,7 +34,7 @@ def check(path: str | Path) -> None:
         written = of(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return
-    if written != _digest(path):
+    if written != digest(path):
         raise changed(path, "is not as it was written (its SHA-256 differs)")
 
 
@@ -46,6 +46,7 @@ def changed(path: str | Path, what: str) -> InputError:
     )
 
 
-def _digest(path):
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

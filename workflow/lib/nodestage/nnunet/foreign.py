@@ -83,15 +83,16 @@ def read(folder: str | Path, known: Mapping[str, int], label_system: Mapping | N
         raise InputError(
             f"the nnU-Net model reads {len(channels)} channels; a study has two phases. Use a model of one or two CT channels."
         )
+    table = _table(labels, known, label_system)
     return {
         "folds": [state for state, _ in states],
         "plans": plans,
         "dataset_json": {"channel_names": dict(channels), "labels": labels},
         "mirror_axes": list(states[0][1] or ()),
         "settings": {"mixed_precision": False},
-        "table": _table(labels, known, label_system),
+        "table": table,
         "highest": max(known.values()),
-        "learned_labels": sorted(set(_table(labels, known, label_system).values())),
+        "learned_labels": sorted(set(table.values())),
     }
 
 

@@ -6,7 +6,6 @@ hand and laid into the folder are checked in the same way, without a network.
 """
 
 import argparse
-import hashlib
 import shutil
 import sys
 import urllib.request
@@ -69,8 +68,7 @@ def obtain(one: Published, folder: Path) -> str:
 
 def check(one: Published, path: Path) -> str:
     """The SHA-256 of a file of weights; `InputError` where it is not the published one."""
-    with path.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
+    digest = files.digest(path)
     if one.sha256 and digest != one.sha256:
         raise InputError(
             f"{one.file} has sha256 {digest}, published is {one.sha256}. Delete it and fetch it again."

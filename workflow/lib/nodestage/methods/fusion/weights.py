@@ -1,10 +1,10 @@
 """Pretrained weights from a local file: digest checked, every key accounted for."""
 
-import hashlib
 import pickle
 
 import torch
 
+from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.methods.fusion import published
 
@@ -73,7 +73,7 @@ def _read(path, sha256):
         )
     if not sha256:
         raise InputError("`pretrained.sha256` is empty: give the digest of the weights' file.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = files.digest(path)
     if digest != sha256.lower():
         raise InputError(
             f"the pretrained weights have sha256 {digest}, but `pretrained.sha256` is {sha256}. "
