@@ -12,11 +12,10 @@ from pathlib import Path
 import yaml
 
 from nodestage.core.errors import InputError
+from nodestage.methods import registry
 
 # Methods that read what `identification.candidates` makes.
 CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
-# Methods that read scores of other methods, and of which by default.
-LATE_METHODS = {"combined_radiomics": ("combined", "radiomics")}
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -229,21 +228,23 @@ def _unknown_methods(config, schema):
     return faults
 
 
+def _section(config, *path):
+    """A section of a config that may have any fault; empty where it is none."""
+    for name in path:
+        config = config.get(name) if isinstance(config, dict) else None
+    return config if isinstance(config, dict) else {}
+
+
 def _candidates_without_inner_networks(config):
     """Faults of `identification.candidates`: no training patient, or a method that needs it."""
-
-    def section(name):
-        part = config.get(name) if isinstance(config, dict) else None
-        return part if isinstance(part, dict) else {}
-
-    chosen, faults = section("identification").get("candidates"), {}
-    if chosen is True and section("folds").get("inner") == 0:
+    chosen, faults = _section(config, "identification").get("candidates"), {}
+    if chosen is True and _section(config, "folds").get("inner") == 0:
         faults[("identification", "candidates"), ""] = (
             "with `folds.inner: 0` no candidate of a training patient comes from a network that has "
             "not seen the patient. Use `folds.inner: 2` or more, or false."
         )
     for name in CANDIDATE_METHODS:
-        if chosen is False and section("methods").get(name) is not None:
+        if chosen is False and _section(config, "methods").get(name) is not None:
             faults[("methods", name), ""] = (
                 "it reads what `identification.candidates` makes, which is false. "
                 f"Use `{name}: null`, or `identification.candidates: true`."
@@ -253,11 +254,8 @@ def _candidates_without_inner_networks(config):
 
 def _start_with_other_phases(config):
     """A tumor network of two phases can't start from the weights of one that sees one."""
-    tumor = config.get("tumor") if isinstance(config, dict) else None
-    if not isinstance(tumor, dict) or (tumor.get("start"), tumor.get("phases")) != (
-        "arterial",
-        "both",
-    ):
+    tumor = _section(config, "tumor")
+    if (tumor.get("start"), tumor.get("phases")) != ("arterial", "both"):
         return {}
     return {
         (("tumor", "start"), ""): (
@@ -269,18 +267,17 @@ def _start_with_other_phases(config):
 
 def _scores_of_absent_methods(config):
     """A late fusion of methods that are off, or that read scores themselves."""
-    methods = config.get("methods") if isinstance(config, dict) else None
-    methods = methods if isinstance(methods, dict) else {}
+    methods = _section(config, "methods")
+    late = {name: method.of for name, method in registry.built_in().items() if method.of}
     faults: dict[tuple[tuple, str], str] = {}
-    for name, default in LATE_METHODS.items():
+    for name, default in late.items():
         if methods.get(name) is None:
             continue
-        settings = methods[name].get("settings") if isinstance(methods[name], dict) else None
-        parts = settings.get("of") if isinstance(settings, dict) else None
+        parts = _section(methods, name, "settings").get("of")
         for part in parts if isinstance(parts, list) else default:
             # A user's file is laid over the default methods: one that it doesn't name may be on.
             off = part in methods and methods[part] is None
-            if off or part in LATE_METHODS:
+            if off or part in late:
                 why = "is switched off" if off else "averages scores itself"
                 faults[("methods", name, "settings", "of"), str(part)] = (
                     f"it averages the scores of {part}, which {why}. "
