@@ -24,15 +24,18 @@ def computes_bfloat16() -> bool:
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
-def autocast(device: "torch.device", mixed: bool = False) -> AbstractContextManager:
-    """Mixed precision where it pays: on a GPU always (float16, as nnU-Net), on a CPU if `mixed`.
+def autocast(
+    device: "torch.device", mixed: bool = False, on_gpu: "torch.dtype | None" = None
+) -> AbstractContextManager:
+    """Mixed precision where it pays: on a GPU always, on a CPU if `mixed`.
 
-    On a CPU it is bfloat16, and only where the CPU has instructions for it.
+    On a CPU it is bfloat16, and only where the CPU has instructions for it; on a GPU `on_gpu`, or
+    float16 as in nnU-Net.
     """
     import torch
 
     if device.type == "cuda":
-        return torch.autocast("cuda")
+        return torch.autocast("cuda", on_gpu)
     if mixed and device.type == "cpu" and computes_bfloat16():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()

@@ -206,9 +206,6 @@ class NodeLearner:
             network.parameters(), settings["momentum"], settings["weight_decay"]
         )
         self.random = None
-        self.in_bfloat16 = self.device.type != "cpu" or (
-            settings["mixed"] and devices.computes_bfloat16()
-        )
 
     def step(self, number):
         """One step on a batch with as many positive as negative nodes; its cross entropy."""
@@ -218,7 +215,7 @@ class NodeLearner:
         batch = balanced(self.train.positive, self.settings["batch_size"], self.random)
         images, inside = augment(*self.train.batch(batch), self.random, self.settings["noise"])
         truth = torch.from_numpy(self.train.positive[batch].astype(np.int64)).to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.in_bfloat16):
+        with devices.autocast(self.device, self.settings["mixed"], torch.bfloat16):
             logits = self.network(
                 torch.from_numpy(images).to(self.device), torch.from_numpy(inside).to(self.device)
             )

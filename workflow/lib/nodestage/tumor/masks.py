@@ -2,9 +2,10 @@
 
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
-the venous scan too. It may be fine-tuned on them and mark again, as in the paper. From the masks, as pseudo labels, a venous network is trained, or one that sees
-both phases; from scratch as in the paper, or from the weights of the arterial network. The
-discovery center's masks (22 % of its patients in the paper) only evaluate.
+the venous scan too. It may be fine-tuned on them and mark again, as in the paper. From the masks,
+as pseudo labels, a venous network is trained, or one that sees both phases; from scratch as in the
+paper, or from the weights of the arterial network. The discovery center's masks (22 % of its
+patients in the paper) only evaluate.
 
 A patient in the lists below is `(patient, {phase: image}, mask)`; images and masks are paths
 (or Volumes) on the study grid.
