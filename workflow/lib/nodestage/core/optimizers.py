@@ -16,8 +16,8 @@ BETA_2 = 0.999
 EPSILON = 1e-8
 
 
-class Nesterov:
-    """Gradient descent with momentum and weight decay over `parameters`.
+class Optimizer:
+    """Steps along the gradients of `parameters`; `_update` says how one of them moves.
 
     rate : learning rate, to be set before each step
     """
@@ -30,75 +30,58 @@ class Nesterov:
         self.parameters = [p for p in parameters if p.requires_grad]
         self.momentum = momentum
         self.weight_decay = weight_decay
-        self.velocity: dict[int, torch.Tensor] = {}
+        self.memory: dict[int, list] = {}  # of each parameter: tensors and counts
 
     def state_dict(self) -> dict:
         """What a resumed training needs, apart from the settings."""
-        return {"velocity": self.velocity}
+        return {"memory": self.memory}
 
     def load_state_dict(self, state: dict) -> None:
         """Take over what `state_dict` gave."""
-        self.velocity = {i: v.to(self.parameters[i].device) for i, v in state["velocity"].items()}
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """One step along the gradients, which are then forgotten."""
-        for index, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
-            gradient = parameter.grad.add_(parameter, alpha=self.weight_decay)
-            if index in self.velocity:
-                velocity = self.velocity[index].mul_(self.momentum).add_(gradient)
-            else:
-                velocity = self.velocity[index] = gradient.clone()
-            parameter.add_(gradient.add_(velocity, alpha=self.momentum), alpha=-self.rate)
-            parameter.grad = None
-
-
-class AdamW:
-    """Adam with decoupled weight decay over `parameters`; `momentum` is the first beta.
-
-    rate : learning rate, to be set before each step
-    """
-
-    rate: float = 0.0
-
-    def __init__(
-        self, parameters: Iterable[torch.nn.Parameter], momentum: float, weight_decay: float
-    ):
-        self.parameters = [p for p in parameters if p.requires_grad]
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.moments: dict[int, list] = {}
-
-    def state_dict(self) -> dict:
-        """What a resumed training needs, apart from the settings."""
-        return {"moments": self.moments}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Take over what `state_dict` gave."""
-        self.moments = {
-            i: [number, *(m.to(self.parameters[i].device) for m in moments)]
-            for i, (number, *moments) in state["moments"].items()
+        self.memory = {
+            i: [v.to(self.parameters[i].device) if torch.is_tensor(v) else v for v in values]
+            for i, values in state["memory"].items()
         }
 
     @torch.no_grad()
     def step(self) -> None:
         """One step along the gradients, which are then forgotten."""
         for index, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
-            if index not in self.moments:
-                self.moments[index] = [0, torch.zeros_like(parameter), torch.zeros_like(parameter)]
-            moments = self.moments[index]
-            moments[0] += 1
-            number, mean, square = moments
-            mean.mul_(self.momentum).add_(parameter.grad, alpha=1 - self.momentum)
-            square.mul_(BETA_2).addcmul_(parameter.grad, parameter.grad, value=1 - BETA_2)
-            spread = (square / (1 - BETA_2**number)).sqrt_().add_(EPSILON)
-            parameter.mul_(1 - self.rate * self.weight_decay)
-            parameter.addcdiv_(mean / (1 - self.momentum**number), spread, value=-self.rate)
-            parameter.grad = None
+            if parameter.grad is not None:
+                self._update(index, parameter, parameter.grad)
+                parameter.grad = None
+
+    def _update(self, index: int, parameter: torch.nn.Parameter, gradient: torch.Tensor) -> None:
+        raise NotImplementedError
+
+
+class Nesterov(Optimizer):
+    """Gradient descent with momentum and weight decay."""
+
+    def _update(self, index, parameter, gradient):
+        gradient.add_(parameter, alpha=self.weight_decay)
+        if index in self.memory:
+            (velocity,) = self.memory[index]
+            velocity.mul_(self.momentum).add_(gradient)
+        else:
+            velocity = gradient.clone()
+            self.memory[index] = [velocity]
+        parameter.add_(gradient.add_(velocity, alpha=self.momentum), alpha=-self.rate)
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay; `momentum` is the first beta."""
+
+    def _update(self, index, parameter, gradient):
+        if index not in self.memory:
+            self.memory[index] = [0, torch.zeros_like(parameter), torch.zeros_like(parameter)]
+        self.memory[index][0] += 1
+        number, mean, square = self.memory[index]
+        mean.mul_(self.momentum).add_(gradient, alpha=1 - self.momentum)
+        square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
+        spread = (square / (1 - BETA_2**number)).sqrt_().add_(EPSILON)
+        parameter.mul_(1 - self.rate * self.weight_decay)
+        parameter.addcdiv_(mean / (1 - self.momentum**number), spread, value=-self.rate)
 
 
 OPTIMIZERS = {"sgd": Nesterov, "adam": AdamW}

@@ -17,7 +17,7 @@ import torch
 
 from nodestage.core import checkpoints, logs
 from nodestage.core.errors import TrainingError
-from nodestage.core.optimizers import AdamW, Nesterov
+from nodestage.core.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Learner(Protocol):
     """A network in training."""
 
     network: torch.nn.Module
-    optimizer: Nesterov | AdamW
+    optimizer: Optimizer
 
     def step(self, number: int) -> float:
         """Take step `number` (from 0) and return its loss."""
