@@ -1,5 +1,5 @@
 # Planning a large study makes millions of small objects that live until its end. Python looks for
-# unreachable ones among them again and again, which took a fifth of the time; there are hardly any.
+# unreachable ones among them again and again, though there are hardly any.
 
 import gc
 

@@ -149,12 +149,13 @@ def check_length(path, header):
     parts, it is read to its end.
     """
     needed = header.offset + int(np.prod(header.shape)) * header.dtype.itemsize
-    size = os.path.getsize(path)
     with open(path, "rb") as handle:
         zipped = handle.read(2) == b"\x1f\x8b"
-        handle.seek(-min(4, size), os.SEEK_END)
-        end = handle.read()
-    if (int.from_bytes(end, "little") != needed % (1 << 32)) if zipped else size != needed:
+    if zipped:
+        whole = files.unpacked_length(path) == needed % (1 << 32)
+    else:
+        whole = os.path.getsize(path) == needed
+    if not whole:
         read(path)
 
 

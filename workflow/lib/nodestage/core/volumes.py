@@ -107,12 +107,8 @@ def write_image(path: str | Path, image: sitk.Image) -> None:
             raise error from None
     pixels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
     needed = pixels * image.GetSizeOfPixelComponent()
-    arrived = os.path.getsize(path)
-    if str(path).endswith(".gz"):
-        # A gzip file ends with the length of what it holds, modulo 2³².
-        with open(path, "rb") as handle:
-            handle.seek(-min(4, arrived), os.SEEK_END)
-            arrived = int.from_bytes(handle.read(), "little")
+    zipped = str(path).endswith(".gz")
+    arrived = files.unpacked_length(path) if zipped else os.path.getsize(path)
     if (arrived - needed) % (1 << 32) > MAX_HEADER:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
