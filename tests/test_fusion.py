@@ -819,6 +819,8 @@ def test_late_fusion_says_what_is_missing():
     first, second = base.score_family(model, classes, data, tested[:2])
     assert (first["score"], first["reason"]) == (None, "no tumor was found")
     assert second["score"] is not None
+    rows = base.score_family(model, classes, data, tested[:1])
+    assert [row["reason"] for row in rows] == ["no tumor was found"], "a center without a score"
     scores["a"].update(dict.fromkeys(validation, 0.5))
     unfit = late(scores, labels)[0]["methods"]["combined_radiomics"]["unfit"]
     assert unfit == "all validation patients have the same score by a"

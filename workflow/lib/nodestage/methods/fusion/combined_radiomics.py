@@ -38,7 +38,9 @@ class Method:
     def predict(self, patients):
         """Mean of the standardized scores of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(*self._readers(patients))
-        scores = (np.asarray(values, float) - self.state["center"]) / self.state["spread"]
+        # A center may have no patient with all scores: the rows are then none, of as many columns.
+        scores = np.asarray(values, float).reshape(len(names), len(self.settings["of"]))
+        scores = (scores - self.state["center"]) / self.state["spread"]
         return {n: float(row.mean()) for n, row in zip(names, scores, strict=True)} | reasons
 
     def _readers(self, patients):
