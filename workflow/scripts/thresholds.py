@@ -12,6 +12,7 @@ with logs.to(snakemake.log[0]):
         },
         params.metastasis,
         params.calls,
+        params.operating_point,
     )
     files.write_json(snakemake.output.frozen, frozen)
     seals.add(snakemake.output.frozen)

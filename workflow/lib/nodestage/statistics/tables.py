@@ -11,6 +11,7 @@ from nodestage.statistics import (
     comparisons,
     curves,
     intervals,
+    operating,
     performance,
     subgroups,
 )
@@ -35,6 +36,7 @@ COLUMNS = {
     "calibration.tsv": curves.CALIBRATION_COLUMNS,
     "decision_curve.tsv": curves.DECISION_COLUMNS,
     "subgroups.tsv": subgroups.COLUMNS,
+    "operating_point.tsv": operating.COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
 } | STUDY_COLUMNS
 
@@ -58,7 +60,7 @@ class CenterRows:
     nodes: Sequence[Sequence] = ((), ())
 
 
-def center_tables(patients: CenterRows, predictions, settings, seed):
+def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
     """All tables of one center.
 
     Parameters
@@ -69,6 +71,7 @@ def center_tables(patients: CenterRows, predictions, settings, seed):
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
         and `methods` {method: {threshold: false}} for one whose call is its score
     seed : int
+    frozen : {fold0: {method: its frozen record}, ...}, where an operating point is declared
 
     Returns
     -------
@@ -97,6 +100,9 @@ def center_tables(patients: CenterRows, predictions, settings, seed):
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
         "decision_curve.tsv": curves.decision_rows(scored),
         "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "operating_point.tsv": [
+            row for s in scored for row in operating.rows(s, frozen or {}, n, seed)
+        ],
         "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
     }
 
