@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nodestage.core import operating, reasons, tables
+from nodestage.core import conformal, operating, reasons, tables
 from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
@@ -140,7 +140,7 @@ def read_scores(paths, methods, patients):
     return scores
 
 
-def freeze(scores, labels, settings=None, operating_point=None):
+def freeze(scores, labels, settings=None, operating_point=None, keep=False):
     """Threshold and calibration of every method, from one fold's validation part.
 
     Parameters
@@ -150,11 +150,12 @@ def freeze(scores, labels, settings=None, operating_point=None):
     settings : {method: {threshold: bool, nonnegative: bool}}; a method that isn't named has a
         threshold, and its score may be negative
     operating_point : a declared sensitivity or specificity (see `operating`), or None
+    keep : whether the probabilities of V are kept, for `conformal` sets
 
     Returns
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
-    JSON, and `operating_point` where one is declared and the method has a threshold. Where V does not allow a threshold (one class left) it is None and `reason` is given.
+    JSON; `operating_point` and `conformal` where they are declared and the method has a threshold. Where V does not allow a threshold (one class left) it is None and `reason` is given.
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
@@ -184,6 +185,9 @@ def freeze(scores, labels, settings=None, operating_point=None):
             if both:
                 record["threshold"] = threshold(y, score, option["nonnegative"])
                 record["calibration"] = calibrate(y, score)
+                if keep:
+                    of_v = [calibrated(float(one), record["calibration"]) for one in score]
+                    record["conformal"] = conformal.frozen(y, of_v)
             else:
                 record["reason"] = reasons.sentence(
                     "no_threshold",

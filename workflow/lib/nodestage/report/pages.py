@@ -37,6 +37,9 @@ TABLES = (
     "decision_curve",
     "subgroups",
     "operating_point",
+    "recalibration",
+    "coverage",
+    "uncertainty",
     "table_1",
 )
 """The tables of a center."""
@@ -167,6 +170,9 @@ def _of_tables(center, tables, discovery, primary):
         "calibration_undefined": blocks.table(undefined),
         "subgroups": blocks.subgroups(tables["subgroups"]),
         "operating": trust.operating(tables["operating_point"]),
+        "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
+        "coverage": trust.coverage(tables["coverage"], primary["method"]),
+        "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
     }
 
 
