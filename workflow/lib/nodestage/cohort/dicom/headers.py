@@ -55,6 +55,7 @@ class Frame:
     instance: str  # what else keeps volumes apart: a multi-frame file
     splits: tuple  # acquisition, temporal position, time: how mixed phases differ
     study: str = ""
+    sop: str = ""
     lossy: bool = False
     # What must be the same in all slices of a series, {tag: value or ""}, since HU or place depend on it.
     tags: dict = field(default_factory=dict, compare=False)
@@ -180,6 +181,7 @@ def _frame(path, data, plane):
         else "",
         splits=plane.splits,
         study=str(data.get("StudyInstanceUID") or ""),
+        sop=str(data.get("SOPInstanceUID") or ""),
         lossy=_is_lossy(data),
         tags={
             "RescaleSlope": "" if slope is None else "given",
