@@ -251,6 +251,9 @@ def test_every_table_has_a_caption_and_heads_and_every_picture_words(study):
         assert tags.count("table") == tags.count("caption")
         assert all("scope" in a for tag, a in page.elements if tag == "th")
         assert all("alt" in a for tag, a in page.elements if tag == "img")
+    for page in (study["center"], study["study"]):
+        labels = re.findall('aria-label="([^"]*)', page.read_text(encoding="utf-8"))
+        assert labels and not any("<" in label for label in labels)
 
 
 def test_equal_input_gives_equal_bytes(study, tmp_path):

@@ -18,7 +18,7 @@ def operating(rows):
 
     Returns
     -------
-    {words, thresholds, blocks}; `blocks` as `blocks.performance` gives them
+    {title, words, thresholds, blocks}; `blocks` as `blocks.performance` gives them
     """
     if not rows:
         return None
@@ -26,6 +26,8 @@ def operating(rows):
     firsts = [rows.where(method=method)[0] for method in rows.values("method")]
     external = "ensemble" in rows.values("basis")
     return {
+        # Captions are attributes too, where no tag may stand.
+        "title": f"{metric} {rows[0].text('wanted')}",
         "words": Markup("{} {}").format(
             metric, numbers.tagged(rows[0]["wanted"], rows[0].text("wanted"))
         ),
@@ -122,7 +124,7 @@ def coverage(rows, method):
 
     Returns
     -------
-    {method, wanted, levels, others}, the last two as `blocks.table` gives them (`others` may be
+    {method, wanted, title, levels, others}, the last two as `blocks.table` gives them (`others` may be
     None); None where no coverage is declared
     """
     if not rows:
@@ -141,6 +143,7 @@ def coverage(rows, method):
     return {
         "method": vocabulary.name("methods", main),
         "wanted": numbers.tagged(wanted, wanted.text),
+        "title": wanted.text,
         "levels": blocks.table(rows.where(method=main), hide=("method", "declared"), **shares),
         "others": blocks.table(others, hide=("wanted", "declared"), **shares) if others else None,
     }
