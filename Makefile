@@ -1,4 +1,4 @@
-# make run · make test · make lint · make study DIR=... · make check STUDY=... · make quality STUDY=... · make packet STUDY=... OUT=...
+# make run · make test · make lint · make study DIR=... · make check STUDY=... · make quality STUDY=... · make packet STUDY=... OUT=... · make plan ARGS=...
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -35,7 +35,7 @@ EXTRAS = $(if $(WHEELHOUSE),radiomics,dev$(,)slurm$(,)radiomics)
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet weights bundle score unlock clean help path
+.PHONY: run test test-fast lint docs study check quality packet plan weights bundle score unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -94,6 +94,9 @@ quality: $(VENV)/ready ## Make the pages on images, registration and organs, bef
 packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STUDY=folder OUT=folder or .zip, WHEELS=1 with all packages
 	@test -n "$$OUT" || { echo "Name a file or folder: make packet STUDY=my_study OUT=packet.zip"; exit 1; }
 	@$(BIN)/python -m nodestage.exchange.packet $(if $(WHEELS),--wheels) -- "$${STUDY:-.}/results/bundle" "$$OUT"
+
+plan: $(VENV)/ready ## Count the patients that an external validation needs: ARGS="--prevalence 0.4 --auc 0.75"; ARGS=--help
+	@$(BIN)/python -m nodestage.study.plan --more="$$ARGS"
 
 weights: $(VENV)/ready ## Fetch the published weights that the paper starts from, and check their digests
 	@$(BIN)/python -m nodestage.study.fetch

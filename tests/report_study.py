@@ -5,7 +5,7 @@ import numpy as np
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
-from nodestage.statistics import detection
+from nodestage.statistics import abstention, detection, recalibration
 from nodestage.tumor import slices
 
 METHODS = [
@@ -186,8 +186,22 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
             ("tumor_size_cm", "≤ 2", 0.58, 12, "few patients"),
         )
     ]
+    at_target = [
+        {"target": "sensitivity", "wanted": 0.9, "threshold": 0.123456} | row
+        for row in performance
+        if row["method"] != "ct_report" and row["metric"] not in ("auc", "brier")
+    ]
     for name, rows in {
         "performance": performance,
+        "operating_point": at_target,
+        "coverage": _coverage(rng, n, positives),
+        "uncertainty": [
+            {"method": "combined", "patient": f"T{i:03d}", "probability": 0.3 + i / 100, "folds": 5}
+            | {"sd": 0.1, "lowest": 0.2, "highest": 0.5, "low": 0.1 + i / 500, "high": 0.6}
+            | {"status_set": "both"}
+            for i in range(60 if role == "external" else 0)
+        ],
+        "recalibration": _recalibration(rng, n, positives) if role == "external" else [],
         "comparisons": comparisons,
         "roc": curves,
         "calibration": bins,
@@ -202,6 +216,36 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         columns = list(dict.fromkeys(key for row in rows for key in row))
         tables.write(folder / f"{name}.tsv", rows, columns)
     return folder
+
+
+def _coverage(rng, n, positives):
+    """Rows of coverage.tsv of two methods; the numbers are drawn."""
+    return [
+        dict.fromkeys(abstention.COLUMNS)
+        | {name: float(rng.random()) for name in abstention.COLUMNS[5:20]}
+        | {"method": method, "wanted": level, "declared": int(level == 0.9)}
+        | {"n": n, "positives": positives, "note": "no patient is decided" if level == 0.95 else ""}
+        for method in ("combined", "radiomics")
+        for level in abstention.LEVELS
+    ]
+
+
+def _recalibration(rng, n, positives):
+    """Rows of recalibration.tsv of two methods."""
+    rows = []
+    for method in ("combined", "radiomics"):
+        for kind in recalibration.KINDS:
+            for metric in recalibration.METRICS[: 5 if kind == "frozen" else 7]:
+                gap = float(rng.normal(0, 0.02)) if metric in ("log_loss", "brier") else None
+                rows.append(
+                    dict.fromkeys(recalibration.COLUMNS)
+                    | {"method": method, "recalibrated": kind, "metric": metric}
+                    | {"estimate": float(rng.random()), "n": n, "positives": positives}
+                    | {"note": "" if kind == "frozen" else "few patients"}
+                )
+                if kind != "frozen" and gap is not None:
+                    rows[-1] |= {"difference": gap, "low": gap - 0.03, "high": gap + 0.03}
+    return rows
 
 
 def write_study(folder, centers=("shengjing", "tianjin")):

@@ -120,6 +120,8 @@ def test_the_config_that_make_study_writes_passes_alone_and_laid_over_ours(tmp_p
         ({"methods": {"mine": {"file": "x.py", "needs": ["view"]}}}, "methods.mine.needs: ['view'] is not allowed (did you mean 'views'?)."),
         ({"statistics": {"primary": {"method": "combind"}}}, "statistics.primary.method: unknown method 'combind' (did you mean 'combined'?)."),
         ({"methods": {"radiomics": None}}, "statistics.primary.reference: unknown method 'radiomics'"),
+        ({"statistics": {"operating_point": {"sensitivity": 0.9, "specificity": 0.9}}}, "Give one of the two, such as {sensitivity: 0.9}, or null."),
+        ({"statistics": {"operating_point": {"sensitivity": 90}}}, "statistics.operating_point.sensitivity: 90 is not allowed."),
         ({"statistics": {"primary": {"metric": "auroc"}}}, "statistics.primary.metric: 'auroc' is not allowed (did you mean 'auc'?)."),
     ],
 )  # fmt: skip

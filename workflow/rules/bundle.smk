@@ -110,6 +110,8 @@ rule thresholds:
         code=code("thresholds.py"),
         methods=methods.names,
         calls=methods.calls,
+        operating_point=config["statistics"].get("operating_point"),
+        keep=bool(config["statistics"].get("conformal")),
         metastasis=lambda w: patients.metastasis(folds.subset(w.fold, "validation")),
     script:
         "../scripts/thresholds.py"

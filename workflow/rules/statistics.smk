@@ -31,6 +31,7 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
+        frozen=THRESHOLDS if JUDGED_FROM_V else [],
     output:
         folder=report(
             directory("results/statistics/{center}"),
@@ -56,6 +57,7 @@ rule center_statistics:
         discovery=lambda w: facts.table_rows(centers.discovery),
         methods=methods.names,
         scored=lambda w: folds.of_parts(w.center),
+        folds=folds.numbers,
         settings={**config["statistics"], "methods": methods.calls},
         seed=config["seed"],
     script:

@@ -20,6 +20,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         predictions,
         params.settings,
         params.seed,
+        {f"fold{n}": files.read_json(p) for n, p in zip(params.folds, inputs.frozen, strict=False)},
     )
     statistics.write(folder, made)
     printed.write(folder, made)

@@ -12,6 +12,8 @@ with logs.to(snakemake.log[0]):
         },
         params.metastasis,
         params.calls,
+        params.operating_point,
+        keep=params.keep,
     )
     files.write_json(snakemake.output.frozen, frozen)
     seals.add(snakemake.output.frozen)

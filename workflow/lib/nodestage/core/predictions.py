@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nodestage.core import reasons, tables
+from nodestage.core import conformal, operating, reasons, tables
 from nodestage.core.errors import InputError
 
 COLUMNS = ("patient", "subset", "score", "probability", "call", "reason")
@@ -140,7 +140,7 @@ def read_scores(paths, methods, patients):
     return scores
 
 
-def freeze(scores, labels, settings=None):
+def freeze(scores, labels, settings=None, operating_point=None, keep=False):
     """Threshold and calibration of every method, from one fold's validation part.
 
     Parameters
@@ -149,11 +149,13 @@ def freeze(scores, labels, settings=None):
     labels : {patient: 0 or 1} of V; a patient without a label is left out before
     settings : {method: {threshold: bool, nonnegative: bool}}; a method that isn't named has a
         threshold, and its score may be negative
+    operating_point : a declared sensitivity or specificity (see `operating`), or None
+    keep : whether the probabilities of V are kept, for `conformal` sets
 
     Returns
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
-    JSON. Where V does not allow a threshold (one class left) it is None and `reason` is given.
+    JSON; `operating_point` and `conformal` where they are declared and the method has a threshold. Where V does not allow a threshold (one class left) it is None and `reason` is given.
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
@@ -174,9 +176,18 @@ def freeze(scores, labels, settings=None):
         if not option["threshold"]:
             _check_votes(method, scored)
         else:
-            if len(set(y.tolist())) == 2:
+            both = len(set(y.tolist())) == 2
+            if operating_point:
+                of_class = (y, score) if both else (None, None)
+                record["operating_point"] = operating.frozen(
+                    *of_class, operating_point, option["nonnegative"]
+                )
+            if both:
                 record["threshold"] = threshold(y, score, option["nonnegative"])
                 record["calibration"] = calibrate(y, score)
+                if keep:
+                    of_v = [calibrated(float(one), record["calibration"]) for one in score]
+                    record["conformal"] = conformal.frozen(y, of_v)
             else:
                 record["reason"] = reasons.sentence(
                     "no_threshold",

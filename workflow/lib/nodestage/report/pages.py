@@ -1,7 +1,5 @@
 """The pages: one per center, one for the study. Each is a single file without requests."""
 
-from markupsafe import Markup
-
 from nodestage.report import (
     answers,
     blocks,
@@ -15,6 +13,7 @@ from nodestage.report import (
     pictures,
     plots,
     study_tables,
+    trust,
 )
 from nodestage.report import numbers as shown
 from nodestage.report.gallery_pictures import GalleryPictures
@@ -37,6 +36,10 @@ TABLES = (
     "calibration",
     "decision_curve",
     "subgroups",
+    "operating_point",
+    "recalibration",
+    "coverage",
+    "uncertainty",
     "table_1",
 )
 """The tables of a center."""
@@ -166,6 +169,10 @@ def _of_tables(center, tables, discovery, primary):
         "calibration": blocks.table(calibration),
         "calibration_undefined": blocks.table(undefined),
         "subgroups": blocks.subgroups(tables["subgroups"]),
+        "operating": trust.operating(tables["operating_point"]),
+        "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
+        "coverage": trust.coverage(tables["coverage"], primary["method"]),
+        "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
     }
 
 
@@ -247,14 +254,8 @@ def _why(patient):
 
 
 def _thresholds(frozen):
-    """`0.52 (Combined)` of each method, with its unit where its score has one."""
-    listed = []
-    for method, value in frozen.items():
-        number = shown.show_any(shown.plain_cell(value))
-        unit = vocabulary.terms()["units"].get(method, "")
-        name = vocabulary.name("methods", method)
-        listed.append(Markup("{}{}{} ({})").format(number, " " * bool(unit), unit, name))
-    return listed
+    """Each method's threshold in words."""
+    return [trust.threshold(m, shown.plain_cell(value)) for m, value in frozen.items()]
 
 
 def _summaries(rows):

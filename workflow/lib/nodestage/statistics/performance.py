@@ -61,8 +61,8 @@ class Sample:
         return answer(rates.estimate, self.y, self.values, self.metric)
 
 
-def rows(scored, n=1000, seed=0):
-    """All metrics of one method on every basis that it has.
+def rows(scored, n=1000, seed=0, metrics=rates.METRICS):
+    """Metrics of one method on every basis that it has.
 
     Discovery: `fold_mean`, the mean of the folds' values with their standard deviation and the
     interval resampled within fold and class (the paper's point estimate), and `pooled`, all
@@ -73,13 +73,14 @@ def rows(scored, n=1000, seed=0):
     scored : cohort.Scored
     n : bootstrap resamples
     seed : int
+    metrics : those of `rates.METRICS` that are wanted
 
     Returns
     -------
     list of dicts with `COLUMNS`; an undefined number is None and `note` has the reason
     """
     bases = ("ensemble",) if scored.fold is None else ("fold_mean", "pooled")
-    return [_row(scored, basis, metric, n, seed) for basis in bases for metric in rates.METRICS]
+    return [_row(scored, basis, metric, n, seed) for basis in bases for metric in metrics]
 
 
 def _row(scored, basis, metric, n, seed):

@@ -6,13 +6,17 @@ from pathlib import Path
 
 from nodestage.core import tables
 from nodestage.statistics import (
+    abstention,
     characteristics,
     cohort,
     comparisons,
     curves,
     intervals,
+    operating,
     performance,
+    recalibration,
     subgroups,
+    uncertainty,
 )
 from nodestage.statistics.study import COLUMNS as STUDY_COLUMNS
 from nodestage.statistics.study import lymph_node_tables, study_tables
@@ -35,6 +39,10 @@ COLUMNS = {
     "calibration.tsv": curves.CALIBRATION_COLUMNS,
     "decision_curve.tsv": curves.DECISION_COLUMNS,
     "subgroups.tsv": subgroups.COLUMNS,
+    "operating_point.tsv": operating.COLUMNS,
+    "recalibration.tsv": recalibration.COLUMNS,
+    "coverage.tsv": abstention.COLUMNS,
+    "uncertainty.tsv": uncertainty.COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
 } | STUDY_COLUMNS
 
@@ -58,7 +66,7 @@ class CenterRows:
     nodes: Sequence[Sequence] = ((), ())
 
 
-def center_tables(patients: CenterRows, predictions, settings, seed):
+def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
     """All tables of one center.
 
     Parameters
@@ -67,8 +75,10 @@ def center_tables(patients: CenterRows, predictions, settings, seed):
     predictions : {method: {fold0: rows, ..., ensemble: rows}}, in the order of the tables; for
         an external center the ensemble's rows alone will do
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
-        and `methods` {method: {threshold: false}} for one whose call is its score
+        `methods` {method: {threshold: false}} for one whose call is its score, and `conformal`
+        {coverage, by_class}
     seed : int
+    frozen : {fold0: {method: its frozen record}, ...}, where an operating point or a coverage is declared
 
     Returns
     -------
@@ -97,6 +107,13 @@ def center_tables(patients: CenterRows, predictions, settings, seed):
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
         "decision_curve.tsv": curves.decision_rows(scored),
         "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "operating_point.tsv": [
+            row for s in scored for row in operating.rows(s, frozen or {}, n, seed)
+        ],
+        "recalibration.tsv": [
+            row for s in scored if role == "external" for row in recalibration.rows(s, n, seed)
+        ],
+        **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
         "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
     }
 

@@ -31,7 +31,7 @@ def ordered(kind, keys):
 
 
 def heads(part="all"):
-    """{column: words} of the tables of one kind: `all`, `table_5`, `detection` or `oracle`."""
+    """{column: words} of the tables of one kind: `all`, `table_5`, `detection`, `coverage`, `uncertainty` or `oracle`."""
     return terms()["heads"][part]
 
 
