@@ -76,7 +76,9 @@ class Headers:
     grid : the canonical grid that `read_ct` would give
     mark : what an equal image would have too (see `same`), from a few bytes
     facts : what `read_ct_with_record` would record, as far as headers know
-    person, exam : digests of patient ID and study UID, '' where there are none; compared, never shown
+    person, exam, birth : digests of patient ID, study UID and date of birth, '' where there are none;
+        compared, never shown
+    sex : "M" or "F" where the header has one of these, else ""
     """
 
     grid: grids.Grid
@@ -84,6 +86,8 @@ class Headers:
     facts: dict
     person: str = ""
     exam: str = ""
+    birth: str = ""
+    sex: str = ""
 
 
 def ct_grid(path, *, patient="", column="", series=""):
@@ -97,7 +101,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
     With `hu_offset` (HU that intake adds to every value) some slices from its middle are looked at, too;
     where these can't be HU, the whole image is read as intake does, which raises the error.
     """
-    facts, identifiers = {}, ("", "")
+    facts, identifiers, sex = {}, ("", "", ""), ""
     with about(patient, column):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, pixels, slices
@@ -107,7 +111,8 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             shape, affine = (len(chosen.frames), *first.shape), slices.affine(chosen, facts)
             nifti.check_size(shape[::-1])
             mark = same.mark_of_series(chosen.frames)
-            identifiers = (first.patient, first.study)
+            identifiers = (first.patient, first.study, first.birth)
+            sex = first.sex if first.sex in ("M", "F") else ""
 
             def middle():
                 frames = chosen.frames[len(chosen.frames) // 4 : -(len(chosen.frames) // 4) or None]
@@ -124,7 +129,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             read_ct_with_record(
                 path, patient=patient, column=column, series=series, hu_offset=hu_offset
             )
-        return Headers(plan.grid, mark, facts, *map(_digest, identifiers))
+        return Headers(plan.grid, mark, facts, *map(_digest, identifiers), sex)
 
 
 def _looks_like_hu(middle, hu_offset):

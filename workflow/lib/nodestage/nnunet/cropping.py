@@ -70,5 +70,5 @@ def restored(values: np.ndarray, box: Box, shape: Sequence[int], outside: float 
     if values.shape[-3:] == tuple(shape):
         return values
     image = np.full((*values.shape[:-3], *shape), outside, values.dtype)
-    image[(..., *box)] = values
+    image[..., box[0], box[1], box[2]] = values
     return image
