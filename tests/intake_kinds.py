@@ -24,11 +24,21 @@ from cohort_phantom import (
     phantom,
 )
 from dicom_phantom import add_strangers, compress, in_tilted_frame, plant, tilted, two_series
+from drawing_files import (
+    Series,
+    contours_of,
+    slicer_fields,
+    write_nrrd,
+    write_rtstruct,
+    write_seg,
+)
 from nifti_phantom import KNOWN, cube, quaternion, sheared, shifted, turned, with_value
 from sheet_rows import CENTERS, row
 
 from nodestage import cohort
 from nodestage.cohort import same
+from nodestage.cohort.ct import ct_headers
+from nodestage.cohort.drawings.references import Source
 from nodestage.core.errors import InputError
 
 PAGE = Path(__file__).parents[1] / "docs" / "intake.md"
@@ -37,7 +47,7 @@ EXACT, WITHIN_1_MM, ANY = "exact", "within 1 mm", "any"
 # What a record always holds; the rest is what was corrected or left out.
 USUAL = {
     "format", "shape", "spacing_mm", "stored_shape", "slices", "frames", "dtype", "volume_mm3",
-    "volume_mm3_as_drawn", "resampled_from", "person", "exam",
+    "volume_mm3_as_drawn", "resampled_from", "person", "exam", "mask_format", "segments",
 }  # fmt: skip
 
 
@@ -47,7 +57,7 @@ class Kind:
 
     case : the kind of fault, in a word, or ""
     words : what it is
-    door : `ct`, `mask`, `sheet`, `folds`, `overlap` or `same`
+    door : `ct`, `mask`, `drawing` (a mask of a DICOM series), `sheet`, `folds`, `overlap` or `same`
     make : what builds it: f(folder) gives the path of a file or folder, or the door's own input
     result : `read`, `corrected` or `refused`
     says : what its message, or the keys of its record, must hold
@@ -71,6 +81,56 @@ def ct(case, words, make, result, *says, oracle=EXACT, **more):
 
 def mask(case, words, make, result, *says, oracle=EXACT, role="tumor", **more):
     return Kind(case, words, "mask", make, result, says, oracle, {"role": role, **more})
+
+
+def drawing(case, words, make, result, *says):
+    """A mask in a format with names of segments; `make(folder, series)` gives its path."""
+    return Kind(
+        case,
+        words,
+        "drawing",
+        lambda folder: make(folder, Series(folder / "ct")),
+        result,
+        says,
+        EXACT,
+        {"role": "tumor"},
+    )
+
+
+def seg(folder, series, kind="BINARY", name="tumor"):
+    return write_seg(folder / "s.dcm", {name: cube().astype(bool)}, series, kind)
+
+
+def of_another_series(folder, series):
+    return seg(folder, Series(folder / "other", uid="1.2.826.5"))
+
+
+def rtstruct(change=list):
+    """The cube's contours, after `change`."""
+
+    def build(folder, series):
+        contours = change(list(contours_of(cube().astype(bool), series.affine)))
+        return write_rtstruct(folder / "r.dcm", {"Tumor": contours}, series)
+
+    return build
+
+
+def nrrd(folder, series, name="tumor"):
+    fields = slicer_fields({name: (1, 0)})
+    return write_nrrd(folder / "s.seg.nrrd", cube(), series.affine, fields)
+
+
+def nrrd_without_a_place(folder, series):
+    path = write_nrrd(folder / "s.nrrd", cube(), series.affine)
+    path.write_bytes(path.read_bytes().replace(b"space: left-posterior-superior\n", b""))
+    return path
+
+
+def cropped(folder, series):
+    affine = series.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ (30, 16, 10)
+    part = np.ascontiguousarray(cube()[10:20, 16:40, 30:50])
+    return write_nrrd(folder / "s.seg.nrrd", part, affine, slicer_fields({"tumor": (1, 0)}))
 
 
 def sheet(case, words, change, *says):
@@ -510,6 +570,21 @@ KINDS = [
          role="organs"),
     mask("", "the same with `label_system`", drawn(cube("u1", 63)), "read", role="organs",
          label_system={"spleen": 63}),
+    # ---- masks of viewers and planning systems
+    drawing("", "DICOM SEG", seg, "read"),
+    drawing("", "DICOM SEG, fractional", lambda f, s: seg(f, s, "FRACTIONAL"), "corrected", "fractional_threshold"),
+    drawing("", "DICOM SEG, label map", lambda f, s: seg(f, s, "LABELMAP"), "read"),
+    drawing("", "DICOM SEG of another series", of_another_series, "refused", "refers to another series"),
+    drawing("", "DICOM SEG with a name that the config doesn't know", lambda f, s: seg(f, s, name="CANARY"), "refused",
+            "1 of its 1 segments has a name"),
+    drawing("", "RTSTRUCT", rtstruct(), "read"),
+    drawing("", "RTSTRUCT, contours 1.2 mm off the slices", rtstruct(lambda c: [one + (0, 0, 1.2) for one in c]), "refused",
+            "don't lie on slices"),
+    drawing("", "RTSTRUCT, contours on every other slice", rtstruct(lambda c: [*c[::2], c[-1] + (0, 0, 2.5)]), "refused",
+            "2 slices apart"),
+    drawing("", ".seg.nrrd of 3D Slicer", nrrd, "read"),
+    drawing("", ".seg.nrrd cropped to what was drawn", cropped, "read"),
+    drawing("", ".nrrd that doesn't say how it lies", nrrd_without_a_place, "refused", "how it lies in the patient"),
     # ---- the sheet
     sheet("names", "code `A+B`", {"patient": "A+B"}, "patient"),
     sheet("names", "code `../p`", {"patient": "../p"}, "patient"),
@@ -569,6 +644,18 @@ def _mask(kind, path, folder):
     return cohort.read_mask_with_record(path, rules, volume, patient="P1", column=role)
 
 
+def _drawing(kind, path, folder):
+    series, role = folder / "ct", kind.more["role"]
+    return cohort.read_mask_with_record(
+        path,
+        cohort.MaskRules(role),
+        cohort.read_ct(series),
+        patient="P1",
+        column=role,
+        source=Source("venous", {"venous": ct_headers(series)}),
+    )
+
+
 def _sheet(kind, rows, folder):
     cohort.check_sheet(rows, CENTERS, files=False)
     return None, {}
@@ -596,7 +683,7 @@ def _same(kind, places, folder):
 
 
 DOORS = {
-    "ct": _ct, "mask": _mask, "sheet": _sheet, "folds": _folds, "overlap": _overlap, "same": _same,
+    "ct": _ct, "mask": _mask, "drawing": _drawing, "sheet": _sheet, "folds": _folds, "overlap": _overlap, "same": _same,
 }  # fmt: skip
 
 
@@ -606,7 +693,7 @@ def as_it_should_be(kind, volume):
         return True
     if kind.oracle == WITHIN_1_MM:
         return bool(np.abs(cube_mm(volume) - CUBE_MM).max() < 1 and volume.array.min() >= -1024)
-    truth = cube() if kind.door == "mask" else phantom()
+    truth = cube() if kind.door in ("mask", "drawing") else phantom()
     return bool(
         np.array_equal(volume.array, truth)
         and np.allclose(volume.spacing, SPACING, atol=1e-5)

@@ -230,8 +230,8 @@ def test_a_value_that_rounds_to_zero_is_background(tmp_path, image):
 
 def test_not_a_mask_file(tmp_path):
     (tmp_path / "seg.dcm").write_bytes(b"x")
-    refused(tmp_path / "seg.dcm", "not a NIfTI file")
-    refused(tmp_path, "a folder")
+    refused(tmp_path / "seg.dcm", "not a mask by its name or content", "DICOM SEG")
+    refused(tmp_path, "a folder with no DICOM SEG or RTSTRUCT")
     refused(nifti(tmp_path / "m.nii", np.stack([cube()] * 2)), "more than one volume")
 
 

@@ -253,7 +253,7 @@ def test_files_that_are_missing_empty_or_of_another_kind(tmp_path):
     text = faults(rows, files=True, base=tmp_path)
     for words in (
         "patient b, venous: not there",
-        "patient b, lymph_nodes: a folder",
+        "patient b, lymph_nodes: the folder is empty",
         "patient c, venous: the file has 0 bytes",
         "patient d, venous: not a NIfTI file",
         "patient e, venous: the folder is empty",

@@ -15,7 +15,7 @@ def test_kind(place, tmp_path):
         assert words in (found.text or found.noted)
     if found.result == "refused":
         assert str(tmp_path) not in found.text
-        if kind.door in ("ct", "mask"):
+        if kind.door in ("ct", "mask", "drawing"):
             assert found.text.startswith(f"P1: {kind.more.get('role', 'venous')}: ")
     else:
         assert kinds.as_it_should_be(kind, found.volume)

@@ -52,6 +52,8 @@ rule annotation:
             if patients.rows[w.patient][w.role]
             else []
         ),
+        # Its UIDs and its stored grid, for a mask that isn't NIfTI.
+        original=lambda w: masks.original(w.patient, w.role) or [],
         grid="results/registration/{patient}/venous.nii.gz",
         field="results/registration/{patient}/field.nii.gz",
     output:
@@ -71,6 +73,8 @@ rule annotation:
         code=code("annotation.py"),
         mask_phase=lambda w: masks.phase(w.patient, w.role),
         label_system=lambda w: masks.label_system(w.patient, w.role),
+        segments=lambda w: masks.segments(w.patient),
+        series=lambda w: patients.series(w.patient, masks.phase(w.patient, w.role)),
         labels=study.settings.anatomy["labels"],
         resample=lambda w: centers.resamples_masks(patients.center_of(w.patient)),
     script:

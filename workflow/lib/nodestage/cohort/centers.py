@@ -28,6 +28,11 @@ def label_system(settings, role):
     return (system or None) if role == "organs" else None
 
 
+def segments(settings):
+    """A center's names of segments, see `drawings.names`; None where they are ours."""
+    return settings.get("segments") or None
+
+
 def annotated(settings, structures):
     """Our names of the structures that a center's organ masks show.
 
@@ -41,13 +46,14 @@ def annotated(settings, structures):
 
 
 def check_label_systems(centers, organs):
-    """Raise one `IntakeError` with every fault of every center's `label_system`.
+    """Raise one `IntakeError` with every fault of every center's `label_system` and `segments`.
 
     Parameters
     ----------
     centers : {name: settings}, as in the config
     organs : {class: our id}, the `labels` of config/anatomy.yaml
     """
+    from nodestage.cohort.drawings import names
     from nodestage.cohort.labels import translation
     from nodestage.cohort.masks import KNOWN
 
@@ -58,5 +64,8 @@ def check_label_systems(centers, organs):
                 translation(label_system(settings or {}, role), KNOWN.get(role, organs))
             except InputError as error:
                 faults.append(f"center {center}, {role}: {error}")
+        faults += [
+            f"center {center}, {fault}" for fault in names.check(segments(settings or {}), organs)
+        ]
     if faults:
         raise IntakeError("\n".join(faults))

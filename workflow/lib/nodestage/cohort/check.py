@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.cohort import notices, same
-from nodestage.cohort.centers import label_system, mask_phase
+from nodestage.cohort.centers import label_system, mask_phase, segments
 from nodestage.cohort.ct import check_overlap, ct_headers
+from nodestage.cohort.drawings.references import Source
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.grids import MATCH_VOXELS, apart, overlap
 from nodestage.cohort.masks import KNOWN, NEAREST, MaskRules, mask_headers
@@ -160,10 +161,21 @@ def _patient(row, settings, base, known):
         try:
             rules = None
             if role in known:
-                rules = MaskRules(role, label_system(settings, role), known[role])
-            mask, facts = mask_headers(base / row[role], rules, patient=patient, column=role)
+                rules = MaskRules(
+                    role,
+                    label_system(settings, role),
+                    known.get("organs"),
+                    segments=segments(settings),
+                )
+            read = {
+                phase: headers.read[patient, phase] for phase in IMAGES if (patient, phase) in grids
+            }
+            source = Source(mask_phase(settings, role), read)
+            mask, facts = mask_headers(
+                base / row[role], rules, patient=patient, column=role, source=source
+            )
             images = {phase: grids.get((patient, phase)) for phase in IMAGES}
-            if images[mask_phase(settings, role)] is not None:
+            if mask is not None and images[source.phase] is not None:
                 facts |= _compare(mask, images, settings, patient, role)
             headers.notices[patient, role] = notices.of_mask(facts)
         except InputError as error:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodestage.cohort import grids, nifti, same, values
+from nodestage.cohort.drawings.lattices import Lattice
+from nodestage.cohort.drawings.references import References
 from nodestage.cohort.faults import IntakeError, about
 from nodestage.core import files
 
@@ -76,6 +78,8 @@ class Headers:
     grid : the canonical grid that `read_ct` would give
     mark : what an equal image would have too (see `same`), from a few bytes
     facts : what `read_ct_with_record` would record, as far as headers know
+    lattice : the grid as stored, before it is straightened
+    references : UIDs by which a DICOM mask names it; none of NIfTI
     person, exam, birth : digests of patient ID, study UID and date of birth, '' where there are none;
         compared, never shown
     sex : "M" or "F" where the header has one of these, else ""
@@ -84,6 +88,8 @@ class Headers:
     grid: grids.Grid
     mark: str
     facts: dict
+    lattice: Lattice
+    references: References
     person: str = ""
     exam: str = ""
     birth: str = ""
@@ -101,7 +107,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
     With `hu_offset` (HU that intake adds to every value) some slices from its middle are looked at, too;
     where these can't be HU, the whole image is read as intake does, which raises the error.
     """
-    facts, identifiers, sex = {}, ("", "", ""), ""
+    facts, identifiers, sex, references = {}, ("", "", ""), "", References()
     with about(patient, column):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, pixels, slices
@@ -113,6 +119,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             mark = same.mark_of_series(chosen.frames)
             identifiers = (first.patient, first.study, first.birth)
             sex = first.sex if first.sex in ("M", "F") else ""
+            references = _references(chosen)
 
             def middle():
                 frames = chosen.frames[len(chosen.frames) // 4 : -(len(chosen.frames) // 4) or None]
@@ -129,7 +136,9 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             read_ct_with_record(
                 path, patient=patient, column=column, series=series, hu_offset=hu_offset
             )
-        return Headers(plan.grid, mark, facts, *map(_digest, identifiers), sex)
+        lattice = Lattice(tuple(shape), affine)
+        digests = map(_digest, identifiers)
+        return Headers(plan.grid, mark, facts, lattice, references, *digests, sex)
 
 
 def _looks_like_hu(middle, hu_offset):
@@ -141,6 +150,16 @@ def _looks_like_hu(middle, hu_offset):
     except IntakeError:
         return False
     return True
+
+
+def _references(series):
+    """UIDs of a series, those of copies that were left out among them."""
+    frames = [*series.frames, *series.copies]
+    return References(
+        frozenset(frame.tags["FrameOfReferenceUID"] for frame in frames) - {""},
+        frozenset(frame.series for frame in frames) - {""},
+        frozenset(frame.sop for frame in frames) - {""},
+    )
 
 
 def _digest(text):

@@ -1,11 +1,11 @@
 """Masks from outside, on the grid of the CT that they were drawn on."""
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from nodestage.cohort import grids, kept, nifti, possible
+from nodestage.cohort.drawings import kinds, lattices, names, painting, references
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.labels import counts, map_labels
 from nodestage.core.errors import InputError
@@ -23,26 +23,30 @@ class MaskRules:
     ----------
     role : 'organs', 'tumor' or 'lymph_nodes'
     label_system : {our class: their id(s)}, see `labels.map_labels`; None: ours
-    known : {class: our id}; for organs the `labels` of config/anatomy.yaml
+    known : {organ: our id}, the `labels` of config/anatomy.yaml
     resample : put a mask on another grid onto the image's, by nearest neighbour
+    segments : the center's names of segments, see `drawings.names`; None: ours
     """
 
     role: str
     label_system: dict | None = None
     known: dict | None = None
     resample: bool = False
+    segments: dict | None = None
 
 
-def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
+def read_mask_with_record(path, rules, image=None, *, patient="", column="", source=None):
     """Read and check a mask.
 
     Parameters
     ----------
-    path : NIfTI file
+    path : file of one of `drawings.kinds.FORMATS`, or a folder with one DICOM SEG or RTSTRUCT
     rules : MaskRules
     image : canonical Volume (or Grid) of the CT that it was drawn on; None leaves the
         mask on the canonical grid of its file
     patient, column : for messages
+    source : `references.Source`, the CT as it is stored; needed for masks other than NIfTI where it lies
+        off the body's axes, and to compare UIDs
 
     Returns
     -------
@@ -52,27 +56,24 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
     from nodestage.core.volumes import Volume
 
     facts = {}
-    role, label_system = rules.role, rules.label_system
+    role = rules.role
     known = KNOWN.get(role, rules.known)
     if known is None:
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
-        check_file(path)
-        header, stored = nifti.read(path)
-        facts |= header.facts
-        labels = _whole_numbers(stored, role, label_system, facts)
-        labels = map_labels(labels, label_system, known)
-        plan = grids.plan(labels.shape, header.affine)
+        labels, affine = _read(path, rules, _target(image, source), source, facts)
+        plan = grids.plan(labels.shape, affine)
         facts |= plan.facts
         array, grid = plan(labels, labels=True), plan.grid
-        drawn = _volumes(labels, header.affine)
+        drawn = _volumes(labels, affine)
         if image is not None:
             target = image if isinstance(image, grids.Grid) else grids.of(image)
             array, grid = _onto(array, grid, target, rules.resample, facts)
         if plan.matrix is not None or "resampled" in facts:
-            array = kept.restore(labels, header.affine, array, grid, facts)
+            array = kept.restore(labels, affine, array, grid, facts)
         if role == "organs" and image is not None and not isinstance(image, grids.Grid):
-            possible.check(array, image.array, grid.spacing, known, label_system)
+            named = rules.label_system or "segments" in facts
+            possible.check(array, image.array, grid.spacing, known, named)
     facts["volume_mm3_as_drawn"] = drawn
     facts["volume_mm3"] = _volumes(array, np.diag(grid.spacing))
     facts["empty"] = not array.any()
@@ -80,27 +81,117 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column=""):
     return Volume(array, grid.spacing, grid.origin), facts
 
 
-def mask_headers(path, rules=None, *, patient="", column=""):
+def _target(image, source):
+    """The stored grid of the image that a mask has to come onto, or None."""
+    if source is not None and source.image is not None:
+        return source.image.lattice
+    if image is None:
+        return None
+    return lattices.of_grid(image if isinstance(image, grids.Grid) else grids.of(image))
+
+
+def _read(path, rules, target, source, facts):
+    """Our labels (k, j, i) as stored, and the affine of their grid; that of the image where they lie on it."""
+    drawing = kinds.opened(path)
+    known = KNOWN.get(rules.role, rules.known)
+    if drawing is None:
+        header, stored = nifti.read(path)
+        facts |= header.facts
+        labels = _whole_numbers(stored, rules.role, rules.label_system, facts)
+        return map_labels(labels, rules.label_system, known), header.affine
+    return _drawn(drawing, rules, target, source, facts)
+
+
+def _drawn(drawing, rules, target, source, facts):
+    """`_read` of a mask that isn't NIfTI."""
+    wanted = _wanted(drawing, rules, source, facts)
+    own = drawing.lattice(target, wanted)
+    if drawing.names is None:
+        labels = _whole_numbers(drawing.values(), rules.role, rules.label_system, facts)
+        labels = map_labels(labels, rules.label_system, KNOWN.get(rules.role, rules.known))
+    else:
+        pieces = drawing.pieces(wanted, own)
+        labels = painting.paint(pieces, own.shape, rules.role, facts)
+    facts |= drawing.facts
+    labels, own = _on_image(labels, own, target, facts)
+    voxel = abs(float(np.linalg.det(own.affine[:3, :3])))
+    for voxels, volume in (("overlap_voxels", "overlap_mm3"), ("outside_voxels", "outside_mm3")):
+        if voxels in facts:
+            facts[volume] = round(facts.pop(voxels) * voxel, 3)
+    return labels, own.affine
+
+
+def _wanted(drawing, rules, source, facts):
+    """{index of a segment: our id} of a drawing that fits its image by UIDs; empty where it has no names."""
+    references.check(drawing.references, source, facts)
+    if drawing.names is None:
+        return {}
+    known = KNOWN | {"organs": rules.known or {}}
+    chosen = names.choose(drawing.names, rules.role, rules.segments, known)
+    facts |= chosen.facts
+    return chosen.classes
+
+
+def _on_image(labels, own, target, facts):
+    """Labels of a part of the image's slices or of turned axes on its whole stored grid, where they lie on it."""
+    where = None if target is None or own is target else lattices.placement(own, target)
+    if where is None:
+        return labels, own
+    whole, outside = lattices.paste(*where(labels), target.shape)
+    if outside:
+        facts["outside_voxels"] = facts.get("outside_voxels", 0) + outside
+        if not whole.any():
+            raise IntakeError(
+                "all that was drawn lies outside its image. Is it this patient's, and this phase's?"
+            )
+    return whole, target
+
+
+def mask_headers(path, rules=None, *, patient="", column="", source=None):
     """What the header of a mask says, and a few slices of it.
 
     Parameters
     ----------
-    rules : MaskRules, by which slices from its middle are looked at; where these can't be a mask's, the
-        whole file is read as a job does, which raises the error. None: values aren't looked at
+    rules : MaskRules, by which slices from its middle are looked at, or the names of its segments; where these
+        can't be a mask's, the whole file is read as a job does, which raises the error. None: values aren't looked at
+    source : as in `read_mask_with_record`
 
     Returns
     -------
-    grid : the canonical Grid
-    facts : what a job would record, as far as a header knows
+    grid : the canonical Grid; None where it depends on an image that can't be read
+    facts : what a job would record, as far as a header knows; `segments_found` for the terminal alone
     """
     with about(patient, column):
-        check_file(path)
+        drawing = kinds.opened(path)
+        if drawing is not None:
+            return _drawing_headers(drawing, rules, source)
         header = nifti.read_header(path)
         plan = grids.plan(header.shape, header.affine)
         nifti.check_length(path, header)
         if rules is not None and not _looks_like_labels(path, header, rules):
             read_mask_with_record(path, rules, patient=patient, column=column)
         return plan.grid, header.facts | plan.facts
+
+
+def _drawing_headers(drawing, rules, source):
+    """`mask_headers` of a mask that isn't NIfTI: contours are filled, other voxels read only where they have no names."""
+    facts, target = {}, _target(None, source)
+    if rules is None or target is None:
+        references.check(drawing.references, source, facts)
+        if rules is not None:
+            _wanted(drawing, rules, source, facts)
+        return None, facts
+    if drawing.names is None or drawing.facts["mask_format"] == "rtstruct":
+        _drawn(drawing, rules, target, source, facts)
+    wanted = _wanted(drawing, rules, source, facts)
+    own = drawing.lattice(target, wanted)
+    if own is not target and lattices.placement(own, target) is not None:
+        own = target
+    plan = grids.plan(own.shape, own.affine)
+    facts |= drawing.facts | plan.facts
+    if {"segments_missing", "segments_ignored"} & set(facts):
+        facts["segments_found"] = names.quoted(drawing.names)
+    return plan.grid, facts
 
 
 def _looks_like_labels(path, header, rules):
@@ -112,19 +203,6 @@ def _looks_like_labels(path, header, rules):
     except InputError:
         return False
     return True
-
-
-def check_file(path):
-    """Raise `IntakeError` unless a mask's path names a NIfTI file that is there."""
-    if os.path.isdir(path) or not os.path.exists(path):
-        raise IntakeError(
-            "not there, or a folder. A mask is one NIfTI file (.nii or .nii.gz; TotalSegmentator writes one with --ml)",
-            f"path: {path}",
-        )
-    if not nifti.is_nifti(path):
-        raise IntakeError(
-            "not a NIfTI file by its name. Convert it to .nii.gz (from DICOM SEG or RTSTRUCT too)"
-        )
 
 
 def _whole_numbers(stored, role, label_system, facts):

@@ -37,6 +37,15 @@ _SENTENCES = {
     "few_values": "{} gray values between −150 and 250 HU: stored coarsely, or from a picture",
 }
 _MASK_SENTENCES = {
+    "segments_missing": "no segment for {}",
+    "segments_ignored": "{} segments ignored, as the config says",
+    "segments_found": "its segments: {}",
+    "series_not_compared": "which series it was drawn on can't be compared, its place can",
+    "fractional_threshold": "fractional segments taken from {} of their maximum",
+    "overlap_mm3": "{} mm³ drawn as two classes",
+    "contours_without_area": "{} points or open contours left out",
+    "contours_outside": "{} contours lie outside the image",
+    "slices_skipped": "{} slices between contours of a structure have none; nothing is drawn there",
     "straightened_deg": "resampled straight, {}° off the body's axes",
     "axes_snapped_deg": "axes {}° off, taken as straight",
     "unit_scaled_to_mm": "scaled to mm by {}",
@@ -56,7 +65,14 @@ WARNINGS = (
 )  # fmt: skip
 
 
-LOSSES = ("small_structures_kept", "structures_outside", "structures_cut", "outside_mm3")
+LOSSES = (
+    "slices_skipped",
+    "contours_outside",
+    "small_structures_kept",
+    "structures_outside",
+    "structures_cut",
+    "outside_mm3",
+)
 
 
 def of_image(record):
@@ -93,6 +109,8 @@ def _of(record, sentences):
 
 
 def _plain(value):
+    if isinstance(value, list):
+        return some(value, 20)
     return f"{value:.4g}" if isinstance(value, float) else value
 
 

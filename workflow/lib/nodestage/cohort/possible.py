@@ -23,7 +23,7 @@ def check(labels, image, spacing, known, label_system=None):
     image : HU (z, y, x), of the CT that they were drawn on
     spacing : mm (z, y, x)
     known : {class: our id}
-    label_system : as the center's config gives it; the hint depends on whether there is one
+    label_system : as the center's config gives it, or anything true where segments have names; for the hint
     """
     faults = [
         text
@@ -33,7 +33,7 @@ def check(labels, image, spacing, known, label_system=None):
     if not faults:
         return
     hint = (
-        "Correct the center's `label_system`"
+        "Correct the center's `label_system`, or its `segments` where these have names"
         if label_system
         else "Are these another tool's class ids? Give the center its `label_system` (docs/intake.md has "
         "TotalSegmentator's)"

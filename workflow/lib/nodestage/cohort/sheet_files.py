@@ -8,6 +8,17 @@ from nodestage.cohort.sheet import IMAGES, MASKS, series_of
 from nodestage.core import files
 
 AHEAD_S = 60  # clocks of two machines differ by less
+NO_IMAGES = (".nrrd", ".mha", ".mhd", ".hdr", ".img", ".zip", ".gz", ".mgz")
+# A DICOM object may have any name; these are something else.
+NO_MASKS = (
+    *(".hdr", ".img", ".nhdr", ".raw", ".zraw", ".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".mgz"),
+    *(".stl", ".vtk", ".vtp", ".vtm", ".obj", ".ply", ".png", ".jpg", ".tif", ".tiff", ".bmp"),
+    *(".json", ".xml", ".csv", ".tsv", ".xlsx", ".txt", ".pdf", ".mrml", ".mrb", ".npy", ".npz", ".mat"),
+)  # fmt: skip
+MASK_FILES = (
+    "Give NIfTI (.nii, .nii.gz), DICOM SEG or RTSTRUCT, .nrrd, .seg.nrrd, .mha or .mhd; a .nhdr or a model of surfaces is "
+    "saved as .nrrd first"
+)
 
 
 def check_files(rows, numbers, base, faults):
@@ -36,7 +47,9 @@ def check_files(rows, numbers, base, faults):
                 continue
             key = (path, series_of(row, column))
             other = first.setdefault(key, (number, row["patient"], column))
-            if other != (number, row["patient"], column):
+            if other != (number, row["patient"], column) and not _may_share(
+                other, number, column, path
+            ):
                 fault(
                     f"the same file as {other[2]} of row {other[0]}, patient {other[1]}",
                     "Each image and mask belongs to one patient and one column"
@@ -45,14 +58,22 @@ def check_files(rows, numbers, base, faults):
                 )
 
 
+def _may_share(other, number, column, path):
+    """Whether one path may stand in two columns of a row.
+
+    A file of masks whose segments have names, or a folder of an image with the masks drawn on it.
+    """
+    columns = {column, other[2]}
+    if other[0] != number or not columns & set(MASKS):
+        return False
+    if not columns <= set(MASKS):
+        return os.path.isdir(path)
+    return not path.lower().endswith((".nii", ".nii.gz", ".mha", ".mhd"))
+
+
 def look_at(path, column):
     """What is wrong with a path, and the hint; ('', '') if nothing."""
     if os.path.isdir(path):
-        if column in MASKS:
-            return (
-                "a folder, not a file",
-                "A mask is one NIfTI file (.nii or .nii.gz; TotalSegmentator writes one with --ml)",
-            )
         if not os.access(path, os.R_OK | os.X_OK):
             return "may not be read by this account", "Ask for the right to read it"
         with os.scandir(path) as entries:
@@ -73,14 +94,10 @@ def look_at(path, column):
     if not os.access(path, os.R_OK):
         return "may not be read by this account", "Ask for the right to read it"
     lower = path.lower()
-    if not lower.endswith((".nii", ".nii.gz")) and (
-        column in MASKS
-        or lower.endswith((".nrrd", ".mha", ".mhd", ".hdr", ".img", ".zip", ".gz", ".mgz"))
-    ):
-        return (
-            "not a NIfTI file by its name",
-            "Convert it to .nii.gz" + ("" if column in MASKS else ", or give a DICOM folder"),
-        )
+    if column in MASKS and lower.endswith(NO_MASKS) and not lower.endswith(".nii.gz"):
+        return "not a mask by its name", MASK_FILES
+    if column not in MASKS and lower.endswith(NO_IMAGES) and not lower.endswith(".nii.gz"):
+        return "not a NIfTI file by its name", "Convert it to .nii.gz, or give a DICOM folder"
     return _time(path)
 
 

@@ -84,5 +84,19 @@ class Masks:
         """How the ids in the mask translate into nodestage's; None where they are the same."""
         return cohort_centers.label_system(self._entry(patient), role)
 
+    def segments(self, patient: str) -> dict | None:
+        """Names of the segments in the masks of the patient's center; None where they are nodestage's."""
+        return cohort_centers.segments(self._entry(patient))
+
+    def original(self, patient: str, role: str) -> str:
+        """The image that a mask with a place of its own was drawn on, as the sheet has it.
+
+        Empty for NIfTI, which is compared with the checked image alone.
+        """
+        row = self.patients.rows[patient]
+        if not row[role] or row[role].lower().endswith((".nii", ".nii.gz")):
+            return ""
+        return row[self.phase(patient, role)]
+
     def _entry(self, patient: str) -> dict:
         return self.centers.entries[self.patients.center_of(patient)]

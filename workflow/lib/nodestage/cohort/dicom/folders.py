@@ -152,7 +152,7 @@ def _add_file(path, contents):
     """Add one DICOM file's axial CT planes to a `Folder`, or why it has none."""
     data = None
     try:
-        if not _unpacks_within_bounds(path):
+        if not unpacks_within_bounds(path):
             contents.add_damaged("deflated beyond any image", path)
             return
         data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS, force=True)
@@ -229,7 +229,7 @@ MATTERS = {
 }
 
 
-def _unpacks_within_bounds(path):
+def unpacks_within_bounds(path):
     """Whether a deflated file stays below `MAX_DEFLATED`; pydicom would unpack it whole."""
     with open(path, "rb") as handle:
         if DEFLATED.encode() not in handle.read(2000):

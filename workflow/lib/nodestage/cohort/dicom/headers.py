@@ -58,6 +58,7 @@ class Frame:
     study: str = ""
     birth: str = ""  # date
     sex: str = ""  # as the header writes it
+    sop: str = ""
     lossy: bool = False
     # What must be the same in all slices of a series, {tag: value or ""}, since HU or place depend on it.
     tags: dict = field(default_factory=dict, compare=False)
@@ -185,6 +186,7 @@ def _frame(path, data, plane):
         study=str(data.get("StudyInstanceUID") or ""),
         birth=str(data.get("PatientBirthDate") or ""),
         sex=str(data.get("PatientSex") or "").strip().upper()[:1],
+        sop=str(data.get("SOPInstanceUID") or ""),
         lossy=_is_lossy(data),
         tags={
             "RescaleSlope": "" if slope is None else "given",

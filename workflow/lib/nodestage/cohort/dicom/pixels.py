@@ -55,7 +55,7 @@ def raw(frame):
             f"{frame.path}: {error}",
         ) from error
     try:
-        with _silenced(UID(syntax)):
+        with silenced(UID(syntax)):
             return data, pixel_array(data, index=frame.index or 0)
     except NotImplementedError as error:
         raise IntakeError(_unknown_syntax(syntax)) from error
@@ -71,7 +71,7 @@ def raw(frame):
 
 
 @contextmanager
-def _silenced(syntax):
+def silenced(syntax):
     """Without what a decoder's C or C++ code prints: it may hold values of the header.
 
     Decoders write past Python to the process's own output, which is a job's log or the terminal.

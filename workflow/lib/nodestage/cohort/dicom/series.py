@@ -18,6 +18,9 @@ class Series:
 
     frames: list
     merged: int = 0  # copies left out
+    copies: list = field(
+        default_factory=list
+    )  # the frames left out, by whose UIDs a mask may name the series
     notes: dict = field(default_factory=dict)
 
     @property
@@ -86,7 +89,8 @@ def split(series):
             differing.append(position)
     if not differing:
         kept = [frames[0] for _, frames in groups]
-        return [Series(kept, merged=len(series.frames) - len(kept))]
+        copies = [frame for _, frames in groups for frame in frames[1:]]
+        return [Series(kept, merged=len(copies), copies=copies)]
     for rank in range(3):
         parts = {}
         for frame in series.frames:
@@ -125,7 +129,9 @@ def merge_copies(candidates):
             if shared and not differing and shared == min(len(other.frames), len(series.frames)):
                 longer, shorter = sorted((other, series), key=lambda s: -len(s.frames))
                 kept[kept.index(other)] = replace(
-                    longer, merged=other.merged + series.merged + len(shorter.frames)
+                    longer,
+                    merged=other.merged + series.merged + len(shorter.frames),
+                    copies=[*other.copies, *series.copies, *shorter.frames],
                 )
                 break
             if shared and 0 < len(differing) < shared / 2:
