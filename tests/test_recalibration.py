@@ -124,6 +124,8 @@ def test_the_page_shows_the_frozen_model_first_and_the_declared_method_on_top(tm
     other = [row | {"method": "radiomics"} for row in rows]
     tables.write(tmp_path, {"recalibration.tsv": other + rows})
     shown = trust.recalibration(sources.load(tmp_path, "recalibration.tsv"), "combined")
+    assert shown["absent"] == []
+    shown = shown["blocks"]
     assert [block["method"] for block in shown] == ["Combined (tumor + nodes)", "Radiomics"]
     labels = [line["label"] for line in shown[0]["lines"]]
     assert labels == ["frozen model", "intercept fitted here", "intercept and slope fitted here"]
@@ -131,3 +133,12 @@ def test_the_page_shows_the_frozen_model_first_and_the_declared_method_on_top(tm
     text = re.sub("<[^>]+>", "", str(shown[0]["lines"][1]["cells"][-2]))
     assert f"{gap:.3f}".replace("-", "−") in text
     assert all(len(line["cells"]) == len(shown[0]["columns"]) for line in shown[0]["lines"])
+
+
+def test_a_center_too_small_is_one_sentence_on_the_page(tmp_path):
+    rows = recalibration.rows(scored(np.array([1] * 4 + [0] * 6), np.linspace(-1, 1, 10)), n=50)
+    tables.write(tmp_path, {"recalibration.tsv": rows})
+    shown = trust.recalibration(sources.load(tmp_path, "recalibration.tsv"), "combined")
+    assert shown["blocks"] == [] and len(shown["absent"]) == 1
+    assert "Combined (tumor + nodes) (fewer than 5 patients of a class" in shown["absent"][0]
+    assert trust.recalibration(sources.Rows(), "combined") is None

@@ -37,6 +37,7 @@ HEAD = {
     "positives": 5,
     "status_unknown": 1,
     "substituted": 0,
+    "min_cell": 0,
     "organs": "predicted",
     "tumor": "given",
 }
@@ -340,6 +341,47 @@ def test_summaries_are_taken_in_as_reported_and_nothing_is_tested(summary):
     assert all("reported by the center" in row["note"] for row in seven)
 
 
+def test_a_method_with_few_patients_of_a_class_has_no_numbers(tmp_path, summary):
+    """11 patients, 5 with metastasis; the declared method scored 4 of them."""
+    _, there = summary
+    rows = writing.summaries(there, min_cell=5)
+    writing.write(
+        tmp_path / "five.tsv", HEAD | {"holds": returned.SUMMARIES, "min_cell": 5}, rows, METHODS
+    )
+    of_combined = [row for row in rows if row["method"] == "combined"]
+    assert of_combined and all(row["n"] == row["positives"] == "0" for row in of_combined)
+    assert {row[key] for row in of_combined for key in returned.ESTIMATES} == {""}
+    others = [row for row in rows if row["method"] != "combined"]
+    assert others == [r for r in writing.summaries(there) if r["method"] != "combined"]
+    found = reading.performance(reading.read(tmp_path / "five.tsv", "elsewhere", METHODS))
+    notes = {row["note"] for row in found if row["method"] == "combined"}
+    assert notes == {
+        "reported by the center; none or not sent: fewer than 5 scored patients of a class"
+    }
+    tables_here = statistics.reported_tables(found, 11, 5, sheet([0, 1]))
+    seven = study_statistics.table_7(
+        {"elsewhere": {"performance": tables_here["performance.tsv"], "comparisons": []}}
+    )
+    assert {row["n"] for row in seven if row["method"] == "combined"} == {0}
+    assert all(r["n"] == "0" for r in writing.summaries(there, min_cell=7))
+
+
+@pytest.mark.parametrize(
+    "patients, positives, few", [(11, 5, False), (11, 4, True), (11, 7, True), (9, 0, True)]
+)
+def test_a_center_with_few_patients_of_a_class_sends_nothing(tmp_path, patients, positives, few):
+    assert writing.too_few(patients, positives, 5) == few
+    assert not writing.too_few(patients, positives, 0)
+    writing.refuse(tmp_path / "none.tsv", 5)
+    text = (tmp_path / "none.tsv").read_text(encoding="utf-8")
+    assert all(line.startswith("# ") for line in text.splitlines())
+    assert set(re.findall(r"[0-9]+", text)) == {"5"}
+    with pytest.raises(
+        InputError, match=r"center elsewhere.*sends nothing back.*Leave the center out"
+    ):
+        reading.read(tmp_path / "none.tsv", "elsewhere", METHODS)
+
+
 @pytest.mark.parametrize(
     "change, said",
     [
@@ -606,7 +648,7 @@ def test_a_file_of_another_bundle_stops_before_any_table(team, hospital):
 
 
 def test_summaries_alone_stand_on_the_page_as_reported(team, hospital):
-    workflow.write_config(hospital, packet={"rows": False})
+    workflow.write_config(hospital, packet={"rows": False, "min_cell": 0})
     workflow.snakemake(hospital, FILE, preset=False)
     file = (hospital / FILE).read_bytes()
     assert b"one row per patient" not in file.lower() and b"# holds: summaries" in file

@@ -20,6 +20,7 @@ rule returned:
     params:
         code=code("returned.py"),
         rows=config["packet"]["rows"],
+        min_cell=config["packet"]["min_cell"],
         methods=methods.names,
         metastasis=lambda w: patients.metastasis(patients.of(w.center)),
         head=lambda w: facts.returned_head(w.center),

@@ -53,7 +53,6 @@ SENTENCES = {
     # notes of the statistics
     "outside_family": "outside the Holm family",
     "without_value": "{n} of {patients} patients without a value",
-    "few_to_recalibrate": "fewer than {n} patients: recalibration of this kind tends to harm",
     "by_mover": "interval by MOVER, from Wilson’s limits of sensitivity and specificity",
 }
 """{code: sentence}. A field called `reason` holds another sentence."""

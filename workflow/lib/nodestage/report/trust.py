@@ -48,11 +48,24 @@ def recalibration(rows, method):
 
     Returns
     -------
-    list of {method, first, columns, lines: [{label, main, n, positives, cells}], notes}
+    {blocks: [{method, first, columns, lines: [{label, main, n, positives, cells}], notes}], absent}, None
+    without rows; `absent` lists methods that could not be recalibrated, with the reason
     """
+    if not rows:
+        return None
     methods = vocabulary.ordered("methods", rows.values("method"))
     methods.sort(key=lambda name: name != method)
-    return [_recalibrated(rows.where(method=name), name) for name in methods]
+    made, absent = [], {}
+    for name in methods:
+        within = rows.where(method=name)
+        fitted = [row for row in within if row.text("recalibrated") != "frozen"]
+        if any(row["estimate"].defined for row in fitted):
+            made.append(_recalibrated(within, name))
+        else:
+            reason = next((row.text("note") for row in fitted), "")
+            absent.setdefault(reason, []).append(vocabulary.name("methods", name))
+    sentences = [f"Not recalibrated: {', '.join(names)} ({why})." for why, names in absent.items()]
+    return {"blocks": made, "absent": sentences}
 
 
 def _recalibrated(rows, method):

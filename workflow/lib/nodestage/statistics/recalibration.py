@@ -7,7 +7,7 @@ Recalibration moves no patient past another: the AUC stays that of the frozen mo
 
 import numpy as np
 
-from nodestage.core import predictions, reasons
+from nodestage.core import predictions
 from nodestage.statistics import bootstrap, calibration
 from nodestage.statistics.rates import checked
 from nodestage.statistics.undefined import UndefinedError, answer
@@ -124,7 +124,9 @@ def rows(scored, n=1000, seed=0):
         values["fitted_intercept"], values["fitted_slope"] = fit(y, logit, kind)
         caution = ""
         if len(y) < FEWEST[kind]:
-            caution = reasons.sentence("few_to_recalibrate", n=FEWEST[kind])
+            caution = (
+                f"fewer than {FEWEST[kind]} patients: recalibration of this kind tends to harm"
+            )
         for metric in METRICS:
             row = _row(about, kind, metric, values.get(metric), note=caution)
             if metric in losses:

@@ -5,7 +5,9 @@ says, on the slices of the image: a series of a tilted gantry has no regular gri
 readers would build, and slices on which nothing was drawn are left out of most files.
 """
 
+import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +19,11 @@ from nodestage.cohort.drawings.lattices import Lattice, placement
 from nodestage.cohort.drawings.painting import Piece, trimmed
 from nodestage.cohort.drawings.references import References
 from nodestage.cohort.faults import IntakeError
+
+# Like pydicom, highdicom shows the values that it warns of, and they would reach a log.
+warnings.filterwarnings("ignore", module=r"highdicom(\.|$)")
+logging.getLogger("highdicom").addHandler(logging.NullHandler())
+logging.getLogger("highdicom").propagate = False
 
 THRESHOLD = 0.5  # of the maximum of a fractional segment
 MAX_FRAMES = 200_000
@@ -129,10 +136,13 @@ def opened(path: str | Path) -> Segmentation:
     IntakeError where it can't be read, or can't be a mask of a CT
     """
     import highdicom
+    import pydicom
 
     try:
-        seg = highdicom.seg.segread(path, lazy_frame_retrieval=True)
-        rows, columns, number = int(seg.Rows), int(seg.Columns), int(seg.NumberOfFrames)
+        # A deflated file is unpacked whole, which `kinds` has bounded; of others frames are read one by one.
+        deflated = pydicom.filereader.read_file_meta_info(path).TransferSyntaxUID.is_deflated
+        seg = highdicom.seg.segread(path, lazy_frame_retrieval=not deflated)
+        rows, columns, number = int(seg.Rows), int(seg.Columns), int(seg.number_of_frames)
         bits = int(seg.BitsAllocated)
     except Exception as error:  # pydicom and highdicom raise what a broken header leads them to
         raise IntakeError(
@@ -149,8 +159,8 @@ def opened(path: str | Path) -> Segmentation:
             f"its header announces {number} frames of {rows} × {columns} pixels, at most {MAX_FRAMES} of "
             f"{headers.MAX_SIDE} × {headers.MAX_SIDE} are read. {nifti.DAMAGED}"
         )
-    syntax = seg.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed and os.path.getsize(path) * 8 < rows * columns * number * bits:
+    packed = seg.file_meta.TransferSyntaxUID.is_compressed or deflated
+    if not packed and os.path.getsize(path) * 8 < rows * columns * number * bits:
         raise IntakeError(f"cut short: its file holds less than {number} frames. {nifti.DAMAGED}")
     try:
         segmentation = Segmentation(seg)
@@ -186,7 +196,7 @@ def _frames(seg):
                 shape,
             )
         )
-    if len(frames) != int(seg.NumberOfFrames):
+    if len(frames) != int(seg.number_of_frames):
         raise ValueError("frames without a place")
     return frames
 

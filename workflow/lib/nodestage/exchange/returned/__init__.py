@@ -20,9 +20,13 @@ HEAD = {
     "positives": "those of them with metastasis",
     "status_unknown": "patients left out because their status is unknown",
     "substituted": "patients with one phase, used in place of both",
+    "min_cell": "summaries: a method with fewer scored patients of a class has no numbers",
     "organs": "organ masks: predicted or given",
     "tumor": "tumor masks: predicted or given",
 }
+REFUSED = "refused"
+"""Key of the one line of a file that holds nothing, since a class has too few patients."""
+
 PARTS = ("score", "probability", "call", "reason")
 """What a row holds of each method, in columns `{method}.{part}`."""
 

@@ -24,6 +24,7 @@ FORMS = {
     "changed_code": r"[a-z0-9_]+(, [a-z0-9_]+)*",
     "holds": f"{returned.ROWS}|{returned.SUMMARIES}",
     **dict.fromkeys(("patients", "positives", "status_unknown", "substituted"), COUNT),
+    "min_cell": COUNT,
     **dict.fromkeys(("organs", "tumor"), "predicted|given"),
 }
 """The form of each key's value in the head."""
@@ -103,7 +104,15 @@ def read(path, center, methods=None):
     Returned; raises one `InputError` that lists the file's faults
     """
     lines = _lines(path, center)
-    head = _head(line[0] for line in lines if line[0].startswith("#"))
+    comments = [line[0] for line in lines if line[0].startswith("#")]
+    refusal = [line for line in comments if line.startswith(f"# {returned.REFUSED}: ")]
+    if refusal:
+        _stop(
+            center,
+            ["it sends nothing back, since a class there has too few patients (`packet.min_cell`)"],
+            "Leave the center out",
+        )
+    head = _head(comments)
     if not head:
         _stop(center, ["it has none of the lines `# key: value` at its head"])
     table = [line for line in lines if not line[0].startswith("#")]
@@ -201,8 +210,13 @@ def performance(file):
         row = row if error is None or not row["se"] else row | {"se": repr(error)}
         absent = int(row["n_all"]) - int(row["n"])
         notes = ["reported by the center"]
-        notes += [] if row["estimate"] else ["undefined there"]
-        if absent:
+        hidden = not int(row["n"]) and int(file.head["min_cell"]) > 1
+        notes += [] if row["estimate"] or hidden else ["undefined there"]
+        if hidden:
+            notes.append(
+                f"none or not sent: fewer than {file.head['min_cell']} scored patients of a class"
+            )
+        elif absent:
             notes.append(reasons.sentence("without_value", n=absent, patients=row["n_all"]))
         rows.append({"basis": "ensemble", **row, "note": "; ".join(notes)})
     return rows

@@ -56,15 +56,43 @@ def reason(text):
     return returned.REASONS.get(code, returned.REASONS["kept_at_hospital"])
 
 
-def summaries(performance):
-    """Rows with `returned.SUMMARY_COLUMNS`, from a center's performance.tsv."""
+def summaries(performance, min_cell=0):
+    """Rows with `returned.SUMMARY_COLUMNS`, from a center's performance.tsv.
+
+    Parameters
+    ----------
+    performance : rows of the table
+    min_cell : scored patients of a class below which a method has no numbers at all: its `n` and
+        `positives` are 0, since accuracy and the other class would give away what one metric hides
+    """
+    kept = [row for row in performance if row["metric"] in returned.METRICS]
+    small = {row["method"] for row in kept if _has_small_class(row, min_cell)}
     return [
         {"method": row["method"], "metric": row["metric"]}
-        | {key: _number(row[key]) for key in returned.ESTIMATES}
-        | {key: str(int(row[key])) for key in returned.COUNTS}
-        for row in performance
-        if row["metric"] in returned.METRICS
+        | (
+            dict.fromkeys(returned.ESTIMATES, "") | {"n": "0", "positives": "0"}
+            if row["method"] in small
+            else {key: _number(row[key]) for key in returned.ESTIMATES}
+            | {key: str(int(row[key])) for key in ("n", "positives")}
+        )
+        | {"n_all": str(int(row["n_all"]))}
+        for row in kept
     ]
+
+
+def too_few(patients, positives, min_cell):
+    """Whether summaries of a center would be about fewer than `min_cell` patients of a class."""
+    return min(positives, patients - positives) < min_cell
+
+
+def refuse(path, min_cell):
+    """Write a file that holds nothing but the reason why; no count is in it."""
+    lines = [
+        f"# {FIRST}",
+        f"# {returned.REFUSED}: fewer than {min_cell} patients with or without metastasis, so that no "
+        "summary is sent back (packet.min_cell)",
+    ]
+    files.write_text(path, "\n".join(lines) + "\n")
 
 
 def write(path, head, rows, methods):
@@ -82,6 +110,12 @@ def write(path, head, rows, methods):
     lines += [f"# {key}: {head[key]}  ({words})" for key, words in returned.HEAD.items()]
     lines += ["\t".join(columns), *("\t".join(row[c] for c in columns) for row in rows)]
     files.write_text(path, "\n".join(lines) + "\n")
+
+
+def _has_small_class(row, min_cell):
+    """Whether the patients behind a row are fewer than `min_cell` in a class; a row without any is none."""
+    n, positives = int(row["n"]), int(row["positives"])
+    return bool(n) and too_few(n, positives, min_cell)
 
 
 def _number(text):
