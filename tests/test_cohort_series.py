@@ -216,6 +216,32 @@ def test_two_exams_in_a_row_and_one_person_in_two_rows_are_asked_about(tmp_path)
     assert CANARY not in " ".join(questions)
 
 
+@pytest.mark.parametrize(
+    "births, sexes, row, questions",
+    [
+        (("19500101", "19500101"), ("F", "F"), {"sex": "F"}, []),
+        (("19500101", ""), ("F", "O"), {"sex": ""}, []),
+        (("19500101", "19610203"), ("F", "F"), {}, ["P1: arterial and venous carry two dates of birth"]),
+        (("", ""), ("M", "F"), {}, ["P1: the sex in the headers"]),
+        (("", ""), ("M", ""), {"sex": "F"}, ["P1: the sex in the headers"]),
+    ],
+)  # fmt: skip
+def test_one_patient_id_with_two_births_or_sexes_is_asked_about(
+    tmp_path, births, sexes, row, questions
+):
+    """An anonymization that gives every patient one ID hides that a row has images of two persons."""
+    row = {"patient": "P1", "center": "a"} | row
+    for phase, birth, sex in zip(("arterial", "venous"), births, sexes, strict=True):
+        array = phantom() + (phase == "venous")
+        change = per_slice(PatientBirthDate=lambda k, b=birth: b, PatientSex=lambda k, s=sex: s)
+        row[phase] = str(dicom_series(tmp_path / phase, array, change=change, uid=f"1.2.{phase}"))
+    asked = cohort.check_headers_and_notices([row], {"a": {}})[2]
+    assert [
+        q.partition(". ")[0][: len(e)] for q, e in zip(asked, questions, strict=True)
+    ] == questions
+    assert not any(birth in " ".join(asked) for birth in births if birth)
+
+
 def test_what_intake_leaves_out_is_said_per_image(tmp_path):
     folder = dicom_series(tmp_path / "d")
     dicom_series(tmp_path / "d" / "copy", uid="1.2.826.7")

@@ -649,3 +649,27 @@ def test_prediction_does_not_import_the_trainer():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# Patients prepared once
+
+
+def test_patients_who_were_prepared_once_give_the_same_networks(tmp_path):
+    prepared = {}
+    for patient, paths in phantom.cohort().items():
+        folder = tmp_path / "prepared" / patient
+        training.prepare(patient, paths, phantom.TINY, folder)
+        prepared[patient] = {"prepared": str(folder), "lymph_nodes": str(folder)}
+    training.train_fold(phantom.fold(prepared), phantom.TINY, phantom.run(tmp_path))
+    assert digests(tmp_path / "model.pt") == digests(phantom.tiny_fold())
+
+
+def test_a_patient_prepared_for_another_network_is_refused(tmp_path):
+    network = {**phantom.TINY["network"], "spacing_mm": [5.0, 4.0, 4.0]}
+    prepared = {}
+    for patient, paths in phantom.cohort().items():
+        folder = tmp_path / "prepared" / patient
+        training.prepare(patient, paths, {**phantom.TINY, "network": network}, folder)
+        prepared[patient] = {"prepared": str(folder), "lymph_nodes": str(folder)}
+    with pytest.raises(InputError, match=r"P0: .*prepared for a network of other `spacing_mm`"):
+        training.train_fold(phantom.fold(prepared), phantom.TINY, phantom.run(tmp_path))

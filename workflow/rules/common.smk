@@ -86,6 +86,8 @@ wildcard_constraints:
     family=one_of(methods.families),
     fold=r"\d+",
     chunk=r"\d+",
+    ranges=r"table|fold\d+",
+    part=r"none|fold\d+",
 
 
 def complete(wildcards):

@@ -1,13 +1,44 @@
 # Lymph nodes: attention-guided segmentation and its plain counterpart, fold by fold.
 
 
+rule lymph_nodes_prepare:
+    """Annotated patients as the segmentation networks of every other fold read them, made once."""
+    input:
+        unpack(lambda w: paths.images(folds.tested_together(w.part, w.chunk))),
+        maps=lambda w: [
+            f"results/attention/{w.ranges}/{patient}.nii.gz"
+            for patient in folds.tested_together(w.part, w.chunk)
+        ],
+        lymph_nodes=lambda w: [
+            paths.drawn("lymph_nodes", patient)
+            for patient in folds.tested_together(w.part, w.chunk)
+        ],
+    output:
+        prepared=temp(
+            directory("results/lymph_nodes/prepared/{ranges}/{part}.chunk{chunk}")
+        ),
+    log:
+        "logs/lymph_nodes/prepared/{ranges}.{part}.chunk{chunk}.log",
+    benchmark:
+        "logs/benchmarks/lymph_nodes/prepared/{ranges}.{part}.chunk{chunk}.tsv"
+    conda:
+        "../../envs/deep.yaml"
+    threads: threads("center")
+    resources:
+        **resources_of("center", lambda w: folds.tested_together(w.part, w.chunk)),
+    params:
+        code=code("lymph_nodes_prepare.py"),
+        patients=lambda w: folds.tested_together(w.part, w.chunk),
+        settings=study.settings.training("lymph_nodes"),
+    script:
+        "../scripts/lymph_nodes_prepare.py"
+
+
 rule lymph_nodes_train:
     """All segmentation networks of a fold: trained on T, chosen on V; inner ones on parts of T."""
     input:
-        unpack(lambda w: paths.images(folds.node_networks(w.fold))),
-        maps=lambda w: [paths.attention(p, w.fold) for p in folds.node_networks(w.fold)],
-        lymph_nodes=lambda w: [
-            paths.drawn("lymph_nodes", p) for p in folds.node_networks(w.fold)
+        prepared=lambda w: [
+            paths.prepared(p, w.fold) for p in folds.node_networks(w.fold)
         ],
     output:
         model="results/lymph_nodes/fold{fold}/model.pt",

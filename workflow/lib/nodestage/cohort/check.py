@@ -67,22 +67,36 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=Non
         head = f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in image headers:"
         error = IntakeError("\n".join([head, *(f"  {e}" for e in faults)]))
         error.full = "\n".join([head, *(f"  {getattr(e, 'full', e)}" for e in faults)])
-        error.questions, error.changes = questions(read), changes
+        error.questions, error.changes = questions(read, rows), changes
         raise error
-    return grids, changes, questions(read)
+    return grids, changes, questions(read, rows)
 
 
-def questions(read):
-    """Sentences on images of two exams in one row, and of one person in two rows.
+def questions(read, rows=()):
+    """Sentences on images of two exams or persons in one row, and of one person in two rows.
 
+    Parameters
+    ----------
     read : {(patient, phase): ct.Headers}
+    rows : of the sheet; their `sex` is compared with that of the headers
     """
+    sexes = {row["patient"]: str(row.get("sex") or "").strip().upper()[:1] for row in rows}
     sentences, rows = [], {}
     for patient in sorted({patient for patient, _ in read}):
         both = [read[patient, phase] for phase in IMAGES if (patient, phase) in read]
         if len({headers.exam for headers in both if headers.exam}) > 1:
             sentences.append(
                 f"{patient}: arterial and venous come from two examinations (two study UIDs). Are both meant?"
+            )
+        # Anonymization may give all patients one ID, and not hide that they are others.
+        if len({headers.birth for headers in both if headers.birth}) > 1:
+            sentences.append(
+                f"{patient}: arterial and venous carry two dates of birth. Are both images of this person?"
+            )
+        stated = {headers.sex for headers in both if headers.sex}
+        if len(stated) > 1 or (stated and sexes.get(patient) in {"M", "F"} - stated):
+            sentences.append(
+                f"{patient}: the sex in the headers of arterial, venous and in the sheet differs. Is this the right row?"
             )
         for person in {headers.person for headers in both} - {""}:
             rows.setdefault(person, []).append(patient)

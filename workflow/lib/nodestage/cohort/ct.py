@@ -80,7 +80,9 @@ class Headers:
     facts : what `read_ct_with_record` would record, as far as headers know
     lattice : the grid as stored, before it is straightened
     references : UIDs by which a DICOM mask names it; none of NIfTI
-    person, exam : digests of patient ID and study UID, '' where there are none; compared, never shown
+    person, exam, birth : digests of patient ID, study UID and date of birth, '' where there are none;
+        compared, never shown
+    sex : "M" or "F" where the header has one of these, else ""
     """
 
     grid: grids.Grid
@@ -90,6 +92,8 @@ class Headers:
     references: References
     person: str = ""
     exam: str = ""
+    birth: str = ""
+    sex: str = ""
 
 
 def ct_grid(path, *, patient="", column="", series=""):
@@ -103,7 +107,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
     With `hu_offset` (HU that intake adds to every value) some slices from its middle are looked at, too;
     where these can't be HU, the whole image is read as intake does, which raises the error.
     """
-    facts, identifiers, references = {}, ("", ""), References()
+    facts, identifiers, sex, references = {}, ("", "", ""), "", References()
     with about(patient, column):
         if _is_dicom(path):
             from nodestage.cohort.dicom import choosing, pixels, slices
@@ -113,7 +117,8 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             shape, affine = (len(chosen.frames), *first.shape), slices.affine(chosen, facts)
             nifti.check_size(shape[::-1])
             mark = same.mark_of_series(chosen.frames)
-            identifiers = (first.patient, first.study)
+            identifiers = (first.patient, first.study, first.birth)
+            sex = first.sex if first.sex in ("M", "F") else ""
             references = _references(chosen)
 
             def middle():
@@ -132,7 +137,8 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
                 path, patient=patient, column=column, series=series, hu_offset=hu_offset
             )
         lattice = Lattice(tuple(shape), affine)
-        return Headers(plan.grid, mark, facts, lattice, references, *map(_digest, identifiers))
+        digests = map(_digest, identifiers)
+        return Headers(plan.grid, mark, facts, lattice, references, *digests, sex)
 
 
 def _looks_like_hu(middle, hu_offset):

@@ -7,7 +7,7 @@ import numpy as np
 from nodestage.lymph_nodes.instances import components
 from nodestage.lymph_nodes.network import build
 from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION, variant
-from nodestage.nnunet import prediction
+from nodestage.nnunet import cropping, prediction
 
 
 def predict(model, name, images, settings, threads=1, device=None):
@@ -15,7 +15,7 @@ def predict(model, name, images, settings, threads=1, device=None):
 
     The attention network runs only windows that hold attention, and with `min_attention_share` only those
     that count there; elsewhere is background. With `windows: attention` the windows cover the
-    box around all attention. No other variant skips anything. Instances are 26-connected
+    box around all attention. Every other variant runs all windows over the body. Instances are 26-connected
     components, those below `min_volume_mm3` left out.
 
     Parameters
@@ -47,12 +47,17 @@ def log_odds(model, name, images, settings, threads=1, device=None):
     """The network's log odds of a lymph node, float (z, y, x); parameters as `predict`."""
     exported = model["networks"][name]
     attention = np.where(images.attention < SMALLEST_ATTENTION, 0, images.attention)
-    return prediction.predict_log_odds(
+    channels = [images.arterial, images.venous, attention]
+    if variant(name).attention:
+        where, box = attention > 0, cropping.whole(attention.shape)
+    else:
+        where, box = None, cropping.body_box(channels[:2], images.spacing)
+    found = prediction.predict_log_odds(
         prediction.load(exported, build),
-        [images.arterial, images.venous, attention],
+        [channel[box] for channel in channels],
         images.spacing,
         exported,
-        where=attention > 0 if variant(name).attention else None,
+        where=where,
         around=settings.get("windows") == "attention",
         min_attention_share=settings.get("min_attention_share", 0.0),
         step_size=settings.get("step_size", 0.5),
@@ -61,6 +66,7 @@ def log_odds(model, name, images, settings, threads=1, device=None):
         device=device,
         patient=images.patient,
     )
+    return cropping.restored(found, box, attention.shape, outside=-np.inf)
 
 
 def highest_probability(instances, log_odds):

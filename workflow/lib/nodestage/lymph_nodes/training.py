@@ -12,7 +12,7 @@ from nodestage.core.run import Run, TrainingSet
 from nodestage.lymph_nodes.crossfitting import Fold
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
 from nodestage.lymph_nodes.variants import variant
-from nodestage.nnunet import cases, plans
+from nodestage.nnunet import cases, cropping, plans
 from nodestage.nnunet import training as nnunet_training
 
 CHANNELS = ["arterial", "venous", "noNorm"]  # the map keeps its values
@@ -41,7 +41,12 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     sets = training_sets(fold, settings["variants"])
     plan = _plan(fold, settings)
     for patient in fold.annotated:
-        _prepare(patient, fold.patients[patient], plan, run.work)
+        paths = fold.patients[patient]
+        if paths.get("prepared"):
+            cases.linked(patient, paths["prepared"], plan, run.work)
+        else:
+            channels, labels, spacing = _case(patient, paths)
+            cases.preprocess(patient, channels, labels, spacing, plan, run.work)
     networks = {}
     for name, patients in sets.items():
         networks[name] = nnunet_training.train(
@@ -61,6 +66,25 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     checkpoints.save(run.output, model)
     shutil.rmtree(run.work, ignore_errors=True)
     return model
+
+
+def prepare(patient: str, paths: dict, settings: dict, folder: str | Path) -> None:
+    """Prepare one annotated patient for the networks of every fold, as nnU-Net reads patients.
+
+    No label, no intensity and no other patient enters what is done to an image: only the config does.
+
+    Parameters
+    ----------
+    patient : code, for messages and the files' names
+    paths : `arterial`, `venous`, `map`, `lymph_nodes`: volumes on the study grid
+    settings : as in `train_fold`; of its `network`, `spacing_mm` and `intensity` matter
+    folder : for `train_fold`, as the patient's `prepared`
+    """
+    channels, labels, spacing = _case(patient, paths)
+    plan = plans.make_plans(
+        "lymph_nodes", [labels.shape], spacing, CHANNELS, 1, settings["network"]
+    )
+    cases.prepared(patient, channels, labels, spacing, plan, folder)
 
 
 def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
@@ -84,16 +108,21 @@ def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
 
 def _plan(fold, settings):
     """Plan from the geometry of the fold's images; no label, no intensity enters it."""
-    shapes, spacings = zip(
-        *(plans.geometry(fold.patients[p]["venous"]) for p in fold.annotated), strict=True
-    )
+    shapes, spacings = zip(*(_geometry(fold.patients[p]) for p in fold.annotated), strict=True)
     plan = plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings["network"])
     loss = {name: float(settings[name]) for name in ("alpha", "beta") if name in settings}
     training = LymphNodeTraining(**vars(plan.training), **loss)
     return replace(plan, training=training, section="lymph_nodes.network")
 
 
-def _prepare(patient, paths, plan, work):
+def _geometry(paths):
+    if paths.get("prepared"):
+        return cases.geometry(paths["prepared"])
+    return plans.geometry(paths["venous"])
+
+
+def _case(patient, paths):
+    """Channels, labels and spacing of one patient, of the body alone, for `cases.preprocess`."""
     mask = volumes.read(paths["lymph_nodes"])
     images = [volumes.read(paths[channel]) for channel in ("arterial", "venous", "map")]
     for channel, image in zip(("arterial", "venous", "map"), images, strict=True):
@@ -103,11 +132,7 @@ def _prepare(patient, paths, plan, work):
                 f"volume ({image.array.shape}) do not lie on one grid. Both must come from "
                 "the registration of this study."
             )
-    cases.preprocess(
-        patient,
-        [image.array for image in images],
-        (mask.array > 0).astype(np.uint8),
-        mask.spacing,
-        plan,
-        work,
-    )
+    labels = (mask.array > 0).astype(np.uint8)
+    box = cropping.body_box([image.array for image in images[:2]], mask.spacing)
+    box = cropping.with_labels(box, labels)
+    return [image.array[box] for image in images], labels[box], mask.spacing

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.nnunet import imports
 from nodestage.nnunet.network import CONFIGURATION, configuration
+
+GEOMETRY = "geometry.json"
 
 
 def folder_of(folder, plans):
@@ -49,6 +52,49 @@ def preprocess(patient, channels, labels, spacing, plan, folder):
     record.write_text(digest)
 
 
+def prepared(patient, channels, labels, spacing, plan, folder):
+    """Preprocess one patient once, for every training with these settings, below `folder`.
+
+    `linked` hands it to a training. The arguments are those of `preprocess`; a patient whose
+    files are there already is made anew.
+    """
+    preprocess(patient, channels, labels, spacing, plan, folder)
+    geometry = {
+        "shape": list(np.shape(channels[0])),
+        "spacing": [float(s) for s in spacing],
+        "preprocessing": _preprocessing(plan.plans),
+    }
+    files.write_json(Path(folder, GEOMETRY), geometry)
+
+
+def geometry(folder):
+    """Shape (z, y, x) and spacing (z, y, x; mm) of what `prepared` wrote into `folder`."""
+    record = files.read_json(Path(folder, GEOMETRY))
+    return tuple(record["shape"]), tuple(record["spacing"])
+
+
+def linked(patient, source, plan, folder):
+    """Give a training that works in `folder` a patient whom `prepared` wrote into `source`.
+
+    Raises `InputError` where that patient was prepared for a network with other voxels or intensities.
+    """
+    plans = plan.plans
+    if files.read_json(Path(source, GEOMETRY))["preprocessing"] != _preprocessing(plans):
+        raise InputError(
+            f"{patient}: {source} was prepared for a network of other `spacing_mm` or `intensity`. "
+            "Delete it, so that it is made anew."
+        )
+    target = folder_of(folder, plans)
+    record = _record(folder, plans, patient)
+    for path in (target, record.parent):
+        path.mkdir(parents=True, exist_ok=True)
+    for file in sorted(folder_of(source, plans).iterdir()):
+        link = target / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(file.resolve())
+    record.write_text(_record(source, plans, patient).read_text())
+
+
 def digests(folder, plans, patients):
     """The content digest of each preprocessed patient."""
     missing = [p for p in patients if not _record(folder, plans, p).exists()]
@@ -76,10 +122,19 @@ def _record(folder, plans, patient):
     return Path(folder, plans["dataset_name"], "digests", f"{patient}.txt")
 
 
+def _preprocessing(plans):
+    """What preprocessing takes from the plans, as text: patients prepared by equal ones are equal."""
+    return "".join(
+        (
+            repr(plans["foreground_intensity_properties_per_channel"]),
+            repr(configuration(plans)["normalization_schemes"]),
+            repr(configuration(plans)["spacing"]),
+        )
+    )
+
+
 def _digest(channels, labels, plans):
-    sha256 = hashlib.sha256(repr(plans["foreground_intensity_properties_per_channel"]).encode())
-    sha256.update(repr(configuration(plans)["normalization_schemes"]).encode())
-    sha256.update(repr(configuration(plans)["spacing"]).encode())
+    sha256 = hashlib.sha256(_preprocessing(plans).encode())
     for array in (*channels, *(() if labels is None else (labels,))):
         array = np.ascontiguousarray(array)
         sha256.update(f"{array.dtype}{array.shape}".encode())

@@ -1,16 +1,23 @@
 """From images and masks on the study grid to a trained network's file."""
 
+import multiprocessing
 import shutil
 from collections.abc import Collection, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from nodestage.core import logs, volumes
+from nodestage.core import logs, memory, volumes
 from nodestage.core.errors import InputError
 from nodestage.core.run import Run, TrainingSet
-from nodestage.nnunet import cases, plans
+from nodestage.nnunet import cases, cropping, plans
+
+MANY_VOXELS = 1e9
+"""Of all images together, above which several processes prepare them: each takes seconds to start."""
+BYTES_PER_VOXEL = 16
+"""Memory of one process, per voxel and channel (the labels count as one): four copies of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,7 @@ def fit(
     plan = plans.make_plans(
         task.name, shapes, spacings[0], task.channels, task.n_labels, task.settings
     )
-    for code, images, mask in logs.progress(samples, f"{run.label}: images prepared"):
-        arrays, labels, spacing = load(code, images, mask, task.n_labels)
-        if task.shown and code in task.shown:
-            labels[~np.isin(labels, list(task.shown[code]))] = 0
-        cases.preprocess(code, arrays, labels, spacing, plan, run.work)
+    _prepare(samples, shapes, task, plan, run)
     model = training.train(
         replace(plan, section=task.section),
         TrainingSet(*([c for c, _, _ in part] for part in (samples_train, samples_validation))),
@@ -92,6 +95,34 @@ def fit(
     checkpoints.save(run.output, model)
     shutil.rmtree(run.work)
     return model
+
+
+def _prepare(samples, shapes, task, plan, run):
+    """Preprocess all samples; with the job's threads side by side where the images are large."""
+    voxels = [float(np.prod(shape)) for shape in shapes]
+    at_once = memory.free() // (BYTES_PER_VOXEL * max(voxels) * (len(task.channels) + 1))
+    many = sum(voxels) > MANY_VOXELS
+    workers = max(1, int(min(run.threads, len(samples), at_once))) if many else 1
+    label = f"{run.label}: images prepared"
+    if workers == 1:
+        for sample in logs.progress(samples, label):
+            _prepare_one(sample, task, plan, run.work)
+        return
+    # Not forked: torch's threads don't survive a fork.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        jobs = [pool.submit(_prepare_one, sample, task, plan, run.work) for sample in samples]
+        for job in logs.progress(jobs, label):
+            job.result()
+
+
+def _prepare_one(sample, task, plan, work):
+    code, images, mask = sample
+    arrays, labels, spacing = load(code, images, mask, task.n_labels)
+    if task.shown and code in task.shown:
+        labels[~np.isin(labels, list(task.shown[code]))] = 0
+    box = cropping.with_labels(cropping.body_box(arrays, spacing), labels)
+    arrays = [array[box] for array in arrays]
+    cases.preprocess(code, arrays, labels[box], spacing, plan, work)
 
 
 def load(code, images, mask, n_labels):
@@ -123,6 +154,18 @@ def as_volume(image):
     return image if isinstance(image, volumes.Volume) else volumes.read(image)
 
 
+def highest(probabilities):
+    """The label with the highest probability, uint8 (z, y, x); the lowest of equals.
+
+    probabilities : float32 array (label, z, y, x)
+    """
+    import torch
+
+    from nodestage.nnunet import prediction
+
+    return prediction.highest(torch.from_numpy(probabilities), probabilities.shape[1:]).numpy()
+
+
 def open_model(path):
     """A trained network from its file: the model's dict and the torch module."""
     from nodestage.core import checkpoints
@@ -142,8 +185,26 @@ class Network:
     def __init__(self, model, module):
         self.model, self.module = model, module
 
-    def labels(self, channels, spacing, **options):
-        """See `prediction.predict_labels`."""
+    def box(self, channels, spacing):
+        """The part of an image (slices z, y, x) that this network predicts: the body."""
+        return cropping.body_box(channels, spacing)
+
+    def labels(self, channels, spacing, softmax=False, **options):
+        """See `prediction.predict_labels`; air around the body is background and never predicted."""
         from nodestage.nnunet import prediction
 
-        return prediction.predict_labels(self.module, channels, spacing, self.model, **options)
+        box, shape = self.box(channels, spacing), np.shape(channels[0])
+        channels = [channel[box] for channel in channels]
+        if options.get("where") is not None:
+            options["where"] = options["where"][box]
+        found = prediction.predict_labels(
+            self.module, channels, spacing, self.model, softmax=softmax, **options
+        )
+        if not softmax:
+            return cropping.restored(found, box, shape)
+        labels, probabilities = (cropping.restored(values, box, shape) for values in found)
+        if labels.shape != found[0].shape:
+            outside = np.ones(shape, bool)
+            outside[box] = False
+            probabilities[0][outside] = 1
+        return labels, probabilities

@@ -20,7 +20,7 @@ import torch
 
 from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
-from nodestage.nnunet import imports, prediction
+from nodestage.nnunet import cropping, imports, prediction
 from nodestage.nnunet.network import CONFIGURATION
 
 # What plans may name: classes of nnU-Net's networks, and of PyTorch's layers. They are imported by name.
@@ -102,6 +102,10 @@ class Foreign:
     def __init__(self, model: dict):
         self.model = model
         self.networks = [prediction.load(model | {"weights": state}) for state in model["folds"]]
+
+    def box(self, channels, spacing):
+        """The part of an image (slices z, y, x) that it predicts: all, as it was trained on all."""
+        return cropping.whole(np.shape(channels[0]))
 
     def labels(self, channels, spacing, softmax=False, **options):
         """Labels, uint8 (z, y, x); with `softmax` also probabilities (our label, z, y, x)."""

@@ -104,21 +104,21 @@ def predict_logits(network_, channels, spacing, model, **options):
 
 
 def predict_labels(network_, channels, spacing, model, *, softmax=False, **options):
-    """The most likely label of every voxel, uint8 (z, y, x).
+    """The most likely label of every voxel, uint8 array (z, y, x).
 
     With `softmax=True` also the probabilities, float32 array (class, z, y, x). The other
     arguments are those of `predict_logits`.
     """
     if softmax:
         logits = predict_logits(network_, channels, spacing, model, **options)
-        labels = _highest(logits, tuple(logits.shape[1:]))
-        return labels.numpy(), torch.softmax(logits, 0).numpy()
+        labels = highest(logits, tuple(logits.shape[1:]))
+        return labels.numpy(), softmax_(logits).numpy()
     predicted = _predicted(network_, channels, spacing, model, Options(**options))
     if predicted.grid == predicted.shape:
-        labels = _highest(predicted.logits, tuple(predicted.logits.shape[1:]))
+        labels = highest(predicted.logits, tuple(predicted.logits.shape[1:]))
         return predicted.on_image(labels[None], [0])[0].numpy()
     logits = predicted.on_grid(predicted.logits, predicted.background)
-    return _highest(logits, predicted.shape).cpu().numpy()
+    return highest(logits, predicted.shape).cpu().numpy()
 
 
 def predict_log_odds(network_, channels, spacing, model, **options):
@@ -276,7 +276,18 @@ def _resized(channels, shape):
     return functional.interpolate(channels[None], shape, mode="trilinear", align_corners=False)[0]
 
 
-def _highest(logits, shape):
+def softmax_(logits):
+    """Probabilities in place of logits (class, z, y, x), finite for one class at least.
+
+    All classes of a full-size image are what memory goes into: no second tensor of that size.
+    """
+    logits -= logits.amax(0)
+    logits.exp_()
+    logits /= logits.sum(0)
+    return logits
+
+
+def highest(logits, shape):
     """The class of the highest logit on a grid of `shape`, uint8 (z, y, x).
 
     One class at a time: all classes on a full-size grid are what prediction's memory goes into,

@@ -24,7 +24,7 @@ class TrainingSettings:
     compile : torch.compile, where nnU-Net would use it
     deterministic : the same sums on a GPU each time
     mixed_precision : on CPUs too
-    cache_gib : memory for unpacked patients
+    cache_gib : memory for unpacked patients, of all processes that load patches together
     """
 
     epochs: int | None = None

@@ -143,7 +143,9 @@ class Trainer(nnunet.nnUNetTrainer):
             self.network.to(memory_format=torch.channels_last_3d)
             if self.settings.mixed_precision:
                 _in_mixed_precision(self.network, self.device)
-        limit = int(self.settings.cache_gib * 2**30)
+        # Training and validation have loaders of their own, in as many processes each.
+        loaders = 2 * max(1, self.settings.processes)
+        limit = int(self.settings.cache_gib * 2**30 / loaders)
         self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
 
     def configure_optimizers(self):

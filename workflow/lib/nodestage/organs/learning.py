@@ -14,7 +14,7 @@ from nodestage.core.errors import InputError
 from nodestage.core.names import PHASES
 from nodestage.core.run import Run
 from nodestage.core.volumes import Vector
-from nodestage.nnunet import fitting
+from nodestage.nnunet import cropping, fitting
 from nodestage.organs.labels import SHARE, Share, clean
 
 TEACHER_CLASSES = 17
@@ -133,8 +133,13 @@ def pseudo_labels(
     phases = [phase for phase in (arterial, venous) if phase is not None]
     if not phases:
         raise ValueError("both phases are missing")
-    total = sum(teacher.labels([phase], spacing, softmax=True, **options)[1] for phase in phases)
-    return np.argmax(total, axis=0).astype(np.uint8)
+    shape, box = phases[0].shape, teacher.box(phases, spacing)
+    # All classes of two phases fill the memory at full size: no more than two such arrays at once.
+    total = None
+    for phase in phases:
+        probabilities = teacher.labels([phase[box]], spacing, softmax=True, **options)[1]
+        total = probabilities if total is None else np.add(total, probabilities, out=total)
+    return cropping.restored(fitting.highest(total), box, shape)
 
 
 def predict_phase(

@@ -100,6 +100,19 @@ class Folds:
         """Training and validation patients with drawn nodes, for a fold's lymph-node networks."""
         return self.with_nodes(fold, "train", "validation")
 
+    def tested_in(self, patient: str) -> str:
+        """The first fold that tests a patient, "fold0", or "none"."""
+        fold = self._tested_in.get(patient)
+        return "none" if fold is None else f"fold{fold}"
+
+    def tested_together(self, part: str, chunk: int | str) -> list[str]:
+        """A chunk's patients with drawn nodes of whom `tested_in` is the same."""
+        return [
+            p
+            for p in sorted(self._with_drawn_nodes)
+            if self.tested_in(p) == part and self.patients.chunk_of(p) == int(chunk)
+        ]
+
     def measured(self, fold: int | str, center: str, chunk: int | str) -> dict[str, str]:
         """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""
         patients = self.patients.in_chunk(center, chunk)

@@ -104,8 +104,18 @@ class Paths:
 
     def attention(self, patient: str, fold: int | str) -> str:
         """The attention map; one per fold where ranges are estimated from its training patients."""
-        folder = f"fold{fold}" if self.settings.estimates_ranges else "table"
-        return f"results/attention/{folder}/{patient}.nii.gz"
+        return f"results/attention/{self._ranges(fold)}/{patient}.nii.gz"
+
+    def prepared(self, patient: str, fold: int | str) -> str:
+        """The folder that holds an annotated patient as the lymph-node networks read patients.
+
+        One per chunk of those whom the same fold tests: no fold waits for a patient whom it tests.
+        """
+        part, chunk = self.folds.tested_in(patient), self.patients.chunk_of(patient)
+        return f"results/lymph_nodes/prepared/{self._ranges(fold)}/{part}.chunk{chunk}"
+
+    def _ranges(self, fold):
+        return f"fold{fold}" if self.settings.estimates_ranges else "table"
 
     def estimated_ranges(self, patient: str, fold: int | str) -> str:
         """The ranges that a fold's training patients show."""

@@ -25,7 +25,8 @@ logging.getLogger("pydicom").addHandler(logging.NullHandler())
 logging.getLogger("pydicom").propagate = False
 
 TAGS = (
-    "SOPClassUID SOPInstanceUID SeriesInstanceUID SeriesNumber SeriesDescription PatientID PatientName Modality "
+    "SOPClassUID SOPInstanceUID SeriesInstanceUID SeriesNumber SeriesDescription PatientID PatientName "
+    "PatientBirthDate PatientSex Modality "
     "StudyInstanceUID FrameOfReferenceUID KVP LossyImageCompression BitsAllocated ModalityLUTSequence "
     "ImageType BurnedInAnnotation AcquisitionNumber TemporalPositionIdentifier AcquisitionTime AcquisitionDateTime "
     "ConvolutionKernel SliceThickness ImagePositionPatient ImageOrientationPatient PixelSpacing Rows Columns "
@@ -55,6 +56,8 @@ class Frame:
     instance: str  # what else keeps volumes apart: a multi-frame file
     splits: tuple  # acquisition, temporal position, time: how mixed phases differ
     study: str = ""
+    birth: str = ""  # date
+    sex: str = ""  # as the header writes it
     sop: str = ""
     lossy: bool = False
     # What must be the same in all slices of a series, {tag: value or ""}, since HU or place depend on it.
@@ -181,6 +184,8 @@ def _frame(path, data, plane):
         else "",
         splits=plane.splits,
         study=str(data.get("StudyInstanceUID") or ""),
+        birth=str(data.get("PatientBirthDate") or ""),
+        sex=str(data.get("PatientSex") or "").strip().upper()[:1],
         sop=str(data.get("SOPInstanceUID") or ""),
         lossy=_is_lossy(data),
         tags={
