@@ -9,7 +9,7 @@ import numpy as np
 
 from nodestage.cohort import grids, nifti, same, values
 from nodestage.cohort.drawings.lattices import Lattice
-from nodestage.cohort.drawings.references import References
+from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError, about
 from nodestage.core import files
 

@@ -4,28 +4,10 @@ UIDs are compared and never shown.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from nodestage.cohort.ct import Headers
+from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError
-
-if TYPE_CHECKING:
-    from nodestage.cohort.ct import Headers
-
-
-@dataclass(frozen=True)
-class References:
-    """UIDs of an image, or those that a mask names; empty where there are none.
-
-    Attributes
-    ----------
-    frames : frame of reference UIDs
-    series : series instance UIDs
-    slices : SOP instance UIDs
-    """
-
-    frames: frozenset[str] = frozenset()
-    series: frozenset[str] = frozenset()
-    slices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -39,10 +21,10 @@ class Source:
     """
 
     phase: str
-    images: "dict[str, Headers]" = field(default_factory=dict)
+    images: dict[str, Headers] = field(default_factory=dict)
 
     @property
-    def image(self) -> "Headers | None":
+    def image(self) -> Headers | None:
         """The headers of the image that the mask was drawn on."""
         return self.images.get(self.phase)
 

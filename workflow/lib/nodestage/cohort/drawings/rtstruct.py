@@ -22,7 +22,7 @@ from nodestage.cohort import nifti
 from nodestage.cohort.drawings.contours import exclusive, nested
 from nodestage.cohort.drawings.lattices import Lattice
 from nodestage.cohort.drawings.painting import Piece, trimmed
-from nodestage.cohort.drawings.references import References
+from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError, some
 
 ON_SLICE = 0.2  # of the distance of slices

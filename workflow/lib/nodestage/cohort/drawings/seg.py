@@ -17,7 +17,7 @@ from nodestage.cohort import nifti
 from nodestage.cohort.dicom import headers
 from nodestage.cohort.drawings.lattices import Lattice, placement
 from nodestage.cohort.drawings.painting import Piece, trimmed
-from nodestage.cohort.drawings.references import References
+from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError
 
 # Like pydicom, highdicom shows the values that it warns of, and they would reach a log.

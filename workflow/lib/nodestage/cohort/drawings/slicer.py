@@ -17,7 +17,7 @@ import numpy as np
 from nodestage.cohort import nifti
 from nodestage.cohort.drawings.lattices import Lattice
 from nodestage.cohort.drawings.painting import Piece, trimmed
-from nodestage.cohort.drawings.references import References
+from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError, some
 from nodestage.core import files
 
