@@ -31,6 +31,7 @@ from nodestage.report import (
     patients,
     pictures,
     records,
+    writing,
 )
 from nodestage.report.figures import style
 from nodestage.report.gallery_pictures import GalleryPictures
@@ -1057,3 +1058,10 @@ def test_table_5_compares_variants_on_the_patients_whom_both_define(tmp_path):
     text = page.text()
     for words in ("in patients in whom both are defined", "n, both define Dice", vocabulary.foot("table_5.tsv")):  # fmt: skip
         assert words in text, words
+
+
+def test_keys_of_the_config_are_set_as_code_and_everything_is_escaped():
+    found = writing.with_code("Raise `epochs` under `<b>` & <i>now</i>")
+    assert found == (
+        "Raise <code>epochs</code> under <code>&lt;b&gt;</code> &amp; &lt;i&gt;now&lt;/i&gt;"
+    )

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from nodestage.core import files
 
@@ -35,12 +36,19 @@ def write_page(output, template, title, study, context):
     files.write_text(output, text)
 
 
+def with_code(text):
+    """A sentence whose `keys of the config` are set as code; everything else is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 @cache
 def _environment():
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_code"] = with_code
+    return environment
