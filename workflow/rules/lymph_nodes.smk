@@ -15,7 +15,7 @@ rule lymph_nodes_prepare:
         ],
     output:
         prepared=temp(
-            directory("results/lymph_nodes/prepared/{ranges}/{part}.chunk{chunk}")
+            directory("results/lymph_nodes/prepared/{ranges}/{part}/chunk{chunk}")
         ),
     log:
         "logs/lymph_nodes/prepared/{ranges}.{part}.chunk{chunk}.log",

@@ -112,7 +112,7 @@ class Paths:
         One per chunk of those whom the same fold tests: no fold waits for a patient whom it tests.
         """
         part, chunk = self.folds.tested_in(patient), self.patients.chunk_of(patient)
-        return f"results/lymph_nodes/prepared/{self._ranges(fold)}/{part}.chunk{chunk}"
+        return f"results/lymph_nodes/prepared/{self._ranges(fold)}/{part}/chunk{chunk}"
 
     def _ranges(self, fold):
         return f"fold{fold}" if self.settings.estimates_ranges else "table"
