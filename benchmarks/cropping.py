@@ -69,7 +69,7 @@ def prepare(paths, crop):
     started = time.perf_counter()
     box = cropping.whole(labels.shape)
     if crop:
-        box = cropping.with_labels(cropping.body_box(arrays[:2], SPACING), labels)
+        box = cropping.training_box(arrays[:2], SPACING, labels)
     with tempfile.TemporaryDirectory() as folder:
         cases.prepared("p", [a[box] for a in arrays], labels[box], SPACING, plan, folder)
         seconds = time.perf_counter() - started

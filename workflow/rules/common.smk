@@ -145,7 +145,7 @@ WHOLE_STUDY = (
 CHECKED = ["results/cohort/same_images.json"] + paths.drawn_nodes(centers.discovery)
 THRESHOLDS = [paths.thresholds(fold) for fold in folds]
 # Whether tables need more of the frozen thresholds than the calls that follow from them.
-JUDGED_FROM_V = any(
+TABLES_NEED_THRESHOLDS = any(
     config["statistics"].get(key) for key in ("operating_point", "conformal")
 )
 LEARNING = [] if study.bundle else "results/statistics/evaluation/learning.tsv"

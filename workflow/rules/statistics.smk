@@ -31,7 +31,7 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
-        frozen=THRESHOLDS if JUDGED_FROM_V else [],
+        frozen=THRESHOLDS if TABLES_NEED_THRESHOLDS else [],
     output:
         folder=report(
             directory("results/statistics/{center}"),

@@ -9,7 +9,14 @@ from nodestage.lymph_nodes.crossfitting import Fold
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
-    fold = Fold(files.of_fold(inputs, params), params.train, params.validation, params.inner)
+    patients = files.of_fold(
+        params,
+        arterial=inputs.arterial,
+        venous=inputs.venous,
+        map=inputs.maps,
+        lymph_nodes=inputs.lymph_nodes,
+    )
+    fold = Fold(patients, params.train, params.validation, params.inner)
     run = Run(
         seed=params.seed,
         output=snakemake.output.model,

@@ -7,15 +7,12 @@ from nodestage.core.run import Run
 from nodestage.lymph_nodes.crossfitting import Fold
 from nodestage.lymph_nodes.training import train_fold
 
-NOT_ANNOTATED = {"lymph_nodes": ""}
-
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     # Every patient of the rule is annotated: what was prepared stands for images and mask.
     prepared = [f"{folder}/{p}" for p, folder in zip(params.patients, inputs.prepared, strict=True)]
-    annotated = files.by_patient(params.patients, prepared=prepared, lymph_nodes=prepared)
-    others = dict.fromkeys({*params.train, *params.validation} - set(annotated), NOT_ANNOTATED)
-    fold = Fold(annotated | others, params.train, params.validation, params.inner)
+    patients = files.of_fold(params, prepared=prepared, lymph_nodes=prepared)
+    fold = Fold(patients, params.train, params.validation, params.inner)
     run = Run(
         seed=params.seed,
         output=snakemake.output.model,

@@ -72,7 +72,7 @@ def check_headers_and_notices(rows, centers, jobs=None, *, base=None, labels=Non
     return grids, changes, questions(read, rows)
 
 
-def questions(read, rows=()):
+def questions(read, rows):
     """Sentences on images of two exams or persons in one row, and of one person in two rows.
 
     Parameters
@@ -81,7 +81,7 @@ def questions(read, rows=()):
     rows : of the sheet; their `sex` is compared with that of the headers
     """
     sexes = {row["patient"]: str(row.get("sex") or "").strip().upper()[:1] for row in rows}
-    sentences, rows = [], {}
+    sentences, rows_of = [], {}
     for patient in sorted({patient for patient, _ in read}):
         both = [read[patient, phase] for phase in IMAGES if (patient, phase) in read]
         if len({headers.exam for headers in both if headers.exam}) > 1:
@@ -99,8 +99,8 @@ def questions(read, rows=()):
                 f"{patient}: the sex in the headers of arterial, venous and in the sheet differs. Is this the right row?"
             )
         for person in {headers.person for headers in both} - {""}:
-            rows.setdefault(person, []).append(patient)
-    for patients in sorted(rows.values()):
+            rows_of.setdefault(person, []).append(patient)
+    for patients in sorted(rows_of.values()):
         if len(patients) > 1:
             sentences.append(
                 f"{some(patients)}: their images carry one patient ID. If this is one person, keep one row: two can stand "

@@ -34,6 +34,11 @@ class MaskRules:
     resample: bool = False
     segments: dict | None = None
 
+    @property
+    def classes(self):
+        """{class of this role: our id}; None for organs without `known`."""
+        return KNOWN.get(self.role, self.known)
+
 
 def read_mask_with_record(path, rules, image=None, *, patient="", column="", source=None):
     """Read and check a mask.
@@ -57,7 +62,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
 
     facts = {}
     role = rules.role
-    known = KNOWN.get(role, rules.known)
+    known = rules.classes
     if known is None:
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
@@ -93,12 +98,11 @@ def _target(image, source):
 def _read(path, rules, target, source, facts):
     """Our labels (k, j, i) as stored, and the affine of their grid; that of the image where they lie on it."""
     drawing = kinds.opened(path)
-    known = KNOWN.get(rules.role, rules.known)
     if drawing is None:
         header, stored = nifti.read(path)
         facts |= header.facts
         labels = _whole_numbers(stored, rules.role, rules.label_system, facts)
-        return map_labels(labels, rules.label_system, known), header.affine
+        return map_labels(labels, rules.label_system, rules.classes), header.affine
     return _drawn(drawing, rules, target, source, facts)
 
 
@@ -108,7 +112,7 @@ def _drawn(drawing, rules, target, source, facts):
     own = drawing.lattice(target, wanted)
     if drawing.names is None:
         labels = _whole_numbers(drawing.values(), rules.role, rules.label_system, facts)
-        labels = map_labels(labels, rules.label_system, KNOWN.get(rules.role, rules.known))
+        labels = map_labels(labels, rules.label_system, rules.classes)
     else:
         pieces = drawing.pieces(wanted, own)
         labels = painting.paint(pieces, own.shape, rules.role, facts)
@@ -199,7 +203,7 @@ def _looks_like_labels(path, header, rules):
     try:
         stored = nifti.middle(path, header)
         labels = _whole_numbers(stored, rules.role, rules.label_system, {})
-        map_labels(labels, rules.label_system, KNOWN.get(rules.role, rules.known))
+        map_labels(labels, rules.label_system, rules.classes)
     except InputError:
         return False
     return True

@@ -58,28 +58,21 @@ def by_patient(patients: Sequence[str], **paths: Sequence[str]) -> dict[str, dic
     }
 
 
-def of_fold(inputs, params) -> dict[str, dict[str, str]]:
-    """The images and masks of a fold's training and validation patients, for the node networks.
+def of_fold(params, **paths: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The files of a fold's training and validation patients, for the node networks.
 
     Parameters
     ----------
-    inputs : a rule's input with `arterial`, `venous`, `maps`, `lymph_nodes`, of `params.patients`
-    params : its `patients` (the annotated ones), `train` and `validation`
+    params : a rule's, with `patients` (the annotated ones), `train` and `validation`
+    paths : one list per name, in the order of `params.patients`, `lymph_nodes` among them
 
     Returns
     -------
-    {patient: {arterial, venous, map, lymph_nodes}} of paths; "" for patients without
-    annotation, on whom no network is trained
+    {patient: {name: path}}; "" for patients without annotation, on whom no network is trained
     """
-    channels = {
-        "arterial": inputs.arterial,
-        "venous": inputs.venous,
-        "map": inputs.maps,
-        "lymph_nodes": inputs.lymph_nodes,
-    }
-    annotated = by_patient(params.patients, **channels)
+    annotated = by_patient(params.patients, **paths)
     others = {*params.train, *params.validation} - set(annotated)
-    return annotated | {patient: dict.fromkeys(channels, "") for patient in others}
+    return annotated | {patient: dict.fromkeys(paths, "") for patient in others}
 
 
 @contextmanager

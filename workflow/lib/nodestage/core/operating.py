@@ -24,6 +24,13 @@ def declared(option):
     return metric, float(wanted)
 
 
+def midpoints(distinct):
+    """The cuts between neighbors of distinct sorted scores (n,): array (n - 1,)."""
+    middles = distinct[:-1] + np.diff(distinct) / 2
+    # Between two neighboring floats the midpoint rounds to one of them: take the lower.
+    return np.where(middles >= distinct[1:], distinct[:-1], middles)
+
+
 def threshold(y, score, metric, wanted, nonnegative=False):
     """The cut that reaches a sensitivity (or specificity) at the best of the other one.
 
@@ -48,10 +55,8 @@ def threshold(y, score, metric, wanted, nonnegative=False):
     if not y.any() or y.all():
         raise ValueError("an operating point needs both classes")
     distinct = np.unique(score)
-    middles = distinct[:-1] + np.diff(distinct) / 2
-    # Between two neighboring floats the midpoint rounds to one of them: take the lower.
-    middles = np.where(middles >= distinct[1:], distinct[:-1], middles)
-    cuts = np.concatenate([[np.nextafter(distinct[0], -np.inf)], middles, distinct[-1:]])
+    lowest = np.nextafter(distinct[0], -np.inf)
+    cuts = np.concatenate([[lowest], midpoints(distinct), distinct[-1:]])
     if nonnegative:
         cuts = np.unique(np.maximum(cuts, 0.0))
     called = score[None, :] > cuts[:, None]
@@ -116,4 +121,4 @@ def mean_threshold(records):
     return math.fsum(cuts) / len(cuts), ""
 
 
-__all__ = ["METRICS", "declared", "frozen", "mean_threshold", "threshold"]
+__all__ = ["METRICS", "declared", "frozen", "mean_threshold", "midpoints", "threshold"]

@@ -56,9 +56,7 @@ def threshold(y, score, nonnegative=False):
     best = np.flatnonzero(gain == gain.max())
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
     run = max(runs, key=lambda r: distinct[r[-1] + 1] - distinct[r[0]])
-    cuts = distinct[run] + (distinct[run + 1] - distinct[run]) / 2
-    # Between two neighbouring floats the midpoint rounds to one of them: take the lower.
-    cuts = np.where(cuts >= distinct[run + 1], distinct[run], cuts)
+    cuts = operating.midpoints(distinct)[run]
     middle = (distinct[run[0]] + distinct[run[-1] + 1]) / 2
     cut = float(cuts[np.argmin(np.abs(cuts - middle))])
     return max(cut, 0.0) if nonnegative else cut
@@ -155,7 +153,8 @@ def freeze(scores, labels, settings=None, operating_point=None, keep=False):
     Returns
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
-    JSON; `operating_point` and `conformal` where they are declared and the method has a threshold. Where V does not allow a threshold (one class left) it is None and `reason` is given.
+    JSON; `operating_point` and `conformal` where they are declared and the method has a threshold.
+    Where V does not allow a threshold (one class left) it is None and `reason` is given.
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}

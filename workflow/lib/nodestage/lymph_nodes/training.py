@@ -133,6 +133,5 @@ def _case(patient, paths):
                 "the registration of this study."
             )
     labels = (mask.array > 0).astype(np.uint8)
-    box = cropping.body_box([image.array for image in images[:2]], mask.spacing)
-    box = cropping.with_labels(box, labels)
+    box = cropping.training_box([image.array for image in images[:2]], mask.spacing, labels)
     return [image.array[box] for image in images], labels[box], mask.spacing

@@ -54,6 +54,14 @@ def whole(shape: Sequence[int]) -> Box:
     return tuple(slice(0, n) for n in shape)
 
 
+def training_box(images: Sequence[np.ndarray], spacing: Vector, labels: np.ndarray) -> Box:
+    """What a network learns from: the body, and all labels where some lie outside it.
+
+    images, spacing : as in `body_box`; labels : integer array (z, y, x)
+    """
+    return with_labels(body_box(images, spacing), labels)
+
+
 def with_labels(box: Box, labels: np.ndarray) -> Box:
     """`box`, widened so that it holds every label of an integer array (z, y, x)."""
     labeled = [np.flatnonzero(labels.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]

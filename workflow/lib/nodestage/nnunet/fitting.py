@@ -120,7 +120,7 @@ def _prepare_one(sample, task, plan, work):
     arrays, labels, spacing = load(code, images, mask, task.n_labels)
     if task.shown and code in task.shown:
         labels[~np.isin(labels, list(task.shown[code]))] = 0
-    box = cropping.with_labels(cropping.body_box(arrays, spacing), labels)
+    box = cropping.training_box(arrays, spacing, labels)
     arrays = [array[box] for array in arrays]
     cases.preprocess(code, arrays, labels[box], spacing, plan, work)
 
@@ -195,16 +195,11 @@ class Network:
 
         box, shape = self.box(channels, spacing), np.shape(channels[0])
         channels = [channel[box] for channel in channels]
-        if options.get("where") is not None:
-            options["where"] = options["where"][box]
         found = prediction.predict_labels(
             self.module, channels, spacing, self.model, softmax=softmax, **options
         )
         if not softmax:
             return cropping.restored(found, box, shape)
         labels, probabilities = (cropping.restored(values, box, shape) for values in found)
-        if labels.shape != found[0].shape:
-            outside = np.ones(shape, bool)
-            outside[box] = False
-            probabilities[0][outside] = 1
+        probabilities[0] = cropping.restored(found[1][0], box, shape, outside=1)
         return labels, probabilities

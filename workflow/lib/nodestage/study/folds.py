@@ -107,11 +107,15 @@ class Folds:
 
     def tested_together(self, part: str, chunk: int | str) -> list[str]:
         """A chunk's patients with drawn nodes of whom `tested_in` is the same."""
-        return [
-            p
-            for p in sorted(self._with_drawn_nodes)
-            if self.tested_in(p) == part and self.patients.chunk_of(p) == int(chunk)
-        ]
+        return self._tested_together.get((part, int(chunk)), [])
+
+    @cached_property
+    def _tested_together(self) -> dict[tuple[str, int], list[str]]:
+        together: dict[tuple[str, int], list[str]] = {}
+        for patient in sorted(self._with_drawn_nodes):
+            key = (self.tested_in(patient), self.patients.chunk_of(patient))
+            together.setdefault(key, []).append(patient)
+        return together
 
     def measured(self, fold: int | str, center: str, chunk: int | str) -> dict[str, str]:
         """{patient: subset} of a chunk's patients whose lymph nodes a fold's networks measure."""

@@ -18,9 +18,8 @@ class Series:
 
     frames: list
     merged: int = 0  # copies left out
-    copies: list = field(
-        default_factory=list
-    )  # the frames left out, by whose UIDs a mask may name the series
+    # The frames left out, by whose UIDs a mask may name the series.
+    copies: list = field(default_factory=list)
     notes: dict = field(default_factory=dict)
 
     @property
