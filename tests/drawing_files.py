@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 from cohort_phantom import ORIGIN, SHAPE, SPACING, dicom_series, nifti
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 
 from nodestage import cohort
 from nodestage.cohort.ct import ct_headers
 from nodestage.cohort.drawings.references import Source
+from nodestage.core.errors import InputError
 
 LABELS = {"spleen": 1, "liver": 6, "pancreas": 11, "cha_pha": 19}
 
@@ -261,3 +263,13 @@ def read(path, series=None, role="tumor", source=True, **rules):
     return cohort.read_mask_with_record(
         path, rules, image, patient="P1", column=role, source=source
     )
+
+
+def refused(path, series, *words, **more):
+    """The error by which a mask is refused: it has these words and no UID."""
+    with pytest.raises(InputError) as error:
+        read(path, series, **more)
+    for word in words:
+        assert word in str(error.value), str(error.value)
+    assert "1.2." not in str(error.value) and "1.2." not in error.value.full
+    return error.value

@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 from cohort_phantom import SPACING
-from drawing_files import WAYS, Series, ball, contours_of, lying, read, write_nifti, write_rtstruct
+from drawing_files import (
+    WAYS,
+    Series,
+    ball,
+    contours_of,
+    lying,
+    read,
+    refused,
+    write_nifti,
+    write_rtstruct,
+)
 
 from nodestage.cohort.drawings.contours import exclusive, filled, nested
-from nodestage.core.errors import InputError
 
 VOXEL = float(np.prod(SPACING))
 BALL = ball((12, 30, 36), 9)
@@ -23,14 +32,6 @@ def in_mm(contour, k, affine):
     """A contour (n, 2) of (i, j) on slice k, as (n, 3) in LPS mm."""
     n = len(contour)
     return np.column_stack([contour, np.full(n, float(k)), np.ones(n)]) @ affine[:3].T
-
-
-def refused(path, series, *words, **more):
-    with pytest.raises(InputError) as error:
-        read(path, series, **more)
-    for word in words:
-        assert word in str(error.value), str(error.value)
-    assert "1.2." not in str(error.value) and "1.2." not in error.value.full
 
 
 # Contours as pixels

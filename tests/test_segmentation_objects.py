@@ -9,13 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 from cohort_phantom import SHAPE, nifti, phantom
-from drawing_files import LABELS, WAYS, Series, ball, lying, read, write_nifti, write_seg
+from drawing_files import LABELS, WAYS, Series, ball, lying, read, refused, write_nifti, write_seg
 
 from nodestage import cohort
 from nodestage.cohort.ct import ct_headers
 from nodestage.cohort.drawings.references import Source
 from nodestage.core import volumes
-from nodestage.core.errors import InputError
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "annotation.py"
 
@@ -26,15 +25,6 @@ NAMES = {
     "organs": {"liver": ["Hepar"], "pancreas": ["Pancreas", "PDAC"]},
 }
 ALL = {"PDAC": TUMOR, "LN + 1": NODE, "LN - 1": ball((6, 12, 40), 4), "Hepar": LIVER}
-
-
-def refused(path, series, *words, **more):
-    with pytest.raises(InputError) as error:
-        read(path, series, **more)
-    for word in words:
-        assert word in str(error.value), str(error.value)
-    assert "1.2." not in str(error.value) and "1.2." not in error.value.full
-    return error.value
 
 
 @pytest.mark.parametrize(
