@@ -86,7 +86,7 @@ def headline(record: Mapping[str, Any]) -> Markup:
             record["patient"], name, _sentence(one["reason"])
         )
     if one["call"] is None:
-        call = Markup("no call ({})").format(one["reason"])
+        call = f"no call ({one['reason']})"
     else:
         call = "lymph-node metastasis" if one["call"] else "no lymph-node metastasis"
     chance = ""

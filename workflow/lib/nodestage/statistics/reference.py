@@ -107,7 +107,7 @@ def compare(reference: Mapping[str, Any], row: Mapping[str, float]) -> dict[str,
 
 
 def _known(rows, name):
-    return sum(np.isfinite(row.get(name, np.nan)) for row in rows)
+    return int(sum(np.isfinite(row.get(name, np.nan)) for row in rows))
 
 
 def _scaled(rows, names):
