@@ -15,8 +15,8 @@ ARGS ?=
 PRESET ?=
 # One examination of `make predict`: a DICOM folder with both phases, or a file of each; and a code for its page.
 CT ?=
-ARTERIAL ?= $(value arterial)
-VENOUS ?= $(value venous)
+ARTERIAL ?=
+VENOUS ?=
 PATIENT ?=
 KEEP ?=
 # What `make export` writes: seg, sr or keyimages.
@@ -24,6 +24,12 @@ FORMAT ?=
 
 # Names reach Python through the environment, so that neither a shell nor make interprets them.
 $(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT,$(eval override $(name) := $$(value $(name))))
+ifdef arterial
+override ARTERIAL := $(value arterial)
+endif
+ifdef venous
+override VENOUS := $(value venous)
+endif
 export STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT CORES GPUS MEM_MB
 RUN = @PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m nodestage.study.run --study="$$STUDY" --preset="$$PRESET" \
 	--cores="$$CORES" --gpus="$$GPUS" --memory="$$MEM_MB" --more="$$ARGS"

@@ -2,50 +2,6 @@
 # number. They lie outside results/, and no packet and no returned file has any of them.
 
 
-def source_phase(wildcards):
-    """The phase on whose grid masks lie, or an error that says why nothing can refer to it."""
-    folds_of(wildcards)
-    if not patients.is_imaged(wildcards.patient):
-        raise WorkflowError(
-            f"{wildcards.patient}: {patients.why_not_imaged(wildcards.patient)}; there is nothing to export."
-        )
-    phase = patients.phases(wildcards.patient)[-1]
-    if not is_dicom(wildcards.patient):
-        raise WorkflowError(
-            f"{wildcards.patient}: its {phase} phase is a NIfTI file. DICOM objects refer to the series that images came "
-            "from: name the DICOM folder in the sheet."
-        )
-    return phase
-
-
-def is_dicom(patient):
-    """Whether the sheet names a DICOM folder or file as the phase on whose grid masks lie."""
-    image = patients.rows[patient][patients.phases(patient)[-1]].lower()
-    return not image.endswith((".nii", ".nii.gz"))
-
-
-def masks_of(wildcards, role):
-    """The patient's organ labels or tumor mask."""
-    source_phase(wildcards)
-    return paths.masks(role, [wildcards.patient])
-
-
-def exported(form):
-    """The exports of all patients with a score and DICOM images, or an error that there is none."""
-    found = [
-        f"export/{patient}/{form}"
-        for center in centers.reported
-        if center not in centers.returned
-        for patient in patients.imaged(center)
-        if folds.showing(patient) and is_dicom(patient)
-    ]
-    if not found:
-        raise WorkflowError(
-            "No patient of this study has a score and DICOM images: there is nothing to export."
-        )
-    return found
-
-
 rule export_seg:
     """Lymph nodes, tumor and organs of one patient as DICOM segmentations on the hospital's series."""
     input:

@@ -1,43 +1,6 @@
 # Patients: one patient's page, for those who ask for it by name; no other rule waits for it.
 
 
-def folds_of(wildcards):
-    """The folds that a patient's score comes from, or an error that says why there is none."""
-    if wildcards.patient not in patients.rows:
-        raise WorkflowError(f"{wildcards.patient} is no patient of the sample sheet.")
-    center = patients.center_of(wildcards.patient)
-    if center in centers.returned:
-        raise WorkflowError(
-            f"{wildcards.patient}: the images stayed at {center}, where this patient's page can be made."
-        )
-    showing = folds.showing(wildcards.patient)
-    if not showing:
-        raise WorkflowError(
-            f"{wildcards.patient} is scored by no fold: a page is made of external and of test patients."
-        )
-    return showing
-
-
-def imaged_folds_of(wildcards):
-    """The same; none of a patient whose images are not used."""
-    showing = folds_of(wildcards)
-    return showing if patients.is_imaged(wildcards.patient) else []
-
-
-def references_of(wildcards):
-    """Summaries of the training patients of these folds; a bundle may be older than they are."""
-    files = [f"fold{fold}/reference.json" for fold in imaged_folds_of(wildcards)]
-    if study.bundle and not set(files) <= set(study.bundle.digests):
-        return []
-    return [f"results/bundle/{file}" for file in files]
-
-
-def center_of(wildcards):
-    """A patient's center."""
-    folds_of(wildcards)
-    return patients.center_of(wildcards.patient)
-
-
 rule patient_nodes:
     """Every lymph node of one patient that a fold found, each once: a table and a mask."""
     input:
