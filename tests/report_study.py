@@ -5,7 +5,7 @@ import numpy as np
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
-from nodestage.statistics import abstention, detection, recalibration
+from nodestage.statistics import abstention, detection, recalibration, robustness
 from nodestage.tumor import slices
 
 METHODS = [
@@ -277,6 +277,7 @@ def write_study(folder, centers=("shengjing", "tianjin")):
     )
     tables.write(folder / "table_3.tsv", [], ["organ", "dice"])
     write_detection(folder)
+    write_robustness(folder)
     return folder
 
 
@@ -312,6 +313,27 @@ def write_detection(folder, seed=0):
             )
         ],
     )
+
+
+def write_robustness(folder):
+    """What two folds found of the features' robustness."""
+    names = [
+        (phase, f"{image}_{kind}_{value}")
+        for phase in ("arterial", "venous")
+        for image in ("original", "wavelet-HHH", "log-sigma-2-0-mm-3D")
+        for kind, value in (("firstorder", "Mean"), ("glcm", "Contrast"))
+    ]
+    rng = np.random.default_rng(1)
+    folds = {
+        fold: [
+            {"phase": p, "feature": f, "icc": icc, "low": icc - 0.1, "high": icc + 0.1}
+            | {"patients": 9 + fold, "kept": icc >= 0.75, "note": ""}
+            for (p, f), icc in zip(names, rng.uniform(0.5, 1, len(names)), strict=True)
+        ]
+        for fold in range(2)
+    }
+    rows = robustness.summary(folds)
+    tables.write(folder / "robustness.tsv", rows, robustness.SUMMARY_COLUMNS)
 
 
 def picture_patient(code, seed=0, annotated=True):

@@ -123,6 +123,7 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("node_recall", ["n", "found", "recall", "low", "high", "difference", "patients"]),
         ("false_positives", ["n", "per_patient", "low", "high", "difference_low", "patients"]),
         ("signature", ["folds_chosen", "folds", "mean_coefficient"]),
+        ("robustness", ["features", "kept_min", "kept_max", "kept_always", "median_icc"]),
     ],
 )
 def test_every_figure_beside_the_papers_tables_stands_on_the_studys_page(study, name, columns):

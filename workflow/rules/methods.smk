@@ -9,6 +9,7 @@ rule fit:
                 w.family, w.fold, folds.subset(w.fold, "train", "validation")
             )
         ),
+        robustness=lambda w: paths.robustness(w.family, w.fold),
     output:
         model="results/{family}/fold{fold}/model.pt",
     log:

@@ -88,6 +88,7 @@ rule study_statistics:
             if "baselines" in methods.families
             else []
         ),
+        robustness=paths.robustness_tables(),
     output:
         folder=report(
             directory("results/statistics/study"),

@@ -24,6 +24,10 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     evaluation["ranges"] = {"Table II": params.anatomy["ranges_mm"]} | {
         Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in inputs.ranges
     }
+    evaluation["robustness"] = {
+        Path(path).parent.name.replace("fold", "fold "): tables.read(path)
+        for path in inputs.robustness
+    }
     made = statistics.study_tables(centers, evaluation, params.settings, params.seed)
     statistics.write(folder, made)
     printed.write(folder, made, params.sources)

@@ -57,6 +57,8 @@ class Data:
         reason}, {} where candidates are not classified
     scores : {method: {patient: score, or a reason}} of methods of other families, fitted before;
         without training patients, whom these methods have learned from
+    robust : names of the radiomics features that withstand small changes of mask and images in this
+        fold's training patients; None where `radiomics.robustness` is off
     """
 
     slices: dict = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Data:
     reasons: dict = field(default_factory=dict)
     noisy_or: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
+    robust: set | None = None
 
 
 class Patients:
@@ -131,6 +134,11 @@ class Patients:
         if reason:
             raise Unscored(reason)
         return values
+
+    @property
+    def robust_features(self):
+        """Names of the features that a signature may use; None where all may be."""
+        return self._data.robust
 
     def clinical(self, patient):
         """The patient's clinical columns as text, "" where unknown."""

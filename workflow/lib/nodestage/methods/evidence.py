@@ -6,6 +6,7 @@ from nodestage.candidates import patients as candidates
 from nodestage.core import files, tables
 from nodestage.identification.volumes import positive_volumes
 from nodestage.methods import base
+from nodestage.methods.radiomics import robustness
 
 
 def data(inputs, codes, clinical, absent):
@@ -15,7 +16,8 @@ def data(inputs, codes, clinical, absent):
     ----------
     inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
         (all three: one file per patient, named after the patient) and `nodes` (instance tables of
-        one fold) and `scores` (tables of other families in that fold)
+        one fold), `scores` (tables of other families in that fold) and `robustness` (one table, of
+        the fold's training patients)
     codes : patient codes
     clinical : {patient: {column: text}}
     absent : {patient: reason} of those without images, as the sample sheet shows
@@ -37,6 +39,7 @@ def data(inputs, codes, clinical, absent):
         volumes=_volumes(rows, codes, reasons, with_candidates),
         noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
         scores=_scores(inputs.get("scores", []), codes),
+        robust=_robust(inputs.get("robustness", [])),
         clinical=clinical,
         reasons=reasons,
     )
@@ -50,6 +53,11 @@ def _scores(paths, codes):
             value = row["reason"] if row["score"] in (None, "") else float(row["score"])
             scores.setdefault(row["method"], {})[row["patient"]] = value
     return scores
+
+
+def _robust(paths):
+    """Names of the features of a fold's table that are kept; None where there is no table."""
+    return set().union(*map(robustness.kept, paths)) if paths else None
 
 
 def settings(methods):

@@ -140,6 +140,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "tables": study_tables.paper(statistics_folder, sources),
         "detection": study_tables.detection(statistics_folder),
         "signature": study_tables.signature(statistics_folder),
+        "robustness": study_tables.robustness(statistics_folder),
         "truth": _table_of(facts.truth),
         "show": shown,
     }

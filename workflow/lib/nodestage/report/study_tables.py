@@ -52,6 +52,12 @@ def signature(folder):
     return blocks.table(rows)
 
 
+def robustness(folder):
+    """How many radiomics features withstand small changes; None where that was not asked."""
+    rows = load(folder, "robustness.tsv")
+    return blocks.table(rows, heads=vocabulary.heads("robustness")) if rows else None
+
+
 def _table(folder, name, heads=None, sources=()):
     rows = load(folder, name)
     if not rows and name in NEED_TRUTH and Path(folder, name).is_file():

@@ -6,7 +6,7 @@ import numpy as np
 
 from nodestage.core import reasons, tables
 from nodestage.core.names import MAIN_METRICS
-from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes
+from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes, robustness
 
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
 
@@ -54,6 +54,7 @@ COLUMNS = {
     "false_positives.tsv": detection.PLACE_COLUMNS,
     "froc.tsv": detection.FROC_COLUMNS,
     "froc_at.tsv": detection.FROC_AT_COLUMNS,
+    "robustness.tsv": robustness.SUMMARY_COLUMNS,
     "signature.tsv": ("method", "feature", "folds_chosen", "folds", "mean_coefficient"),
 }
 
@@ -69,6 +70,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
         patient and arterial `network`),
         `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together),
         `signature` (per feature, as `baselines.signature.stability` counts them);
+        `robustness`: {"fold 0": rows as `robustness.rows` gives them, ...};
         and `ranges`: {"Table II": {structure: (d_min, d_max)}, "fold 0": {structure: (d_min,
         d_max, voxels)}, ...}
     settings : dict with `bootstraps` and `primary`
@@ -90,6 +92,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
         "table_6.tsv": table_6(discovery) if discovery else [],
         "table_7.tsv": table_7(external),
         "signature.tsv": evaluation.get("signature") or [],
+        "robustness.tsv": robustness.summary(evaluation.get("robustness") or {}),
     }
     return made | lymph_node_tables(evaluation, n, seed)
 

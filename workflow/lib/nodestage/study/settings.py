@@ -56,6 +56,11 @@ class Settings:
         return {labels[name]: tuple(r) for name, r in self.anatomy["ranges_mm"].items()}
 
     @property
+    def robustness(self) -> dict[str, Any] | None:
+        """{icc, patients} of the filter of radiomics features; None where it is off."""
+        return (self.config.get("radiomics") or {}).get("robustness")
+
+    @property
     def median_spacing(self) -> bool:
         """Whether the study spacing comes from the discovery images rather than the config."""
         return self.config["spacing_mm"] == "median"
