@@ -77,7 +77,9 @@ def center_page(center, facts, output, pictures=None):
         "headline": top,
         "comparison": headline.comparison(tables["comparisons"], primary),
         "notices": fields.notices(facts, center.role),
-        "plots": plots.of_center(center, tables, there, primary) | plots.of_registration(people),
+        "plots": plots.of_center(center, tables, there, primary)
+        | plots.of_coverage(tables["coverage"], primary["method"])
+        | plots.of_registration(people),
         "returned": facts.returned,
         "images": facts.images,
         "registration_words": REGISTRATION,

@@ -108,8 +108,10 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         "missing.tsv": [row for s in scored for row in s.missing],
         "roc.tsv": [row for s in scored for row in curves.roc_rows(s)],
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
-        "decision_curve.tsv": curves.decision_rows(scored),
-        "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "decision_curve.tsv": curves.decision_rows(scored, n, seed),
+        "subgroups.tsv": subgroups.rows(
+            scored, patients.rows, shown, n, seed, settings.get("min_cell", 0)
+        ),
         "operating_point.tsv": [
             row for s in scored for row in operating.rows(s, frozen or {}, n, seed)
         ],

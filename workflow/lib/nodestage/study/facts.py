@@ -13,6 +13,7 @@ from nodestage.cohort import readers
 from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
+from nodestage.methods.radiomics.common import COUNT
 from nodestage.study import pretraining, sizes
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.folds import Folds
@@ -53,6 +54,8 @@ class RunFacts(TypedDict, total=False):
     discovery: str | None
     sizes: dict[str, str]
     smaller: list[str]
+    methods: list[str]
+    radiomics: dict[str, Any] | None
     discovery_organs_source: str
     discovery_tumor_source: str
     frozen: bool  # only where a bundle scores
@@ -121,6 +124,10 @@ class Facts:
             "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
             "discovery": discovery,
+            "methods": self.methods.names,
+            "radiomics": {"features": COUNT, "robustness": self.settings.robustness}
+            if any("radiomics" in self.methods.needs(family) for family in self.methods.families)
+            else None,
             "discovery_organs_source": self.centers.source("organs", discovery),
             "discovery_tumor_source": self.centers.source("tumor", discovery),
             "sizes": sizes.described(config, self.methods.entries),
