@@ -6,7 +6,14 @@ from statistics_cohort import predictions, sheet
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
-from nodestage.statistics import abstention, detection, readers, recalibration, robustness
+from nodestage.statistics import (
+    abstention,
+    detection,
+    readers,
+    recalibration,
+    robustness,
+    stations,
+)
 from nodestage.statistics import cohort as scored_cohort
 from nodestage.tumor import slices
 
@@ -313,13 +320,14 @@ def write_detection(folder, seed=0):
             found, sure = int(rng.random() < 0.6), float(rng.random())
             nodes.append(
                 {"variant": variant, **about, "class": kind, "short_axis_mm": size}
-                | {"station": station, "found": found}
+                | {"station": station, "found": found, "other_stations": "9/11" * (i % 4 == 0)}
             )
             candidates.append(
                 {"variant": variant, **about, "confidence": sure, "place": "in range"}
-                | {"node": i if found else None}
+                | {"node": i if found else None, "station": station, "other_stations": ""}
             )
     patients = {variant: {row["patient"] for row in nodes} for variant in ("plain", "attention")}
+    tables.write(folder / "stations.tsv", stations.rows(nodes, candidates, patients, n=100))
     for name, rows in detection.detection_tables(nodes, candidates, patients, n=100).items():
         tables.write(folder / name, rows)
     tables.write(
@@ -484,7 +492,9 @@ def facts(codes, **more):
                     "volume_mm3": "612.4",
                     "short_axis_mm": "8.31",
                     "p_positive": "0.83",
-                    "station": "8;12",
+                    "station": "8",
+                    "station_share": 0.7123,
+                    "other_stations": "9/11",
                     "nearest_structure": "cha_pha",
                     "distance_mm": "3.2",
                 },
