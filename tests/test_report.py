@@ -113,6 +113,8 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("subgroups", "low"),
         ("operating_point", "estimate"),
         ("recalibration", "estimate"),
+        ("readers", "estimate"),
+        ("reader_comparisons", "difference"),
     ):
         for place in range(1, len(tables.read(study["folder"] / f"shengjing/{name}.tsv")) + 1):
             assert (f"shengjing/{name}.tsv", str(place), column) in shown

@@ -12,6 +12,7 @@ from nodestage.report import (
     patients,
     pictures,
     plots,
+    readers,
     study_tables,
     trust,
 )
@@ -40,6 +41,8 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "readers",
+    "reader_comparisons",
     "table_1",
 )
 """The tables of a center."""
@@ -176,6 +179,9 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "readers": readers.block(
+            tables["readers"], tables["reader_comparisons"], primary["method"]
+        ),
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypedDict
 
+from nodestage.cohort import readers
 from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
@@ -94,7 +95,7 @@ class Facts:
     returned: dict[str, Returned]
 
     def table_rows(self, center: str | None) -> list[dict[str, str]]:
-        """Status and clinical columns of a center's patients.
+        """Status, clinical columns and readers' columns of a center's patients.
 
         `missing_phase` names a phase that the sheet lacks, also where the other one replaces it.
         """
@@ -103,6 +104,7 @@ class Facts:
             return [{c: rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in patients]
         return [
             {c: rows[p].get(c, "") for c in TABLE_COLUMNS}
+            | {c.name: rows[p][c.name] for c in readers.columns(rows[p])}
             | {"missing_phase": " ".join(x for x in PHASES if x not in self.patients.phases(p))}
             for p in patients
         ]
