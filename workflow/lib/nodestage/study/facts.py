@@ -226,14 +226,21 @@ class Facts:
             return None
         return "given" if self.settings.config["folds"]["folder"] else "stratified"
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """{method: SHA-256 of the weights that its networks start from}, of those that have any."""
+        settings = {m: entry.get("settings") or {} for m, entry in self.methods.entries.items()}
+        return {
+            method: str(of_method["pretrained"].get("sha256"))
+            for method, of_method in settings.items()
+            if pretraining.is_pretrained(of_method)
+        }
+
     def _pretrained(self) -> str:
         """Which methods start from a file of weights, and its digest: never its path."""
         digests: dict[str, list[str]] = {}
-        for method, entry in self.methods.entries.items():
-            settings = entry.get("settings") or {}
-            if pretraining.is_pretrained(settings):
-                digest = str(settings["pretrained"].get("sha256"))[:12]
-                digests.setdefault(digest, []).append(method)
+        for method, digest in self.weights.items():
+            digests.setdefault(digest[:12], []).append(method)
         if not digests:
             return "none, trained from scratch"
         named = (f"{', '.join(m)}: sha256 {digest}" for digest, m in sorted(digests.items()))
