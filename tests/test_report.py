@@ -114,6 +114,8 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("operating_point", "estimate"),
         ("recalibration", "estimate"),
         ("readers", "estimate"),
+        ("pn_stage", "estimate"),
+        ("pn_confusion", "called_pn1"),
         ("reader_comparisons", "difference"),
     ):
         for place in range(1, len(tables.read(study["folder"] / f"shengjing/{name}.tsv")) + 1):

@@ -31,6 +31,7 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
+        stages=lambda w: paths.stage_scores(w.center),
         intake=lambda w: paths.intake_records(w.center),
         quality=lambda w: (
             []

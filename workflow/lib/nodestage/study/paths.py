@@ -206,6 +206,17 @@ class Paths:
             ]
         return inputs
 
+    def stage_scores(self, center: str) -> list[str]:
+        """Scores with pN of each method that predicts it, fold by fold; none of a center that keeps its images."""
+        if center in self.centers.returned:
+            return []
+        return [
+            f"results/{family}/fold{fold}/scores/{center}.tsv"
+            for family in self.methods.families
+            if "stages" in self.methods.needs(family)
+            for fold in self.folds
+        ]
+
     def robustness(self, family: str, fold: int | str) -> list[str]:
         """The table of a fold's robust features; none where they are not asked for or not read."""
         if self.settings.robustness is None or "radiomics" not in self.methods.needs(family):
