@@ -11,7 +11,7 @@ from nodestage.candidates import forest, patients, prediction, training
 from nodestage.core import checkpoints
 from nodestage.lymph_nodes import appearance
 
-LABELS = {"spleen": 1, "aorta": 2}
+VESSELS = [2]  # the aorta; 1 is the spleen
 
 
 # What a candidate looks like
@@ -41,7 +41,7 @@ def scene(spacing=(2.0, 1.5, 1.5), move=0):
 
 
 def test_appearance_of_a_ball_and_of_a_rod():
-    ball_row, rod = appearance.appearance(*scene(), LABELS)
+    ball_row, rod = appearance.appearance(*scene(), VESSELS)
     assert set(ball_row) == {"instance", *appearance.COLUMNS}
     assert ball_row["short_mm"] == pytest.approx(ball_row["long_mm"], rel=0.1)
     assert ball_row["filling"] == pytest.approx(1, abs=0.1) and ball_row["depth_mm"] > 5
@@ -56,8 +56,8 @@ def test_appearance_of_a_ball_and_of_a_rod():
 
 
 def test_appearance_does_not_tell_where_a_candidate_lies():
-    here, _ = appearance.appearance(*scene(), LABELS)
-    there, _ = appearance.appearance(*scene(move=5), LABELS)
+    here, _ = appearance.appearance(*scene(), VESSELS)
+    there, _ = appearance.appearance(*scene(move=5), VESSELS)
     assert here == pytest.approx(there)
 
 
@@ -65,13 +65,13 @@ def test_a_candidate_of_one_voxel_at_the_edge_of_the_volume_has_every_number():
     instances, *others = scene()
     instances = np.zeros_like(instances)
     instances[0, 0, 0] = 1
-    (row,) = appearance.appearance(instances, *others, LABELS)
+    (row,) = appearance.appearance(instances, *others, VESSELS)
     assert np.isfinite(list(row.values())).all() and row["elongation"] <= 1
 
 
 def test_densities_are_those_of_the_appearance():
     instances, images, spacing = scene()
-    whole = appearance.appearance(instances, images, spacing, LABELS)
+    whole = appearance.appearance(instances, images, spacing, VESSELS)
     phases = {name: images[name] for name in ("arterial", "venous")}
     for row, dense in zip(whole, appearance.densities(instances, phases, spacing), strict=True):
         assert dense == {name: row[name] for name in ("instance", *appearance.DENSITIES)}

@@ -3,19 +3,11 @@
 No absolute position is among them: a number must mean the same in every patient and hospital.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
-VESSELS = (
-    "aorta",
-    "vena_cava",
-    "portal_splenic_vein",
-    "superior_mesenteric_vein",
-    "sma",
-    "tc_sa",
-    "lga",
-    "cha_pha",
-)
 RIM_MM = 3.4  # what lies beside an instance
 RING_MM = (2.3, 6.0)  # what surrounds it, without the edge that both share
 FAT_HU = -10
@@ -66,7 +58,7 @@ def appearance(
     instances: np.ndarray,
     images: dict[str, np.ndarray],
     spacing: tuple[float, float, float],
-    labels: dict[str, int],
+    vessels: Sequence[int],
 ) -> list[dict]:
     """One row for each instance.
 
@@ -76,7 +68,7 @@ def appearance(
     images : arrays (z, y, x): `arterial` and `venous` (int16, HU), `attention` (in [0, 1]),
         `organs` (uint8 labels), `log_odds` (of the segmentation network)
     spacing : (z, y, x), mm
-    labels : {structure: label of `organs`}
+    vessels : labels of `organs` through which blood flows
 
     Returns
     -------
@@ -85,7 +77,6 @@ def appearance(
     shares of its voxels; `organ_mm` is their mean distance to the nearest organ, 0 inside.
     """
     mm = np.asarray(spacing, float)
-    vessels = [labels[name] for name in VESSELS if name in labels]
     rows = []
     for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
