@@ -151,9 +151,7 @@ class Nodes:
             one = self.patients.read(patient)
             mask = Volume(one["annotated"], one["spacing"])
             seed = seeds.derived(self.patients.seed, "candidates", patient)
-            annotated[patient] = forests.annotated_nodes(
-                mask, one["arterial"], one["venous"], seed
-            )
+            annotated[patient] = forests.annotated_nodes(mask, one["arterial"], one["venous"], seed)
         fold = forests.FoldCandidates(
             {p: self._measured(p) for p in train},
             {p: self._measured(p) for p in validation},
