@@ -1,11 +1,20 @@
 """A small made-up study for the report's tests: tables, records and pictures."""
 
 import numpy as np
+from statistics_cohort import predictions, sheet
 
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
-from nodestage.statistics import abstention, detection, recalibration, robustness
+from nodestage.statistics import (
+    abstention,
+    detection,
+    readers,
+    recalibration,
+    robustness,
+    stations,
+)
+from nodestage.statistics import cohort as scored_cohort
 from nodestage.tumor import slices
 
 METHODS = [
@@ -208,6 +217,7 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         "decision_curve": benefit,
         "table_1": table_1,
         "subgroups": subgroups,
+        **(_readers(rng) if role == "external" else {}),
         "missing": [
             {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"}
             for i in range(3)
@@ -216,6 +226,23 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         columns = list(dict.fromkeys(key for row in rows for key in row))
         tables.write(folder / f"{name}.tsv", rows, columns)
     return folder
+
+
+def _readers(rng):
+    """The two tables of three readers, two of them with the model's help too."""
+    rows = sheet([i % 2 for i in range(40)])
+    for row in rows:
+        for name in (
+            "reader_1",
+            "reader_2",
+            "reader_3",
+            "reader_1_with_model",
+            "reader_2_with_model",
+        ):
+            row[name] = str(int(np.clip(rng.normal(3 + int(row["metastasis"])), 1, 5)))
+    scored = scored_cohort.scored("combined", predictions(rows)["combined"], "external", rows)
+    made = readers.both_tables(scored, rows, {"positive_from": 3})
+    return {name.removesuffix(".tsv"): listed for name, listed in made.items()}
 
 
 def _coverage(rng, n, positives):
@@ -293,13 +320,14 @@ def write_detection(folder, seed=0):
             found, sure = int(rng.random() < 0.6), float(rng.random())
             nodes.append(
                 {"variant": variant, **about, "class": kind, "short_axis_mm": size}
-                | {"station": station, "found": found}
+                | {"station": station, "found": found, "other_stations": "9/11" * (i % 4 == 0)}
             )
             candidates.append(
                 {"variant": variant, **about, "confidence": sure, "place": "in range"}
-                | {"node": i if found else None}
+                | {"node": i if found else None, "station": station, "other_stations": ""}
             )
     patients = {variant: {row["patient"] for row in nodes} for variant in ("plain", "attention")}
+    tables.write(folder / "stations.tsv", stations.rows(nodes, candidates, patients, n=100))
     for name, rows in detection.detection_tables(nodes, candidates, patients, n=100).items():
         tables.write(folder / name, rows)
     tables.write(
@@ -464,7 +492,9 @@ def facts(codes, **more):
                     "volume_mm3": "612.4",
                     "short_axis_mm": "8.31",
                     "p_positive": "0.83",
-                    "station": "8;12",
+                    "station": "8",
+                    "station_share": 0.7123,
+                    "other_stations": "9/11",
                     "nearest_structure": "cha_pha",
                     "distance_mm": "3.2",
                 },

@@ -257,3 +257,12 @@ def test_what_a_packet_carries_is_all_that_its_code_needs(frozen, tmp_path):
         text=True,
     )
     assert "13 files are as they were frozen" in done.stdout, done.stderr
+
+
+def test_a_packet_carries_the_model_card_and_says_so(frozen, tmp_path):
+    lines = packet.write(frozen, tmp_path / "without")
+    assert not any("model card" in line for line in lines)
+    (frozen / "model_card.md").write_text("# Model card\n", encoding="utf-8")
+    lines = packet.write(frozen, tmp_path / "with")
+    assert any("model_card.md, the model card" in line for line in lines)
+    assert (tmp_path / "with/bundle/model_card.md").read_text(encoding="utf-8") == "# Model card\n"

@@ -238,6 +238,13 @@ def test_lasso_chooses_among_robust_features_alone(fold, name):
     assert chosen[True] <= {f"{p}_{NAMES[i]}" for p in radiomics.PHASES for i in (0, 1, 2)}
 
 
+def test_a_table_without_rows_filters_nothing(tmp_path):
+    """No patient of a fold had features under every change."""
+    tables.write(tmp_path / "robustness.tsv", robustness.rows({}, 0.75), robustness.COLUMNS)
+    inputs = {"robustness": [tmp_path / "robustness.tsv"]}
+    assert evidence.data(inputs, [], {}, {}).robust is None
+
+
 def test_without_a_robust_feature_every_patient_gets_the_prevalence(fold):
     folder, labels = fold
     data = base.Data(features={p: folder / f"{p}.tsv" for p in labels}, robust=set())

@@ -133,7 +133,7 @@ WHOLE_STUDY = (
     []
     if study.bundle
     else expand("results/cohort/folds/fold{fold}.tsv", fold=folds)
-    + ["results/report/study.html"]
+    + ["results/report/study.html", "results/bundle/model_card.md"]
 )
 # Jobs that compare patients with each other. No other job waits for them, so that a new patient
 # trains no network again; `all` asks for them, and they come first.

@@ -31,6 +31,12 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
+        intake=lambda w: paths.intake_records(w.center),
+        quality=lambda w: (
+            []
+            if w.center in centers.returned
+            else f"results/report/qc/{w.center}.json"
+        ),
         frozen=THRESHOLDS if TABLES_NEED_THRESHOLDS else [],
     output:
         folder=report(
@@ -58,7 +64,11 @@ rule center_statistics:
         methods=methods.names,
         scored=lambda w: folds.of_parts(w.center),
         folds=folds.numbers,
-        settings={**config["statistics"], "methods": methods.calls},
+        settings={
+            **config["statistics"],
+            "methods": methods.calls,
+            "min_cell": config["packet"]["min_cell"],
+        },
         seed=config["seed"],
     script:
         "../scripts/center_statistics.py"

@@ -10,5 +10,9 @@ with logs.to(snakemake.log[0]):
         logs.say(f"{patient}: left out, {reason}")
     rows = robustness.rows(values, snakemake.params.icc)
     kept = sum(row["kept"] for row in rows)
-    logs.say(f"{kept} of {len(rows)} features are kept, by {len(values)} patients")
+    logs.say(
+        f"{kept} of {len(rows)} features are kept, by {len(values)} patients"
+        if rows
+        else "no patient has features: every feature is kept"
+    )
     tables.write(snakemake.output.rows, rows, robustness.COLUMNS)

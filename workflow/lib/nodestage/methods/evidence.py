@@ -56,8 +56,8 @@ def _scores(paths, codes):
 
 
 def _robust(paths):
-    """Names of the features of a fold's table that are kept; None where there is no table."""
-    return set().union(*map(robustness.kept, paths)) if paths else None
+    """Names of the features that the fold's table keeps; None where there is no table, or no row in it."""
+    return robustness.kept(paths[0]) if paths else None
 
 
 def settings(methods):

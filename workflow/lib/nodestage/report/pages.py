@@ -12,6 +12,7 @@ from nodestage.report import (
     patients,
     pictures,
     plots,
+    readers,
     study_tables,
     trust,
 )
@@ -40,6 +41,8 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "readers",
+    "reader_comparisons",
     "table_1",
 )
 """The tables of a center."""
@@ -74,7 +77,9 @@ def center_page(center, facts, output, pictures=None):
         "headline": top,
         "comparison": headline.comparison(tables["comparisons"], primary),
         "notices": fields.notices(facts, center.role),
-        "plots": plots.of_center(center, tables, there, primary) | plots.of_registration(people),
+        "plots": plots.of_center(center, tables, there, primary)
+        | plots.of_coverage(tables["coverage"], primary["method"])
+        | plots.of_registration(people),
         "returned": facts.returned,
         "images": facts.images,
         "registration_words": REGISTRATION,
@@ -174,6 +179,9 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "readers": readers.block(
+            tables["readers"], tables["reader_comparisons"], primary["method"]
+        ),
     }
 
 

@@ -14,6 +14,7 @@ from nodestage.statistics import (
     intervals,
     operating,
     performance,
+    readers,
     recalibration,
     subgroups,
     uncertainty,
@@ -43,6 +44,8 @@ COLUMNS = {
     "recalibration.tsv": recalibration.COLUMNS,
     "coverage.tsv": abstention.COLUMNS,
     "uncertainty.tsv": uncertainty.COLUMNS,
+    "readers.tsv": readers.COLUMNS,
+    "reader_comparisons.tsv": readers.COMPARISON_COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
 } | STUDY_COLUMNS
 
@@ -76,7 +79,7 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         an external center the ensemble's rows alone will do
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
         `methods` {method: {threshold: false}} for one whose call is its score, and `conformal`
-        {coverage, by_class}
+        {coverage, by_class}, and `readers` {positive_from}
     seed : int
     frozen : {fold0: {method: its frozen record}, ...}, where an operating point or a coverage is declared
 
@@ -105,8 +108,10 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         "missing.tsv": [row for s in scored for row in s.missing],
         "roc.tsv": [row for s in scored for row in curves.roc_rows(s)],
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
-        "decision_curve.tsv": curves.decision_rows(scored),
-        "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "decision_curve.tsv": curves.decision_rows(scored, n, seed),
+        "subgroups.tsv": subgroups.rows(
+            scored, patients.rows, shown, n, seed, settings.get("min_cell", 0)
+        ),
         "operating_point.tsv": [
             row for s in scored for row in operating.rows(s, frozen or {}, n, seed)
         ],
@@ -114,6 +119,11 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
             row for s in scored if role == "external" for row in recalibration.rows(s, n, seed)
         ],
         **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
+        **readers.both_tables(
+            next((s for s in scored if s.method == primary["method"]), None),
+            patients.rows,
+            settings.get("readers"),
+        ),
         "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
     }
 

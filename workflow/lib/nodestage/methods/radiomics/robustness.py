@@ -77,5 +77,11 @@ def read_all(paths):
 
 
 def kept(path):
-    """Names of the features that a fold's table keeps, {"<phase>_<feature>"}."""
-    return {f"{row['phase']}_{row['feature']}" for row in tables.read(path) if row["kept"] == "1"}
+    """Names of the features that a fold's table keeps, {"<phase>_<feature>"}; None if it has no rows.
+
+    It has none where no patient's features could be computed: then nothing is known, and all are kept.
+    """
+    rows = tables.read(path)
+    if not rows:
+        return None
+    return {f"{row['phase']}_{row['feature']}" for row in rows if row["kept"] == "1"}
