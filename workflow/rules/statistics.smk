@@ -121,7 +121,7 @@ rule study_statistics:
     params:
         code=code("study_statistics.py"),
         roles={center: centers.role(center) for center in centers.reported},
-        anatomy=study.settings.anatomy,
+        ranges={study.settings.ranges_source: study.settings.numbered_ranges},
         sources={
             mask: centers.source(mask, centers.discovery)
             for mask in ("organs", "tumor")
