@@ -46,7 +46,7 @@ BEGIN, END = "<!-- kinds: begin -->", "<!-- kinds: end -->"
 EXACT, WITHIN_1_MM, ANY = "exact", "within 1 mm", "any"
 # What a record always holds; the rest is what was corrected or left out.
 USUAL = {
-    "format", "shape", "spacing_mm", "stored_shape", "slices", "frames", "dtype", "volume_mm3",
+    "format", "shape", "spacing_mm", "stored_shape", "slices", "frames", "dtype", "volume_mm3", "slice_thickness_mm", "kernel",
     "volume_mm3_as_drawn", "resampled_from", "person", "exam", "mask_format", "segments",
 }  # fmt: skip
 

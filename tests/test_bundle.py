@@ -103,7 +103,13 @@ def test_a_bundle_sets_nothing_that_is_the_hospitals(frozen, key):
 def test_every_key_of_a_config_is_the_hospitals_or_the_bundles():
     """A new key must be put on one side."""
     mine = {"title", "samples", "centers", "bundle", "packet", "jobs", "simulator", "chunks"}
-    mine.add("weights")  # files of pretrained weights: only a training reads them
+    mine |= {
+        "weights",
+        "radiomics",
+    }  # files to start from, a filter of features: only a training reads them
+    mine.add(
+        "anatomy"
+    )  # a file of this hospital: a bundle holds what is in it, beside its settings
     keys = {k for name in ("config", "simulator") for k in configs.load(CONFIG / f"{name}.yaml")}
     assert keys - mine == set(bundle.MAY_SET) - set(bundle.BESIDE)
 
@@ -251,3 +257,12 @@ def test_what_a_packet_carries_is_all_that_its_code_needs(frozen, tmp_path):
         text=True,
     )
     assert "13 files are as they were frozen" in done.stdout, done.stderr
+
+
+def test_a_packet_carries_the_model_card_and_says_so(frozen, tmp_path):
+    lines = packet.write(frozen, tmp_path / "without")
+    assert not any("model card" in line for line in lines)
+    (frozen / "model_card.md").write_text("# Model card\n", encoding="utf-8")
+    lines = packet.write(frozen, tmp_path / "with")
+    assert any("model_card.md, the model card" in line for line in lines)
+    assert (tmp_path / "with/bundle/model_card.md").read_text(encoding="utf-8") == "# Model card\n"

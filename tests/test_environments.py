@@ -42,7 +42,7 @@ FEATURES = {"radiomics", "pywt"}
 NEVER = {  # imported inside functions that the job doesn't call
     "evaluate_organs": LEARNING,
     "evaluate_tumor": LEARNING,
-    **dict.fromkeys(("fit", "score", "saliency", "signature"), FEATURES),
+    **dict.fromkeys(("fit", "score", "saliency", "signature", "robustness"), FEATURES),
 }
 
 

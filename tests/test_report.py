@@ -5,7 +5,9 @@ import io
 import json
 import re
 import time
+from collections import Counter
 from pathlib import Path
+from string import Formatter
 
 import browser
 import numpy as np
@@ -111,6 +113,10 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("subgroups", "low"),
         ("operating_point", "estimate"),
         ("recalibration", "estimate"),
+        ("readers", "estimate"),
+        ("pn_stage", "estimate"),
+        ("pn_confusion", "called_pn1"),
+        ("reader_comparisons", "difference"),
     ):
         for place in range(1, len(tables.read(study["folder"] / f"shengjing/{name}.tsv")) + 1):
             assert (f"shengjing/{name}.tsv", str(place), column) in shown
@@ -122,7 +128,9 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("froc_at", ["allowed", "recall", "low", "difference", "difference_high", "threshold"]),
         ("node_recall", ["n", "found", "recall", "low", "high", "difference", "patients"]),
         ("false_positives", ["n", "per_patient", "low", "high", "difference_low", "patients"]),
+        ("stations", ["drawn", "found", "recall", "recall_low", "drawn_doubtful", "precision"]),
         ("signature", ["folds_chosen", "folds", "mean_coefficient"]),
+        ("robustness", ["features", "kept_min", "kept_max", "kept_always", "median_icc"]),
     ],
 )
 def test_every_figure_beside_the_papers_tables_stands_on_the_studys_page(study, name, columns):
@@ -483,6 +491,66 @@ def test_checklists_have_every_item_and_leave_the_unknown_to_the_authors():
     by_number = {item["id"]: item["answer"] for item in found["TRIPOD+AI"]}
     assert "9bc1" in by_number["22"]
     assert by_number["17"] is None and by_number["23a"] is None
+
+
+def test_the_other_lists_have_as_many_items_in_each_part_as_published():
+    """METRICS: Insights Imaging 2024;15:8. CLEAR: ibid. 2023;14:75. PROBAST+AI: BMJ 2025;388:e082505."""
+    found = checklists.filled({})
+    parts = {name: Counter(item["part"] for item in items) for name, items in found.items()}
+    assert list(parts["METRICS"].values()) == [3, 4, 3, 3, 4, 2, 6, 2, 3]
+    assert list(parts["CLEAR"].values()) == [1, 1, 1, 3, 6, 6, 2, 4, 4, 5, 4, 6, 5, 4, 6]
+    for name, count in (("METRICS", 30), ("CLEAR", 58)):
+        assert [item["id"] for item in found[name]] == [str(i) for i in range(1, count + 1)]
+    questions = {"D": (3, 4, 4, 5), "E": (3, 4, 4, 7)}  # 16 on development, 18 on evaluation
+    assert [item["id"] for item in found["PROBAST+AI"]] == [
+        f"{letter}{domain}.{i}"
+        for letter, domains in questions.items()
+        for domain, many in enumerate(domains, start=1)
+        for i in range(1, many + 1)
+    ]
+    assert set(parts["TRIPOD+AI"]) == set(parts["CLAIM"]) == {""}
+
+
+def test_every_field_of_a_checklist_is_one_that_some_page_fills():
+    run = records.Run(
+        simulated=True, folds=5, folds_from="given", inner_folds=2, seed=3, sizes={"Grid": "2 mm."},
+        methods=["ct_report", "combined"], radiomics={"features": 1688, "robustness": {"icc": 0.75, "patients": 20}},
+        pretrained="none", organs_source="given", tumor_source="predicted", versions={"torch": "2"},
+        discovery_organs_source="given", discovery_tumor_source="given", model_digest="9bc1",
+    )  # fmt: skip
+    counts = {"n_sheet": 9, "n_analysed": 8, "positives": 3, "n_gallery": 2, "n_subgroups": 4}
+    facts, known = records.Facts(run=run, substituted=1, thresholds={"combined": 0.5}), {}
+    for role in ("external", "discovery", "study"):
+        page = answers.PageOf(role, "c", counts | {"missing": "None."}, "It did.")
+        known |= answers.checklist_fields(facts, page)
+    used = {
+        field
+        for items in checklists.lists().values()
+        for item in items
+        for _, field, _, _ in Formatter().parse(item.get("run", ""))
+        if field
+    }
+    assert used - set(known) == set()
+
+
+def test_answers_on_radiomics_hold_only_where_a_method_reads_it():
+    facts = records.Facts(run=records.Run(methods=["combined"]))
+    page = answers.PageOf("external", "c", {}, "It did.")
+    by_number = {
+        row["id"]: row["answer"]
+        for row in checklists.filled(answers.checklist_fields(facts, page))["METRICS"]
+    }
+    assert [by_number[i] for i in ("12", "13", "14", "15", "24", "25")] == [None] * 6
+    run = records.Run(
+        methods=["radiomics", "combined"], radiomics={"features": 1688, "robustness": None}
+    )
+    filled = checklists.filled(answers.checklist_fields(records.Facts(run=run), page))
+    by_number = {row["id"]: row["answer"] for row in filled["METRICS"]}
+    assert (
+        "is off" in by_number["14"]
+        and "LASSO" in by_number["15"]
+        and by_number["25"] == "Radiomics."
+    )
 
 
 def answer(item, role="external", listed="TRIPOD+AI", folds_from=None, returned=None, **counts):

@@ -9,6 +9,7 @@ rule fit:
                 w.family, w.fold, folds.subset(w.fold, "train", "validation")
             )
         ),
+        robustness=lambda w: paths.robustness(w.family, w.fold),
     output:
         model="results/{family}/fold{fold}/model.pt",
     log:
@@ -27,6 +28,11 @@ rule fit:
         validation=lambda w: folds.subset(w.fold, "validation"),
         metastasis=lambda w: patients.metastasis(
             folds.subset(w.fold, "train", "validation")
+        ),
+        stages=lambda w: patients.stages(
+            folds.subset(w.fold, "train", "validation")
+            if "stages" in methods.needs(w.family)
+            else []
         ),
         clinical=lambda w: patients.clinical(
             folds.subset(w.fold, "train", "validation")

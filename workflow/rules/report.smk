@@ -55,6 +55,35 @@ rule center_report:
         "../scripts/center_report.py"
 
 
+rule model_card:
+    """The card of the frozen model, beside its bundle; not in the manifest, which names the model."""
+    input:
+        centers=[f"results/statistics/{c}" for c in centers.reported],
+        manifest="results/bundle/manifest.json",
+        thresholds=THRESHOLDS,
+        learning=LEARNING,
+    output:
+        markdown="results/bundle/model_card.md",
+        html="results/bundle/model_card.html",
+    log:
+        "logs/report/model_card.log",
+    benchmark:
+        "logs/benchmarks/report/model_card.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("report")
+    resources:
+        **resources_of("report"),
+    params:
+        code=code("model_card.py"),
+        facts=facts.report(),
+        roles={center: centers.role(center) for center in centers.reported},
+        summarised=centers.summarised,
+        weights=facts.weights,
+    script:
+        "../scripts/model_card.py"
+
+
 rule study_report:
     """The report of the whole study."""
     input:

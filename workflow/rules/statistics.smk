@@ -31,6 +31,13 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
+        stages=lambda w: paths.stage_scores(w.center),
+        intake=lambda w: paths.intake_records(w.center),
+        quality=lambda w: (
+            []
+            if w.center in centers.returned
+            else f"results/report/qc/{w.center}.json"
+        ),
         frozen=THRESHOLDS if TABLES_NEED_THRESHOLDS else [],
     output:
         folder=report(
@@ -58,7 +65,11 @@ rule center_statistics:
         methods=methods.names,
         scored=lambda w: folds.of_parts(w.center),
         folds=folds.numbers,
-        settings={**config["statistics"], "methods": methods.calls},
+        settings={
+            **config["statistics"],
+            "methods": methods.calls,
+            "min_cell": config["packet"]["min_cell"],
+        },
         seed=config["seed"],
     script:
         "../scripts/center_statistics.py"
@@ -88,6 +99,7 @@ rule study_statistics:
             if "baselines" in methods.families
             else []
         ),
+        robustness=paths.robustness_tables(),
     output:
         folder=report(
             directory("results/statistics/study"),
@@ -109,7 +121,7 @@ rule study_statistics:
     params:
         code=code("study_statistics.py"),
         roles={center: centers.role(center) for center in centers.reported},
-        anatomy=study.settings.anatomy,
+        ranges={study.settings.ranges_source: study.settings.numbered_ranges},
         sources={
             mask: centers.source(mask, centers.discovery)
             for mask in ("organs", "tumor")

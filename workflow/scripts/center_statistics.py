@@ -1,6 +1,10 @@
 """Every patient-level table of one center."""
 
+from pathlib import Path
+
+from nodestage.cohort import scanning
 from nodestage.core import files, logs, tables
+from nodestage.report import facts
 from nodestage.report.printed import tables as printed
 from nodestage.statistics import cohort
 from nodestage.statistics import tables as statistics
@@ -13,9 +17,15 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
         [row for path in part for row in tables.read(path)]
         for part in (inputs.nodes, inputs.discovery_nodes)
     ]
+    contrast = files.read_json(inputs.quality)["contrast"] if inputs.quality else {}
+    scanned = scanning.of_center(facts.records(inputs.intake), contrast)
+    rows = [row | scanned.get(row["patient"], {}) for row in params.rows]
+    stages = {}
+    for path in inputs.stages:
+        stages.setdefault(Path(path).parent.parent.name, []).extend(tables.read(path))
     made = statistics.center_tables(
         statistics.CenterRows(
-            snakemake.wildcards.center, params.role, params.rows, params.discovery, nodes
+            snakemake.wildcards.center, params.role, rows, params.discovery, nodes, stages
         ),
         predictions,
         params.settings,

@@ -6,6 +6,7 @@ heavy at its top.
 
 from pathlib import Path
 
+from nodestage.cohort import readers
 from nodestage.cohort.faults import IntakeError
 from nodestage.core import handwritten
 from nodestage.core.handwritten import BadCell
@@ -50,7 +51,8 @@ def read_sheet(path, extra=()):
     """Read a sample sheet (.tsv, .txt, .csv, .xlsx).
 
     Every cell is text with blanks stripped: patient `007` stays `007`. Of the
-    columns only `COLUMNS` and `extra` are kept, all of them present in each row;
+    columns only `COLUMNS` and `extra` are kept, all of them present in each row, and
+    the columns of readers (`cohort.readers`) that the sheet has;
     neither the order of rows nor other columns change what comes out.
 
     Returns
@@ -91,6 +93,7 @@ def _rows(name, table, columns):
             f"The sample sheet {name} has more cells than columns in row "
             f"{', '.join(map(str, ragged))}. Quote cells that hold a separator."
         )
+    columns = (*columns, *(column.name for column in readers.columns(header)))
     faults = [
         f"{cell.fault} (column {column!r})"
         for _, cells in table[1:]

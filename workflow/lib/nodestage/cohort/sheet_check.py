@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from nodestage.cohort import readers
 from nodestage.cohort.centers import mask_phase
 from nodestage.cohort.codes import date_in
 from nodestage.cohort.faults import IntakeError
@@ -32,6 +33,7 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     frozen : a bundle scores the patients: every center is external, nothing is learned
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
+    ignored = getattr(rows, "ignored", ())
     faults = _Faults()
     if not rows:
         faults.add((0, "", "patient"), "no patient in the sheet", "Write a row for each")
@@ -43,6 +45,7 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     _check_centers(rows, centers, faults, frozen)
     _check_values(rows, numbers, faults)
     _check_codes(rows, numbers, faults)
+    _check_readers(rows, ignored, faults)
     for number, row in zip(numbers, rows, strict=True):
         if row["center"] in centers:
             _check_row(number, row, centers[row["center"]] or {}, faults)
@@ -155,7 +158,11 @@ def _check_centers(rows, centers, faults, frozen):
 
 def _check_values(rows, numbers, faults):
     """Each cell against its column's entry in the schema, whose `x-hint` is the advice."""
-    properties = _schema()["properties"]
+    (of_readers,) = _schema()["patternProperties"].values()
+    names = dict.fromkeys(name for row in rows for name in row)
+    properties = _schema()["properties"] | {
+        column.name: of_readers for column in readers.columns(names)
+    }
     good = set()  # cells repeat: each distinct value is checked once
     for number, row in zip(numbers, rows, strict=True):
         for column, rule in properties.items():
@@ -184,6 +191,15 @@ def fits(value, rule):
         low, high = rule["x-range"]
         return low <= float(value) <= high
     return True
+
+
+def _check_readers(rows, ignored, faults):
+    """The columns of readers as a whole, once each of their cells is right."""
+    (of_readers,) = _schema()["patternProperties"].values()
+    names = [c.name for c in readers.columns(name for row in rows for name in row)]
+    good = [{n: row[n] for n in names if n in row and fits(row[n], of_readers)} for row in rows]
+    for column, finding, hint in readers.faults(good, ignored):
+        faults.add((0, "", column), finding, hint)
 
 
 def _check_codes(rows, numbers, faults):

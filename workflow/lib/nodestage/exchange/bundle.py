@@ -31,6 +31,7 @@ BUNDLED = (
     "attention",
     "lymph_nodes",
     "identification",
+    "radiomics",
     "statistics",
 )
 MAY_SET = (*BUNDLED, "organs", "tumor", "methods", "folds", *BESIDE)

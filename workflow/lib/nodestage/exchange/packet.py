@@ -89,11 +89,12 @@ Your images stay where they are. {installs}
 You need Linux and {needs}. `nodestage/docs/hospital.md` explains each step. For research. Not a medical device.
 {weights}"""
 
+CARDS = ("model_card.md", "model_card.html")
+
 WEIGHTS = """
 Some patient networks were trained from weights that others published ({names}). Those files are not in this packet; what was
 learned from them is. Their terms: {terms}.
 """
-UNKNOWN = "those of the file with SHA-256 {digest}, which the team must name"
 
 WITHOUT_WHEELS = (
     "Nothing here connects to the internet, except that the first `make` installs software."
@@ -145,6 +146,11 @@ def write(folder: str | Path, out: str | Path, wheels: bool = False) -> list[str
     return _contents(frozen, code) + ([installation] if installation else [])
 
 
+def _cards(frozen):
+    """The model card, as Markdown and HTML, where the study made it; the manifest doesn't list it."""
+    return [path for name in CARDS if (path := Path(frozen.folder, name)).is_file()]
+
+
 def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
     """What a packet holds, for whoever sends it."""
     tops = Counter(name.partition("/")[0] for name in code.files)
@@ -153,6 +159,10 @@ def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
     )
     lines = [
         f"In bundle/: {len(frozen.digests)} files of the frozen model and its manifest.",
+        *(
+            f"In bundle/: {card.name}, the model card, with the results of this study."
+            for card in _cards(frozen)
+        ),
         f"In nodestage/: {len(code.files)} files of nodestage itself: {of_code}.",
         f"In config/: {', '.join(n.partition('/')[2] for n in code.files if n.startswith('config/'))}.",
         "In study/: an empty sheet and a config to fill in.",
@@ -173,6 +183,8 @@ def _fill(packet, frozen, code):
         _copy(Path(frozen.folder, file), packet / "bundle" / file)
     manifest = Path(frozen.folder, bundle.MANIFEST)
     _copy(manifest, packet / "bundle" / bundle.MANIFEST)
+    for card in _cards(frozen):
+        _copy(card, packet / "bundle" / card.name)
     for name in code.files:
         _copy(REPOSITORY / name, packet / "nodestage" / name)
     texts = {
@@ -229,23 +241,13 @@ def _added_methods(frozen):
 
 def _pretrained(frozen):
     """What the packet says of published weights from which a method's networks started."""
-    digests = {}
+    weights = {}
     for name, entry in frozen.settings["methods"].items():
         given = (entry.get("settings") or {}).get("pretrained")
         if isinstance(given, dict) and given.get("sha256") and given.get("path") != "none":
-            digests.setdefault(given["sha256"].lower(), []).append(name)
-    if not digests:
-        return ""
-    terms = {one.sha256: one.terms for one in published.known().values() if one.sha256}
-    terms |= {
-        digest: published.known_by_file()[file].terms
-        for file, digest in published.fetched().items()
-        if file in published.known_by_file()
-    }
-    return WEIGHTS.format(
-        names=", ".join(name for names in digests.values() for name in names),
-        terms="; ".join(terms.get(d) or UNKNOWN.format(digest=d[:12]) for d in digests),
-    )
+            weights[name] = given["sha256"]
+    terms = published.terms_of(weights)
+    return WEIGHTS.format(names=", ".join(terms), terms="; ".join(terms.values())) if terms else ""
 
 
 def _copy(source, target):

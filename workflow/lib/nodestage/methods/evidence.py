@@ -6,6 +6,7 @@ from nodestage.candidates import patients as candidates
 from nodestage.core import files, tables
 from nodestage.identification.volumes import positive_volumes
 from nodestage.methods import base
+from nodestage.methods.radiomics import robustness
 
 
 def data(inputs, codes, clinical, absent):
@@ -15,7 +16,8 @@ def data(inputs, codes, clinical, absent):
     ----------
     inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
         (all three: one file per patient, named after the patient) and `nodes` (instance tables of
-        one fold) and `scores` (tables of other families in that fold)
+        one fold), `scores` (tables of other families in that fold) and `robustness` (one table, of
+        the fold's training patients)
     codes : patient codes
     clinical : {patient: {column: text}}
     absent : {patient: reason} of those without images, as the sample sheet shows
@@ -35,8 +37,12 @@ def data(inputs, codes, clinical, absent):
         slices=_by_patient(inputs.get("views", [])),
         features=_by_patient(inputs.get("radiomics", [])),
         volumes=_volumes(rows, codes, reasons, with_candidates),
-        noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
+        noisy_or=_of_candidates(candidates.noisy_or, rows, codes, reasons, with_candidates),
+        expected=_of_candidates(
+            candidates.expected_positive, rows, codes, reasons, with_candidates
+        ),
         scores=_scores(inputs.get("scores", []), codes),
+        robust=_robust(inputs.get("robustness", [])),
         clinical=clinical,
         reasons=reasons,
     )
@@ -50,6 +56,11 @@ def _scores(paths, codes):
             value = row["reason"] if row["score"] in (None, "") else float(row["score"])
             scores.setdefault(row["method"], {})[row["patient"]] = value
     return scores
+
+
+def _robust(paths):
+    """Names of the features that the fold's table keeps; None where there is no table, or no row in it."""
+    return robustness.kept(paths[0]) if paths else None
 
 
 def settings(methods):
@@ -75,8 +86,11 @@ def _volumes(rows, codes, reasons, with_candidates):
     return volumes
 
 
-def _noisy_or(rows, codes, reasons):
-    return {code: reasons.get(code) or candidates.noisy_or(_of(rows, code)) for code in codes}
+def _of_candidates(measure, rows, codes, reasons, with_candidates):
+    """{patient: a number from its candidates, or a reason}; {} where candidates are not classified."""
+    if not with_candidates:
+        return {}
+    return {code: reasons.get(code) or measure(_of(rows, code)) for code in codes}
 
 
 def _of(rows, code, variant="attention"):

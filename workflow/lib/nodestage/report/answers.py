@@ -44,7 +44,15 @@ def checklist_fields(facts, page):
     facts : records.Facts
     page : PageOf
     """
-    answers = {**page.counts, **_design(facts, page), **_run(facts), **_shown(facts.run, page)}
+    answers = {
+        **page.counts,
+        **_design(facts, page),
+        **_run(facts),
+        **_shown(facts.run, page),
+        **_radiomics(facts.run, page),
+        **_compared(facts.run),
+        **_evaluated(facts.run, page),
+    }
     return {name: text for name, text in answers.items() if text not in (None, "")}
 
 
@@ -155,4 +163,98 @@ def _shown(run, page):
         }[role],
         "headline_plain": page.headline,
         "external": page.headline if external else "Each external center has its own page.",
+    }
+
+
+def _radiomics(run, page):
+    """Features and their selection; nothing where no method reads radiomics."""
+    if run.radiomics is None:
+        return {}
+    version = run.versions.get("pyradiomics")
+    robust = run.radiomics.get("robustness")
+    lasso = (
+        "LASSO with its penalty chosen by cross-validation inside the training part of each fold."
+    )
+    kept = "No feature was removed for instability (radiomics.robustness is off)."
+    if robust:
+        kept = (
+            f"Kept if the ICC(2,1) over six small changes of mask and images is at least {robust['icc']:g}, in up "
+            f"to {robust['patients']} training patients of each fold."
+        )
+    listed = "which features each fold chose" + (", and how many are robust" if robust else "")
+    where = "Under “Radiomics” on this page" if page.role == "study" else "On the study’s page"
+    return {
+        "features": f"PyRadiomics{f' {version}' if version else ''}; compared with IBSI’s digital phantom "
+        "(docs/radiomics.md).",
+        "feature_settings": "All parameters are in methods/radiomics/settings.yaml of nodestage; those that it "
+        "leaves out are PyRadiomics’ defaults.",
+        "discretization": "Fixed bins of 25 HU, or of 25 units of a filtered image.",
+        "image_types": "Original, eight wavelet bands (coif1), square, square root, logarithm, exponential, "
+        "gradient, and Laplacian of Gaussian at 2, 3, 4 and 5 mm.",
+        "feature_classes": "Shape, first order, GLCM, GLRLM, GLSZM, GLDM and NGTDM.",
+        "feature_count": f"{run.radiomics['features']:,} in each of two phases.",
+        "scaling": "Mean 0 and SD 1 by the training part of each fold; missing values take its median.",
+        "robust_features": kept,
+        "selection": lasso,
+        "feature_statistics": None if run.frozen else f"{where}: {listed}.",
+    }
+
+
+CLASSICAL = {"ct_report", "radiomics", "radiomics_ct_report"}
+"""Methods without a network: a reader, and logistic regressions."""
+
+
+def _compared(run):
+    """Which methods stand beside the declared one."""
+    name = run.primary["method"]
+    others = [method for method in run.methods if method != name]
+    classical = [vocabulary.name("methods", m) for m in others if m in CLASSICAL]
+    named = ", ".join(vocabulary.name("methods", method) for method in others)
+    return {
+        "compared": f"{vocabulary.name('methods', name)} beside {named}." if others else None,
+        "classical": f"{', '.join(classical)}." if classical else None,
+        "beyond": " Clinical value is for the authors.",
+        "non_radiomic": "The CT-reported lymph-node status of the sample sheet (ct_reported)."
+        if "ct_report" in run.methods or "radiomics_ct_report" in run.methods
+        else None,
+        "grid": f": {run.sizes['Grid'].rstrip('.')}" if run.sizes.get("Grid") else " of the config",
+    }
+
+
+def _evaluated(run, page):
+    """How the model was tested, as METRICS and PROBAST+AI ask."""
+    external, study = page.role == "external", page.role == "study"
+    nested = "Nested cross-validation in the discovery center"
+    here = "the study’s page" if not study else "this page"
+    patients = (
+        "Folds and external centers are separate by patient; images are compared between patients, and equal "
+        "ones stop the run. Models, scaler, imputation and selection see the training part alone, thresholds "
+        "and calibration the validation part; a test of the software changes all other labels and compares byte by byte."
+    )
+    tested = "Test parts of the folds, whom no part of their model has seen."
+    return {
+        "scans": "Distances and thickness of slices, pixels and kernel are recorded of each image, and compared "
+        "under “Subgroups” where they differ; the protocol is for the authors."
+        if not study
+        else None,
+        "segmented": "See “Masks against the truth”." if run.simulated else None,
+        "tool": "Predicted by the networks of the workflow, for every patient alike."
+        if run.tumor_source == "predicted"
+        else None,
+        "calibration": "On each center’s page."
+        if study
+        else "Intercept, slope and curve, under “Calibration and threshold”.",
+        "internal": None if run.frozen else f"{nested}, Table VI of {here}.",
+        "held_out": "External patients, whom no part of the model has seen."
+        if external
+        else tested,
+        "leakage": patients,
+        "repeated": None if external else "Every fold trains all networks and methods anew.",
+        "overfitting": "Penalties (LASSO, L2), weight decay, augmentation; whether each network has fitted its own "
+        "training data is checked, and performance is measured in patients whom it has not seen.",
+        "evaluated": "Each center’s page has AUC, calibration and decision curve, with intervals."
+        if study
+        else "AUC, calibration (intercept, slope, curve) and decision curve, with intervals.",
+        "discovery_organs_source": run.discovery_organs_source,
+        "discovery_tumor_source": run.discovery_tumor_source,
     }

@@ -22,6 +22,8 @@ TEXT_COLUMNS = {
     "group",
     "fold",
     "source",
+    "reader",
+    "station",
 }
 """Columns whose cells are names even where they look like numbers."""
 
@@ -47,6 +49,7 @@ KINDS = {
     "by": "groupings",
     "level": "locations",
     "group": "locations",
+    "comparison": "comparisons",
 }
 """Columns whose cells have a reader's name in vocabulary.yaml."""
 

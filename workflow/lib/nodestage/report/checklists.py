@@ -1,4 +1,4 @@
-"""TRIPOD+AI and CLAIM, filled from the run where the run knows the answer."""
+"""TRIPOD+AI, CLAIM, METRICS, CLEAR and PROBAST+AI, filled from the run where it has the answer."""
 
 from functools import cache
 from pathlib import Path
@@ -10,13 +10,13 @@ MEANT = {"D": " (for development)", "E": " (for evaluation)"}
 
 @cache
 def lists():
-    """{list: [{id, item, of, run}]} of checklists.yaml."""
+    """{list: [{id, part, item, of, run}]} of checklists.yaml."""
     text = Path(__file__).with_name("checklists.yaml").read_text(encoding="utf-8")
     return yaml.safe_load(text)
 
 
 def filled(fields):
-    """{list: [{id, item, answer}]}; `answer` is None where the item is the authors' to fill.
+    """{list: [{id, part, item, answer}]}; `part` is "" in a list without parts, `answer` None where the item is the authors' to fill.
 
     Parameters
     ----------
@@ -27,6 +27,7 @@ def filled(fields):
         name: [
             {
                 "id": item["id"],
+                "part": item.get("part", ""),
                 "item": item["item"] + MEANT.get(item.get("of"), ""),
                 "answer": _answer(item.get("run"), known),
             }

@@ -12,6 +12,7 @@ from nodestage.report import (
     patients,
     pictures,
     plots,
+    readers,
     study_tables,
     trust,
 )
@@ -40,6 +41,10 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "pn_stage",
+    "pn_confusion",
+    "readers",
+    "reader_comparisons",
     "table_1",
 )
 """The tables of a center."""
@@ -74,7 +79,9 @@ def center_page(center, facts, output, pictures=None):
         "headline": top,
         "comparison": headline.comparison(tables["comparisons"], primary),
         "notices": fields.notices(facts, center.role),
-        "plots": plots.of_center(center, tables, there, primary) | plots.of_registration(people),
+        "plots": plots.of_center(center, tables, there, primary)
+        | plots.of_coverage(tables["coverage"], primary["method"])
+        | plots.of_registration(people),
         "returned": facts.returned,
         "images": facts.images,
         "registration_words": REGISTRATION,
@@ -140,6 +147,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
         "tables": study_tables.paper(statistics_folder, sources),
         "detection": study_tables.detection(statistics_folder),
         "signature": study_tables.signature(statistics_folder),
+        "robustness": study_tables.robustness(statistics_folder),
         "truth": _table_of(facts.truth),
         "show": shown,
     }
@@ -173,6 +181,10 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "stages": trust.stages(tables["pn_stage"], tables["pn_confusion"]),
+        "readers": readers.block(
+            tables["readers"], tables["reader_comparisons"], primary["method"]
+        ),
     }
 
 

@@ -129,12 +129,35 @@ def _of_probabilities(tables, primary):
         )
     if tables["decision_curve"]:
         plots["decision"] = Plot(
-            figures.decision_curve(tables["decision_curve"].plain(), few),
+            figures.decision_curve(tables["decision_curve"].plain(), few, banded=primary["method"]),
             "decision",
             "Decision curves: net benefit of each method over threshold probabilities, compared "
-            "with treating all or none as positive.",
+            "with treating all or none as positive; the band is the interval of "
+            f"{vocabulary.name('methods', primary['method'])}.",
         )
     return plots
+
+
+def of_coverage(rows, method):
+    """{coverage: Plot} of one method's conformal sets; nothing where no coverage is declared.
+
+    Parameters
+    ----------
+    rows : Rows of coverage.tsv
+    method : the declared method; without rows of it the first that has any
+    """
+    methods = vocabulary.ordered("methods", rows.values("method")) if rows else []
+    if not methods:
+        return {}
+    name = method if method in methods else methods[0]
+    within = rows.where(method=name)
+    lines = [
+        f"{numbers.fixed(row['accuracy'].number)} with {numbers.fixed(row['decided'].number)} decided"
+        for row in within
+        if row["accuracy"].defined
+    ]
+    words = f"Accuracy against coverage, {vocabulary.name('methods', name)}: {'; '.join(lines)}"
+    return {"coverage": Plot(figures.coverage(within.plain()), "coverage", words)}
 
 
 def of_registration(people):

@@ -19,6 +19,8 @@ class Run:
     sizes, smaller : grid and networks in words, and which of them are smaller than in the paper
     organs_source, tumor_source : `given` or `predicted` at this center
     discovery_organs_source, discovery_tumor_source : the same at the discovery center
+    methods : names of the compared methods
+    radiomics : {features: number per phase, robustness: {icc, patients} or None} where a method reads radiomics, else None
     frozen : whether a given bundle scored the patients
     unlearned : sentences on networks that have not fitted their own training data
     warnings, elsewhere : sentences for the top of the page; `elsewhere` is about centers that were
@@ -43,6 +45,8 @@ class Run:
     tumor_source: str | None = None
     discovery_organs_source: str | None = None
     discovery_tumor_source: str | None = None
+    methods: list = field(default_factory=list)
+    radiomics: dict | None = None
     frozen: bool = False
     unlearned: list = field(default_factory=list)
     warnings: list = field(default_factory=list)

@@ -10,6 +10,10 @@ from nodestage.statistics import vocabulary
 DETECTION = (
     ("froc_at.tsv", "Detected lymph nodes at a given number of false positives per patient"),
     ("node_recall.tsv", "Detected lymph nodes, by size, status and station"),
+    (
+        "stations.tsv",
+        "Recall and precision of lymph nodes by station, a guess from the nearest structure",
+    ),
     ("false_positives.tsv", "False positives per patient, by location"),
 )
 """What attention is meant to change; not among the paper's tables."""
@@ -50,6 +54,12 @@ def signature(folder):
     if not rows and Path(folder, rows.name).is_file():
         rows.absent = "LASSO kept no feature in any fold, or no signature was fitted."
     return blocks.table(rows)
+
+
+def robustness(folder):
+    """How many radiomics features withstand small changes; None where that was not asked."""
+    rows = load(folder, "robustness.tsv")
+    return blocks.table(rows, heads=vocabulary.heads("robustness")) if rows else None
 
 
 def _table(folder, name, heads=None, sources=()):

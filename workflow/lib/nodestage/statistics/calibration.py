@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nodestage.statistics import intervals
 from nodestage.statistics.rates import checked, exact_interval
 from nodestage.statistics.undefined import UndefinedError
 
@@ -115,6 +116,42 @@ def decision_curve(y, probability, thresholds=None):
             }
         )
     return rows
+
+
+def net_benefit_limits(y, probability, thresholds, n=1000, seed=0):
+    """95 % percentile interval of the net benefit at each threshold.
+
+    Whole patients are resampled, not each class by itself: the net benefit depends on the prevalence,
+    whose own uncertainty belongs to it (Vickers and others 2008, Extensions to decision curve analysis).
+
+    Parameters
+    ----------
+    thresholds : risks between 0 and 1, as in `decision_curve`
+    n : number of resamples
+    seed : int; the same resamples for every method with as many patients
+
+    Returns
+    -------
+    list of (low, high). Raises UndefinedError with fewer than five patients of a class, as every
+    bootstrap here.
+    """
+    y, probability = checked(y, probability, "brier")
+    thresholds = np.asarray(thresholds, float)
+    small = min(int(y.sum()), int((~y).sum()))
+    if small < intervals.FEWEST:
+        raise UndefinedError(
+            f"{small} patients of a class: {intervals.FEWEST} are needed to resample"
+        )
+    odds = thresholds / (1 - thresholds)
+    acts = probability[:, None] >= thresholds
+    gain = np.where(
+        acts, np.where(y[:, None], 1.0, -odds), 0.0
+    )  # of one patient, at each threshold
+    size = len(y)
+    rng = np.random.default_rng(seed)
+    copies = rng.multinomial(size, np.full(size, 1 / size), n)
+    low, high = np.percentile(copies @ gain / size, [2.5, 97.5], axis=0)
+    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def _logits(y, probability):

@@ -18,7 +18,7 @@ CALIBRATION_COLUMNS = (
     "positives",
     "note",
 )
-DECISION_COLUMNS = ("method", "threshold", "net_benefit", "n", "positives")
+DECISION_COLUMNS = ("method", "threshold", "net_benefit", "low", "high", "n", "positives")
 
 
 def roc_rows(scored):
@@ -65,10 +65,15 @@ def calibration_rows(scored):
     ]
 
 
-def decision_rows(all_scored):
-    """Net benefit of every method, and of treating `all` or `none`.
+def decision_rows(all_scored, n=1000, seed=0):
+    """Net benefit of every method, and of treating `all` or `none`, with its interval.
 
     The two strategies are those of the method with most patients.
+
+    Parameters
+    ----------
+    all_scored : list of cohort.Scored
+    n, seed : resamples of whole patients, and their seed (`calibration.net_benefit_limits`)
     """
     lines, widest = [], None
     for scored in all_scored:
@@ -79,11 +84,13 @@ def decision_rows(all_scored):
         points = calibration.decision_curve(y, probability)
         if widest is None or len(y) > len(widest[0]):
             widest = (y, points)
-        lines += [_decision(scored.method, p["threshold"], p["net_benefit"], y) for p in points]
+        lines += _decisions(scored.method, y, points, probability, n, seed)
     if widest:
         y, points = widest
-        for name in ("all", "none"):
-            lines += [_decision(name, p["threshold"], p[f"net_benefit_{name}"], y) for p in points]
+        # Everybody is above a threshold with a probability of 1; nobody has a benefit of 0, exactly.
+        for name, probability in (("all", np.ones(len(y))), ("none", None)):
+            strategy = [p | {"net_benefit": p[f"net_benefit_{name}"]} for p in points]
+            lines += _decisions(name, y, strategy, probability, n, seed)
     return lines
 
 
@@ -98,6 +105,15 @@ def _calibration(about, **values):
     return dict.fromkeys(CALIBRATION_COLUMNS) | {"note": ""} | about | values
 
 
-def _decision(method, threshold, benefit, y):
-    values = (method, threshold, benefit, len(y), int(y.sum()))
-    return dict(zip(DECISION_COLUMNS, values, strict=True))
+def _decisions(method, y, points, probability, n, seed):
+    """A row for each point of a curve; without probabilities, or with few patients, it has no limits."""
+    thresholds = [point["threshold"] for point in points]
+    ends = [(None, None)] * len(points)
+    if probability is not None:
+        found = answer(calibration.net_benefit_limits, y, probability, thresholds, n, seed)[0]
+        ends = found or ends
+    return [
+        {"method": method, "threshold": p["threshold"], "net_benefit": p["net_benefit"]}
+        | {"low": low, "high": high, "n": len(y), "positives": int(y.sum())}
+        for p, (low, high) in zip(points, ends, strict=True)
+    ]

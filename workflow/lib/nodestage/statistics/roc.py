@@ -33,7 +33,7 @@ def auc(y, score):
     y : labels (n,), 0 or 1
     score : (n,), higher means more likely positive
     """
-    positive, _ = _components(y, score)
+    positive, _ = components(y, score)
     return float(positive.mean())
 
 
@@ -42,7 +42,7 @@ def auc_variance(y, score):
 
     DeLong, DeLong and Clarke-Pearson (1988), by midranks as in Sun and Xu (2014).
     """
-    positive, negative = _components(y, score)
+    positive, negative = components(y, score)
     return _variance(positive, negative)
 
 
@@ -173,8 +173,8 @@ def _pair(y, a, b, strata):
     parts = [np.arange(len(y))] if strata is None else groups(strata)
     areas_a, areas_b, variance = [], [], 0.0
     for i in parts:
-        positive_a, negative_a = _components(y[i], a[i])
-        positive_b, negative_b = _components(y[i], b[i])
+        positive_a, negative_a = components(y[i], a[i])
+        positive_b, negative_b = components(y[i], b[i])
         areas_a.append(positive_a.mean())
         areas_b.append(positive_b.mean())
         # The variance of the difference from the differences: exactly 0 for equal ranks.
@@ -182,10 +182,17 @@ def _pair(y, a, b, strata):
     return float(np.mean(areas_a)), float(np.mean(areas_b)), np.sqrt(variance) / len(parts)
 
 
-def _components(y, score):
+def components(y, score):
     """Share of the other class that each patient is on the right side of (structural components).
 
-    Returns arrays (positives,) and (negatives,); O(n log n). A patient's rank among the sorted
+    Parameters
+    ----------
+    y : labels (n,), 0 or 1
+    score : (n,), higher means more likely positive
+
+    Returns
+    -------
+    arrays (positives,) and (negatives,); O(n log n). A patient's rank among the sorted
     other class, ties in their middle, is the midrank in everybody less that in the own class.
     """
     y, score = checked(y, score, "auc")

@@ -6,7 +6,14 @@ import numpy as np
 
 from nodestage.core import reasons, tables
 from nodestage.core.names import MAIN_METRICS
-from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes
+from nodestage.statistics import (
+    detection,
+    heterogeneity,
+    intervals,
+    lymph_nodes,
+    robustness,
+    stations,
+)
 
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
 
@@ -51,9 +58,11 @@ COLUMNS = {
     "table_7.tsv": TABLE_7_COLUMNS,
     "table_pdac.tsv": ("measure", "n", "median", "low_quartile", "high_quartile", "note"),
     "node_recall.tsv": detection.RECALL_COLUMNS,
+    "stations.tsv": stations.COLUMNS,
     "false_positives.tsv": detection.PLACE_COLUMNS,
     "froc.tsv": detection.FROC_COLUMNS,
     "froc_at.tsv": detection.FROC_AT_COLUMNS,
+    "robustness.tsv": robustness.SUMMARY_COLUMNS,
     "signature.tsv": ("method", "feature", "folds_chosen", "folds", "mean_coefficient"),
 }
 
@@ -69,6 +78,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
         patient and arterial `network`),
         `classes`, `nodes`, `candidates`, `identification` (per patient, all folds together),
         `signature` (per feature, as `baselines.signature.stability` counts them);
+        `robustness`: {"fold 0": rows as `robustness.rows` gives them, ...};
         and `ranges`: {"Table II": {structure: (d_min, d_max)}, "fold 0": {structure: (d_min,
         d_max, voxels)}, ...}
     settings : dict with `bootstraps` and `primary`
@@ -90,12 +100,13 @@ def study_tables(center_results, evaluation, settings, seed=0):
         "table_6.tsv": table_6(discovery) if discovery else [],
         "table_7.tsv": table_7(external),
         "signature.tsv": evaluation.get("signature") or [],
+        "robustness.tsv": robustness.summary(evaluation.get("robustness") or {}),
     }
     return made | lymph_node_tables(evaluation, n, seed)
 
 
 def lymph_node_tables(evaluation, n=1000, seed=0):
-    """Tables IV and V; recall by size and station, false positives by place, FROC.
+    """Tables IV and V; recall by size and station, precision by station, false positives by place, FROC.
 
     Parameters
     ----------
@@ -108,6 +119,13 @@ def lymph_node_tables(evaluation, n=1000, seed=0):
     return {
         "table_4.tsv": lymph_nodes.table_4(evaluation.get("identification") or [], n, seed),
         "table_5.tsv": lymph_nodes.table_5(classes, n=n, seed=seed),
+        "stations.tsv": stations.rows(
+            evaluation.get("nodes") or [],
+            evaluation.get("candidates") or [],
+            patients,
+            n,
+            seed,
+        ),
         **detection.detection_tables(
             evaluation.get("nodes") or [],
             evaluation.get("candidates") or [],

@@ -22,10 +22,16 @@ COLUMNS = (
 METRICS = ("balanced_accuracy", "auc", "sensitivity", "specificity")
 POOLED = "folds pooled: scores of several models are compared"
 SIZE_CM = (2.0, 4.0)  # the borders of pT1, pT2 and pT3 by size (UICC, 8th edition)
+OLDER = 65  # years
+SLICE_MM = (1.5, 3.0)
+PIXEL_MM = (0.7, 0.8)
+PORTAL_HU = (100.0,)  # darker: an early arterial phase
+SCANNED = frozenset({"slice_mm", "thickness_mm", "pixel_mm", "kernel", "portal_arterial_hu"})
+"""Columns of `cohort.scanning`."""
 
 
-def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
-    """Metrics of some methods within pT, tumor size, location, sex, CT report and phases.
+def rows(all_scored, sheet_rows, methods, n=1000, seed=0, min_cell=0):
+    """Metrics of some methods within pT, tumor size, location, sex, age, CT report, phases and scan.
 
     Nothing is tested here: groups are small, and differences between them are descriptions.
 
@@ -33,8 +39,10 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
     ----------
     all_scored : list of cohort.Scored of one center; of discovery the AUC is the mean of the
         folds' own where each has two patients of each class in the group, all else has them pooled
-    sheet_rows : rows of the center's patients
+    sheet_rows : rows of the center's patients, with the columns of `cohort.scanning` where known
     methods : names of the methods to show
+    min_cell : a group by the scan with fewer scored patients of a class has no numbers: what a scanner
+        writes may single out a patient
 
     Returns
     -------
@@ -47,29 +55,42 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0):
             continue
         why = {entry["patient"]: entry["reason"] for entry in scored.missing}
         for subgroup, (column, rule) in GROUPS.items():
-            if column and not any(column in row for row in sheet_rows):
+            if column and not _is_known(column, sheet_rows):
                 continue  # nothing of the kind is known of this center
+            least = min_cell if column in SCANNED else 0
             group = np.array(
                 [rule(by_patient[p], why.get(p, "")) for p in scored.patients], dtype=str
             )
-            for name in np.unique(group):
+            names = np.unique(group)
+            if column in SCANNED and len(names) < 2:
+                continue  # everybody was scanned alike
+            for name in names:
                 part = scored.only(group == name)
-                lines += [_row(part, subgroup, str(name), metric, n, seed) for metric in METRICS]
+                about = {"subgroup": subgroup, "group": str(name)}
+                lines += [_row(part, about, metric, n, seed, least) for metric in METRICS]
     return lines
 
 
-def _row(part, subgroup, group, metric, n, seed):
+def _is_known(column, sheet_rows):
+    """Whether a center has a column; one of the scan only where some patient has a value in it."""
+    if column in SCANNED:
+        return any(row.get(column) not in (None, "") for row in sheet_rows)
+    return any(column in row for row in sheet_rows)
+
+
+def _row(part, about, metric, n, seed, min_cell):
     keep = part.known(metric)
     y, values = part.y[keep], part.of(metric)[keep]
     row = dict.fromkeys(COLUMNS) | {
         "method": part.method,
-        "subgroup": subgroup,
-        "group": group,
+        **about,
         "metric": metric,
         "n": len(y),
         "positives": int(y.sum()),
         "unscored": int((~keep).sum()),
     }
+    if min(y.sum(), len(y) - y.sum()) < min_cell:
+        return row | {"note": f"fewer than {min_cell} patients of a class (packet.min_cell)"}
     if metric == "auc" and not part.ranked:
         return row | {"note": performance.NOT_RANKED}
     strata, pooled = None, []
@@ -98,14 +119,25 @@ def _column(key):
     return rule
 
 
-def _size(row, reason):
-    size = tables.number(row.get("tumor_size_cm"))
-    if np.isnan(size):
-        return "unknown"
-    small, large = SIZE_CM
-    if size <= small:
-        return f"up to {small:g} cm"
-    return f"over {small:g} to {large:g} cm" if size <= large else f"over {large:g} cm"
+def _range(column, borders, unit):
+    """A rule that puts a number among `borders`: `up to 1.5 mm`, `over 1.5 to 3 mm`, `over 3 mm`."""
+
+    def rule(row, reason):
+        value = tables.number(row.get(column))
+        if np.isnan(value):
+            return "unknown"
+        place = int(np.searchsorted(borders, round(value, 3), side="left"))
+        if place == 0:
+            return f"up to {borders[0]:g} {unit}"
+        low = f"over {borders[place - 1]:g}"
+        return f"{low} {unit}" if place == len(borders) else f"{low} to {borders[place]:g} {unit}"
+
+    return rule
+
+
+def _age(row, reason):
+    age = tables.number(row.get("age"))
+    return "unknown" if np.isnan(age) else ("65 or older" if age >= OLDER else "under 65")
 
 
 def _ct(row, reason):
@@ -122,9 +154,18 @@ def _phases(row, reason):
 
 GROUPS = {
     "pT stage": ("pt_stage", _column("pt_stage")),
-    "tumor size": ("tumor_size_cm", _size),
+    "tumor size": ("tumor_size_cm", _range("tumor_size_cm", SIZE_CM, "cm")),
     "tumor location": ("tumor_location", _column("tumor_location")),
     "sex": ("sex", _column("sex")),
+    "age": ("age", _age),
     "CT report": ("ct_reported", _ct),
     "phases": (None, _phases),
+    "slice distance": ("slice_mm", _range("slice_mm", SLICE_MM, "mm")),
+    "slice thickness": ("thickness_mm", _range("thickness_mm", SLICE_MM, "mm")),
+    "pixel": ("pixel_mm", _range("pixel_mm", PIXEL_MM, "mm")),
+    "kernel": ("kernel", _column("kernel")),
+    "portal vein, arterial phase": (
+        "portal_arterial_hu",
+        _range("portal_arterial_hu", PORTAL_HU, "HU"),
+    ),
 }

@@ -1,7 +1,7 @@
 """Every patient-level table of one center, from its prediction rows and its sheet rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.core import tables
@@ -14,6 +14,8 @@ from nodestage.statistics import (
     intervals,
     operating,
     performance,
+    pn_stage,
+    readers,
     recalibration,
     subgroups,
     uncertainty,
@@ -43,6 +45,10 @@ COLUMNS = {
     "recalibration.tsv": recalibration.COLUMNS,
     "coverage.tsv": abstention.COLUMNS,
     "uncertainty.tsv": uncertainty.COLUMNS,
+    "pn_stage.tsv": pn_stage.COLUMNS,
+    "pn_confusion.tsv": pn_stage.CONFUSION_COLUMNS,
+    "readers.tsv": readers.COLUMNS,
+    "reader_comparisons.tsv": readers.COMPARISON_COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
 } | STUDY_COLUMNS
 
@@ -57,6 +63,7 @@ class CenterRows:
     role : discovery or external
     rows, discovery : the sample sheet's rows of this and of the discovery center
     nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
+    stages : {fold0: rows of scores with pN, ...} of the methods that predict it
     """
 
     center: str
@@ -64,6 +71,7 @@ class CenterRows:
     rows: list[dict]
     discovery: list[dict]
     nodes: Sequence[Sequence] = ((), ())
+    stages: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
@@ -76,7 +84,7 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         an external center the ensemble's rows alone will do
     settings : dict with, optionally, `bootstraps` (1000), `primary` {metric, method, reference}
         `methods` {method: {threshold: false}} for one whose call is its score, and `conformal`
-        {coverage, by_class}
+        {coverage, by_class}, and `readers` {positive_from}
     seed : int
     frozen : {fold0: {method: its frozen record}, ...}, where an operating point or a coverage is declared
 
@@ -105,8 +113,10 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         "missing.tsv": [row for s in scored for row in s.missing],
         "roc.tsv": [row for s in scored for row in curves.roc_rows(s)],
         "calibration.tsv": [row for s in scored for row in curves.calibration_rows(s)],
-        "decision_curve.tsv": curves.decision_rows(scored),
-        "subgroups.tsv": subgroups.rows(scored, patients.rows, shown, n, seed),
+        "decision_curve.tsv": curves.decision_rows(scored, n, seed),
+        "subgroups.tsv": subgroups.rows(
+            scored, patients.rows, shown, n, seed, settings.get("min_cell", 0)
+        ),
         "operating_point.tsv": [
             row for s in scored for row in operating.rows(s, frozen or {}, n, seed)
         ],
@@ -114,6 +124,12 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
             row for s in scored if role == "external" for row in recalibration.rows(s, n, seed)
         ],
         **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
+        **pn_stage.both_tables(predictions, patients.stages, role, patients.rows, n, seed),
+        **readers.both_tables(
+            next((s for s in scored if s.method == primary["method"]), None),
+            patients.rows,
+            settings.get("readers"),
+        ),
         "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
     }
 

@@ -31,7 +31,7 @@ def ordered(kind, keys):
 
 
 def heads(part="all"):
-    """{column: words} of the tables of one kind: `all`, `table_5`, `detection`, `coverage`, `uncertainty` or `oracle`."""
+    """{column: words} of the tables of one kind, a key of `heads` in vocabulary.yaml."""
     return terms()["heads"][part]
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypedDict
 
+from nodestage.cohort import readers
 from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
+from nodestage.methods.radiomics.common import COUNT
 from nodestage.study import pretraining, sizes
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.folds import Folds
@@ -52,6 +54,8 @@ class RunFacts(TypedDict, total=False):
     discovery: str | None
     sizes: dict[str, str]
     smaller: list[str]
+    methods: list[str]
+    radiomics: dict[str, Any] | None
     discovery_organs_source: str
     discovery_tumor_source: str
     frozen: bool  # only where a bundle scores
@@ -91,7 +95,7 @@ class Facts:
     returned: dict[str, Returned]
 
     def table_rows(self, center: str | None) -> list[dict[str, str]]:
-        """Status and clinical columns of a center's patients.
+        """Status, clinical columns and readers' columns of a center's patients.
 
         `missing_phase` names a phase that the sheet lacks, also where the other one replaces it.
         """
@@ -100,6 +104,7 @@ class Facts:
             return [{c: rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in patients]
         return [
             {c: rows[p].get(c, "") for c in TABLE_COLUMNS}
+            | {c.name: rows[p][c.name] for c in readers.columns(rows[p])}
             | {"missing_phase": " ".join(x for x in PHASES if x not in self.patients.phases(p))}
             for p in patients
         ]
@@ -119,6 +124,10 @@ class Facts:
             "pretrained": self._pretrained(),
             "primary": config["statistics"]["primary"],
             "discovery": discovery,
+            "methods": self.methods.names,
+            "radiomics": {"features": COUNT, "robustness": self.settings.robustness}
+            if any("radiomics" in self.methods.needs(family) for family in self.methods.families)
+            else None,
             "discovery_organs_source": self.centers.source("organs", discovery),
             "discovery_tumor_source": self.centers.source("tumor", discovery),
             "sizes": sizes.described(config, self.methods.entries),
@@ -197,6 +206,9 @@ class Facts:
         """Digest of all settings that can change a result; how jobs are run is left out."""
         config = self.settings.config
         kept = {k: v for k, v in config.items() if k not in NOT_IN_DIGEST}
+        # What the file holds counts, not where it lies.
+        if kept.pop("anatomy", None):
+            kept["anatomy"] = self.settings.anatomy
         kept["centers"] = {
             center: {k: v for k, v in entry.items() if k != "returned"}
             for center, entry in kept["centers"].items()
@@ -217,14 +229,21 @@ class Facts:
             return None
         return "given" if self.settings.config["folds"]["folder"] else "stratified"
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """{method: SHA-256 of the weights that its networks start from}, of those that have any."""
+        settings = {m: entry.get("settings") or {} for m, entry in self.methods.entries.items()}
+        return {
+            method: str(of_method["pretrained"].get("sha256"))
+            for method, of_method in settings.items()
+            if pretraining.is_pretrained(of_method)
+        }
+
     def _pretrained(self) -> str:
         """Which methods start from a file of weights, and its digest: never its path."""
         digests: dict[str, list[str]] = {}
-        for method, entry in self.methods.entries.items():
-            settings = entry.get("settings") or {}
-            if pretraining.is_pretrained(settings):
-                digest = str(settings["pretrained"].get("sha256"))[:12]
-                digests.setdefault(digest, []).append(method)
+        for method, digest in self.weights.items():
+            digests.setdefault(digest[:12], []).append(method)
         if not digests:
             return "none, trained from scratch"
         named = (f"{', '.join(m)}: sha256 {digest}" for digest, m in sorted(digests.items()))

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from nodestage.cohort import folds as cohort_folds
+from nodestage.core import seeds
 from nodestage.study.centers import Centers
 from nodestage.study.masks import Masks
 from nodestage.study.roster import Roster
@@ -87,6 +88,15 @@ class Folds:
         fewest = min(list(labels.values()).count(label) for label in (0, 1))
         parts, key = min(CANDIDATE_PARTS, fewest), [self.seed, int(fold), "candidates"]
         return cohort_folds.inner_folds(train, labels, parts, key)
+
+    def perturbed(self, fold: int | str, count: int) -> list[str]:
+        """Imaged training patients in whom a fold measures how robust radiomics features are.
+
+        All folds draw them in one order, so that most serve several folds: their features are computed
+        once for every change.
+        """
+        train = [p for p in self.subset(fold, "train") if self.patients.is_imaged(p)]
+        return sorted(train, key=lambda p: seeds.derived(self.seed, "robustness", p))[:count]
 
     def with_nodes(self, fold: int | str, *subsets: str) -> list[str]:
         """Imaged patients of the subsets whose lymph nodes were drawn."""

@@ -1,5 +1,6 @@
 """A study in one line per center, so that a person sees whether the numbers are right."""
 
+from nodestage.cohort import readers
 from nodestage.cohort.codes import names_in
 from nodestage.cohort.faults import some
 from nodestage.core.names import PHASES
@@ -72,4 +73,5 @@ def notes(study: Study, center: str) -> list[str]:
     if role != "auxiliary" and center in study.centers.with_images:
         if not study.patients.imaged(center):
             sentences.append("no patient can be scored from images")
+        sentences += readers.counts([study.patients.rows[p] for p in study.patients.of(center)])
     return sentences

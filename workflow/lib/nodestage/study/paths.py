@@ -210,6 +210,41 @@ class Paths:
             ]
         return inputs
 
+    def stage_scores(self, center: str) -> list[str]:
+        """Scores with pN of each method that predicts it, fold by fold; none of a center that keeps its images."""
+        if center in self.centers.returned:
+            return []
+        return [
+            f"results/{family}/fold{fold}/scores/{center}.tsv"
+            for family in self.methods.families
+            if "stages" in self.methods.needs(family)
+            for fold in self.folds
+        ]
+
+    def robustness(self, family: str, fold: int | str) -> list[str]:
+        """The table of a fold's robust features; none where they are not asked for or not read."""
+        if self.settings.robustness is None or "radiomics" not in self.methods.needs(family):
+            return []
+        return [f"results/baselines/fold{fold}/robustness.tsv"]
+
+    def robustness_tables(self) -> list[str]:
+        """Those of all folds that fit a method to radiomics; none where a bundle scores."""
+        if self.centers.discovery is None:
+            return []
+        found = {
+            path: None
+            for fold in self.folds
+            for family in self.methods.families
+            for path in self.robustness(family, fold)
+        }
+        return list(found)
+
+    def perturbed(self, fold: int | str) -> list[str]:
+        """Features under small changes, of the training patients in whom a fold measures robustness."""
+        wanted = self.settings.robustness
+        patients = self.folds.perturbed(fold, wanted["patients"]) if wanted else []
+        return [f"results/baselines/perturbed/{patient}.tsv" for patient in patients]
+
     def views(self, patient: str) -> str:
         """Nine slices and a crop of a patient's tumor."""
         return f"results/tumor/slices/{patient}.npz"

@@ -1,10 +1,11 @@
 """The one CT series of a folder that the sheet asks for."""
 
+import math
 import os
 import re
 from collections import Counter
 
-from nodestage.cohort.dicom import folders, headers, joining
+from nodestage.cohort.dicom import folders, headers, joining, kernels
 from nodestage.cohort.dicom.series import grouped, merge_copies, split, without_strays
 from nodestage.cohort.faults import IntakeError, some
 from nodestage.cohort.series_names import DIGEST, without_text
@@ -43,6 +44,10 @@ def find(path, choice="", facts=None):
     if series.merged:
         facts["copies_dropped"] = series.merged
     facts["slices"] = len(series.frames)
+    if math.isfinite(first.thickness) and first.thickness > 0:
+        facts["slice_thickness_mm"] = round(first.thickness, 3)
+    if sharpness := kernels.sharpness(first.kernel):
+        facts["kernel"] = sharpness
     return series
 
 

@@ -21,7 +21,9 @@ class Method:
         """Validation patients choose nothing here; they are read to report who lacks features."""
         validation.gather(validation.radiomics)
         names, values, _ = train.gather(train.radiomics)
-        table, features = matrix(features_of_one for (features_of_one,) in values)
+        table, features = matrix(
+            (features_of_one for (features_of_one,) in values), train.robust_features
+        )
         state = signature.fit(table, train.labels(names), features, self.settings, self.seed)
         logs.say(
             f"radiomics: {len(state['features'])} of {len(features)} features kept"
@@ -36,8 +38,21 @@ class Method:
         return dict(zip(names, scores, strict=True)) | reasons
 
 
-def matrix(features):
-    """Feature dicts as an array (patients, features), and the features' names."""
+def matrix(features, robust=None):
+    """Feature dicts as an array (patients, features), and the features' names.
+
+    Parameters
+    ----------
+    features : one {name: value} per patient
+    robust : names of the features that are kept; None keeps all
+    """
     features = list(features)
     names = list(features[0]) if features else []
-    return np.asarray([[values[name] for name in names] for values in features], float), names
+    if robust is not None:
+        names = [name for name in names if name in robust]
+        logs.say(
+            f"radiomics: {len(names)} of {len(features[0]) if features else 0} features are robust"
+        )
+    return np.asarray([[values[name] for name in names] for values in features], float).reshape(
+        len(features), len(names)
+    ), names

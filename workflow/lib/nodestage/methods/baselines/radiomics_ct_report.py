@@ -2,7 +2,8 @@
 
 The regression learns from signatures of training patients that were fitted without them
 (out of fold, inside T): the signature of a patient it was fitted on would look better
-than it is, and the report would hardly count.
+than it is, and the report would hardly count. Which features are robust, where that is asked
+(`radiomics.robustness`), is found in T as a whole: it uses no label.
 """
 
 import numpy as np
@@ -29,7 +30,9 @@ class Method:
         validation.gather(validation.radiomics, validation.ct_report)
         names, values, _ = train.gather(train.radiomics, train.ct_report)
         labels = train.labels(names)
-        table, features = matrix(features_of_one for features_of_one, _ in values)
+        table, features = matrix(
+            (features_of_one for features_of_one, _ in values), train.robust_features
+        )
         reports = np.asarray([report for _, report in values], float)
         whole = signature.fit(table, labels, features, self.settings, self.seed)
         held_out = self._held_out(table, labels, features)

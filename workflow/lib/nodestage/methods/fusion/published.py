@@ -3,6 +3,7 @@
 Imports no torch: the workflow asks each time it is read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,31 @@ def fetched() -> dict[str, str]:
     record = FOLDER / RECORD
     digests: dict[str, Any] = files.read_json(record) if record.is_file() else {}
     return {name: digest for name, digest in digests.items() if (FOLDER / name).is_file()}
+
+
+UNKNOWN = "those of the file with SHA-256 {digest}, which the team must name"
+
+
+def terms_of(weights: Mapping[str, str]) -> dict[str, str]:
+    """{methods that started from a file, joined by commas: the terms of that file}.
+
+    Parameters
+    ----------
+    weights : {method: SHA-256 of the file that its networks started from}
+    """
+    named: dict[str, list[str]] = {}
+    for method, digest in weights.items():
+        named.setdefault(digest.lower(), []).append(method)
+    terms = {one.sha256: one.terms for one in known().values() if one.sha256}
+    terms |= {
+        digest: known_by_file()[file].terms
+        for file, digest in fetched().items()
+        if file in known_by_file()
+    }
+    return {
+        ", ".join(methods): terms.get(digest) or UNKNOWN.format(digest=digest[:12])
+        for digest, methods in named.items()
+    }
 
 
 def located(path: str) -> Path:

@@ -4,7 +4,7 @@
 page carries inside. Nothing here touches pyplot, so nothing is shared between two figures.
 """
 
-from nodestage.report.figures.curves import calibration, decision_curve, froc, roc
+from nodestage.report.figures.curves import calibration, coverage, decision_curve, froc, roc
 from nodestage.report.figures.forest import forest
 from nodestage.report.figures.pictures import MapSteps, attention_steps, overlays
 from nodestage.report.figures.registration import registration_qc
@@ -14,6 +14,7 @@ __all__ = [
     "MapSteps",
     "attention_steps",
     "calibration",
+    "coverage",
     "decision_curve",
     "forest",
     "froc",

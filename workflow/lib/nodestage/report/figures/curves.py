@@ -115,13 +115,14 @@ def calibration(rows, methods=None, predicted="predicted", observed="observed", 
 
 
 @style.styled
-def decision_curve(rows, methods=None, title=""):
+def decision_curve(rows, methods=None, title="", banded=""):
     """Net benefit against the threshold probability.
 
     Parameters
     ----------
-    rows : dicts with method, threshold, net_benefit; the methods `all` and `none` are the
-        strategies without a model
+    rows : dicts with method, threshold, net_benefit and, if known, low and high; the methods `all`
+        and `none` are the strategies without a model
+    banded : the method whose interval is drawn as a band; bands of all would hide each other
     """
     curves = _series(rows, "threshold", "net_benefit")
     plain = {"all": "Treat as positive: all", "none": "Treat as positive: none"}
@@ -149,6 +150,10 @@ def decision_curve(rows, methods=None, title=""):
             ls="-" if method == "combined" else style.DASHES[index % len(style.DASHES)],
             label=vocabulary.name("methods", method),
         )
+        if method == banded:
+            _band(
+                axes, [row for row in rows if row["method"] == method], style.color(method, index)
+            )
     top = max(max(curves[m][1]) for m in models)
     # Below the axis lies harm without bound as the threshold nears 1; the reader needs its start.
     axes.set(xlim=(0, 1), ylim=(-0.25 * max(top, 0.1), 1.15 * max(top, 0.1)))
@@ -156,6 +161,57 @@ def decision_curve(rows, methods=None, title=""):
     axes.grid(True)
     axes.set_axisbelow(True)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _band(axes, rows, color):
+    """Interval around a curve, where its rows have one."""
+    ends = [[number(row.get(c)) for c in ("threshold", "low", "high")] for row in rows]
+    ends = [values for values in ends if values == [v for v in values if v == v]]
+    if ends:
+        axes.fill_between(*zip(*ends, strict=True), color=color, alpha=0.15, lw=0)
+
+
+@style.styled
+def coverage(rows, title=""):
+    """Accuracy of the decided patients against the share that is decided, with exact intervals.
+
+    Parameters
+    ----------
+    rows : dicts of one method with wanted, declared (1 or 0), decided, accuracy, accuracy_low,
+        accuracy_high; one without an accuracy is left out
+    """
+    columns = ("wanted", "declared", "decided", "accuracy", "accuracy_low", "accuracy_high")
+    points = [{c: number(row.get(c)) for c in columns} for row in rows]
+    points = [p for p in points if p["accuracy"] == p["accuracy"]]
+    figure = style.new_figure(4.3, 3.6)
+    axes = figure.subplots()
+    if not points:
+        style.nothing(axes, "No patient is decided at any coverage.")
+        return figure
+    tint = style.color("combined", 0)
+    for point in points:
+        x, main = point["decided"], point["declared"] == 1
+        axes.vlines(x, point["accuracy_low"], point["accuracy_high"], color=tint, lw=1, alpha=0.6)
+        axes.plot(
+            x,
+            point["accuracy"],
+            "o",
+            ms=7 if main else 4,
+            color=tint,
+            mfc=tint if main else "white",
+        )
+        axes.annotate(
+            f"{point['wanted']:g}",
+            (x, point["accuracy"]),
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    axes.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05))
+    axes.set(xlabel="Share of patients decided", ylabel="Accuracy of those decided", title=title)
+    axes.grid(True)
+    axes.set_axisbelow(True)
     return figure
 
 
