@@ -313,6 +313,18 @@ def test_every_structure_of_the_anatomy_has_a_code():
             assert key not in entry or sct(entry[key]).scheme_designator == "SCT"
 
 
+def test_a_structure_of_another_anatomy_is_an_organ_of_its_name(tmp_path):
+    src = source.read(str(series(tmp_path / "s", "plain")))
+    labels = np.zeros(src.shape, np.uint8)
+    labels[5:9, 20:30, 20:30] = 3
+    known = {"bladder": 1, "left_rectum": 3}
+    (segment,) = segmentation.of_organs(src, MAKER, labels, known).SegmentSequence
+    assert segment.SegmentLabel == "Left rectum"
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Organ"
+    (tumor,) = segmentation.of_tumor(src, MAKER, labels, "left_rectum").SegmentSequence
+    assert tumor.AnatomicRegionSequence[0].CodeMeaning == "Organ"
+
+
 def test_the_report_has_the_numbers_of_table_and_record(objects):
     ds = highdicom.sr.srread(objects["sr"])
     assert ds.VerificationFlag == "UNVERIFIED" and ds.PatientID == "X1"

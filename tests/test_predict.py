@@ -306,7 +306,8 @@ def test_numbers_on_an_examination():
     assert np.isnan(noise_hu(np.full((3, 4, 5), -1000, np.int16)))
     labels = np.zeros(venous.shape, np.uint8)
     labels[5:10, 5:10, 5:10] = 8
-    known = {"aorta": 8, "portal_splenic_vein": 10, "pancreas": 11}
+    labelled = {"aorta": 8, "portal_splenic_vein": 10, "pancreas": 11}
+    known = {"labels": labelled, "tumor_organ": "pancreas"}
     tumor = np.zeros(venous.shape, np.uint8)
     tumor[0, 0, :5] = 1
     intake = {"venous": {"quality": {"spacing_mm": [2.5, 0.8, 0.8], "hu_mean_body": 30.0}}}
@@ -314,7 +315,7 @@ def test_numbers_on_an_examination():
     values = image_statistics(scan, known, intake, {"similarity": {"after": 0.9}})
     assert tuple(values) == COLUMNS and set(reference.terms()) >= set(COLUMNS)
     assert (values["slice_mm"], values["pixel_mm"], values["similarity"]) == (2.5, 0.8, 0.9)
-    assert values["tumor_ml"] == pytest.approx(0.01) and np.isnan(values["pancreas_ml"])
+    assert values["tumor_ml"] == pytest.approx(0.01) and np.isnan(values["organ_ml"])
     assert np.isfinite(values["aorta_venous_hu"]) and np.isnan(values["portal_venous_hu"])
     alone = image_statistics(scan, known, intake, {"substituted": "venous"})
     assert np.isnan(alone["aorta_arterial_hu"]) and np.isfinite(alone["aorta_venous_hu"])

@@ -25,6 +25,7 @@ rule export_seg:
         phase=source_phase,
         series=lambda w: patients.series(w.patient, source_phase(w)),
         labels=study.settings.anatomy["labels"],
+        organ=study.settings.anatomy["tumor_organ"],
     script:
         "../scripts/export_seg.py"
 

@@ -29,6 +29,6 @@ rule image_statistics:
     params:
         code=code("image_statistics.py"),
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
-        labels=study.settings.anatomy["labels"],
+        anatomy={k: study.settings.anatomy[k] for k in ("labels", "tumor_organ")},
     script:
         "../scripts/image_statistics.py"

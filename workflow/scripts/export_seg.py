@@ -20,7 +20,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     made = {
         segmentation.NODES: segmentation.of_nodes(series, maker, nodes, rows),
         segmentation.TUMOR: segmentation.of_tumor(
-            series, maker, source.onto(series, volumes.read(tumor))
+            series, maker, source.onto(series, volumes.read(tumor)), params.organ
         ),
         segmentation.ORGANS: segmentation.of_organs(
             series, maker, source.onto(series, volumes.read(organs)), params.labels

@@ -16,6 +16,6 @@ with logs.to(snakemake.log[0]):
     ):
         read = [volumes.read(path) for path in images]
         scan = Scan(*(one.array for one in read), read[1].spacing)
-        found = image_statistics(scan, params.labels, intake[patient], files.read_json(record))
+        found = image_statistics(scan, params.anatomy, intake[patient], files.read_json(record))
         rows.append({"patient": patient, **found})
     tables.write(snakemake.output.rows, rows, ("patient", *COLUMNS))

@@ -131,11 +131,16 @@ def _check(study, show):
         show(line)
 
 
+HEADS = ("The bundle brings code:", "Intake leaves out or changes:", "Look at these:")
+
+
 def _notes(printed):
-    """What `make check` prints of the images beyond their number: what is changed, what to look at."""
-    lines = printed.splitlines()
-    heads = ("The bundle brings code:", "Intake leaves out or changes:", "Look at these:")
-    return [line for line in lines if line in heads or line.startswith("  ")]
+    """What `make check` prints below its heads: what is changed of the images, what to look at."""
+    lines, inside = [], False
+    for line in printed.splitlines():
+        inside = line in HEADS or (inside and line.startswith("  "))
+        lines += [line] if inside else []
+    return lines
 
 
 def _run(study, patient, cores, show):

@@ -22,7 +22,7 @@ COLUMNS = (
     "portal_arterial_hu",
     "portal_venous_hu",
     "similarity",
-    "pancreas_ml",
+    "organ_ml",
     "tumor_ml",
 )
 """Keys of `image_statistics`; `statistics/reference.yaml` has their words."""
@@ -49,7 +49,7 @@ class Scan:
 
 def image_statistics(
     scan: Scan,
-    known: Mapping[str, int],
+    anatomy: Mapping[str, Any],
     intake: Mapping[str, Mapping[str, Any]],
     registration: Mapping[str, Any],
 ) -> dict[str, float]:
@@ -58,7 +58,7 @@ def image_statistics(
     Parameters
     ----------
     scan : Scan
-    known : {structure: label}, the `labels` of config/anatomy.yaml
+    anatomy : `config/anatomy.yaml` or a study's own: its `labels` and `tumor_organ`
     intake : {phase: record of the intake}
     registration : record of the registration; where one phase is used in place of both, the arterial
         numbers and the similarity are undefined
@@ -69,7 +69,8 @@ def image_statistics(
     phase as it came, `noise_hu` of the venous phase on the study grid.
     """
     quality = (intake.get("venous") or intake["arterial"])["quality"]
-    vessels = phase_contrast(scan.arterial, scan.venous, scan.labels, known)
+    vessels = phase_contrast(scan.arterial, scan.venous, scan.labels, anatomy["labels"])
+    organ = anatomy["labels"][anatomy["tumor_organ"]]
     ml = float(np.prod(scan.spacing)) / 1000
     values = {
         "slice_mm": quality["spacing_mm"][0],
@@ -77,7 +78,7 @@ def image_statistics(
         "noise_hu": noise_hu(scan.venous),
         "body_hu": quality["hu_mean_body"],
         "similarity": (registration.get("similarity") or {}).get("after"),
-        "pancreas_ml": float((scan.labels == known["pancreas"]).sum()) * ml or None,
+        "organ_ml": float((scan.labels == organ).sum()) * ml or None,
         "tumor_ml": float((scan.tumor > 0).sum()) * ml,
     }
     values |= {

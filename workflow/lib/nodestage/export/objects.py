@@ -72,6 +72,12 @@ def sct(name: str) -> Code:
     return getattr(codes.SCT, name)
 
 
+def organ(name: str) -> dict[str, str]:
+    """Code, words and color of a structure of the anatomy; one that codes.yaml lacks is an organ of that name."""
+    other = terms()["other"] | {"words": name.replace("_", " ").capitalize()}
+    return terms()["organs"].get(name, other)
+
+
 def own(key: str) -> Code:
     """A concept of nodestage's own scheme."""
     value, meaning = terms()["own"][key]

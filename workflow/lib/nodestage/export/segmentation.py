@@ -41,11 +41,13 @@ def of_nodes(
     return _written(source, maker, NODES, labels, segments)
 
 
-def of_tumor(source: Source, maker: Maker, mask: np.ndarray) -> Segmentation | None:
-    """The tumor, one segment; None where the mask (slices, rows, columns) is empty."""
+def of_tumor(
+    source: Source, maker: Maker, mask: np.ndarray, organ: str = "pancreas"
+) -> Segmentation | None:
+    """The tumor, one segment, in its organ; None where the mask (slices, rows, columns) is empty."""
     if not (mask > 0).any():
         return None
-    kind = terms()["lesions"]["tumor"]
+    kind = terms()["lesions"]["tumor"] | {"region": objects.organ(organ)["code"]}
     about = ("MorphologicallyAbnormalStructure", TUMOR)
     segments = [_segment(maker, 1, kind["words"], kind, about)]
     return _written(source, maker, TUMOR, mask > 0, segments)
@@ -61,18 +63,14 @@ def of_organs(
     labels : (slices, rows, columns) on the series
     known : {structure: label}, the `labels` of the anatomy
     """
-    present = [
-        (name, label)
-        for name, label in known.items()
-        if name in terms()["organs"] and (labels == label).any()
-    ]
+    present = [(name, label) for name, label in known.items() if (labels == label).any()]
     if not present:
         return None
     numbers = np.zeros(max(int(labels.max()), *known.values()) + 1, np.uint16)
     segments = []
     for number, (name, label) in enumerate(present, start=1):
         numbers[label] = number
-        kind = terms()["organs"][name]
+        kind = objects.organ(name)
         segments.append(_segment(maker, number, kind["words"], kind, ("AnatomicalStructure", name)))
     return _written(source, maker, ORGANS, numbers[labels], segments)
 

@@ -157,7 +157,7 @@ def moved(record: Mapping[str, Any]) -> list[str]:
             )
             + "."
         )
-        where = "tumor" if why["source"] == "tumor" else "pancreas (no tumor was found)"
+        where = "tumor" if why["source"] == "tumor" else "organ (no tumor was found)"
         sentences.append(
             f"In the most influential slice, {100 * why['share_inside']:.0f} % of what moved this score lies inside "
             f"the {where}."
