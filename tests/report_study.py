@@ -6,7 +6,15 @@ from statistics_cohort import predictions, sheet
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
-from nodestage.statistics import abstention, detection, readers, recalibration, robustness
+from nodestage.statistics import (
+    abstention,
+    detection,
+    pn_stage,
+    readers,
+    recalibration,
+    robustness,
+    stations,
+)
 from nodestage.statistics import cohort as scored_cohort
 from nodestage.tumor import slices
 
@@ -211,6 +219,7 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         "table_1": table_1,
         "subgroups": subgroups,
         **(_readers(rng) if role == "external" else {}),
+        **(_stages(rng) if role == "external" else {}),
         "missing": [
             {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"}
             for i in range(3)
@@ -219,6 +228,18 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         columns = list(dict.fromkeys(key for row in rows for key in row))
         tables.write(folder / f"{name}.tsv", rows, columns)
     return folder
+
+
+def _stages(rng):
+    """The two tables of a method that predicts pN."""
+    rows = [{"patient": f"P{i:02d}", "pn_stage": f"N{i % 3}"} for i in range(45)]
+    score = [float(rng.random()) for _ in rows]
+    scores = [
+        {"patient": row["patient"], "method": "pn_ordinal", "score": p, "p_n2": p**2}
+        for row, p in zip(rows, score, strict=True)
+    ]
+    made = pn_stage.both_tables({"pn_ordinal": {}}, {"fold0": scores}, "external", rows, 50)
+    return {name.removesuffix(".tsv"): listed for name, listed in made.items()}
 
 
 def _readers(rng):
@@ -313,13 +334,14 @@ def write_detection(folder, seed=0):
             found, sure = int(rng.random() < 0.6), float(rng.random())
             nodes.append(
                 {"variant": variant, **about, "class": kind, "short_axis_mm": size}
-                | {"station": station, "found": found}
+                | {"station": station, "found": found, "other_stations": "9/11" * (i % 4 == 0)}
             )
             candidates.append(
                 {"variant": variant, **about, "confidence": sure, "place": "in range"}
-                | {"node": i if found else None}
+                | {"node": i if found else None, "station": station, "other_stations": ""}
             )
     patients = {variant: {row["patient"] for row in nodes} for variant in ("plain", "attention")}
+    tables.write(folder / "stations.tsv", stations.rows(nodes, candidates, patients, n=100))
     for name, rows in detection.detection_tables(nodes, candidates, patients, n=100).items():
         tables.write(folder / name, rows)
     tables.write(
@@ -484,7 +506,9 @@ def facts(codes, **more):
                     "volume_mm3": "612.4",
                     "short_axis_mm": "8.31",
                     "p_positive": "0.83",
-                    "station": "8;12",
+                    "station": "8",
+                    "station_share": 0.7123,
+                    "other_stations": "9/11",
                     "nearest_structure": "cha_pha",
                     "distance_mm": "3.2",
                 },

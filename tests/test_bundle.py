@@ -103,7 +103,13 @@ def test_a_bundle_sets_nothing_that_is_the_hospitals(frozen, key):
 def test_every_key_of_a_config_is_the_hospitals_or_the_bundles():
     """A new key must be put on one side."""
     mine = {"title", "samples", "centers", "bundle", "packet", "jobs", "simulator", "chunks"}
-    mine.add("weights")  # files of pretrained weights: only a training reads them
+    mine |= {
+        "weights",
+        "radiomics",
+    }  # files to start from, a filter of features: only a training reads them
+    mine.add(
+        "anatomy"
+    )  # a file of this hospital: a bundle holds what is in it, beside its settings
     keys = {k for name in ("config", "simulator") for k in configs.load(CONFIG / f"{name}.yaml")}
     assert keys - mine == set(bundle.MAY_SET) - set(bundle.BESIDE)
 

@@ -6,12 +6,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from nodestage.candidates import forest, patients, prediction, training
+from nodestage.candidates.drawing import redrawn
 from nodestage.core import checkpoints
+from nodestage.core.volumes import Volume
 from nodestage.lymph_nodes import appearance
 
-LABELS = {"spleen": 1, "aorta": 2}
+VESSELS = [2]  # the aorta; 1 is the spleen
 
 
 # What a candidate looks like
@@ -41,7 +44,7 @@ def scene(spacing=(2.0, 1.5, 1.5), move=0):
 
 
 def test_appearance_of_a_ball_and_of_a_rod():
-    ball_row, rod = appearance.appearance(*scene(), LABELS)
+    ball_row, rod = appearance.appearance(*scene(), VESSELS)
     assert set(ball_row) == {"instance", *appearance.COLUMNS}
     assert ball_row["short_mm"] == pytest.approx(ball_row["long_mm"], rel=0.1)
     assert ball_row["filling"] == pytest.approx(1, abs=0.1) and ball_row["depth_mm"] > 5
@@ -56,8 +59,8 @@ def test_appearance_of_a_ball_and_of_a_rod():
 
 
 def test_appearance_does_not_tell_where_a_candidate_lies():
-    here, _ = appearance.appearance(*scene(), LABELS)
-    there, _ = appearance.appearance(*scene(move=5), LABELS)
+    here, _ = appearance.appearance(*scene(), VESSELS)
+    there, _ = appearance.appearance(*scene(move=5), VESSELS)
     assert here == pytest.approx(there)
 
 
@@ -65,16 +68,68 @@ def test_a_candidate_of_one_voxel_at_the_edge_of_the_volume_has_every_number():
     instances, *others = scene()
     instances = np.zeros_like(instances)
     instances[0, 0, 0] = 1
-    (row,) = appearance.appearance(instances, *others, LABELS)
+    (row,) = appearance.appearance(instances, *others, VESSELS)
     assert np.isfinite(list(row.values())).all() and row["elongation"] <= 1
 
 
 def test_densities_are_those_of_the_appearance():
     instances, images, spacing = scene()
-    whole = appearance.appearance(instances, images, spacing, LABELS)
+    whole = appearance.appearance(instances, images, spacing, VESSELS)
     phases = {name: images[name] for name in ("arterial", "venous")}
     for row, dense in zip(whole, appearance.densities(instances, phases, spacing), strict=True):
-        assert dense == {name: row[name] for name in ("instance", *appearance.DENSITIES)}
+        names = ("instance", "log_volume", *appearance.DENSITIES)
+        assert dense == {name: pytest.approx(row[name]) for name in names}
+
+
+def blurred(radius):
+    """A ball of 100 HU in fat of -100, as a scan on a coarse grid shows it."""
+    spacing = (2.5, 2.2, 2.2)
+    node = ball((21, 25, 25), (10, 12, 12), radius, spacing)
+    sigma = np.divide(appearance.BLUR_MM / 2.355, spacing)
+    image = ndimage.gaussian_filter(200.0 * node, sigma) - 100
+    return node.astype(np.uint16), {"arterial": image, "venous": image}, spacing
+
+
+@pytest.mark.parametrize("radius", [3.0, 5.0, 9.0])
+def test_the_density_without_its_surroundings_does_not_depend_on_a_nodes_size(radius):
+    instances, images, spacing = blurred(radius)
+    (row,) = appearance.densities(instances, images, spacing)
+    assert row["venous_unmixed"] == pytest.approx(100, abs=0.1)
+    assert row["venous_unmixed_sd"] == pytest.approx(0, abs=0.1)
+    assert row["venous_mean"] < row["venous_inner"] <= 100
+
+
+# Nodes drawn anew
+
+
+def test_a_node_drawn_anew_lies_where_it_lay_and_differs_at_its_edge():
+    spacing = (1.0, 1.0, 1.0)
+    nodes = ball((24, 24, 24), (12, 12, 12), 5, spacing).astype(np.uint16)
+    nodes[2, 2, 2] = 2
+    draw = np.random.default_rng(0)
+    drawn = [redrawn(nodes, draw) for _ in range(20)]
+    for one in drawn:
+        assert set(np.unique(one)) == {0, 1, 2} and ndimage.label(one == 1)[1] == 1
+        both = ((one == 1) & (nodes == 1)).sum()
+        assert 2 * both / ((one == 1).sum() + (nodes == 1).sum()) > 0.7
+    sizes = [(one == 1).sum() for one in drawn]
+    assert min(sizes) < (nodes == 1).sum() < max(sizes)
+    same = redrawn(nodes, np.random.default_rng(0))
+    np.testing.assert_array_equal(same, drawn[0])
+
+
+def test_annotated_nodes_are_drawn_anew_with_their_class():
+    array = np.zeros((12, 20, 20), np.uint8)
+    array[4:8, 4:8, 4:8], array[4:8, 12:16, 12:16] = 1, 2
+    image = np.where(array == 2, 60, 100).astype(np.int16)
+    mask = Volume(array, (2.0, 2.0, 2.0))
+    rows = training.annotated_nodes(mask, image, image, seed=1)
+    assert [row["class"] for row in rows] == [1, 2] * (1 + training.REDRAWN)
+    assert rows[0]["venous_mean"] == 100 and rows[1]["venous_mean"] == 60
+    assert len({row["log_volume"] for row in rows}) > 2
+    assert rows == training.annotated_nodes(mask, image, image, seed=1)
+    empty = Volume(np.zeros_like(array), mask.spacing)
+    assert training.annotated_nodes(empty, image, image, seed=1) == []
 
 
 # Forests
@@ -140,7 +195,7 @@ def rows_of(patient, draw, n=8):
     found = []
     for i, kind in enumerate(classes):
         row = dict.fromkeys(appearance.COLUMNS, 0.0)
-        row |= {"log_odds_max": 4.0 * (kind > 0), "venous_core": 4.0 * (kind == 2)}
+        row |= {"log_odds_max": 4.0 * (kind > 0), "venous_inner": 4.0 * (kind == 2)}
         row = {name: value + float(draw.normal()) for name, value in row.items()}
         row |= {"patient": patient, "variant": "attention", "instance": str(i + 1)}
         row |= {"volume_mm3": 100.0 + 50 * i}

@@ -114,6 +114,8 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("operating_point", "estimate"),
         ("recalibration", "estimate"),
         ("readers", "estimate"),
+        ("pn_stage", "estimate"),
+        ("pn_confusion", "called_pn1"),
         ("reader_comparisons", "difference"),
     ):
         for place in range(1, len(tables.read(study["folder"] / f"shengjing/{name}.tsv")) + 1):
@@ -126,6 +128,7 @@ def test_every_estimate_and_difference_of_the_tables_stands_on_the_page(study):
         ("froc_at", ["allowed", "recall", "low", "difference", "difference_high", "threshold"]),
         ("node_recall", ["n", "found", "recall", "low", "high", "difference", "patients"]),
         ("false_positives", ["n", "per_patient", "low", "high", "difference_low", "patients"]),
+        ("stations", ["drawn", "found", "recall", "recall_low", "drawn_doubtful", "precision"]),
         ("signature", ["folds_chosen", "folds", "mean_coefficient"]),
         ("robustness", ["features", "kept_min", "kept_max", "kept_always", "median_icc"]),
     ],

@@ -86,7 +86,7 @@ def test_crop_keeps_its_shape_at_the_border(patient):
     [
         ("pancreas", True, True, "pancreas"),
         ("pancreas", False, False, "none"),
-        ("none", True, False, "none"),
+        (None, True, False, "none"),
     ],
 )
 def test_without_a_tumor_the_pancreas_stands_in_only_where_asked(

@@ -18,7 +18,7 @@ from nodestage.candidates import patients as numbers
 from nodestage.candidates import prediction as candidates
 from nodestage.candidates import training as forests
 from nodestage.cohort import folds
-from nodestage.core import checkpoints, files, learning, volumes
+from nodestage.core import checkpoints, files, learning, seeds, volumes
 from nodestage.core.instances import is_positive
 from nodestage.core.run import Run
 from nodestage.core.volumes import Volume
@@ -150,7 +150,8 @@ class Nodes:
         for patient in train:
             one = self.patients.read(patient)
             mask = Volume(one["annotated"], one["spacing"])
-            annotated[patient] = forests.annotated_nodes(mask, one["arterial"], one["venous"])
+            seed = seeds.derived(self.patients.seed, "candidates", patient)
+            annotated[patient] = forests.annotated_nodes(mask, one["arterial"], one["venous"], seed)
         fold = forests.FoldCandidates(
             {p: self._measured(p) for p in train},
             {p: self._measured(p) for p in validation},

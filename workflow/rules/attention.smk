@@ -47,7 +47,7 @@ rule attention_ranges:
         code=code("attention_ranges.py"),
         patients=lambda w: folds.with_nodes(w.fold, "train"),
         labels=study.settings.anatomy["labels"],
-        structures=list(study.settings.table_ranges),
+        structures=study.settings.ranged,
         percentiles=config["attention"]["percentiles"],
     script:
         "../scripts/attention_ranges.py"

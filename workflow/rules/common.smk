@@ -21,6 +21,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import opened
 from nodestage.study import (
     aliases,
+    anatomy,
     digests,
     lacking,
     order,
@@ -38,22 +39,22 @@ try:
     for warning in aliases.rename(config):
         if workflow.is_main_process:
             logger.warning(warning)
+    bundle = opened(config["bundle"]) if isinstance(config["bundle"], str) else None
     if workflow.is_main_process:
-        schema.check(config)
+        schema.check(config, anatomy.structures(config, bundle))
     defaults = [
         configs.load(REPOSITORY / f"config/{n}.yaml") for n in ("config", "simulator")
     ]
     order.as_in_defaults(config, defaults[0] | defaults[1])
-    bundle = opened(config["bundle"])
     if bundle:
         aliases.rename(bundle.settings)
-        config.update(bundle.settings)
+        config.update(bundle.settings, anatomy=None)  # it brings its own
         for sentence in bundle.added.values() if workflow.is_main_process else []:
             logger.warning(sentence)
     # The main process has checked that every file is there; each job asks for its own.
     study = load(
         config,
-        REPOSITORY / "config/anatomy.yaml",
+        anatomy.path_of(config),
         bundle,
         files=workflow.is_main_process,
     )
@@ -107,12 +108,6 @@ def nodes_tested(wildcards):
     return folds.with_nodes(wildcards.fold, "test")
 
 
-# The label by which a tumor's piece is chosen; older bundles don't have this key.
-AT_PANCREAS = (
-    study.settings.pancreas if config["tumor"].get("piece") == "pancreas" else None
-)
-
-
 # What the network that marks every patient sees; the arterial phase lies on the venous grid.
 TUMOR_PHASES = (
     ["arterial", "venous"] if config["tumor"].get("phases") == "both" else ["venous"]
@@ -130,8 +125,8 @@ def tumor_images(names):
 
 
 def where_tumors_lie(names):
-    """Organ labels of some patients, if the tumor's piece is chosen by the pancreas."""
-    return {} if AT_PANCREAS is None else paths.masks("organs", names)
+    """Organ labels of some patients, if the tumor's piece is chosen by the organ that holds it."""
+    return {} if study.settings.piece_organ is None else paths.masks("organs", names)
 
 
 WHOLE_STUDY = (

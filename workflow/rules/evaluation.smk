@@ -80,7 +80,7 @@ rule evaluate_tumor_chain:
     params:
         code=code("evaluate_tumor_chain.py"),
         patients=masks.tumors_tested,
-        pancreas=AT_PANCREAS,
+        organ=study.settings.piece_organ,
         mirror=TUMOR_MIRRORED,
     script:
         "../scripts/evaluate_tumor_chain.py"
@@ -112,7 +112,7 @@ rule evaluate_lymph_nodes:
         patients=nodes_tested,
         variants=config["lymph_nodes"]["variants"],
         candidates=study.settings.candidates,
-        anatomy=study.settings.anatomy,
+        anatomy=study.settings.structures,
     script:
         "../scripts/evaluate_lymph_nodes.py"
 

@@ -91,7 +91,7 @@ rule lymph_nodes:
         subsets=lambda w: folds.measured(w.fold, w.center, w.chunk),
         settings=study.settings.prediction("lymph_nodes"),
         inner=lambda w: folds.inner(w.fold),
-        anatomy=study.settings.anatomy,
+        anatomy=study.settings.structures,
         appearance=study.settings.candidates,
     script:
         "../scripts/lymph_nodes.py"

@@ -41,6 +41,7 @@ rule organs_teacher:
             p: centers.annotated_labels(patients.center_of(p))
             for p in masks.auxiliary("organs")
         },
+        classes=study.settings.teacher_classes,
         settings=config["organs"]["teacher"],
         seed=config["seed"],
     script:
@@ -166,6 +167,7 @@ rule organs_student:
         code=code("organs_student.py"),
         train=masks.organ_set("train"),
         validation=masks.organ_set("validation"),
+        classes=study.settings.classes,
         settings=config["organs"]["student"],
         seed=config["seed"],
     script:

@@ -81,7 +81,7 @@ rule gallery:
         code=code("gallery.py"),
         patients=lambda w: patients.imaged(w.center),
         drawn=lambda w: masks.drawn("lymph_nodes", w.center),
-        pancreas=study.settings.pancreas,
+        organ=study.settings.tumor_organ,
     script:
         "../scripts/gallery.py"
 

@@ -31,6 +31,7 @@ rule quality:
         patients=lambda w: patients.of(w.center),
         labelled=lambda w: masks.with_vessels(w.center),
         labels=study.settings.anatomy["labels"],
+        organ=study.settings.anatomy["tumor_organ"],
         facts=lambda w: facts.images(w.center),
     script:
         "../scripts/quality.py"
@@ -54,6 +55,7 @@ use rule quality as first_look with:
         patients=lambda w: patients.of(w.center),
         labelled=[],
         labels=study.settings.anatomy["labels"],
+        organ=study.settings.anatomy["tumor_organ"],
         facts=lambda w: facts.images(w.center) | {"first_look": True},
 
 

@@ -31,6 +31,7 @@ rule center_statistics:
         predictions=lambda w: paths.predictions(w.center),
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
+        stages=lambda w: paths.stage_scores(w.center),
         intake=lambda w: paths.intake_records(w.center),
         quality=lambda w: (
             []
@@ -120,7 +121,7 @@ rule study_statistics:
     params:
         code=code("study_statistics.py"),
         roles={center: centers.role(center) for center in centers.reported},
-        anatomy=study.settings.anatomy,
+        ranges={study.settings.ranges_source: study.settings.numbered_ranges},
         sources={
             mask: centers.source(mask, centers.discovery)
             for mask in ("organs", "tumor")

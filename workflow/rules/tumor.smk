@@ -75,7 +75,7 @@ rule tumor_pseudo:
         code=code("tumor_pseudo.py"),
         mirror=TUMOR_MIRRORED,
         patients=masks.tumor_network,
-        pancreas=AT_PANCREAS,
+        organ=study.settings.piece_organ,
     script:
         "../scripts/tumor_pseudo.py"
 
@@ -171,7 +171,7 @@ rule tumor:
         code=code("tumor.py"),
         mirror=TUMOR_MIRRORED,
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
-        pancreas=AT_PANCREAS,
+        organ=study.settings.piece_organ,
     script:
         "../scripts/tumor.py"
 
@@ -200,7 +200,7 @@ rule tumor_views:
         size=config["tumor"]["slice_size"],
         pixel_mm=config["tumor"].get("pixel_mm"),  # a bundle may be older than this key
         crop=config["tumor"]["crop"],
-        fallback=config["tumor"]["without_mask"],
-        pancreas=study.settings.pancreas,
+        fallback=study.settings.view_organ,
+        organ=study.settings.tumor_organ,
     script:
         "../scripts/tumor_views.py"

@@ -9,7 +9,7 @@ from nodestage.candidates.training import (
     classes_of,
     train_fold,
 )
-from nodestage.core import checkpoints, logs, tables, volumes
+from nodestage.core import checkpoints, logs, seeds, tables, volumes
 
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
@@ -31,7 +31,8 @@ with logs.to(snakemake.log[0]):
             row["class"] = int(classes[int(row["instance"]) - 1])
         if patient in train:
             arterial, venous = (volumes.read(path).array for path in scans)
-            annotated[patient] = annotated_nodes(mask, arterial, venous)
+            drawn_anew = seeds.derived(params.seed, "candidates", patient)
+            annotated[patient] = annotated_nodes(mask, arterial, venous, drawn_anew)
     fold = FoldCandidates(
         {patient: rows for patient, rows in candidates.items() if patient in train},
         {patient: rows for patient, rows in candidates.items() if patient not in train},

@@ -5,6 +5,7 @@ from pathlib import Path
 from nodestage.candidates.patients import called_nodes
 from nodestage.core import checkpoints, files, logs, tables, volumes
 from nodestage.identification.prediction import on_ground_truth
+from nodestage.lymph_nodes import stations
 from nodestage.lymph_nodes.instances import instance_table
 from nodestage.metrics.instances import label_instances
 from nodestage.metrics.lymph_nodes import Context, evaluate_lymph_nodes
@@ -28,10 +29,9 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
         labels = volumes.read(organs).array
         attention = volumes.read(patients[patient]["map"]).array
         true_nodes = label_instances(drawn.array)
-        stations = {
-            row["instance"]: row["station"]
-            for row in instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
-        }
+        drawn_table = instance_table(true_nodes, drawn.spacing, labels, params.anatomy)
+        station_of = {row["instance"]: row["station"] for row in drawn_table}
+        identified_by = {}
         segmented = {}
         for variant in params.variants:
             identified_of = [
@@ -45,10 +45,16 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.rows) as fol
             )
             if params.candidates and variant == "attention":
                 segmented["candidates"] = called_nodes(instances, identified_of)
+                identified_by["candidates"] = identified_of
+            identified_by[variant] = identified_of
         for variant, (instances, positive, confidence) in segmented.items():
-            context = Context(labels, attention, stations, confidence)
+            context = Context(labels, attention, station_of, confidence)
             rows = evaluate_lymph_nodes(
                 drawn.array, instances, positive, drawn.spacing, context=context
+            )
+            rows["nodes"] = stations.beside(rows["nodes"], "node", drawn_table)
+            rows["candidates"] = stations.beside(
+                rows["candidates"], "instance", identified_by[variant]
             )
             for kind, some in rows.items():
                 tables_of[kind] += [

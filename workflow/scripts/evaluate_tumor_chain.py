@@ -6,7 +6,7 @@ from nodestage.tumor import masks
 with logs.to(snakemake.log[0]):
     inputs, params = snakemake.input, snakemake.params
     organs = [None] * len(params.patients)
-    if params.pancreas is not None:
+    if params.organ is not None:
         organs = files.masks(inputs, "organs", params.patients)
     patients = list(zip(params.patients, inputs.arterial_images, organs, inputs.drawn, strict=True))
     rows = []
@@ -14,12 +14,12 @@ with logs.to(snakemake.log[0]):
         model = masks.open_model(inputs[network])
         for patient, path, labels, drawn in logs.progress(patients, f"tumors, {network}"):
             image, truth = volumes.read(path), volumes.read(drawn)
-            pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
+            organ = None if labels is None else volumes.read(labels).array == params.organ
             mask = masks.pseudo_mask(
                 model,
                 image.array,
                 image.spacing,
-                pancreas,
+                organ,
                 threads=snakemake.threads,
                 mirror=params.mirror,
             )

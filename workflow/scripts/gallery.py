@@ -45,8 +45,8 @@ with logs.to(snakemake.log[0]):
         why = explained.get(patient)
         if why is not None:
             facts["explained"] = why["facts"]
-            pancreas = overlays["organs"] == params.pancreas
-            why = explaining.view(why, overlays["tumor"] > 0, pancreas, read.spacing)
+            organ = overlays["organs"] == params.organ
+            why = explaining.view(why, overlays["tumor"] > 0, organ, read.spacing)
         panels[patient] = gallery.patient_panel(
             patient,
             gallery.Scan(

@@ -49,11 +49,10 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.nodes) as fo
                     "organs": organs.array,
                     "log_odds": margin,
                 }
+                vessels = [params.anatomy["labels"][name] for name in params.anatomy["vessels"]]
                 looks += [
                     {"patient": patient, "variant": variant, **row}
-                    for row in appearance.appearance(
-                        nodes, seen, venous.spacing, params.anatomy["labels"]
-                    )
+                    for row in appearance.appearance(nodes, seen, venous.spacing, vessels)
                 ]
     tables.write(folder / "instances.tsv", rows, COLUMNS)
     if params.appearance:

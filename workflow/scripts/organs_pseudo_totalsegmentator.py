@@ -6,7 +6,7 @@ from nodestage.organs.labels import merge
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.labels) as folder:
     inputs, params = snakemake.input, snakemake.params
-    system = totalsegmentator.label_system()
+    system = totalsegmentator.label_system(known=params.labels)
     for patient, *paths in zip(
         params.patients, inputs.made, inputs.venous, inputs.organs, strict=True
     ):

@@ -19,6 +19,12 @@ with logs.to(snakemake.log[0]):
     organs.train_student(
         [cases[p] for p in params.train],
         [cases[p] for p in params.validation],
-        organs.Training(params.settings, params.seed, model, Path(model).with_name("work_student")),
+        organs.Training(
+            params.settings,
+            params.seed,
+            model,
+            Path(model).with_name("work_student"),
+            params.classes,
+        ),
         threads=snakemake.threads,
     )

@@ -19,7 +19,8 @@ with logs.to(snakemake.log[0]):
             params.seed,
             model,
             Path(model).with_name("work_teacher"),
-            shown=params.shown,
+            params.classes,
+            params.shown,
         ),
         threads=snakemake.threads,
     )

@@ -21,7 +21,9 @@ with logs.to(snakemake.log[0]):
         arrays, spacing = {n: one.array for n, one in read.items()}, read["labels"].spacing
         contrast[patient] = phase_contrast(**arrays, known=params.labels)
         sizes[patient] = organ_volumes(arrays["labels"], params.labels, spacing)
-        drawn[patient] = organ_pictures.pictures(**arrays, known=params.labels, spacing=spacing)
+        drawn[patient] = organ_pictures.pictures(
+            **arrays, known=params.labels, spacing=spacing, organ=params.organ
+        )
     known = params.facts
     people, notes = quality.patients(
         params.patients,
@@ -33,6 +35,8 @@ with logs.to(snakemake.log[0]):
             reasons=known["reasons"],
             volumes=sizes,
             given=known["organs_given"],
+            organ=params.organ,
+            known=tuple(params.labels),
             negative=[
                 patient
                 for path in inputs.node_masks

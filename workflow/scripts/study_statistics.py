@@ -21,7 +21,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     for name in PER_FOLD:
         fold_tables = [Path(fold, f"{name}.tsv") for fold in inputs.lymph_nodes]
         evaluation[name] = [row for table in fold_tables for row in tables.read(table)]
-    evaluation["ranges"] = {"Table II": params.anatomy["ranges_mm"]} | {
+    evaluation["ranges"] = params.ranges | {
         Path(path).stem.replace("fold", "fold "): files.read_json(path) for path in inputs.ranges
     }
     evaluation["robustness"] = {

@@ -9,18 +9,18 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
     phases = {phase: inputs[phase] for phase in masks.phases_of(model)}
     patients = files.by_patient(params.patients, **phases)
     organs = dict.fromkeys(params.patients)
-    if params.pancreas is not None:
+    if params.organ is not None:
         organs = dict(zip(organs, files.masks(inputs, "organs", params.patients), strict=True))
     for patient in logs.progress(params.patients, f"tumors of {snakemake.wildcards.center}"):
         images = {phase: volumes.read(path) for phase, path in patients[patient].items()}
         grid = next(iter(images.values()))
         labels = organs[patient]
-        pancreas = None if labels is None else volumes.read(labels).array == params.pancreas
+        organ = None if labels is None else volumes.read(labels).array == params.organ
         mask = masks.predict(
             model,
             {phase: image.array for phase, image in images.items()},
             grid.spacing,
-            pancreas,
+            organ,
             threads=snakemake.threads,
             mirror=params.mirror,
         )

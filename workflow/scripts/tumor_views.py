@@ -19,7 +19,7 @@ with logs.to(snakemake.log[0]):
             arterial.array,
             venous.array,
             tumor > 0,
-            organs == params.pancreas,
+            organs == params.organ,
             venous.spacing,
             slices.ViewSettings(params.size, tuple(params.crop), params.fallback, params.pixel_mm),
         )

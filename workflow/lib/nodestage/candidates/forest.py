@@ -16,8 +16,7 @@ def grow(
     classes: np.ndarray,
     n_classes: int,
     seed: int = 0,
-    trees: int = TREES,
-    smallest_leaf: int = SMALLEST_LEAF,
+    features: int | None = None,
 ) -> dict:
     """Extremely randomized trees (Geurts 2006) on a table of statistics.
 
@@ -27,6 +26,7 @@ def grow(
     classes : int array (n,), 0 to `n_classes` - 1; a class may have no row. Without any row the
         forest returns 0.
     seed : int
+    features : how many statistics a split chooses from; None: the square root of their number
 
     Returns
     -------
@@ -40,7 +40,11 @@ def grow(
         return _leaf(n_classes)
     values = np.asarray(values, np.float32)  # as scikit-learn splits them
     fitted = ExtraTreesClassifier(
-        trees, min_samples_leaf=smallest_leaf, random_state=seed, n_jobs=1
+        TREES,
+        min_samples_leaf=SMALLEST_LEAF,
+        max_features=features or "sqrt",
+        random_state=seed,
+        n_jobs=1,
     ).fit(values, classes)
     parts: dict[str, list] = {
         name: [] for name in ("feature", "threshold", "left", "right", "share")

@@ -7,10 +7,18 @@ from nodestage.core import tables
 from nodestage.lymph_nodes import appearance
 
 # What each of the two forests reads. Log odds are the networks' output; their features are left
-# out, for those of two networks have nothing in common. Whether a node is positive is read from its
-# densities alone: with its shape and its surroundings as well, fewer were classified correctly (docs/benchmarks.md).
+# out, for those of two networks have nothing in common. Whether a node is positive is read from a few
+# numbers of its inside that hardly depend on where its mask ends, and from its volume, which decides
+# how much of it is mixed with its surroundings (docs/benchmarks.md, "Lymph nodes and candidates").
 NODE = list(appearance.COLUMNS)
-POSITIVE = list(appearance.DENSITIES)
+POSITIVE = [
+    "log_volume",
+    *(
+        f"{phase}_{name}"
+        for phase in appearance.PHASES
+        for name in ("inner", "inner_sd", "unmixed", "unmixed_sd", "p90")
+    ),
+]
 COLUMNS = ["p_node", "p_node_positive", "is_node", "counts"]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodestage.candidates import forest
+from nodestage.candidates.drawing import redrawn
 from nodestage.candidates.prediction import NODE, POSITIVE, classify, inputs, name_of
 from nodestage.core import logs, seeds, tables
 from nodestage.lymph_nodes.appearance import densities
@@ -16,6 +17,7 @@ OTHER, NEGATIVE_NODE, POSITIVE_NODE = range(3)  # classes of a candidate
 CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 USUAL = 0.1
 NODE_CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
+REDRAWN = 2  # masks drawn anew of each annotated node
 KEPT = 0.9  # share of the validation patients' detected nodes that must still be called nodes
 
 
@@ -33,14 +35,24 @@ def classes_of(instances: np.ndarray, annotated: np.ndarray) -> np.ndarray:
     return classes
 
 
-def annotated_nodes(mask, arterial: np.ndarray, venous: np.ndarray) -> list[dict]:
-    """Densities and `class` of a patient's annotated nodes.
+def annotated_nodes(mask, arterial: np.ndarray, venous: np.ndarray, seed: int) -> list[dict]:
+    """Densities and `class` of a patient's annotated nodes, as drawn and `REDRAWN` times drawn anew.
 
-    mask : Volume, 1 negative, 2 positive; arterial, venous : int16 (z, y, x), HU, on its grid
+    The forest learns from them to classify what a network segments: masks that are shifted, larger
+    or smaller than a reader's.
+
+    mask : Volume, 1 negative, 2 positive; arterial, venous : int16 (z, y, x), HU, on its grid;
+    seed : of the masks drawn anew
     """
     nodes = label_instances(mask.array)
-    rows = densities(nodes, {"arterial": arterial, "venous": venous}, mask.spacing)
-    return [row | {"class": int(mask.array[nodes == row["instance"]][0])} for row in rows]
+    classes = {n: int(mask.array[nodes == n][0]) for n in range(1, int(nodes.max(initial=0)) + 1)}
+    random = np.random.default_rng(seed)
+    images = {"arterial": arterial, "venous": venous}
+    return [
+        row | {"class": classes[row["instance"]]}
+        for drawn in (nodes, *(redrawn(nodes, random) for _ in range(REDRAWN)))
+        for row in densities(drawn, images, mask.spacing)
+    ]
 
 
 @dataclass(frozen=True)
@@ -88,8 +100,17 @@ def train_fold(fold: FoldCandidates, seed: int, label: str = "candidates") -> di
         nodes += [row for p in patients for row in fold.annotated.get(p, [])]
         forest_seed = seeds.derived(seed, "candidates", name)
         forests[name] = {
-            "node": _grown(rows, NODE, lambda kind: kind != OTHER, forest_seed),
-            "positive": _grown(nodes, POSITIVE, lambda kind: kind == POSITIVE_NODE, forest_seed),
+            "node": forest.grow(
+                inputs(rows, NODE), _classes(rows, lambda kind: kind != OTHER), 2, forest_seed
+            ),
+            # Of so few numbers each split sees all.
+            "positive": forest.grow(
+                inputs(nodes, POSITIVE),
+                _classes(nodes, lambda kind: kind == POSITIVE_NODE),
+                2,
+                forest_seed,
+                len(POSITIVE),
+            ),
         }
     classes = np.array([row["class"] for rows in fold.train.values() for row in rows], np.int64)
     counts = np.bincount(classes, minlength=3).tolist()
@@ -108,9 +129,8 @@ def train_fold(fold: FoldCandidates, seed: int, label: str = "candidates") -> di
     return model
 
 
-def _grown(rows, columns, belongs, seed):
-    classes = np.array([int(belongs(row["class"])) for row in rows], np.int64)
-    return forest.grow(inputs(rows, columns), classes, 2, seed)
+def _classes(rows, belongs):
+    return np.array([int(belongs(row["class"])) for row in rows], np.int64)
 
 
 def choose_cut(candidates: dict, probabilities: dict, metastasis: dict) -> float:

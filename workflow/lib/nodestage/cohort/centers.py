@@ -12,17 +12,18 @@ def mask_phase(settings, role):
     return phase.get(role, "venous") if isinstance(phase, dict) else phase
 
 
-def label_system(settings, role):
+def label_system(settings, role, organs=None):
     """A center's class ids for one mask column; None where they are ours.
 
     `label_system` is either a mapping for organs alone, or one mapping per mask column; for organs it
-    may be the word `totalsegmentator` or `totalsegmentator_v1`.
+    may be the word `totalsegmentator` or `totalsegmentator_v1`, of which the study's structures (`organs`;
+    None: all) are taken.
     """
     system = settings.get("label_system") or {}
     if isinstance(system, dict) and role == "organs":
         system = system.get("organs", system)
     if isinstance(system, str):
-        return totalsegmentator.label_system(system) if role == "organs" else None
+        return totalsegmentator.label_system(system, organs) if role == "organs" else None
     if set(system) & set(MASKS):
         return system.get(role) or None
     return (system or None) if role == "organs" else None
@@ -41,7 +42,9 @@ def annotated(settings, structures):
     system = settings.get("label_system")
     if isinstance(system, dict):
         system = system.get("organs")
-    made = totalsegmentator.structures() if isinstance(system, str) else None
+    made = None
+    if isinstance(system, str):
+        made = [name for name in totalsegmentator.structures() if name in structures]
     return settings.get("annotated") or made or list(structures)
 
 
@@ -61,7 +64,7 @@ def check_label_systems(centers, organs):
     for center, settings in centers.items():
         for role in MASKS:
             try:
-                translation(label_system(settings or {}, role), KNOWN.get(role, organs))
+                translation(label_system(settings or {}, role, organs), KNOWN.get(role, organs))
             except InputError as error:
                 faults.append(f"center {center}, {role}: {error}")
         faults += [

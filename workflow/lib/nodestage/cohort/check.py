@@ -163,7 +163,7 @@ def _patient(row, settings, base, known):
             if role in known:
                 rules = MaskRules(
                     role,
-                    label_system(settings, role),
+                    label_system(settings, role, known.get("organs")),
                     known.get("organs"),
                     segments=segments(settings),
                 )

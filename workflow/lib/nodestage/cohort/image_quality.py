@@ -175,7 +175,7 @@ def phase_contrast(arterial, venous, labels, known):
     """
     median_hu = {}
     for name, key in [("aorta", "aorta"), ("portal", "portal_splenic_vein")]:
-        inside = labels == known[key]
+        inside = labels == known.get(key, -1)
         for phase, image in [("arterial", arterial), ("venous", venous)]:
             median_hu[f"{name}_{phase}"] = float(np.median(image[inside])) if inside.any() else None
     absurd, usable = [], dict(median_hu)

@@ -17,6 +17,8 @@ COLUMNS = [
     "nearest_structure",
     "distance_mm",
     "station",
+    "station_share",
+    "other_stations",
 ]
 
 POSITIVE_FROM = 0.5

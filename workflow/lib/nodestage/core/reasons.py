@@ -32,6 +32,7 @@ SENTENCES = {
     "no_ct_report": "no CT report of the lymph nodes",
     "no_tumor": "no tumor was found",
     "no_tumor_or_pancreas": "no tumor was found, nor a pancreas to center on",
+    "no_tumor_or_organ": "no tumor was found, nor the organ that holds it",
     "no_tumor_for_radiomics": "no tumor was found; radiomics need its mask",
     "mask_empty": "the tumor mask is empty",
     "mask_one_voxel": "the tumor mask has one voxel; radiomics needs two that touch",

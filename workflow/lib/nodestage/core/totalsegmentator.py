@@ -1,5 +1,6 @@
 """TotalSegmentator's classes in our names: what a mask of its task `total` shows."""
 
+from collections.abc import Container
 from functools import cache
 from pathlib import Path
 
@@ -22,10 +23,23 @@ def structures() -> list[str]:
     return list(_tables()["names"])
 
 
-def label_system(system: str = "totalsegmentator") -> dict[str, int | str]:
-    """Its ids as a `label_system`: {our name: its id}, everything else ignored."""
+def label_system(
+    system: str = "totalsegmentator", known: Container[str] | None = None
+) -> dict[str, int | str]:
+    """Its ids as a `label_system`: {our name: its id}, everything else ignored.
+
+    Parameters
+    ----------
+    system : one of `systems()`
+    known : names of the study's structures; others are left out. None: all are structures
+    """
     ids = _tables()["ids"][system]
-    return {ours: ids[theirs] for ours, theirs in _tables()["names"].items()} | {"ignore": "others"}
+    ours = {
+        ours: ids[theirs]
+        for ours, theirs in _tables()["names"].items()
+        if known is None or ours in known
+    }
+    return ours | {"ignore": "others"}
 
 
 def names() -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ nnU-Net's trainer and a change in the training reruns no prediction by its code 
 - `lymph_nodes.training`    `train_fold`: every network that a fold needs, in one process
 - `lymph_nodes.prediction`  `predict`: one patient, one network
 - `lymph_nodes.instances`   connected components, the rows of the table of instances
+- `lymph_nodes.stations`    the station of a node, and the doubt about it
 - `lymph_nodes.table`       the columns of that table, and which of its rows are positive
 - `lymph_nodes.crossfitting`  who learns from whom in a fold, and which network may measure whom
 """

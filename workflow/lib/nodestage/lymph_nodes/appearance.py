@@ -3,21 +3,15 @@
 No absolute position is among them: a number must mean the same in every patient and hospital.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
-VESSELS = (
-    "aorta",
-    "vena_cava",
-    "portal_splenic_vein",
-    "superior_mesenteric_vein",
-    "sma",
-    "tc_sa",
-    "lga",
-    "cha_pha",
-)
 RIM_MM = 3.4  # what lies beside an instance
 RING_MM = (2.3, 6.0)  # what surrounds it, without the edge that both share
+BLUR_MM = 2.7  # FWHM with which a scan on a coarse grid mixes an instance and its surroundings
+INNER = (1 / 3, 6)  # the share of an instance farthest from its surroundings, and its fewest voxels
 FAT_HU = -10
 MOST_LOG_ODDS = 30.0  # background that no window saw has infinite ones
 
@@ -37,6 +31,10 @@ OF_PHASE = (
     "p90",
     "core",
     "core_sd",
+    "inner",
+    "inner_sd",
+    "unmixed",
+    "unmixed_sd",
     "rim",
     "ring",
     "ring_sd",
@@ -66,7 +64,7 @@ def appearance(
     instances: np.ndarray,
     images: dict[str, np.ndarray],
     spacing: tuple[float, float, float],
-    labels: dict[str, int],
+    vessels: Sequence[int],
 ) -> list[dict]:
     """One row for each instance.
 
@@ -76,21 +74,22 @@ def appearance(
     images : arrays (z, y, x): `arterial` and `venous` (int16, HU), `attention` (in [0, 1]),
         `organs` (uint8 labels), `log_odds` (of the segmentation network)
     spacing : (z, y, x), mm
-    labels : {structure: label of `organs`}
+    vessels : labels of `organs` through which blood flows
 
     Returns
     -------
     list of dicts: `instance` and `COLUMNS`. HU are means and percentiles within the instance, its
-    core (a voxel or more from its surface, where there is one), its rim and its ring; `in_…` are
-    shares of its voxels; `organ_mm` is their mean distance to the nearest organ, 0 inside.
+    core (a voxel or more from its surface, where there is one), its innermost third, its rim and its
+    ring. `unmixed` is the density that the instance would have without its surroundings, and
+    `unmixed_sd` what varies inside beside that. `in_…` are shares of its voxels; `organ_mm` is their
+    mean distance to the nearest organ, 0 inside.
     """
     mm = np.asarray(spacing, float)
-    vessels = [labels[name] for name in VESSELS if name in labels]
     rows = []
     for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
         row = {"instance": number, **_shape(regions["node"], depth, mm)}
-        row |= _densities(seen, regions)
+        row |= _densities(seen, regions, _share(regions["node"], mm))
         row |= _location(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
         rows.append(row)
@@ -102,11 +101,15 @@ def densities(
     images: dict[str, np.ndarray],
     spacing: tuple[float, float, float],
 ) -> list[dict]:
-    """One row for each instance: `instance` and `DENSITIES`, from `arterial` and `venous` alone."""
-    return [
-        {"instance": number, **_densities({n: i[box] for n, i in images.items()}, regions)}
-        for number, box, regions, _ in _instances(instances, np.asarray(spacing, float))
-    ]
+    """`instance`, `log_volume` and `DENSITIES` of each instance, from `arterial` and `venous` alone."""
+    mm = np.asarray(spacing, float)
+    rows = []
+    for number, box, regions, _ in _instances(instances, mm):
+        node = regions["node"]
+        row = {"instance": number, "log_volume": float(np.log(node.sum() * mm.prod()))}
+        seen = {name: image[box] for name, image in images.items()}
+        rows.append(row | _densities(seen, regions, _share(node, mm)))
+    return rows
 
 
 def _instances(instances, spacing):
@@ -132,6 +135,11 @@ def _instances(instances, spacing):
         yield number, box, regions, depth
 
 
+def _share(node, spacing):
+    """How much of what a voxel shows is the instance, float (z, y, x): its mask, blurred as a scan is."""
+    return ndimage.gaussian_filter(node.astype(float), BLUR_MM / 2.355 / spacing)
+
+
 def _or_else(region, node, least=1):
     """A region, or the node itself where the region has fewer voxels than `least`."""
     return region if region.sum() >= least else node
@@ -155,10 +163,12 @@ def _shape(node, depth, spacing):
     }
 
 
-def _densities(images, regions):
+def _densities(images, regions, share):
     row = {}
+    inner = _innermost(regions["node"], share)
     for phase in PHASES:
-        densities = _of_phase(images[phase].astype(np.float64), regions)
+        image = images[phase].astype(np.float64)
+        densities = _of_phase(image, regions) | _inside(image, inner) | _unmixed(image, share)
         row |= {f"{phase}_{name}": value for name, value in densities.items()}
     node = regions["node"]
     row["venous_minus_arterial"] = row["venous_core"] - row["arterial_core"]
@@ -181,6 +191,36 @@ def _of_phase(image, regions):
         "ring_sd": float(ring.std()),
         "ring_p90": float(np.percentile(ring, 90)),
         "ring_fat": float(np.mean(ring < FAT_HU)),
+    }
+
+
+def _innermost(node, share):
+    """The voxels of an instance with the least of its surroundings, bool (z, y, x)."""
+    part, least = INNER
+    voxels = np.flatnonzero(node)
+    count = max(round(len(voxels) * part), least)
+    inner = np.zeros(node.shape, bool)
+    inner.flat[voxels[np.argsort(-share.flat[voxels], kind="stable")[:count]]] = True
+    return inner
+
+
+def _inside(image, inner):
+    return {"inner": float(image[inner].mean()), "inner_sd": float(image[inner].std())}
+
+
+def _unmixed(image, share):
+    """Density of the instance by least squares, as if its surroundings were of one density.
+
+    A voxel with share w of the instance shows w · inside + (1 - w) · outside: in a small node no
+    voxel shows the inside alone. What is left over inside is its texture.
+    """
+    near = share > 0.05
+    mixture = np.stack([share[near], 1 - share[near]], axis=1)
+    density, *_ = np.linalg.lstsq(mixture, image[near], rcond=None)
+    left = (image[near] - mixture @ density)[share[near] > 0.5]
+    return {
+        "unmixed": float(density[0]),
+        "unmixed_sd": float(left.std()) if len(left) else 0.0,
     }
 
 

@@ -6,6 +6,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from nodestage.core.errors import InputError
+from nodestage.lymph_nodes.stations import assign
 from nodestage.metrics.instances import label_instances
 from nodestage.metrics.short_axis import short_axis_mm
 
@@ -55,7 +56,8 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
     list of dicts with `table.COLUMNS`. `x`, `y`, `z` are the centroid in mm. `distance_mm` goes from
     the instance's voxel nearest to its centroid to the surface of the nearest structure, negative
     inside it, the surface being the structure's own border voxels. `station` is a guess from that
-    structure alone ("5/6/12/13/17" for the duodenum), empty where no structure is known.
+    structure alone ("5/6/12/13/17" for the duodenum), empty where no structure is known; `station_share`
+    and `other_stations` show how doubtful it is (`stations.assign`).
     """
     spacing = np.asarray(spacing, dtype=float)
     count = int(instances.max(initial=0))
@@ -69,8 +71,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
         corner = np.array([side.start for side in box])
         center = voxels.mean(0)
         middle = voxels[np.argmin((((voxels - center) * spacing) ** 2).sum(1))] + corner
-        structure, distance = _nearest(middle, spacing, organs, structures)
-        stations = anatomy["stations"].get(structure, []) if structure else []
+        distances = _distances(middle, spacing, organs, structures)
         z, y, x = (center + corner) * spacing
         rows.append(
             {
@@ -80,9 +81,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
                 "x": float(x + origin[0]),
                 "y": float(y + origin[1]),
                 "z": float(z + origin[2]),
-                "nearest_structure": structure,
-                "distance_mm": distance,
-                "station": "/".join(str(station) for station in stations),
+                **assign(distances, anatomy["stations"] if distances else {}),
             }
         )
     return rows
@@ -105,13 +104,10 @@ def _surfaces(organs, spacing, anatomy):
     return surfaces
 
 
-def _nearest(voxel, spacing, organs, structures):
-    """The structure with the smallest signed distance to a voxel, and that distance in mm."""
-    nearest, least = "", None
+def _distances(voxel, spacing, organs, structures):
+    """{structure: signed distance of a voxel to its surface, mm, negative inside}."""
+    distances = {}
     for structure, (label, surface) in structures.items():
         distance = float(surface.query(voxel * spacing)[0])
-        if organs[tuple(voxel)] == label:
-            distance = -distance
-        if least is None or distance < least:
-            nearest, least = structure, distance
-    return nearest, least
+        distances[structure] = -distance if organs[tuple(voxel)] == label else distance
+    return distances

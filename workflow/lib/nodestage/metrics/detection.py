@@ -83,6 +83,11 @@ def group_of(node, key):
     return "unknown" if node[key] in (None, "") else str(node[key])
 
 
+def in_order(stations):
+    """Each station once, by its numbers, `unknown` last."""
+    return sorted(set(stations), key=_order)
+
+
 def _order(group):
     """Stations by their numbers ("5/6" before "10"), words by the alphabet, `unknown` last."""
     numbers = tuple(int(n) for n in group.split("/") if n.isdigit())

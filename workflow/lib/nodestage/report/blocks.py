@@ -23,6 +23,7 @@ TEXT_COLUMNS = {
     "fold",
     "source",
     "reader",
+    "station",
 }
 """Columns whose cells are names even where they look like numbers."""
 

@@ -10,6 +10,8 @@ SHOWN = (
     "short_axis_mm",
     "p_positive",
     "station",
+    "station_share",
+    "other_stations",
     "nearest_structure",
     "distance_mm",
     "measured_by",

@@ -39,13 +39,13 @@ def read(path):
     return explained
 
 
-def view(explained, tumor, pancreas, spacing):
+def view(explained, tumor, organ, spacing):
     """An explained slice as `gallery.patient_panel` takes it.
 
     Parameters
     ----------
     explained : one patient of `read`
-    tumor, pancreas : bool arrays (z, y, x), of which one was the mask of the views
+    tumor, organ : bool arrays (z, y, x), of which one was the mask of the views
     spacing : (z, y, x), mm
 
     Returns
@@ -54,7 +54,7 @@ def view(explained, tumor, pancreas, spacing):
     """
     facts = explained["facts"]
     plane = slices.PLANES[facts["plane"]]
-    mask = tumor if facts["source"] == "tumor" else pancreas
+    mask = tumor if facts["source"] == "tumor" else organ
     axis, number = slices.largest(mask)[facts["view"]]
     turned = np.array if plane == "axial" else np.flipud  # z grows to the head
     arterial, venous = map(turned, explained["image"])

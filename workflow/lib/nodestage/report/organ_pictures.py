@@ -27,7 +27,7 @@ COLORS = {
 """Structures that a reader looks for; the others share one color."""
 
 
-def pictures(arterial, venous, labels, known, spacing):
+def pictures(arterial, venous, labels, known, spacing, organ="pancreas"):
     """{plane: JPEG in base64}: coronal of the venous phase, axial of the arterial one.
 
     Parameters
@@ -36,8 +36,9 @@ def pictures(arterial, venous, labels, known, spacing):
     labels : organ label map on that grid
     known : {structure: id}
     spacing : (z, y, x), mm
+    organ : the structure that holds the tumor; both slices show the most of it
     """
-    z, y = _slices(venous, labels == known["pancreas"], spacing)
+    z, y = _slices(venous, labels == known[organ], spacing, organ)
     coronal = (np.flipud(venous[:, y]), np.flipud(labels[:, y]), (spacing[0], spacing[2]))
     axial = (arterial[z], labels[z], spacing[1:])
     return {
@@ -46,11 +47,11 @@ def pictures(arterial, venous, labels, known, spacing):
     }
 
 
-def _slices(image, pancreas, spacing):
-    """The axial and coronal slice with most pancreas; the body's middle if the label is implausible."""
-    ml = float(pancreas.sum() * np.prod(spacing)) / 1000
-    if pancreas.any() and not plausible.implausible({"pancreas": ml}):
-        return int(pancreas.sum((1, 2)).argmax()), int(pancreas.sum((0, 2)).argmax())
+def _slices(image, inside, spacing, organ):
+    """The axial and coronal slice with most of an organ; the body's middle if its label is implausible."""
+    ml = float(inside.sum() * np.prod(spacing)) / 1000
+    if inside.any() and not plausible.implausible({organ: ml}):
+        return int(inside.sum((1, 2)).argmax()), int(inside.sum((0, 2)).argmax())
     body = image > BODY_HU
     if not body.any():
         return image.shape[0] // 2, image.shape[1] // 2

@@ -41,6 +41,8 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "pn_stage",
+    "pn_confusion",
     "readers",
     "reader_comparisons",
     "table_1",
@@ -179,6 +181,7 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "stages": trust.stages(tables["pn_stage"], tables["pn_confusion"]),
         "readers": readers.block(
             tables["readers"], tables["reader_comparisons"], primary["method"]
         ),

@@ -41,7 +41,9 @@ NODE = {
     "volume_mm3": "Volume, mm³",
     "short_axis_mm": "Short axis, mm",
     "p_positive": "Probability positive",
-    "station": "Station",
+    "station": "Station (guess)",
+    "station_share": "Weight of the nearest structure",
+    "other_stations": "Station nearly as close",
     "nearest_structure": "Nearest structure",
     "distance_mm": "Distance to it, mm",
 }
@@ -262,7 +264,7 @@ def _shown(key, value, words=False):
     cell = _cell(key, value)
     if key == "ct_reported":
         return {"1": "suspicious nodes", "0": "no suspicious node"}.get(cell.text, cell.text)
-    if words or not cell.defined:
+    if words or not cell.defined or key in ("station", "other_stations"):
         return str(cell)
     digits = 0 if key == "volume_mm3" else 1 if key.endswith("_mm") else 2
-    return Markup("{}").format(numbers.show(cell, digits) if key != "station" else str(cell))
+    return Markup("{}").format(numbers.show(cell, digits))

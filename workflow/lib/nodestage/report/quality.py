@@ -63,6 +63,8 @@ class Records:
     given : whether the masks came with the images. Then a center need not draw every structure: a
         structure is missing in a patient only if another patient shows it.
     negative : patients with metastasis whose drawn nodes are all negative
+    organ : the structure that holds the tumor
+    known : names of the study's structures; empty: all may be labelled
     """
 
     intake: dict = field(default_factory=dict)
@@ -73,6 +75,8 @@ class Records:
     volumes: dict = field(default_factory=dict)
     given: bool = False
     negative: tuple = ()
+    organ: str = "pancreas"
+    known: tuple = ()
 
 
 def patients(codes, records):
@@ -136,7 +140,8 @@ def _missing(people, records):
     """(structures whose absence is a patient's flag, notes on those that nearly nobody shows)."""
     labelled = [p.volumes for p in people if p.volumes is not None]
     flagged, notes = [], []
-    for name in plausible.limits()["needed"]:
+    vessels = [name for name in plausible.limits()["needed"] if name in (records.known or VESSELS)]
+    for name in [*vessels, records.organ]:
         absent = sum(name not in volumes for volumes in labelled)
         if records.given and absent == len(labelled):
             if labelled:

@@ -10,6 +10,10 @@ from nodestage.statistics import vocabulary
 DETECTION = (
     ("froc_at.tsv", "Detected lymph nodes at a given number of false positives per patient"),
     ("node_recall.tsv", "Detected lymph nodes, by size, status and station"),
+    (
+        "stations.tsv",
+        "Recall and precision of lymph nodes by station, a guess from the nearest structure",
+    ),
     ("false_positives.tsv", "False positives per patient, by location"),
 )
 """What attention is meant to change; not among the paper's tables."""

@@ -176,6 +176,26 @@ def uncertainty(rows, method):
     }
 
 
+def stages(performance, confusion):
+    """The predicted nodal stage against pathology; None where no method predicts it.
+
+    Parameters
+    ----------
+    performance, confusion : sources.Rows of pn_stage.tsv and pn_confusion.tsv
+
+    Returns
+    -------
+    {performance, confusion}, as `blocks.table` gives them
+    """
+    if not performance:
+        return None
+    heads = vocabulary.heads("stages")
+    return {
+        "performance": blocks.table(performance, heads=heads),
+        "confusion": blocks.table(confusion, heads=heads),
+    }
+
+
 def threshold(method, cell):
     """`0.52 (Combined)`, with the unit of the method's score where it has one."""
     unit = vocabulary.terms()["units"].get(method, "")
@@ -183,4 +203,4 @@ def threshold(method, cell):
     return Markup("{}{}{} ({})").format(numbers.show_any(cell), " " * bool(unit), unit, name)
 
 
-__all__ = ["coverage", "operating", "recalibration", "threshold", "uncertainty"]
+__all__ = ["coverage", "operating", "recalibration", "stages", "threshold", "uncertainty"]

@@ -6,7 +6,14 @@ import numpy as np
 
 from nodestage.core import reasons, tables
 from nodestage.core.names import MAIN_METRICS
-from nodestage.statistics import detection, heterogeneity, intervals, lymph_nodes, robustness
+from nodestage.statistics import (
+    detection,
+    heterogeneity,
+    intervals,
+    lymph_nodes,
+    robustness,
+    stations,
+)
 
 MEASURES = ("dice", "asd_mm", "hd_mm", "hd95_mm")
 
@@ -51,6 +58,7 @@ COLUMNS = {
     "table_7.tsv": TABLE_7_COLUMNS,
     "table_pdac.tsv": ("measure", "n", "median", "low_quartile", "high_quartile", "note"),
     "node_recall.tsv": detection.RECALL_COLUMNS,
+    "stations.tsv": stations.COLUMNS,
     "false_positives.tsv": detection.PLACE_COLUMNS,
     "froc.tsv": detection.FROC_COLUMNS,
     "froc_at.tsv": detection.FROC_AT_COLUMNS,
@@ -98,7 +106,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
 
 
 def lymph_node_tables(evaluation, n=1000, seed=0):
-    """Tables IV and V; recall by size and station, false positives by place, FROC.
+    """Tables IV and V; recall by size and station, precision by station, false positives by place, FROC.
 
     Parameters
     ----------
@@ -111,6 +119,13 @@ def lymph_node_tables(evaluation, n=1000, seed=0):
     return {
         "table_4.tsv": lymph_nodes.table_4(evaluation.get("identification") or [], n, seed),
         "table_5.tsv": lymph_nodes.table_5(classes, n=n, seed=seed),
+        "stations.tsv": stations.rows(
+            evaluation.get("nodes") or [],
+            evaluation.get("candidates") or [],
+            patients,
+            n,
+            seed,
+        ),
         **detection.detection_tables(
             evaluation.get("nodes") or [],
             evaluation.get("candidates") or [],

@@ -1,7 +1,7 @@
 """Every patient-level table of one center, from its prediction rows and its sheet rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.core import tables
@@ -14,6 +14,7 @@ from nodestage.statistics import (
     intervals,
     operating,
     performance,
+    pn_stage,
     readers,
     recalibration,
     subgroups,
@@ -44,6 +45,8 @@ COLUMNS = {
     "recalibration.tsv": recalibration.COLUMNS,
     "coverage.tsv": abstention.COLUMNS,
     "uncertainty.tsv": uncertainty.COLUMNS,
+    "pn_stage.tsv": pn_stage.COLUMNS,
+    "pn_confusion.tsv": pn_stage.CONFUSION_COLUMNS,
     "readers.tsv": readers.COLUMNS,
     "reader_comparisons.tsv": readers.COMPARISON_COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
@@ -60,6 +63,7 @@ class CenterRows:
     role : discovery or external
     rows, discovery : the sample sheet's rows of this and of the discovery center
     nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
+    stages : {fold0: rows of scores with pN, ...} of the methods that predict it
     """
 
     center: str
@@ -67,6 +71,7 @@ class CenterRows:
     rows: list[dict]
     discovery: list[dict]
     nodes: Sequence[Sequence] = ((), ())
+    stages: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
@@ -119,6 +124,7 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
             row for s in scored if role == "external" for row in recalibration.rows(s, n, seed)
         ],
         **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
+        **pn_stage.both_tables(predictions, patients.stages, role, patients.rows, n, seed),
         **readers.both_tables(
             next((s for s in scored if s.method == primary["method"]), None),
             patients.rows,

@@ -25,6 +25,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen, opened
 from nodestage.exchange.returned import reading
 from nodestage.study import aliases, folder, lacking, outline, preset, pretraining, schema, teachers
+from nodestage.study import anatomy as anatomies
 from nodestage.study.method_files import check_method_files
 from nodestage.study.study import Sheet, Study, build
 
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     base = Path(options.base or Path(options.config).parent)
     try:
         config, bundle = _configured(options, base)
+        anatomy = anatomies.of_study(config, bundle, base)
         if not config["samples"]:
             if not options.no_images:
                 print("`samples` is null: the simulated study, which needs no check")
@@ -47,8 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
-    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
-    study, images = _study(config, rows, bundle, base, errors), None
+    study, images = _study(config, anatomy, rows, bundle, base, errors), None
     if not options.no_images:
         images = _collect(
             errors,
@@ -125,14 +126,29 @@ def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any]
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
     folder.check_name(base)
     written = _current(configs.read(options.config))
-    schema.check(written)  # centers must be valid before their rows can be checked
+    under = None if options.preset is None else preset.chosen(base, options.preset)
+    named = options.bundle or _path(written.get("bundle"), base)
+    bundle = opened(named)
+    # Centers must be valid before their rows can be checked.
+    schema.check(written, _structures(written, under, bundle, base))
     if options.sheet:
         written["samples"] = str(Path(options.sheet).absolute())
     folder.check_samples(written)
-    under = None if options.preset is None else preset.chosen(base, options.preset)
-    config = _whole(written, under, base)
-    named = config["bundle"] and base / config["bundle"]
-    return config, opened(options.bundle or named)
+    return _whole(written, under, base), bundle
+
+
+def _path(named: Any, base: Path) -> Path | None:
+    """The path of what a config names, from the study's folder; None where it names none."""
+    return base / named if isinstance(named, str) and named else None
+
+
+def _structures(
+    written: dict[str, Any], under: Path | None, bundle: Frozen | None, base: Path
+) -> list[str] | None:
+    """Names of the structures that a study's own config may use."""
+    layers = [configs.read(under)] if under else []
+    named = [layer["anatomy"] for layer in [*layers, written] if "anatomy" in layer]
+    return anatomies.structures({"anatomy": named[-1]} if named else {}, bundle, base)
 
 
 def _current(written: dict[str, Any]) -> dict[str, Any]:
@@ -164,6 +180,7 @@ def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str,
 
 def _study(
     config: dict[str, Any],
+    anatomy: dict[str, Any],
     rows: list[dict[str, str]],
     bundle: Frozen | None,
     base: Path,
@@ -172,7 +189,6 @@ def _study(
     """The study of a sheet, None where the sheet has faults; these are added to `errors`."""
     centers = config["centers"]
     _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
-    anatomy = bundle.anatomy if bundle else configs.load(CONFIGS / "anatomy.yaml")
     _collect(errors, check_label_systems, centers, anatomy["labels"])
     if bundle:
         _collect(errors, check_method_files, bundle.settings["methods"], Path())
@@ -190,7 +206,8 @@ def _study(
         return None
     if bundle:
         aliases.rename(bundle.settings)
-        config = config | bundle.settings
+        config = config | bundle.settings | {"anatomy": None}
+    _collect(errors, anatomies.check_against_config, anatomy, config)
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)
     return study

@@ -206,6 +206,9 @@ class Facts:
         """Digest of all settings that can change a result; how jobs are run is left out."""
         config = self.settings.config
         kept = {k: v for k, v in config.items() if k not in NOT_IN_DIGEST}
+        # What the file holds counts, not where it lies.
+        if kept.pop("anatomy", None):
+            kept["anatomy"] = self.settings.anatomy
         kept["centers"] = {
             center: {k: v for k, v in entry.items() if k != "returned"}
             for center, entry in kept["centers"].items()

@@ -82,7 +82,7 @@ class Masks:
 
     def label_system(self, patient: str, role: str) -> dict | None:
         """How the ids in the mask translate into nodestage's; None where they are the same."""
-        return cohort_centers.label_system(self._entry(patient), role)
+        return cohort_centers.label_system(self._entry(patient), role, self.centers.labels)
 
     def segments(self, patient: str) -> dict | None:
         """Names of the segments in the masks of the patient's center; None where they are nodestage's."""

@@ -7,6 +7,7 @@ before they began, so they don't pay for importing jsonschema (0.3 s).
 import difflib
 import itertools
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -19,28 +20,44 @@ CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
-def check(config: dict) -> None:
+def check(config: dict, structures: Iterable[str] | None = None) -> None:
     """Raise one `InputError` that lists every fault of a config.
 
     Parameters
     ----------
     config : dict, a study's whole config, or a user's file that is to be merged into the default
+    structures : names of the study's own anatomy; None: those of config/anatomy.yaml
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    faults: dict[tuple[tuple, str], str] = {}  # (path of the setting, key): sentence
-    checked = _with_text_for_keys(config, (), faults)
-    for error in _validator(schema).iter_errors(checked):
-        for path, key, sentence in _described(error, schema, checked):
-            # Of several rules that one value breaks, the first is reported.
-            faults.setdefault((path, key), sentence)
+    if structures is not None:
+        schema["$defs"]["structure"]["enum"] = list(structures)
+    faults = faults_of(config, schema)
+    checked = _with_text_for_keys(config, (), {})
     faults |= _unknown_methods(checked, schema)
     faults |= _candidates_without_inner_networks(checked)
     faults |= _scores_of_absent_methods(checked)
     faults |= _start_with_other_phases(checked)
     if faults:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
-        lines = [f"  {_dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
+        lines = [f"  {dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
         raise InputError("\n".join([head, *lines]))
+
+
+def faults_of(settings: dict, schema: dict) -> dict[tuple[tuple, str], str]:
+    """Faults of settings against a schema: {(path of the setting, key): sentence with a hint}.
+
+    Parameters
+    ----------
+    settings : what a YAML file holds
+    schema : as the files of workflow/schemas/ hold it, with `x-hint` and `x-ascending`
+    """
+    faults: dict[tuple[tuple, str], str] = {}
+    checked = _with_text_for_keys(settings, (), faults)
+    for error in _validator(schema).iter_errors(checked):
+        for path, key, sentence in _described(error, schema, checked):
+            # Of several rules that one value breaks, the first is reported.
+            faults.setdefault((path, key), sentence)
+    return faults
 
 
 def _with_text_for_keys(value, path, faults):
@@ -175,13 +192,13 @@ def _unknown(key, known, at, schema):
     homes = [home for home in _homes(schema, schema, key) if home != at]
     below = [home for home in homes if home[: len(at)] == at] or homes
     if below and not hint:
-        hint = f" (it belongs under {', '.join(f'`{_dotted(home)}`' for home in below[:4])})"
+        hint = f" (it belongs under {', '.join(f'`{dotted(home)}`' for home in below[:4])})"
     return f"unknown setting {key!r}{hint}. Known are {', '.join(known)}."
 
 
 def _absent(keys, at, schema):
     sentence = f"{' and '.join(map(repr, keys))} {'is' if len(keys) == 1 else 'are'} missing"
-    if at[0] != "methods":
+    if at[:1] != ("methods",):
         return f"{sentence}. Add {'it' if len(keys) == 1 else 'them'} (config/README.md)."
     hint = _near(at[-1], schema["properties"]["methods"]["properties"])
     return (
@@ -249,6 +266,11 @@ def _candidates_without_inner_networks(config):
                 "it reads what `identification.candidates` makes, which is false. "
                 f"Use `{name}: null`, or `identification.candidates: true`."
             )
+    ordinal = _section(config, "methods").get("pn_ordinal") or {}
+    if chosen is False and (ordinal.get("settings") or {}).get("nodes") == "candidates":
+        faults[("methods", "pn_ordinal", "settings", "nodes"), ""] = (
+            "candidates come from `identification.candidates`, which is false. Use attention."
+        )
     return faults
 
 
@@ -286,5 +308,6 @@ def _scores_of_absent_methods(config):
     return faults
 
 
-def _dotted(at):
+def dotted(at: tuple) -> str:
+    """A setting as a message names it: `lymph_nodes.alpha`."""
     return ".".join(map(str, at)) or "top level"

@@ -14,6 +14,8 @@ PREDICTION = (
 )
 # A setting of `identification` that only the stage after it reads.
 AFTER = ("candidates",)
+# How the config names the organ that holds the tumor; the second is an older name of the first.
+AT_ORGAN = ("organ", "pancreas")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,32 @@ class Settings:
     def table_ranges(self) -> dict[int, tuple[float, float]]:
         """Table II as {label: (d_min, d_max)}, mm."""
         labels = self.anatomy["labels"]
-        return {labels[name]: tuple(r) for name, r in self.anatomy["ranges_mm"].items()}
+        return {labels[name]: tuple(r) for name, r in self.numbered_ranges.items()}
+
+    @property
+    def numbered_ranges(self) -> dict[str, Any]:
+        """{structure: [d_min, d_max]}, mm, of the structures whose range the anatomy file has in numbers."""
+        return {n: r for n, r in self.anatomy["ranges_mm"].items() if not isinstance(r, str)}
+
+    @property
+    def ranged(self) -> list[int]:
+        """Labels of the structures around which lymph nodes are looked for."""
+        return [self.anatomy["labels"][name] for name in self.anatomy["ranges_mm"]]
+
+    @property
+    def classes(self) -> int:
+        """Classes of the organ network that labels every patient."""
+        return max(self.anatomy["labels"].values())
+
+    @property
+    def teacher_classes(self) -> int:
+        """Classes of the organ network that learns from auxiliary centers."""
+        return self.classes - len(self.anatomy["drawn_only"])
+
+    @property
+    def ranges_source(self) -> str:
+        """Where the ranges of the anatomy come from, in words."""
+        return "anatomy file" if self.config.get("anatomy") else "Table II"
 
     @property
     def robustness(self) -> dict[str, Any] | None:
@@ -66,9 +93,26 @@ class Settings:
         return self.config["spacing_mm"] == "median"
 
     @property
-    def pancreas(self) -> int:
-        """Label of the pancreas."""
-        return self.anatomy["labels"]["pancreas"]
+    def structures(self) -> dict[str, Any]:
+        """Labels, ranges, stations and vessels: what measuring lymph nodes takes from the anatomy."""
+        return {key: self.anatomy[key] for key in ("labels", "ranges_mm", "stations", "vessels")}
+
+    @property
+    def tumor_organ(self) -> int:
+        """Label of the organ that holds the tumor."""
+        return self.anatomy["labels"][self.anatomy["tumor_organ"]]
+
+    @property
+    def piece_organ(self) -> int | None:
+        """That label where a tumor's piece is chosen by it; None where the largest piece counts."""
+        # Older bundles don't have this key.
+        return self.tumor_organ if self.config["tumor"].get("piece") in AT_ORGAN else None
+
+    @property
+    def view_organ(self) -> str | None:
+        """Name of the organ on which views are centered where no tumor is found; None: on nothing."""
+        chosen = self.config["tumor"]["without_mask"]
+        return self.anatomy["tumor_organ"] if chosen in AT_ORGAN else None
 
     @property
     def simulated(self) -> bool:

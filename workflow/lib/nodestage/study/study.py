@@ -6,10 +6,10 @@ from typing import Any
 
 from nodestage.cohort.sheet import read_sheet
 from nodestage.cohort.sheet_check import check_sheet
-from nodestage.core import configs
 from nodestage.core.errors import InputError
 from nodestage.exchange.bundle import Frozen
 from nodestage.exchange.returned import reading
+from nodestage.study import anatomy as anatomies
 from nodestage.study import pretraining, teachers
 from nodestage.study.centers import SOURCES, Centers
 from nodestage.study.facts import Facts
@@ -119,7 +119,7 @@ def load(
     Parameters
     ----------
     config : the whole config, valid (`nodestage.study.schema.check`)
-    anatomy : path of anatomy.yaml; a bundle brings its own anatomy
+    anatomy : path of the anatomy file; a bundle brings its own anatomy
     bundle : an opened bundle that scores
     files : whether every file that the sheet names must be there
 
@@ -129,7 +129,11 @@ def load(
     """
     if bundle and config["samples"] is None:
         raise InputError("`bundle` scores patients of yours: name their sheet in `samples`.")
-    structures = bundle.anatomy if bundle else configs.load(anatomy)
+    if bundle:
+        structures = anatomies.of_study(config, bundle, check=files)
+    else:
+        structures = anatomies.read(anatomy, check=files)
+    anatomies.check_against_config(structures, config)
     sheet = _sheet(config, bundle is not None, files)
     names = Methods(config["methods"], "").names
     returned = {

@@ -1,1 +1,1 @@
-"""The tumor (PDAC): its mask, and the slices and crop that networks see of it."""
+"""The tumor: its mask, and the slices and crop that networks see of it."""

@@ -1,4 +1,4 @@
-"""PDAC masks by the annotation-efficient chain.
+"""Tumor masks by the annotation-efficient chain.
 
 An arterial network learns from the auxiliary center's masks and marks the discovery patients'
 arterial scans. The registration has brought these onto the venous grid, so its masks lie on
@@ -20,7 +20,7 @@ from nodestage.core.run import Run
 from nodestage.metrics.surfaces import evaluate_segmentation
 from nodestage.nnunet import fitting
 
-NEAR_MM = 10.0  # a tumor of the pancreas has voxels this close to the organ's labels
+NEAR_MM = 10.0  # a tumor has voxels this close to the labels of the organ that holds it
 
 
 def train_arterial(patients, settings: dict, run: Run, *, validation=(), **options):
@@ -28,7 +28,7 @@ def train_arterial(patients, settings: dict, run: Run, *, validation=(), **optio
 
     Parameters
     ----------
-    patients, validation : lists of patients with an arterial image and a PDAC mask (0, 1)
+    patients, validation : lists of patients with an arterial image and a tumor mask (0, 1)
     settings : as in `nnunet.plans.make_plans`
     run : seed and files
     options : `choose`, `initial`, as in `nnunet.fitting.fit`
@@ -85,7 +85,7 @@ def open_model(path):
     return fitting.open_model(path)
 
 
-def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **options):
+def pseudo_mask(arterial_model, arterial, spacing, organ=None, **options):
     """The arterial network's mask of one patient, one piece of it; see `predict`.
 
     Parameters
@@ -93,14 +93,14 @@ def pseudo_mask(arterial_model, arterial, spacing, pancreas=None, **options):
     arterial_model : from `open_model`
     arterial : HU array (z, y, x) of the arterial phase, registered to the venous grid
     spacing : (z, y, x), mm
-    pancreas : bool array (z, y, x), or None
+    organ : bool array (z, y, x), or None
     options : of `nnunet.prediction.Options`
 
     Returns
     -------
     uint8 mask (z, y, x)
     """
-    return predict(arterial_model, arterial, spacing, pancreas, **options)
+    return predict(arterial_model, arterial, spacing, organ, **options)
 
 
 def phases_of(model):
@@ -108,8 +108,8 @@ def phases_of(model):
     return list(model.model["plans"]["channels"])
 
 
-def predict(model, images, spacing, pancreas=None, **options):
-    """PDAC mask of one patient: one piece of the network's mask, see `tumor_piece`.
+def predict(model, images, spacing, organ=None, **options):
+    """Tumor mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
     One patient has one primary tumor, so a second piece is an error more often than not. Empty
     stays empty. Arguments as in `pseudo_mask`, but
@@ -119,20 +119,20 @@ def predict(model, images, spacing, pancreas=None, **options):
     if not isinstance(images, dict):
         images = dict.fromkeys(phases_of(model)[:1], images)
     mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **options)
-    return largest_piece(mask) if pancreas is None else tumor_piece(mask, pancreas, spacing)
+    return largest_piece(mask) if organ is None else tumor_piece(mask, organ, spacing)
 
 
-def tumor_piece(mask, pancreas, spacing):
-    """The 26-connected piece of a mask that has the most voxels at the pancreas.
+def tumor_piece(mask, organ, spacing):
+    """The 26-connected piece of a mask that has the most voxels at the organ that holds the tumor.
 
     A homogeneous liver or a fold of bowel can give a larger piece than a small tumor does; a primary
-    tumor of the pancreas lies in or at it, within `NEAR_MM`. Where no piece does, or there is no
-    pancreas, the largest piece.
+    tumor lies in or at its organ, within `NEAR_MM`. Where no piece does, or there is no such organ, the
+    largest piece.
 
     Parameters
     ----------
     mask : integer array (z, y, x), 0 where there is none
-    pancreas : bool array (z, y, x), of the organ labels, tumor included
+    organ : bool array (z, y, x), of the organ that holds the tumor, tumor included
     spacing : (z, y, x), mm
 
     Returns
@@ -142,9 +142,9 @@ def tumor_piece(mask, pancreas, spacing):
     from edt import edt
 
     pieces, count = _pieces(mask)
-    if not count or not pancreas.any():
+    if not count or not organ.any():
         return largest_piece(mask)
-    away = edt(~np.ascontiguousarray(pancreas, dtype=bool), anisotropy=tuple(spacing))
+    away = edt(~np.ascontiguousarray(organ, dtype=bool), anisotropy=tuple(spacing))
     sizes = np.bincount(pieces[away <= NEAR_MM], minlength=count + 1)[1:]
     if not sizes.any():
         return largest_piece(mask)

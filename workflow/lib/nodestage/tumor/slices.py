@@ -102,24 +102,24 @@ class ViewSettings:
     ----------
     size : pixels along a side of a slice
     crop : (z, y, x) voxels of the crop
-    fallback : "pancreas" centers the views on the pancreas where no tumor is marked;
-        "none" leaves such a patient without views
+    fallback : name of the organ on which the views are centered where no tumor is marked;
+        None leaves such a patient without views
     pixel_mm : side of a pixel, mm; None: the in-plane study spacing
     """
 
     size: int
     crop: tuple[int, int, int]
-    fallback: str = "pancreas"
+    fallback: str | None = "pancreas"
     pixel_mm: float | None = None
 
 
-def views(arterial, venous, tumor, pancreas, spacing, settings: ViewSettings):
+def views(arterial, venous, tumor, organ, spacing, settings: ViewSettings):
     """All that the networks see of one patient.
 
     Parameters
     ----------
     arterial, venous : int16 arrays (z, y, x), HU
-    tumor, pancreas : bool arrays (z, y, x)
+    tumor, organ : bool arrays (z, y, x); the organ is the one that holds the tumor
     spacing : (z, y, x), mm
     settings : ViewSettings
 
@@ -130,12 +130,14 @@ def views(arterial, venous, tumor, pancreas, spacing, settings: ViewSettings):
     """
     mask, source, reason = tumor, "tumor", ""
     if not tumor.any():
-        usable = settings.fallback == "pancreas" and pancreas.any()
-        mask, source = pancreas, "pancreas"
-        nothing = settings.fallback == "pancreas" and not usable
-        reason = reasons.sentence("no_tumor_or_pancreas" if nothing else "no_tumor")
-        if not usable:
+        reason = reasons.sentence("no_tumor")
+        if settings.fallback is None:
             return {"usable": False, "reason": reason, "source": "none"}
+        if not organ.any():
+            known = "pancreas" if settings.fallback == "pancreas" else "organ"
+            reason = reasons.sentence(f"no_tumor_or_{known}")
+            return {"usable": False, "reason": reason, "source": "none"}
+        mask, source = organ, settings.fallback
     images, masks, planes = nine_slices(
         arterial, venous, mask, spacing, settings.size, settings.pixel_mm
     )

@@ -55,6 +55,7 @@ REASONS = {
         "no_ct_report",
         "no_tumor",
         "no_tumor_or_pancreas",
+        "no_tumor_or_organ",
         "no_tumor_for_radiomics",
         "registration_failed",
         "mask_too_small",

@@ -78,7 +78,7 @@ def explain(method, patients, threshold=None, calls=None):
         facts : `view` (0 to 8), `plane`, `positive` (the call), `own_call` (the network's), `score`
             (mean of the views), `view_score`, `without_nodes` (the score were there no positive node; None for a
             network that doesn't see the nodes), `share_inside` (of the map, inside the mask),
-            `source` of the mask (tumor or pancreas)
+            `source` of the mask (tumor, or the organ that holds it)
     """
     network = method.network()
     threshold = 0.5 if threshold is None else threshold

@@ -1,0 +1,152 @@
+"""Another cancer by a file: its structures, ranges, tumor organ and phases, and what is refused."""
+
+import copy
+
+import pytest
+import yaml
+from study_config import CONFIG, default_config
+
+from nodestage.core import totalsegmentator
+from nodestage.core.errors import InputError
+from nodestage.study import anatomy, schema
+from nodestage.study.study import load
+
+BUILT_IN = yaml.safe_load((CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
+RECTUM = {
+    "cancer": "rectal cancer",
+    "tumor_organ": "rectum",
+    "phases": ["venous"],
+    "labels": {"rectum": 2, "iliac_artery": 3, "bladder": 1},
+    "drawn_only": ["iliac_artery"],
+    "ranges_mm": {"rectum": [-2, 25], "iliac_artery": "estimated"},
+    "stations": {"rectum": ["251"], "iliac_artery": [263, 283]},
+    "vessels": ["iliac_artery"],
+}
+
+
+def changed(**changes):
+    """The anatomy of rectal cancer with other keys; None takes one out."""
+    merged = copy.deepcopy(RECTUM) | changes
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def test_the_built_in_anatomy_is_whole_and_has_every_key():
+    anatomy.check_anatomy(BUILT_IN, "anatomy.yaml")
+    rules = yaml.safe_load(anatomy.SCHEMA.read_text(encoding="utf-8"))
+    assert set(BUILT_IN) == set(rules["properties"])
+    assert anatomy.read(anatomy.BUILT_IN) == BUILT_IN
+
+
+def test_what_a_file_leaves_out_is_added():
+    labels = {"pancreas": 1, "aorta": 2}
+    short = {"labels": labels, "ranges_mm": {"pancreas": [-5, 20]}}
+    anatomy.check_anatomy(short, "own.yaml")
+    complete = anatomy.complete(short)
+    assert complete["cancer"] == "pancreatic cancer" and complete["tumor_organ"] == "pancreas"
+    assert complete["phases"] == ["arterial", "venous"] and complete["vessels"] == ["aorta"]
+    assert (
+        complete["stations"] == {} and complete["drawn_only"] == [] and complete["labels"] == labels
+    )
+    assert anatomy.complete(changed(cancer=None))["cancer"] == "rectum cancer"
+    assert anatomy.complete(RECTUM) == RECTUM
+
+
+FAULTS = [
+    ({"labels": None}, "'labels' is missing"),
+    ({"ranges_mm": None}, "'ranges_mm' is missing"),
+    ({"organs": 3}, "unknown setting 'organs'"),
+    ({"tumor_organ": "rectun"}, "'rectun' is not a structure of `labels` (did you mean 'rectum'?)"),
+    ({"tumor_organ": None}, "'pancreas', the default, is not a structure of `labels`"),
+    (
+        {"labels": {"rectum": 2, "iliac_artery": 4}},
+        "no structure has the number 1, 3. Number them from",
+    ),
+    ({"drawn_only": ["rectum"]}, "'rectum' has the number 2, below that of"),
+    ({"drawn_only": list(RECTUM["labels"])}, "it names every structure"),
+    (
+        {"labels": {"rectum": 1, "iliac_artery": 2}, "drawn_only": ["uterus"]},
+        "'uterus' is not a struct",
+    ),
+    ({"labels": {"rectum": 3, "iliac_artery": 3}}, "rectum and iliac_artery have the number 3"),
+    ({"labels": {"rectum": 0, "iliac_artery": 3}}, "labels.rectum: 0 is not allowed"),
+    ({"labels": {"rectum": 300, "iliac_artery": 3}}, "whole number from 1 to 255"),
+    ({"labels": {"rectum": 1, "tumor": 3}}, "the name 'tumor' is not allowed"),
+    ({"labels": {"rectum": 1, "Iliac artery": 3}}, "the name 'Iliac artery' is not allowed"),
+    ({"ranges_mm": {"rectum": [25, -2], "iliac_artery": [0, 9]}}, "the lower first"),
+    ({"ranges_mm": {"rectum": [-2], "iliac_artery": [0, 9]}}, "Give two distances in mm"),
+    ({"ranges_mm": {"rectum": "guessed", "iliac_artery": [0, 9]}}, "or `estimated`"),
+    ({"ranges_mm": {"rectum": [-2, 25]}}, "'iliac_artery' has stations, but no range"),
+    ({"ranges_mm": {**RECTUM["ranges_mm"], "prostate": [0, 9]}}, "'prostate' is not a structure"),
+    ({"stations": {**RECTUM["stations"], "prostate": [1]}}, "stations: 'prostate' is not a struct"),
+    ({"vessels": ["iliac_vein"]}, "vessels: 'iliac_vein' is not a structure of `labels`"),
+    ({"phases": []}, "one or two of arterial and venous"),
+    ({"phases": ["arterial", "venous", "delayed"]}, "three phases are not supported"),
+    ({"phases": ["delayed"]}, "one or two of arterial and venous"),
+    ({"cancer": "<b>"}, "Give the cancer's name"),
+]
+
+
+@pytest.mark.parametrize("changes, sentence", FAULTS)
+def test_a_fault_is_named_with_its_key_and_a_hint(changes, sentence):
+    with pytest.raises(InputError) as raised:
+        anatomy.check_anatomy(changed(**changes), "rectum.yaml")
+    assert str(raised.value).startswith("rectum.yaml has 1 fault:")
+    assert sentence in str(raised.value)
+
+
+def written(folder, content):
+    (folder / "rectum.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return folder / "rectum.yaml"
+
+
+def test_a_file_is_found_in_the_study_then_among_the_own_ones(tmp_path):
+    path = written(tmp_path, RECTUM)
+    assert anatomy.path_of({"anatomy": "rectum.yaml"}, tmp_path) == path
+    assert anatomy.path_of({"anatomy": str(path)}) == path
+    assert anatomy.path_of({"anatomy": None}) == anatomy.path_of({}) == anatomy.BUILT_IN
+    assert anatomy.path_of({"anatomy": "anatomy.yaml"}, tmp_path) == anatomy.BUILT_IN
+    with pytest.raises(InputError, match=r"`anatomy` names colon\.yaml"):
+        anatomy.path_of({"anatomy": "colon.yaml"}, tmp_path)
+
+
+def test_a_config_calls_structures_by_the_names_of_its_anatomy(tmp_path):
+    config = default_config(anatomy=str(written(tmp_path, RECTUM)))
+    config["simulator"]["centers"]["changhai"]["annotated"] = ["iliac_artery"]
+    with pytest.raises(InputError, match="annotated"):
+        schema.check(config)
+    config["simulator"]["centers"]["teaching"]["annotated"] = ["sma"]
+    with pytest.raises(InputError) as raised:
+        schema.check(config, anatomy.structures(config))
+    assert "teaching.annotated" in str(raised.value) and "changhai" not in str(raised.value)
+
+
+def test_ranges_without_numbers_need_estimated_ones():
+    config = default_config()
+    with pytest.raises(InputError, match="no numbers for iliac_artery"):
+        anatomy.check_against_config(RECTUM, config)
+    config["attention"]["ranges"] = "estimated"
+    anatomy.check_against_config(RECTUM, config)
+    config["tumor"]["piece"] = "pancreas"
+    with pytest.raises(
+        InputError, match=r"tumor\.piece: `pancreas`, but the tumor is one of the rectum"
+    ):
+        anatomy.check_against_config(RECTUM, config)
+    anatomy.check_against_config(BUILT_IN, config)
+
+
+@pytest.mark.parametrize("word, found", [("organ", 11), ("pancreas", 11), ("largest", None)])
+def test_a_tumor_lies_at_its_organ(word, found):
+    settings = load(default_config(tumor={"piece": word}), anatomy.BUILT_IN).settings
+    assert (settings.teacher_classes, settings.classes) == (17, 19)
+    assert settings.piece_organ == found and settings.tumor_organ == 11
+    assert settings.view_organ == "pancreas" and settings.ranges_source == "Table II"
+
+
+def test_totalsegmentator_gives_the_structures_that_the_study_has():
+    known = ["stomach", "liver", "lga"]
+    assert totalsegmentator.label_system(known=known) == {
+        "liver": 5,
+        "stomach": 6,
+        "ignore": "others",
+    }
+    assert len(totalsegmentator.label_system()) == 15
