@@ -182,6 +182,15 @@ class Folds:
         """The folds of `explained`, each once."""
         return sorted(set(self.explained(center).values()))
 
+    def showing(self, patient: str) -> list[int]:
+        """The folds that a patient's score comes from: all of an external patient, else the one that tests it.
+
+        None of a patient whom no fold tests.
+        """
+        if self.centers.role(self.patients.center_of(patient)) == "external":
+            return self.numbers
+        return [self._tested_in[patient]] if patient in self._tested_in else []
+
     @cached_property
     def pictured(self) -> tuple[int, list[str]]:
         """(fold, its test patients) that the study's figures may show.

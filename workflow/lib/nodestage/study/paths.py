@@ -167,6 +167,10 @@ class Paths:
         """The frozen thresholds and calibrations of a fold."""
         return f"results/bundle/fold{fold}/thresholds.json"
 
+    def image_statistics(self, patients: Collection[str]) -> list[str]:
+        """Tables of numbers on the examinations of some patients, each table once."""
+        return sorted({f"results/reference/{self.chunk(patient)}.tsv" for patient in patients})
+
     # Lymph nodes
 
     def nodes(self, patient: str, fold: int | str) -> str:
