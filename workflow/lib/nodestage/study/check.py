@@ -206,7 +206,7 @@ def _study(
         return None
     if bundle:
         aliases.rename(bundle.settings)
-        config = config | bundle.settings | {"anatomy": None}
+        config = config | bundle.settings_over(config) | {"anatomy": None}
     _collect(errors, anatomies.check_against_config, anatomy, config)
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)
