@@ -5,6 +5,7 @@ from functools import cached_property
 
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import series_names, sheet
+from nodestage.cohort import stages as cohort_stages
 from nodestage.cohort.clinical import CLINICAL
 from nodestage.core import reasons
 from nodestage.core.names import PHASES
@@ -120,6 +121,11 @@ class Roster:
     def metastasis(self, patients: list[str]) -> dict[str, int]:
         """{patient: 0 or 1} of those whose status is known."""
         return {p: int(self.rows[p]["metastasis"]) for p in patients if self.rows[p]["metastasis"]}
+
+    def stages(self, patients: list[str]) -> dict[str, int]:
+        """{patient: 0, 1 or 2} of those whose pN is known; without metastasis it is pN0."""
+        known = {p: cohort_stages.of_row(self.rows[p]) for p in patients}
+        return {patient: stage for patient, stage in known.items() if stage is not None}
 
     def clinical(self, patients: list[str]) -> dict[str, dict[str, str]]:
         """{patient: {column: text}}: the columns of the sheet that a method may see."""
