@@ -116,6 +116,7 @@ class Center:
     discovery : folder of the discovery center's tables, or None
     page : file name of its page, for links
     summarised : whether it sent back summaries alone
+    viewer : folder of its volume viewer, or None
     """
 
     name: str
@@ -125,3 +126,4 @@ class Center:
     discovery: object = None
     page: str = ""
     summarised: bool = False
+    viewer: object = None
