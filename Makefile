@@ -1,4 +1,4 @@
-# make run · make test · make lint · make study DIR=... · make check STUDY=... · make quality STUDY=... · make packet STUDY=... OUT=... · make plan ARGS=...
+# make run · make test · make lint · make study DIR=... · make check STUDY=... · make quality STUDY=... · make packet STUDY=... OUT=... · make plan ARGS=... · make predict CT=... BUNDLE=...
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -13,10 +13,24 @@ ARGS ?=
 # Settings that replace the defaults in a study of your own. Default: the study's file `preset`, which
 # `make study` writes, or else full size as in the paper (config/paper.yaml).
 PRESET ?=
+# One examination of `make predict`: a DICOM folder with both phases, or a file of each; and a code for its page.
+CT ?=
+ARTERIAL ?=
+VENOUS ?=
+PATIENT ?=
+KEEP ?=
+# What `make export` writes: seg, sr or keyimages.
+FORMAT ?=
 
 # Names reach Python through the environment, so that neither a shell nor make interprets them.
-$(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS,$(eval override $(name) := $$(value $(name))))
-export STUDY DIR OUT BUNDLE PRESET ARGS CORES GPUS MEM_MB
+$(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT,$(eval override $(name) := $$(value $(name))))
+ifdef arterial
+override ARTERIAL := $(value arterial)
+endif
+ifdef venous
+override VENOUS := $(value venous)
+endif
+export STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT CORES GPUS MEM_MB
 RUN = @PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m nodestage.study.run --study="$$STUDY" --preset="$$PRESET" \
 	--cores="$$CORES" --gpus="$$GPUS" --memory="$$MEM_MB" --more="$$ARGS"
 ifneq ($(STUDY),)
@@ -35,7 +49,7 @@ EXTRAS = $(if $(WHEELHOUSE),radiomics,dev$(,)slurm$(,)radiomics)
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet plan weights bundle score unlock clean help path
+.PHONY: run test test-fast lint docs study check quality packet plan weights bundle score predict export unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -111,6 +125,16 @@ score: $(VENV)/ready ## Score patients at such a hospital with the bundle that t
 	@$(BIN)/python -m nodestage.study.check $${BUNDLE:+--bundle="$$BUNDLE"} --no-images -- "$$STUDY/config.yaml"
 	$(RUN) --score --bundle="$$BUNDLE"
 	@$(BIN)/python -m nodestage.report.summary -- "$$STUDY/results"
+
+predict: $(VENV)/ready ## Score one examination: CT=folder, or ARTERIAL=file VENOUS=file; BUNDLE=folder OUT=folder PATIENT=code; ARGS=--help
+	@$(BIN)/python -m nodestage.command predict --more="$$ARGS" $${BUNDLE:+--bundle="$$BUNDLE"} $${OUT:+--out="$$OUT"} \
+		$${ARTERIAL:+--arterial="$$ARTERIAL"} $${VENOUS:+--venous="$$VENOUS"} $${PATIENT:+--patient="$$PATIENT"} \
+		$${KEEP:+--keep="$$KEEP"} --cores="$$CORES" -- $${CT:+"$$CT"}
+
+export: $(VENV)/ready ## Write results as DICOM for the hospital's own viewer: STUDY=folder FORMAT=seg, sr or keyimages; PATIENT=code
+	@test -n "$$STUDY" || { echo "Name a study: make export STUDY=my_study FORMAT=seg"; exit 1; }
+	@$(BIN)/python -m nodestage.command export --format="$$FORMAT" --patient="$$PATIENT" --preset="$$PRESET" \
+		--cores="$$CORES" --gpus="$$GPUS" --memory="$$MEM_MB" --snakemake="$$ARGS" -- "$$STUDY"
 
 unlock: $(VENV)/ready ## Unlock the folder after Snakemake was killed; the next run redoes only unfinished jobs: STUDY=folder
 	@test -z "$$STUDY" || $(BIN)/python -m nodestage.study.folder -- "$$STUDY"

@@ -11,6 +11,8 @@ from nodestage.report.viewer import writing as viewer
 from nodestage.statistics import (
     abstention,
     detection,
+    draw_next,
+    pn_stage,
     readers,
     recalibration,
     robustness,
@@ -220,6 +222,8 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         "table_1": table_1,
         "subgroups": subgroups,
         **(_readers(rng) if role == "external" else {}),
+        **(_stages(rng) if role == "external" else {}),
+        **(_draw_next(rng) if role == "external" else {}),
         "missing": [
             {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"}
             for i in range(3)
@@ -228,6 +232,39 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         columns = list(dict.fromkeys(key for row in rows for key in row))
         tables.write(folder / f"{name}.tsv", rows, columns)
     return folder
+
+
+def _draw_next(rng):
+    """The two tables of patients and nodes to draw next, of two folds."""
+    folds, codes = ("fold0", "fold1"), [f"P{i:02d}" for i in range(40)]
+    instances = {
+        fold: [
+            {"patient": code, "variant": "attention", "confidence": float(rng.uniform(0.5, 1))}
+            | {axis: float(rng.uniform(-90, 90)) for axis in "xyz"}
+            | {"p_positive": float(rng.random()), "volume_mm3": 200.5, "short_axis_mm": 6.1}
+            | {"station": "8", "other_stations": "9/11"}
+            for code in codes
+        ]
+        for fold in folds
+    }
+    parts = {
+        fold: [{"patient": code, "probability": float(rng.random())} for code in codes]
+        for fold in folds
+    }
+    made = draw_next.both_tables(parts, {code: list(folds) for code in codes}, instances)
+    return {name.removesuffix(".tsv"): listed for name, listed in made.items()}
+
+
+def _stages(rng):
+    """The two tables of a method that predicts pN."""
+    rows = [{"patient": f"P{i:02d}", "pn_stage": f"N{i % 3}"} for i in range(45)]
+    score = [float(rng.random()) for _ in rows]
+    scores = [
+        {"patient": row["patient"], "method": "pn_ordinal", "score": p, "p_n2": p**2}
+        for row, p in zip(rows, score, strict=True)
+    ]
+    made = pn_stage.both_tables({"pn_ordinal": {}}, {"fold0": scores}, "external", rows, 50)
+    return {name.removesuffix(".tsv"): listed for name, listed in made.items()}
 
 
 def _readers(rng):

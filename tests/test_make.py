@@ -159,6 +159,26 @@ def test_packet_and_bundle_may_lie_anywhere(repository, tmp_path, frozen, name):
     assert code == 0 and out.is_file(), printed
 
 
+def test_scans_and_study_of_predict_and_export_are_never_a_command(repository, tmp_path, frozen):
+    name = 'O\'Neil; $5 $(HOME) `tick` "x" & é'
+    words = [f"CT={tmp_path / name}", f"BUNDLE={frozen}", f"OUT={tmp_path / name} out"]
+    code, printed = make(repository, "predict", *words)
+    assert code and f"CT: there is nothing at {tmp_path / name}." in printed, printed
+    code, printed = make(repository, "predict", f"venous={tmp_path / name}", *words[1:])
+    assert code and "The arterial phase is missing" in printed, printed
+    study = begun(tmp_path / name, f"bundle: {frozen}\nsamples: samples.tsv\n")
+    arguments = (f"STUDY={study}", "FORMAT=seg", "PATIENT=P1", "ARGS=--dry-run")
+    code, printed = make(repository, "export", *arguments)
+    (call,) = [
+        shlex.split(x) for x in printed.splitlines() if x.startswith("snakemake --snakefile")
+    ]
+    assert call[-1] == "export/P1/seg" and "--dry-run" in call
+    assert code and "no patient in the sheet" in printed  # said by Snakemake itself
+    assert call[call.index("--configfile") + 1] == f"{study}/config.yaml"  # no preset
+    code, printed = make(repository, "export", f"STUDY={study}", "FORMAT=pdf")
+    assert code and "invalid choice: 'pdf'" in printed
+
+
 @pytest.mark.parametrize("name", [*NAMES, "bundle", "12", 'a: "b" #c', "[x]", "'q'"])
 def test_another_bundle_reaches_snakemake_as_text(tmp_path, name):
     given = SimpleNamespace(

@@ -5,16 +5,22 @@ what they learn is tested stage by stage.
 """
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import workflow_study as workflow
 from cohort_phantom import dicom_series
 
+from nodestage import command
+from nodestage.cohort.clinical import CLINICAL
 from nodestage.core import files, tables, volumes
 from nodestage.exchange import packet
+from nodestage.predict import predict
+from nodestage.study import examination
 
 METHODS = (
     "ct_report",
@@ -145,8 +151,8 @@ def test_a_changed_fold_reruns_that_fold_and_the_tables(copy):
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
-    # The same folds: only the pages run, which say that they are the study's own.
-    assert set(workflow.planned(copy)) == {"center_report", "study_report"}
+    # The same folds: only the pages and the model card run, which say that they are the study's own.
+    assert set(workflow.planned(copy)) == {"center_report", "study_report", "model_card"}
     rows = tables.read(folds / "fold1.tsv")
     labels = {row["patient"]: row["metastasis"] for row in sheet(copy)}
     a = next(r for r in rows if r["subset"] == "train")
@@ -213,7 +219,7 @@ def _beside(folder, row, phase):
 def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_patients(copy):
     """The leak test: weights, scalers and thresholds of fold 0, byte for byte."""
     before = digests(copy, "results/bundle/fold0/*")
-    assert len(before) == 7
+    assert len(before) == 8
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
@@ -359,7 +365,10 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
     for theirs in study.glob("results/predictions/*/*/tianjin.tsv"):
         mine = home / theirs.relative_to(study).with_name("our_hospital.tsv")
         assert mine.read_bytes() == theirs.read_bytes(), theirs
-    assert digests(home, "results/bundle/**/*") == digests(study, "results/bundle/**/*")
+    frozen = digests(study, "results/bundle/**/*")
+    cards = {name: frozen.pop(name) for name in list(frozen) if "model_card" in name}
+    assert len(cards) == 2  # made from the study's results, and no part of the frozen model
+    assert digests(home, "results/bundle/**/*") == frozen
     page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
     assert "There is no comparison with the discovery center" in page or "be answered" in page
     assert "Discovery center" not in page and "simulated patients" not in page
@@ -392,6 +401,78 @@ OWN = """class Method:
     def predict(self, patients):
         return {patient: float(len(patient)) for patient in patients.names}
 """
+
+
+def test_one_examination_has_the_numbers_that_the_study_has_for_it(study, tmp_path):
+    """And its results go to DICOM, which is not part of what the study or a packet holds."""
+    row = next(r for r in sheet(study) if r["center"] == "tianjin" and r["arterial"])
+    scans = tmp_path / "scans"
+    for phase, time in (("arterial", "101500"), ("venous", "101600")):
+        image = volumes.read(study / row[phase])
+
+        def change(data, k, time=time, phase=phase):
+            data.AcquisitionTime = time
+            data.PatientBirthDate, data.PatientSex = "19430217", "F"
+            data.SeriesNumber = 4 if phase == "arterial" else 5
+
+        dicom_series(
+            scans / phase, image.array, spacing=image.spacing, origin=image.origin, signed=True,
+            uid=f"1.2.3.{phase == 'venous':d}", change=change,
+        )  # fmt: skip
+    fields, _ = examination.in_folder(scans)
+    given = examination.Examination(
+        **fields, patient="P1", columns={c: row[c] for c in CLINICAL if row[c]}
+    )
+    shown, kept = [], tmp_path / "kept"
+    record = predict(given, study / "results/bundle", tmp_path / "out", 2, kept, shown.append)
+    assert json.loads((tmp_path / "out/P1.json").read_text(encoding="utf-8")) == record
+    for method in METHODS:
+        for part in ("ensemble", "fold0", "fold1"):
+            rows = tables.read(study / f"results/predictions/{method}/{part}/tianjin.tsv")
+            theirs = next(r for r in rows if r["patient"] == row["patient"])
+            mine = record["methods"][method]
+            if part != "ensemble":
+                mine = next(one for one in mine["folds"] if f"fold{one['fold']}" == part)
+            for column in ("score", "probability", "call"):
+                number = tables.number(theirs[column]) if theirs[column] else None
+                assert mine[column] == number, (method, part, column)
+    assert set(record["methods"]) == set(METHODS)
+    for fold in range(2):
+        path = f"results/candidates/fold{fold}/{{}}/chunk0.tsv"
+        theirs = tables.read(study / path.format("tianjin"))
+        theirs = [r | {"patient": "P1"} for r in theirs if r["patient"] == row["patient"]]
+        assert tables.read(kept / path.format("examination")) == theirs
+    assert "at least 5 are summarized" in record["training_patients"]["reason"]  # it has four
+    assert any("Finding lymph nodes" in line for line in shown)
+    page = (tmp_path / "out/P1.html").read_text(encoding="utf-8")
+    assert "Doe" not in page and str(tmp_path) not in page and "lymph-node metastasis" in page
+    assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
+    assert command.main(["export", str(kept), "--format", "sr", "--cores", "2"]) == 0
+    seg = pydicom.dcmread(kept / "export/P1/seg/organs.dcm")
+    assert (
+        seg.PatientName == "Doe^Jane"
+        and seg.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3.1"
+    )
+    assert (kept / "export/P1/sr/report.dcm").is_file()
+    held = [p for folder in ("results", "logs") for p in (kept / folder).rglob("*") if p.is_file()]
+    for path in held:
+        assert path.suffix != ".dcm" and b"Doe^Jane" not in path.read_bytes()
+
+
+def test_a_page_of_a_test_patient_comes_from_the_fold_that_did_not_learn_from_it(copy):
+    folds = tables.read(copy / "results/cohort/folds/fold1.tsv")
+    patient = next(r["patient"] for r in folds if r["subset"] == "test")
+    workflow.snakemake(copy, f"results/patients/{patient}/page.html")
+    record = files.read_json(copy / f"results/patients/{patient}/record.json")
+    assert record["folds"] == [1]
+    rows = tables.read(copy / "results/predictions/combined/fold1/changhai.tsv")
+    (theirs,) = [r for r in rows if r["patient"] == patient]
+    assert record["methods"]["combined"]["score"] == tables.number(theirs["score"])
+    assert record["methods"]["combined"]["probability_of_folds"] is None
+    printed = workflow.snakemake(copy, f"export/{patient}/seg", check=False)
+    assert "NIfTI file. DICOM objects refer to the series" in printed
+    printed = workflow.snakemake(copy, "results/patients/NOBODY/page.html", check=False)
+    assert "NOBODY is no patient of the sample sheet" in printed
 
 
 def test_a_users_method_and_estimated_ranges_travel_with_the_bundle(copy, tmp_path):

@@ -14,6 +14,7 @@ BUNDLE = [
         *(f"{family}.pt" for family in methods.families),
         *(["ranges.json"] if study.settings.estimates_ranges else []),
         "thresholds.json",
+        "reference.json",
     )
 ]
 BUNDLE += ["results/bundle/spacing.json"] if study.settings.median_spacing else []
@@ -115,6 +116,33 @@ rule thresholds:
         metastasis=lambda w: patients.metastasis(folds.subset(w.fold, "validation")),
     script:
         "../scripts/thresholds.py"
+
+
+rule reference:
+    """How the examinations of one fold's training patients are, in means and correlations alone."""
+    input:
+        statistics=lambda w: paths.image_statistics(
+            list(filter(patients.is_imaged, folds.subset(w.fold, "train")))
+        ),
+        nodes=lambda w: paths.instance_tables(
+            list(filter(patients.is_imaged, folds.subset(w.fold, "train"))), w.fold
+        ),
+    output:
+        reference="results/bundle/fold{fold}/reference.json",
+    log:
+        "logs/reference/fold{fold}.log",
+    benchmark:
+        "logs/benchmarks/reference/fold{fold}.tsv"
+    conda:
+        "../../envs/statistics.yaml"
+    threads: threads("table")
+    resources:
+        **resources_of("table"),
+    params:
+        code=code("reference.py"),
+        train=lambda w: list(filter(patients.is_imaged, folds.subset(w.fold, "train"))),
+    script:
+        "../scripts/reference.py"
 
 
 rule manifest:

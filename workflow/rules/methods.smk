@@ -29,6 +29,11 @@ rule fit:
         metastasis=lambda w: patients.metastasis(
             folds.subset(w.fold, "train", "validation")
         ),
+        stages=lambda w: patients.stages(
+            folds.subset(w.fold, "train", "validation")
+            if "stages" in methods.needs(w.family)
+            else []
+        ),
         clinical=lambda w: patients.clinical(
             folds.subset(w.fold, "train", "validation")
         ),

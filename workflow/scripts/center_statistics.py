@@ -20,7 +20,14 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     rows = [row | scanned.get(row["patient"], {}) for row in params.rows]
     made = statistics.center_tables(
         statistics.CenterRows(
-            snakemake.wildcards.center, params.role, rows, params.discovery, nodes
+            snakemake.wildcards.center,
+            params.role,
+            rows,
+            params.discovery,
+            nodes,
+            stages=cohort.by_fold(inputs.stages),
+            undrawn=params.undrawn,
+            instances=cohort.by_fold(inputs.instances),
         ),
         predictions,
         params.settings,

@@ -11,7 +11,7 @@ with logs.to(snakemake.log[0]):
     model = base.fit_family(
         registry.classes(params.methods),
         data,
-        base.Split(params.train, params.validation, params.metastasis),
+        base.Split(params.train, params.validation, params.metastasis, params.stages),
         evidence.settings(params.methods),
         # Folds differ by their patients; a seed per fold keeps their draws apart too.
         seeds.of_method(params.seed, f"fold{snakemake.wildcards.fold}"),

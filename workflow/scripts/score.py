@@ -12,4 +12,7 @@ with logs.to(snakemake.log[0]):
         data,
         list(params.patients),
     )
-    tables.write(snakemake.output.scores, rows, ["patient", "method", "score", "reason"])
+    details = dict.fromkeys(column for row in rows for column in row)
+    columns = ["patient", "method", "score", "reason"]
+    columns += [column for column in details if column not in columns]
+    tables.write(snakemake.output.scores, rows, columns)

@@ -22,6 +22,14 @@ def noisy_or(rows: list[dict]) -> float:
     return float(1 - np.prod(1 - np.asarray(probabilities, float)))
 
 
+def expected_positive(rows: list[dict]) -> float:
+    """Expected number of positive nodes, the sum of their probabilities; 0 without any.
+
+    rows : likewise, with `p_node_positive`
+    """
+    return float(sum(tables.number(row["p_node_positive"]) for row in rows))
+
+
 def called_nodes(instances: np.ndarray, rows: list[dict]) -> tuple[np.ndarray, dict, dict]:
     """What is left of a patient's instances when only candidates called nodes are kept.
 

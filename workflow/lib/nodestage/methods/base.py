@@ -40,6 +40,23 @@ class Unfit(Exception):
     """Why a method could not be fitted in this fold; then no patient has a score by it."""
 
 
+class Score(float):
+    """A score with further numbers of the same patient, which become columns of the table of scores.
+
+    Attributes
+    ----------
+    details : {column: number}
+    """
+
+    details: dict[str, float]
+
+    def __new__(cls, value, **details):
+        """A score; see the class."""
+        score = super().__new__(cls, value)
+        score.details = details
+        return score
+
+
 @dataclass(frozen=True)
 class Data:
     """What methods may read of patients, loaded when asked for.
@@ -55,6 +72,7 @@ class Data:
     reasons : {patient: why there are no images of both phases on one grid}
     noisy_or : {patient: probability of at least one positive node among the candidates, or a
         reason}, {} where candidates are not classified
+    expected : {patient: expected number of positive nodes among the candidates, or a reason}, likewise
     scores : {method: {patient: score, or a reason}} of methods of other families, fitted before;
         without training patients, whom these methods have learned from
     robust : names of the radiomics features that withstand small changes of mask and images in this
@@ -67,6 +85,7 @@ class Data:
     clinical: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
     noisy_or: dict = field(default_factory=dict)
+    expected: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     robust: set | None = None
 
@@ -74,10 +93,11 @@ class Data:
 class Patients:
     """Some patients of a study, with labels (for training) or without (for scoring)."""
 
-    def __init__(self, data, names, labels=None):
+    def __init__(self, data, names, labels=None, stages=None):
         self._data = data
         self.names = list(names)
         self._labels = labels
+        self._stages = stages or {}
         self.left_out = {}  # patient: reason, filled by `gather`
 
     def label(self, patient):
@@ -87,6 +107,12 @@ class Patients:
     def labels(self, names):
         """int64 array, one label for each of `names`."""
         return np.asarray([self.label(name) for name in names], np.int64)
+
+    def stage(self, patient):
+        """0, 1 or 2 for pN0, pN1 or pN2 in pathology; only in `fit` of a method that needs stages."""
+        if patient not in self._stages:
+            raise Unscored("pN is not known")
+        return int(self._stages[patient])
 
     def views(self, patient):
         """The tumor's slices and crop; see `tumor.slices.views`."""
@@ -98,22 +124,37 @@ class Patients:
             raise Unscored(views["reason"] or "no tumor slices were made")
         return views
 
+    def volumes(self, patient, variant="attention"):
+        """Volumes of the positive lymph nodes as the fold's networks measure them, mm3; [] without any.
+
+        variant : `attention`, `plain`, or `candidates` for those of the candidates that count
+        """
+        self._need_images(patient)
+        value = self._data.volumes.get(variant, {}).get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no lymph nodes were measured")
+        return value
+
     def volume(self, patient, variant="attention", how="largest"):
         """Volume of the positive lymph nodes as the fold's networks measure it, mm3; 0 without any.
 
         variant : `attention`, `plain`, or `candidates` for those of the candidates that count
         how : `largest`, `mean` or `total`
         """
-        self._need_images(patient)
-        value = self._data.volumes.get(variant, {}).get(patient)
-        if value is None or isinstance(value, str):
-            raise Unscored(value or "no lymph nodes were measured")
-        return volume_feature(value, how)
+        return volume_feature(self.volumes(patient, variant), how)
 
     def noisy_or(self, patient):
         """Probability of at least one positive node among the fold's candidates; 0 without any."""
         self._need_images(patient)
         value = self._data.noisy_or.get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no candidates were measured")
+        return value
+
+    def expected_nodes(self, patient):
+        """Expected number of positive nodes among the fold's candidates; 0 without any."""
+        self._need_images(patient)
+        value = self._data.expected.get(patient)
         if value is None or isinstance(value, str):
             raise Unscored(value or "no candidates were measured")
         return value
@@ -202,11 +243,13 @@ class Split:
     ----------
     train, validation : patient codes
     labels : {patient: 0 or 1} of these patients, no others
+    stages : {patient: 0, 1 or 2} of those of them whose pN is known; {} where no method needs it
     """
 
     train: list
     validation: list
     labels: dict
+    stages: dict = field(default_factory=dict)
 
 
 def fit_family(classes, data, split, settings, seed, threads=1):
@@ -232,7 +275,7 @@ def fit_family(classes, data, split, settings, seed, threads=1):
     for name, cls in classes.items():
         method_seed = seeds.of_method(seed, name)
         subsets = [
-            Patients(data, [p for p in codes if p in split.labels], split.labels)
+            Patients(data, [p for p in codes if p in split.labels], split.labels, split.stages)
             for codes in (split.train, split.validation)
         ]
         random.seed(method_seed)
@@ -262,7 +305,7 @@ def score_family(model, classes, data, patients):
     """Score patients by every method of a fitted family.
 
     Returns rows `{patient, method, score, reason}`: each patient once for each method,
-    with a score and an empty reason, or None and a reason.
+    with a score and an empty reason, or None and a reason; the details of a `Score` stand beside it.
     """
     rows = []
     for name, fitted in model["methods"].items():
@@ -292,7 +335,7 @@ def _row(method, patient, results):
             f"method {method} scored {patient} with {value}. A lower `learning_rate` in its "
             "settings usually helps."
         )
-    return row | {"score": float(value)}
+    return row | {"score": float(value)} | getattr(value, "details", {})
 
 
 def check_plain(value, where):

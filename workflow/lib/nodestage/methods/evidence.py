@@ -37,7 +37,10 @@ def data(inputs, codes, clinical, absent):
         slices=_by_patient(inputs.get("views", [])),
         features=_by_patient(inputs.get("radiomics", [])),
         volumes=_volumes(rows, codes, reasons, with_candidates),
-        noisy_or=_noisy_or(rows, codes, reasons) if with_candidates else {},
+        noisy_or=_of_candidates(candidates.noisy_or, rows, codes, reasons, with_candidates),
+        expected=_of_candidates(
+            candidates.expected_positive, rows, codes, reasons, with_candidates
+        ),
         scores=_scores(inputs.get("scores", []), codes),
         robust=_robust(inputs.get("robustness", [])),
         clinical=clinical,
@@ -83,8 +86,11 @@ def _volumes(rows, codes, reasons, with_candidates):
     return volumes
 
 
-def _noisy_or(rows, codes, reasons):
-    return {code: reasons.get(code) or candidates.noisy_or(_of(rows, code)) for code in codes}
+def _of_candidates(measure, rows, codes, reasons, with_candidates):
+    """{patient: a number from its candidates, or a reason}; {} where candidates are not classified."""
+    if not with_candidates:
+        return {}
+    return {code: reasons.get(code) or measure(_of(rows, code)) for code in codes}
 
 
 def _of(rows, code, variant="attention"):

@@ -4,7 +4,8 @@ A method is a file with a class `Method`. nodestage's own lie in the folders bes
 declare, as literals in the class:
 
     family        methods of one family are fitted by one job per fold
-    needs         what they read of a patient: "views", "radiomics", "nodes", "scores"
+    needs         what they read of a patient: "views", "radiomics", "nodes", "scores"; "stages" where
+                  `fit` learns from pN
     of            the methods whose scores it reads, where it needs "scores"; the setting `of` in the
                   config names others
     threshold     False where the score, 0 or 1, is the call; True unless declared

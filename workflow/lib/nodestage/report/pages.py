@@ -42,6 +42,10 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "draw_next_patients",
+    "draw_next_nodes",
+    "pn_stage",
+    "pn_confusion",
     "readers",
     "reader_comparisons",
     "table_1",
@@ -180,6 +184,8 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "draw_next": trust.draw_next(tables["draw_next_patients"], tables["draw_next_nodes"]),
+        "stages": trust.stages(tables["pn_stage"], tables["pn_confusion"]),
         "readers": readers.block(
             tables["readers"], tables["reader_comparisons"], primary["method"]
         ),

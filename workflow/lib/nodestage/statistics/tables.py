@@ -1,7 +1,7 @@
 """Every patient-level table of one center, from its prediction rows and its sheet rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nodestage.core import tables
@@ -11,9 +11,11 @@ from nodestage.statistics import (
     cohort,
     comparisons,
     curves,
+    draw_next,
     intervals,
     operating,
     performance,
+    pn_stage,
     readers,
     recalibration,
     subgroups,
@@ -44,6 +46,10 @@ COLUMNS = {
     "recalibration.tsv": recalibration.COLUMNS,
     "coverage.tsv": abstention.COLUMNS,
     "uncertainty.tsv": uncertainty.COLUMNS,
+    "pn_stage.tsv": pn_stage.COLUMNS,
+    "pn_confusion.tsv": pn_stage.CONFUSION_COLUMNS,
+    "draw_next_patients.tsv": draw_next.PATIENT_COLUMNS,
+    "draw_next_nodes.tsv": draw_next.NODE_COLUMNS,
     "readers.tsv": readers.COLUMNS,
     "reader_comparisons.tsv": readers.COMPARISON_COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
@@ -60,6 +66,9 @@ class CenterRows:
     role : discovery or external
     rows, discovery : the sample sheet's rows of this and of the discovery center
     nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
+    stages : {fold0: rows of scores with pN, ...} of the methods that predict it
+    undrawn : {patient: folds that judge it} of those without drawn nodes
+    instances : {fold0: rows of tables of their instances, ...}
     """
 
     center: str
@@ -67,6 +76,9 @@ class CenterRows:
     rows: list[dict]
     discovery: list[dict]
     nodes: Sequence[Sequence] = ((), ())
+    stages: dict[str, list[dict]] = field(default_factory=dict)
+    undrawn: dict[str, list[str]] = field(default_factory=dict)
+    instances: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
@@ -119,6 +131,10 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
             row for s in scored if role == "external" for row in recalibration.rows(s, n, seed)
         ],
         **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
+        **pn_stage.both_tables(predictions, patients.stages, role, patients.rows, n, seed),
+        **draw_next.both_tables(
+            predictions.get(primary["method"]) or {}, patients.undrawn, patients.instances
+        ),
         **readers.both_tables(
             next((s for s in scored if s.method == primary["method"]), None),
             patients.rows,

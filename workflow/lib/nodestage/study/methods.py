@@ -67,7 +67,7 @@ class Methods:
         return [method.file for method in self.families[family].values()]
 
     def needs(self, family: str) -> set[str]:
-        """What the methods of a family read of a patient: views, radiomics, nodes, scores."""
+        """What the methods of a family read of a patient: views, radiomics, nodes, scores, stages."""
         return {need for method in self.families[family].values() for need in method.needs}
 
     def read_families(self, family: str) -> list[str]:

@@ -167,6 +167,10 @@ class Paths:
         """The frozen thresholds and calibrations of a fold."""
         return f"results/bundle/fold{fold}/thresholds.json"
 
+    def image_statistics(self, patients: Collection[str]) -> list[str]:
+        """Tables of numbers on the examinations of some patients, each table once."""
+        return sorted({f"results/reference/{self.chunk(patient)}.tsv" for patient in patients})
+
     # Lymph nodes
 
     def nodes(self, patient: str, fold: int | str) -> str:
@@ -181,6 +185,17 @@ class Paths:
     def instance_tables(self, patients: Collection[str], fold: int | str) -> list[str]:
         """Those of some patients, each once."""
         return sorted({self.instances(patient, fold) for patient in patients})
+
+    def undrawn_instances(self, center: str) -> list[str]:
+        """The tables of instances of a center's patients without drawn nodes, of the folds that judge them."""
+        undrawn = self.folds.undrawn(center)
+        return [
+            path
+            for fold in self.folds
+            for path in self.instance_tables(
+                [p for p, folds in undrawn.items() if f"fold{fold}" in folds], fold
+            )
+        ]
 
     # Methods
 
@@ -205,6 +220,17 @@ class Paths:
                 for center in centers
             ]
         return inputs
+
+    def stage_scores(self, center: str) -> list[str]:
+        """Scores with pN of each method that predicts it, fold by fold; none of a center that keeps its images."""
+        if center in self.centers.returned:
+            return []
+        return [
+            f"results/{family}/fold{fold}/scores/{center}.tsv"
+            for family in self.methods.families
+            if "stages" in self.methods.needs(family)
+            for fold in self.folds
+        ]
 
     def robustness(self, family: str, fold: int | str) -> list[str]:
         """The table of a fold's robust features; none where they are not asked for or not read."""

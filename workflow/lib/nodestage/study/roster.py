@@ -5,6 +5,7 @@ from functools import cached_property
 
 from nodestage.cohort import folds as cohort_folds
 from nodestage.cohort import series_names, sheet
+from nodestage.cohort import stages as cohort_stages
 from nodestage.cohort.clinical import CLINICAL
 from nodestage.core import reasons
 from nodestage.core.names import PHASES
@@ -19,10 +20,12 @@ class Roster:
     ----------
     rows : {patient: row of the checked sample sheet}, in the order of the codes
     centers : Centers
+    study_phases : the phases of the study, by its anatomy
     """
 
     rows: dict[str, dict[str, str]]
     centers: Centers
+    study_phases: tuple[str, ...] = PHASES
 
     def center_of(self, patient: str) -> str:
         """The center of a patient."""
@@ -42,8 +45,12 @@ class Roster:
     # Images
 
     def phases(self, patient: str) -> list[str]:
-        """The phases that the sheet names, arterial first."""
-        return [phase for phase in PHASES if self.rows[patient][phase]]
+        """The phases of the study that the sheet names, arterial first."""
+        return [p for p in PHASES if p in self.study_phases and self.rows[patient][p]]
+
+    def missing_phases(self, patient: str) -> list[str]:
+        """The phases of the study that the sheet lacks."""
+        return [phase for phase in self.study_phases if phase not in self.phases(patient)]
 
     @property
     def images(self) -> list[tuple[str, str]]:
@@ -56,7 +63,7 @@ class Roster:
         ]
 
     def imaged(self, center: str | None) -> list[str]:
-        """Patients whose images go through the workflow: both phases, or a substitute allowed."""
+        """Patients whose images go through the workflow: every phase of the study, or a substitute allowed."""
         return list(self._imaged.get(center, ())) if center else []
 
     @cached_property
@@ -81,8 +88,8 @@ class Roster:
 
     def _reason_of(self, patient: str) -> str:
         center = self.center_of(patient)
-        absent = [phase for phase in PHASES if phase not in self.phases(patient)]
-        if absent and not (len(absent) == 1 and self.centers.substitutes(center)):
+        absent = self.missing_phases(patient)
+        if absent and (not self.phases(patient) or not self.centers.substitutes(center)):
             return reasons.sentence(
                 "both_phases_missing" if len(absent) == 2 else f"{absent[0]}_missing"
             )
@@ -114,6 +121,11 @@ class Roster:
     def metastasis(self, patients: list[str]) -> dict[str, int]:
         """{patient: 0 or 1} of those whose status is known."""
         return {p: int(self.rows[p]["metastasis"]) for p in patients if self.rows[p]["metastasis"]}
+
+    def stages(self, patients: list[str]) -> dict[str, int]:
+        """{patient: 0, 1 or 2} of those whose pN is known; without metastasis it is pN0."""
+        known = {p: cohort_stages.of_row(self.rows[p]) for p in patients}
+        return {patient: stage for patient, stage in known.items() if stage is not None}
 
     def clinical(self, patients: list[str]) -> dict[str, dict[str, str]]:
         """{patient: {column: text}}: the columns of the sheet that a method may see."""

@@ -7,6 +7,7 @@ arguments, so that no shell reads them, whatever characters they have.
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -79,6 +80,16 @@ def words(options: argparse.Namespace) -> list[str]:
         command += ["--config", f"bundle= {path} "]
     command += ["--unlock"] if options.unlock else []
     return command + (["--", *options.targets] if options.targets else [])
+
+
+def memory_of_machine() -> str:
+    """MB that all jobs together may ask for: nine tenths of the machine's, as `make` has it; "" if unknown."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return ""
+    total = re.search(r"^MemTotal: +(\d+) kB", text, re.MULTILINE)
+    return str(int(int(total[1]) * 0.9 / 1024)) if total else ""
 
 
 def is_locked(study: str) -> bool:

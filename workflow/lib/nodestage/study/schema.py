@@ -266,6 +266,11 @@ def _candidates_without_inner_networks(config):
                 "it reads what `identification.candidates` makes, which is false. "
                 f"Use `{name}: null`, or `identification.candidates: true`."
             )
+    ordinal = _section(config, "methods").get("pn_ordinal") or {}
+    if chosen is False and (ordinal.get("settings") or {}).get("nodes") == "candidates":
+        faults[("methods", "pn_ordinal", "settings", "nodes"), ""] = (
+            "candidates come from `identification.candidates`, which is false. Use attention."
+        )
     return faults
 
 

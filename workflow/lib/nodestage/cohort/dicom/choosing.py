@@ -30,26 +30,8 @@ def find(path, choice="", facts=None):
     facts : dict that takes the counts of what was left out
     """
     facts = {} if facts is None else facts
-    folder = folders.collect(path)
-    left_out = folder.left_out
-    candidates = joining.joined(grouped(folder.frames), facts)
-    if choice and not choice.startswith("#") and candidates:
-        candidates = _named(candidates, choice)
-    candidates = without_strays(candidates, left_out)
-    _check_damaged(folder, path)
-    if left_out:
-        facts["left_out"] = dict(sorted(left_out.items()))
-    if not candidates:
-        raise IntakeError(_nothing(folder, path))
-    candidates = merge_copies([part for series in candidates for part in split(series)])
-    joining.check_parts(candidates)
-    if len(candidates) > 1:
-        candidates.sort(
-            key=lambda s: (_as_number(s.frames[0].number), s.frames[0].splits, s.frames[0].series)
-        )
-        series = _chosen(candidates, choice)
-    else:
-        series = candidates[0]
+    candidates, folder = _candidates(path, choice, facts)
+    series = candidates[0] if len(candidates) == 1 else _chosen(candidates, choice)
     joining.check_tags(series, folder.rejected, facts)
     if any(frame.lossy for frame in series.frames):
         facts["lossy_compression"] = True
@@ -69,6 +51,37 @@ def find(path, choice="", facts=None):
     return series
 
 
+def listed(path):
+    """Every axial CT series of a folder, in the order of `#1`, `#2`, … of a `series` cell.
+
+    Raises
+    ------
+    IntakeError as `find` does: where there is none, files are damaged, or several persons' lie there
+    """
+    return _candidates(path, "", {})[0]
+
+
+def _candidates(path, choice, facts):
+    """The series of a folder that `choice` may mean, sorted, and the `Folder`."""
+    folder = folders.collect(path)
+    left_out = folder.left_out
+    candidates = joining.joined(grouped(folder.frames), facts)
+    if choice and not choice.startswith("#") and candidates:
+        candidates = _named(candidates, choice)
+    candidates = without_strays(candidates, left_out)
+    _check_damaged(folder, path)
+    if left_out:
+        facts["left_out"] = dict(sorted(left_out.items()))
+    if not candidates:
+        raise IntakeError(_nothing(folder, path))
+    candidates = merge_copies([part for series in candidates for part in split(series)])
+    joining.check_parts(candidates)
+    candidates.sort(
+        key=lambda s: (_as_number(s.frames[0].number), s.frames[0].splits, s.frames[0].series)
+    )
+    return candidates, folder
+
+
 def _named(candidates, choice):
     """Candidates whose series number, UID or description is `choice`."""
     for of in (lambda f: f.number, lambda f: f.series, lambda f: f.description.strip().lower()):
@@ -79,7 +92,7 @@ def _named(candidates, choice):
     raise IntakeError(
         f"no axial CT series is {'number ' + choice if re.fullmatch('[0-9]{1,12}', choice) else 'what its `series` cell names'}; "
         f"there are the series numbers {some(numbers)}. Correct the sheet's `series` cell",
-        _listing(candidates, private=True),
+        listing(candidates, private=True),
     )
 
 
@@ -104,12 +117,13 @@ def _chosen(candidates, choice):
         + ("" if alone else " (their numbers don't tell them apart)")
     )
     raise IntakeError(
-        f"{len(candidates)} CT series in one folder:\n{_listing(candidates)}\n    {hint}",
-        _listing(candidates, private=True),
+        f"{len(candidates)} CT series in one folder:\n{listing(candidates)}\n    {hint}",
+        listing(candidates, private=True),
     )
 
 
-def _listing(candidates, private=False):
+def listing(candidates, private=False):
+    """A line for each series; without any text of its header unless it is for a terminal alone."""
     lines, exams = [], list(dict.fromkeys(series.frames[0].study for series in candidates))
     for rank, series in enumerate(candidates, start=1):
         frame = series.frames[0]

@@ -20,14 +20,19 @@ from nodestage.cohort.drawings.painting import Piece, trimmed
 from nodestage.cohort.drawings.uids import References
 from nodestage.cohort.faults import IntakeError
 
-# Like pydicom, highdicom shows the values that it warns of, and they would reach a log.
-warnings.filterwarnings("ignore", module=r"highdicom(\.|$)")
-logging.getLogger("highdicom").addHandler(logging.NullHandler())
-logging.getLogger("highdicom").propagate = False
-
 THRESHOLD = 0.5  # of the maximum of a fractional segment
 MAX_FRAMES = 200_000
 EVEN = 0.1  # of the step: how far a frame may lie from an even row
+
+
+def quiet_highdicom() -> None:
+    """Keep highdicom from showing, as pydicom does, the values that it warns of: they would reach a log."""
+    warnings.filterwarnings("ignore", module=r"highdicom(\.|$)")
+    logging.getLogger("highdicom").addHandler(logging.NullHandler())
+    logging.getLogger("highdicom").propagate = False
+
+
+quiet_highdicom()
 
 
 class Segmentation:

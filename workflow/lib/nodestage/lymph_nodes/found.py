@@ -1,0 +1,133 @@
+"""The lymph nodes of one patient, over the folds that score the patient.
+
+Each fold has networks of its own, which number their nodes in their own way. Nodes of several folds are
+one node where they overlap as detected nodes do (IoU of 0.3, `metrics.matched_pairs`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from nodestage.core import tables
+from nodestage.core.instances import is_positive
+from nodestage.metrics.instances import matched_pairs
+from nodestage.metrics.short_axis import short_axis_mm
+
+COLUMNS = (
+    "node",
+    "volume_mm3",
+    "short_axis_mm",
+    "p_positive",
+    "positive",
+    "p_node",
+    "found_in",
+    "folds",
+    "x",
+    "y",
+    "z",
+    "nearest_structure",
+    "distance_mm",
+    "station",
+)
+VARIANT = "attention"  # the variant whose nodes the scores of patients use
+
+
+def totals(rows: Iterable[Mapping[str, str]]) -> dict[str, float]:
+    """Number and volume (ml) of one patient's nodes in one fold: `nodes`, `nodes_ml`.
+
+    rows : those of an instance table, as text; of the variant `attention` alone they count
+    """
+    volumes = [tables.number(row["volume_mm3"]) for row in rows if row["variant"] == VARIANT]
+    return {"nodes": float(len(volumes)), "nodes_ml": sum(volumes) / 1000}
+
+
+def together(
+    instances: Sequence[np.ndarray],
+    rows: Sequence[Sequence[Mapping[str, str]]],
+    spacing: Sequence[float],
+) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """The nodes that any fold found, each once.
+
+    Parameters
+    ----------
+    instances : one integer array (z, y, x) per fold, its nodes numbered from 1
+    rows : the patient's rows of each fold's instance table, as text, in the same order
+    spacing : (z, y, x), mm
+
+    Returns
+    -------
+    uint16 array (z, y, x) : nodes numbered from 1; a voxel belongs to a node if at least half of
+        the folds that found the node agree
+    list of dicts with `COLUMNS`, by falling probability: volume and short axis are those of the mask returned,
+        `p_positive` (and `p_node`, where candidates are classified) the mean over the folds that
+        found it, `found_in` their number of `folds`; `nearest_structure`, `distance_mm` and `station`
+        are those of the first of them. With one fold the numbers are that fold's.
+    """
+    groups = _groups(instances)
+    labels = _majority(instances, groups)
+    found = []
+    for number, group in enumerate(groups, start=1):
+        inside = labels == number
+        if not inside.any():  # every voxel was nearer to agreement on another node
+            continue
+        members = [_row(rows[fold], instance) for fold, instance in group.items()]
+        found.append((number, _described(inside, members, len(instances), spacing)))
+    found.sort(key=lambda one: (-one[1]["p_positive"], -one[1]["volume_mm3"], one[0]))
+    order = np.zeros(len(groups) + 1, np.uint16)
+    for node, (number, row) in enumerate(found, start=1):
+        order[number] = node
+        row["node"] = node
+    return order[labels], [{c: row.get(c) for c in COLUMNS} for _, row in found]
+
+
+def _groups(instances):
+    """[{fold: instance}] of the nodes that are one."""
+    groups: list[dict[int, int]] = []
+    seen = np.zeros(instances[0].shape, np.uint16)  # each group as the first fold saw it
+    for fold, array in enumerate(instances):
+        pairs = {ours: group for group, ours, _ in matched_pairs(seen, array)} if fold else {}
+        for instance in np.unique(array[array > 0]).tolist():
+            if instance in pairs:
+                groups[pairs[instance] - 1][fold] = instance
+            else:
+                groups.append({fold: instance})
+                seen[(array == instance) & (seen == 0)] = len(groups)
+    return groups
+
+
+def _majority(instances, groups):
+    """Number of the group of each voxel, from 1; of several, that on which most folds agree."""
+    labels = np.zeros(instances[0].shape, np.uint16)
+    best = np.zeros(labels.shape, np.float32)
+    for number, group in enumerate(groups, start=1):
+        votes = sum((instances[f] == i).astype(np.float32) for f, i in group.items())
+        better = (2 * votes >= len(group)) & (votes > best)
+        labels[better], best[better] = number, votes[better]
+    return labels
+
+
+def _row(rows, instance):
+    return next(row for row in rows if int(row["instance"]) == instance)
+
+
+def _described(inside, members, folds, spacing):
+    z, y, x = (np.flatnonzero(inside.any(axis)) for axis in ((1, 2), (0, 2), (0, 1)))
+    box = inside[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+    probability = _mean(members, "p_positive")
+    return {
+        "volume_mm3": int(box.sum()) * float(np.prod(spacing)),
+        "short_axis_mm": short_axis_mm(box, spacing),
+        "p_positive": probability,
+        "positive": int(is_positive(probability)),
+        "p_node": _mean(members, "p_node") if members[0].get("p_node") else None,
+        "found_in": len(members),
+        "folds": folds,
+        **{axis: _mean(members, axis) for axis in "xyz"},
+        **{key: members[0][key] for key in ("nearest_structure", "distance_mm", "station")},
+    }
+
+
+def _mean(members, column):
+    return fmean(tables.number(row[column]) for row in members)

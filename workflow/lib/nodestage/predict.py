@@ -1,0 +1,164 @@
+"""One examination in, one page and one record out, by a frozen bundle.
+
+    from nodestage.predict import predict
+    record = predict("scans/0001", bundle="bundle", out="prediction", show=print)
+    record["methods"][record["declared"]]["probability"]
+
+The examination becomes a study of one patient in a temporary folder, on which the workflow runs as
+`make score` runs it: the same rules on the same images give the same bytes. Nothing is trained.
+For research. Not a medical device.
+"""
+
+import contextlib
+import io
+import shutil
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nodestage.core import files
+from nodestage.core.errors import InputError
+from nodestage.exchange import bundle as bundles
+from nodestage.study import check as checks
+from nodestage.study import examination, progress, run
+from nodestage.study.examination import Examination
+from nodestage.study.folder import CONFIG, REPOSITORY
+
+BUNDLES = (REPOSITORY / "results/bundle", REPOSITORY.parent / "bundle")
+"""Where a bundle lies if none is named: that of the default study, and that of a packet."""
+
+
+def predict(
+    ct: str | Path | Examination,
+    bundle: str | Path | None = None,
+    out: str | Path = "prediction",
+    cores: int | str = "all",
+    keep: str | Path | None = None,
+    show: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Score one examination; its page and record are written as `{patient}.html` and `.json`.
+
+    Parameters
+    ----------
+    ct : a DICOM folder that holds both phases, or an `Examination` that names two files or folders
+    bundle : folder of a frozen bundle (default: of the default study, or that of the packet)
+    out : folder of the page and the record; made if absent
+    cores : for Snakemake
+    keep : folder in which the study of this examination stays, with all masks; left out, it is
+        temporary, made in `out`
+    show : takes a line of progress; nothing is shown without it
+
+    Returns
+    -------
+    The record, as `report.patient_record.record` describes it
+
+    Raises
+    ------
+    InputError where the images, the bundle or their files can't be used, with what to do
+    """
+    show = show or (lambda line: None)
+    folder = _bundle(bundle)
+    frozen = bundles.read(folder)
+    given = ct
+    if not isinstance(given, Examination):
+        fields, sentences = examination.in_folder(given)
+        for sentence in sentences:
+            show(sentence)
+        given = Examination(**fields)
+    examination.check(given, frozen)
+    out = Path(out)
+    ends = {
+        "page.html": out / f"{given.patient}.html",
+        "record.json": out / f"{given.patient}.json",
+    }
+    present = [path for path in ends.values() if path.exists()]
+    if present:
+        raise InputError(
+            f"{present[0]} exists already. Name another folder or another patient code, or remove it."
+        )
+    with _folder(out, keep) as study:
+        examination.write(study, given, folder)
+        _check(study, show)
+        _run(study, given.patient, str(cores), show)
+        made = study / "results/patients" / given.patient
+        for name, path in ends.items():
+            with files.whole(path) as temporary:
+                shutil.copyfile(made / name, temporary)
+    return files.read_json(ends["record.json"])
+
+
+def _bundle(named):
+    """The folder of the bundle, whose manifest is there."""
+    folders = [Path(named)] if named else list(BUNDLES)
+    for folder in folders:
+        if (folder / bundles.MANIFEST).is_file():
+            return folder
+    if named:
+        bundles.read(named)  # says what is missing
+    raise InputError(
+        "No bundle is named, and none lies in results/bundle or beside this clone. Give the folder of one: "
+        "`results/bundle` of a finished study, or `bundle` of a packet."
+    )
+
+
+@contextlib.contextmanager
+def _folder(out: Path, keep: str | Path | None) -> Iterator[Path]:
+    """Where the study of one patient lies; a temporary one is removed, whatever happens."""
+    try:
+        if keep:
+            Path(keep).mkdir(parents=True, exist_ok=True)
+            yield Path(keep).resolve()
+            return
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{keep or out} is a file. Name a folder.") from error
+    # In `out` rather than /tmp, which may be small, and need not be the hospital's own.
+    with tempfile.TemporaryDirectory(dir=out, prefix=".examination-") as temporary:
+        yield Path(temporary).resolve()
+
+
+def _check(study, show):
+    """As `make bundle` and `make check`: every file of the bundle, sheet and image headers."""
+    show("Checking model and images …")
+    printed, wrong = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(wrong):
+        failed = bundles.main(["--study", str(study)]) or checks.main([str(study / CONFIG)])
+    if failed:
+        raise InputError(wrong.getvalue().removeprefix("Error: ").strip())
+    for line in _notes(printed.getvalue()):
+        show(line)
+
+
+HEADS = ("The bundle brings code:", "Intake leaves out or changes:", "Look at these:")
+
+
+def _notes(printed):
+    """What `make check` prints below its heads: what is changed of the images, what to look at."""
+    lines, inside = [], False
+    for line in printed.splitlines():
+        inside = line in HEADS or (inside and line.startswith("  "))
+        lines += [line] if inside else []
+    return lines
+
+
+def _run(study, patient, cores, show):
+    fault = run.fault_of_disks(str(study))
+    if fault:
+        raise InputError(fault)
+    options = Namespace(
+        study=str(study),
+        preset="",
+        score=True,
+        bundle="",
+        cores=cores,
+        gpus="1",
+        memory=run.memory_of_machine(),
+        more="",
+        unlock=False,
+        targets=[f"results/patients/{patient}/page.html"],
+    )
+    wrong = progress.run(run.words(options), show)
+    if wrong:
+        raise InputError("\n".join(wrong))

@@ -1,0 +1,139 @@
+"""One examination as a study of its own: a config, a bundle and a sheet with one row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.dicom import phases
+from nodestage.cohort.faults import about
+from nodestage.cohort.sheet import COLUMNS
+from nodestage.core import files, tables
+from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
+from nodestage.exchange.bundle import Frozen
+from nodestage.study.centers import SOURCES
+from nodestage.study.folder import CONFIG, check_name
+
+CENTER = "examination"
+SHEET = "samples.tsv"
+PATIENT = "examination"
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Images of one patient.
+
+    Attributes
+    ----------
+    arterial, venous : NIfTI files or DICOM folders; "" where a phase is missing
+    series : {arterial, venous: which series of the folder}, as in the sheet's columns
+    masks : {organs, tumor: file}, drawn on the venous phase, for a bundle without networks for them
+    columns : further columns of the sheet that a method may read: ct_reported, age, …
+    patient : study code, the name of the files
+    substitute : whether one phase may be used in place of both
+    """
+
+    arterial: str = ""
+    venous: str = ""
+    series: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    patient: str = PATIENT
+    substitute: bool = False
+
+
+def in_folder(path: str | Path, series: Mapping[str, str] | None = None) -> tuple[dict, list[str]]:
+    """The two phases of a DICOM folder.
+
+    Parameters
+    ----------
+    path : folder with both series
+    series : {arterial, venous: series}; left out, the series acquired first is the arterial phase
+
+    Returns
+    -------
+    fields of an `Examination`, and sentences on what was decided
+
+    Raises
+    ------
+    InputError where the folder is absent or isn't one, or which series is which isn't clear
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"CT: there is nothing at {path}. Correct the path.")
+    if not path.is_dir():
+        raise InputError(
+            f"CT: {path} is a file. Give the folder that holds the DICOM series of both phases, or two "
+            "NIfTI files as `arterial` and `venous`."
+        )
+    named = {phase: text for phase, text in (series or {}).items() if text}
+    if named and len(named) < len(PHASES):
+        raise InputError(
+            "CT: name the series of both phases, `arterial_series` and `venous_series`, or of neither."
+        )
+    sentences: list[str] = []
+    if not named:
+        with about("", "CT"):
+            named, sentences = phases.by_time(str(path))
+    return {"arterial": str(path), "venous": str(path), "series": named}, sentences
+
+
+def check(examination: Examination, frozen: Frozen) -> None:
+    """Raise `InputError` where a phase or a mask is missing that the bundle needs, or a column is unknown."""
+    absent = [phase for phase in PHASES if not getattr(examination, phase)]
+    if len(absent) == len(PHASES):
+        raise InputError(
+            "No image is named. Give the folder that holds both phases, or two NIfTI files as `arterial` "
+            "and `venous`."
+        )
+    if absent and not (examination.substitute or frozen.settings.get("substitute_phase")):
+        raise InputError(
+            f"The {absent[0]} phase is missing, and this model needs both. Give `{absent[0]}`, or allow that the other "
+            "phase is used in its place (--substitute-phase); the page then says so."
+        )
+    for mask in SOURCES:
+        if not examination.masks.get(mask) and f"{mask}.pt" not in frozen.digests:
+            raise InputError(
+                f"The bundle has no network for {mask} masks: it was made with masks drawn by people. Give this "
+                f"examination's as `{mask}`."
+            )
+    unknown = sorted({*examination.columns} - {*CLINICAL})
+    if unknown:
+        raise InputError(f"{unknown[0]} is no column that a method reads: {', '.join(CLINICAL)}.")
+
+
+def write(folder: str | Path, examination: Examination, bundle: str | Path) -> None:
+    """Write the study of one examination; paths in it are absolute.
+
+    Parameters
+    ----------
+    folder : made if absent
+    examination : checked before (`check`)
+    bundle : folder of the frozen bundle
+    """
+    folder = Path(folder)
+    check_name(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    masks = {mask: path for mask, path in examination.masks.items() if path}
+    center: dict = {"role": "external", **{mask: {"source": "given"} for mask in masks}}
+    if examination.substitute:
+        center["substitute_phase"] = True
+    config = {
+        "title": "One examination",
+        "bundle": str(Path(bundle).resolve()),
+        "samples": SHEET,
+        "centers": {CENTER: center},
+    }
+    named = {phase: getattr(examination, phase) for phase in PHASES}
+    row = {
+        "patient": examination.patient,
+        "center": CENTER,
+        **{what: str(Path(path).resolve()) for what, path in {**named, **masks}.items() if path},
+        **{f"{phase}_series": text for phase, text in examination.series.items()},
+        **examination.columns,
+    }
+    files.write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    tables.write(folder / SHEET, [row], COLUMNS)
