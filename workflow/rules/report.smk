@@ -13,9 +13,7 @@ rule center_report:
             else f"results/report/gallery/{w.center}.json"
         ),
         viewer=lambda w: (
-            []
-            if w.center in centers.returned
-            else f"results/report/viewer/{w.center}"
+            [] if w.center in centers.returned else f"results/report/viewer/{w.center}"
         ),
         quality=lambda w: (
             []
