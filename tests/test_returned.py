@@ -522,6 +522,8 @@ def stand_in(folder):
             continue
         if "/drawn_nodes/" in name:
             tables.write(folder / name, [], drawn_nodes.COLUMNS)
+        elif name.startswith(("results/cohort/", "results/report/qc/")) and name.endswith(".json"):
+            files.write_json(folder / name, {"contrast": {}})
         else:  # a folder, whose name has no suffix, holds a file
             files.write_text(folder / name / ("" if "." in name.rpartition("/")[2] else "x"), "x")
     settle(folder)
@@ -533,6 +535,14 @@ def write_predictions(folder, center, people):
         for part in ("fold0", "fold1", "ensemble"):
             place = folder / f"results/predictions/{method}/{part}/{center}.tsv"
             tables.write(place, made["ensemble"])
+
+
+def write_records(folder, center, people):
+    """What intake and the page on the images would record, so that no image is opened."""
+    for person in people:
+        files.write_json(folder / f"results/cohort/{person['patient']}/venous.json", {})
+    files.write_json(folder / f"results/report/qc/{center}.json", {"contrast": {}})
+    files.write_text(folder / f"results/report/qc/{center}.html", "x")
 
 
 def write_patients(folder, center, people):
@@ -597,6 +607,7 @@ def hospital(team, tmp_path_factory):
     ours = {"role": "external"}
     workflow.write_config(folder, samples="samples.tsv", bundle="bundle", centers={"ours": ours})
     write_predictions(folder, "ours", people)
+    write_records(folder, "ours", people)
     settle(folder)
     workflow.snakemake(folder, "--until", "returned", preset=False)  # all that is asked for
     return folder
@@ -631,6 +642,7 @@ def test_what_a_hospital_returns_stands_in_the_study_as_if_it_had_been_scored_th
         "center_report",
         "study_statistics",
         "study_report",
+        "model_card",
     )
     assert workflow.planned(team, preset=False) == dict.fromkeys(wanted, 1)
 

@@ -151,8 +151,8 @@ def test_a_changed_fold_reruns_that_fold_and_the_tables(copy):
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
-    # The same folds: only the pages run, which say that they are the study's own.
-    assert set(workflow.planned(copy)) == {"center_report", "study_report"}
+    # The same folds: only the pages and the model card run, which say that they are the study's own.
+    assert set(workflow.planned(copy)) == {"center_report", "study_report", "model_card"}
     rows = tables.read(folds / "fold1.tsv")
     labels = {row["patient"]: row["metastasis"] for row in sheet(copy)}
     a = next(r for r in rows if r["subset"] == "train")
@@ -365,7 +365,10 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
     for theirs in study.glob("results/predictions/*/*/tianjin.tsv"):
         mine = home / theirs.relative_to(study).with_name("our_hospital.tsv")
         assert mine.read_bytes() == theirs.read_bytes(), theirs
-    assert digests(home, "results/bundle/**/*") == digests(study, "results/bundle/**/*")
+    frozen = digests(study, "results/bundle/**/*")
+    cards = {name: frozen.pop(name) for name in list(frozen) if "model_card" in name}
+    assert len(cards) == 2  # made from the study's results, and no part of the frozen model
+    assert digests(home, "results/bundle/**/*") == frozen
     page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
     assert "There is no comparison with the discovery center" in page or "be answered" in page
     assert "Discovery center" not in page and "simulated patients" not in page
