@@ -137,6 +137,24 @@ def test_the_study_of_one_examination_is_one_that_make_check_passes(frozen, tmp_
     assert not list((tmp_path / "other").iterdir())  # the copy of the images is gone
 
 
+def test_faults_are_told_without_the_rows_of_a_sheet(frozen, tmp_path):
+    image = str(nifti(tmp_path / "a.nii.gz", phantom()))
+    away = str(tmp_path / "nowhere.nii.gz")
+    given = examination.Examination(arterial=away, venous=image)
+    with pytest.raises(InputError) as error:
+        predict(given, frozen, tmp_path / "out")
+    assert str(error.value).startswith(f"arterial: not there ({away}). Correct the path")
+    given = examination.Examination(arterial=image, venous=image)
+    with pytest.raises(InputError, match=r"^venous: the same file as arterial \(.*Give two files"):
+        predict(given, frozen, tmp_path / "out")
+    other = nifti(tmp_path / "b.nii.gz", np.zeros((24, 64, 64), np.int16))
+    with pytest.raises(InputError) as error:
+        predict(
+            examination.Examination(arterial=image, venous=str(other)), frozen, tmp_path / "out"
+        )
+    assert "venous: " in str(error.value) and "fault" not in str(error.value)
+
+
 def test_a_failed_run_gives_the_sentences_of_its_jobs(frozen, tmp_path, monkeypatch):
     printed = [
         "rule intake:",

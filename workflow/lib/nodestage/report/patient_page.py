@@ -49,7 +49,7 @@ def page(
         for m, one in record["methods"].items()
     }
     person = patients.normalised({**row, "scores": scores, "flags": []}, declared, thresholds)
-    panel = patients.panel(1, person, entry)
+    panel = {**patients.panel(1, person, entry), "volumes": None}  # no viewer beside this page
     context = {
         "record": record,
         "headline": headline(record),
