@@ -376,12 +376,16 @@ def test_the_page_states_call_probability_and_range_and_escapes(tmp_path):
     page = Page(text)
     words = page.text()
     assert (
-        "P1: lymph-node metastasis is called, calibrated probability 0.43 (folds 0.30–0.55)."
-        in words
+        "P1: called positive for lymph-node metastasis, calibrated probability 0.43 "
+        "(folds\N{NO-BREAK SPACE}0.30–0.55)." in words
     )
     assert "no confidence interval of this patient’s risk" in words
     assert "a score here is an extrapolation" in words and "Distance of slices, mm" in words
-    assert "phases: <b>swapped</b>" in words and "<b>" not in text
+    assert (
+        "Check first: 1 flag on" in words
+        and "phases: <b>swapped</b>" in words
+        and "<b>" not in text
+    )
     assert "2 of 2" in words and "no CT report of the lymph nodes" in words
     assert "not a medical device" in words.lower() and "http" not in text.replace("http-equiv", "")
     values = {n["data-column"]: n["data-value"] for n, _ in page.numbers}
