@@ -184,7 +184,7 @@ class Patients:
     def clinical(self, patient):
         """The patient's clinical columns as text, "" where unknown."""
         row = self._data.clinical.get(patient, {})
-        return {column: _cell(row.get(column)) for column in CLINICAL}
+        return {column: _cell(row.get(column)) for column in dict.fromkeys([*CLINICAL, *row])}
 
     def ct_report(self, patient):
         """The radiologist's lymph-node status, 0 or 1."""
