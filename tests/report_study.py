@@ -6,6 +6,8 @@ from statistics_cohort import predictions, sheet
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
+from nodestage.report.viewer import encoding
+from nodestage.report.viewer import writing as viewer
 from nodestage.statistics import (
     abstention,
     detection,
@@ -484,16 +486,23 @@ def explained(seed, arterial, venous, overlays, spacing):
 
 
 def write_gallery(path, codes):
+    """A gallery, and beside it the folder `viewer` with the same patients' volumes."""
     panels = {}
+    folder = path.parent / "viewer" / "shengjing"
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = viewer.ViewerFolder(folder, "shengjing", {"aorta": 8, "pancreas": 11})
     for seed, code in enumerate(codes):
         arterial, venous, overlays, attention, spacing = volumes(seed)
         why = explained(seed, arterial, venous, overlays, spacing)
+        scan = gallery.Scan(arterial, None if seed == 3 else venous, overlays, attention, spacing)
+        shown.add(code, encoding.encoded(scan))
         panels[code] = gallery.patient_panel(
             code,
-            gallery.Scan(arterial, None if seed == 3 else venous, overlays, attention, spacing),
+            scan,
             {"explained": why["facts"]} if seed < 3 else {},
             explaining.view(why, overlays["tumor"], None, spacing) if seed < 3 else None,
         )
+    shown.close()
     gallery.write(path, panels)
     return path
 

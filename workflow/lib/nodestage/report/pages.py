@@ -19,6 +19,7 @@ from nodestage.report import (
 from nodestage.report import numbers as shown
 from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import load
+from nodestage.report.viewer import writing as viewer
 from nodestage.report.writing import write_page
 from nodestage.statistics import vocabulary
 
@@ -219,8 +220,10 @@ def _panels(people, center, facts, pictures):
     if facts.returned:
         return []
     entries = gallery.read(center.gallery) if center.gallery else {}
+    opens = viewer.addresses(center.viewer, center.name) if center.viewer else {}
     return [
         patients.panel(i, person, entries.get(person["patient"]), pictures)
+        | {"volumes": opens.get(person["patient"])}
         for i, person in enumerate(patients.worst_first(people), start=1)
     ]
 

@@ -125,6 +125,7 @@ class Center:
     discovery : folder of the discovery center's tables, or None
     page : file name of its page, for links
     summarised : whether it sent back summaries alone
+    viewer : folder of its volume viewer, or None
     """
 
     name: str
@@ -134,3 +135,4 @@ class Center:
     discovery: object = None
     page: str = ""
     summarised: bool = False
+    viewer: object = None

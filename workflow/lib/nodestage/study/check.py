@@ -210,7 +210,7 @@ def _study(
         return None
     if bundle:
         aliases.rename(bundle.settings)
-        config = config | bundle.settings | {"anatomy": None}
+        config = config | bundle.settings_over(config) | {"anatomy": None}
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)
     return study
