@@ -149,7 +149,7 @@ def test_faults_are_told_without_the_rows_of_a_sheet(frozen, tmp_path):
         predict(given, frozen, tmp_path / "out")
     (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
     given = examination.Examination(arterial=image, venous=str(tmp_path / "notes.txt"))
-    with pytest.raises(InputError, match="^examination: venous: neither NIfTI nor DICOM"):
+    with pytest.raises(InputError, match=r"^examination: venous: neither NIfTI nor DICOM"):
         predict(given, frozen, tmp_path / "out")
 
 
