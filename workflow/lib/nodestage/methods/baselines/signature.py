@@ -183,7 +183,8 @@ def _lasso(scaled, labels, settings, seed):
     if not folds:
         return None, np.empty(0, int), "a class has one training patient: no penalty can be chosen"
     if not scaled.shape[1]:
-        return None, np.empty(0, int), "no robust feature varies among the training patients"
+        note = "no feature varies among the training patients, or with `radiomics.robustness` none that is kept"
+        return None, np.empty(0, int), note
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LassoCV(alphas=settings["alphas"], cv=folds, max_iter=settings["max_iter"])
