@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
+FLAGS = """--headless --no-sandbox --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run
 --disable-background-networking --disable-component-update --disable-sync --disable-extensions
 --hide-scrollbars --disable-dev-shm-usage --remote-debugging-pipe""".split()
 
@@ -110,7 +110,10 @@ class Browser:
     def press(self, key):
         for kind in ("keyDown", "keyUp"):
             self.call(
-                "Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else ""
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                text=key if kind == "keyDown" and len(key) == 1 else "",
             )
 
     def picture(self, path, whole=True, clip=None):

@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import browser
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,7 @@ SLOW = {
     "test_tiny_nodes",
     "test_tumor_masks",
     "test_use_conda",
+    "test_viewer",
     "test_workflow",
 }
 
@@ -149,3 +151,12 @@ def spacing_study(tmp_path_factory):
         methods=dict.fromkeys(("nodes_candidates", "combined_candidates", "combined_radiomics")),
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A headless browser, where there is one."""
+    if not browser.found():
+        pytest.skip("no Chromium here: `apt-get install chromium` to test the page in a browser")
+    with browser.Browser(tmp_path_factory.mktemp("profile")) as running:
+        yield running

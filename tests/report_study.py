@@ -6,9 +6,12 @@ from statistics_cohort import predictions, sheet
 from nodestage.core import tables
 from nodestage.metrics.instances import label_instances
 from nodestage.report import explaining, gallery, pictures, records
+from nodestage.report.viewer import encoding
+from nodestage.report.viewer import writing as viewer
 from nodestage.statistics import (
     abstention,
     detection,
+    draw_next,
     pn_stage,
     readers,
     recalibration,
@@ -220,6 +223,7 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         "subgroups": subgroups,
         **(_readers(rng) if role == "external" else {}),
         **(_stages(rng) if role == "external" else {}),
+        **(_draw_next(rng) if role == "external" else {}),
         "missing": [
             {"method": "resnet2d", "patient": f"T{i:03d}", "reason": "no tumor slice"}
             for i in range(3)
@@ -228,6 +232,27 @@ def write_center(folder, role="external", n=59, positives=37, seed=0, methods=ME
         columns = list(dict.fromkeys(key for row in rows for key in row))
         tables.write(folder / f"{name}.tsv", rows, columns)
     return folder
+
+
+def _draw_next(rng):
+    """The two tables of patients and nodes to draw next, of two folds."""
+    folds, codes = ("fold0", "fold1"), [f"P{i:02d}" for i in range(40)]
+    instances = {
+        fold: [
+            {"patient": code, "variant": "attention", "confidence": float(rng.uniform(0.5, 1))}
+            | {axis: float(rng.uniform(-90, 90)) for axis in "xyz"}
+            | {"p_positive": float(rng.random()), "volume_mm3": 200.5, "short_axis_mm": 6.1}
+            | {"station": "8", "other_stations": "9/11"}
+            for code in codes
+        ]
+        for fold in folds
+    }
+    parts = {
+        fold: [{"patient": code, "probability": float(rng.random())} for code in codes]
+        for fold in folds
+    }
+    made = draw_next.both_tables(parts, {code: list(folds) for code in codes}, instances)
+    return {name.removesuffix(".tsv"): listed for name, listed in made.items()}
 
 
 def _stages(rng):
@@ -461,16 +486,23 @@ def explained(seed, arterial, venous, overlays, spacing):
 
 
 def write_gallery(path, codes):
+    """A gallery, and beside it the folder `viewer` with the same patients' volumes."""
     panels = {}
+    folder = path.parent / "viewer" / "shengjing"
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = viewer.ViewerFolder(folder, "shengjing", {"aorta": 8, "pancreas": 11})
     for seed, code in enumerate(codes):
         arterial, venous, overlays, attention, spacing = volumes(seed)
         why = explained(seed, arterial, venous, overlays, spacing)
+        scan = gallery.Scan(arterial, None if seed == 3 else venous, overlays, attention, spacing)
+        shown.add(code, encoding.encoded(scan))
         panels[code] = gallery.patient_panel(
             code,
-            gallery.Scan(arterial, None if seed == 3 else venous, overlays, attention, spacing),
+            scan,
             {"explained": why["facts"]} if seed < 3 else {},
             explaining.view(why, overlays["tumor"], None, spacing) if seed < 3 else None,
         )
+    shown.close()
     gallery.write(path, panels)
     return path
 

@@ -8,10 +8,13 @@ from study_config import CONFIG, default_config
 
 from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
-from nodestage.study import anatomy, schema
+from nodestage.report import fields, model_card
+from nodestage.report.records import Facts, Run
+from nodestage.study import anatomy, outline, schema
 from nodestage.study.study import load
 
 BUILT_IN = yaml.safe_load((CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
+PRIMARY = {"metric": "auc", "method": "combined", "reference": "radiomics", "margin": None}
 RECTUM = {
     "cancer": "rectal cancer",
     "tumor_organ": "rectum",
@@ -121,16 +124,14 @@ def test_a_config_calls_structures_by_the_names_of_its_anatomy(tmp_path):
 
 
 def test_ranges_without_numbers_need_estimated_ones():
-    config = default_config()
+    config, both = default_config(), changed(phases=["arterial", "venous"])
     with pytest.raises(InputError, match="no numbers for iliac_artery"):
-        anatomy.check_against_config(RECTUM, config)
+        anatomy.check_against_config(both, config)
     config["attention"]["ranges"] = "estimated"
-    anatomy.check_against_config(RECTUM, config)
+    anatomy.check_against_config(both, config)
     config["tumor"]["piece"] = "pancreas"
-    with pytest.raises(
-        InputError, match=r"tumor\.piece: `pancreas`, but the tumor is one of the rectum"
-    ):
-        anatomy.check_against_config(RECTUM, config)
+    with pytest.raises(InputError, match="but the tumor is one of the rectum"):
+        anatomy.check_against_config(both, config)
     anatomy.check_against_config(BUILT_IN, config)
 
 
@@ -150,3 +151,54 @@ def test_totalsegmentator_gives_the_structures_that_the_study_has():
         "ignore": "others",
     }
     assert len(totalsegmentator.label_system()) == 15
+
+
+def one_phase(phase, **over):
+    """The built-in anatomy with one phase, and the default config without another one."""
+    config = default_config(**over)
+    for center in config["simulator"]["centers"].values():
+        center.pop("mask_phase")
+    return BUILT_IN | {"phases": [phase]}, config
+
+
+def test_a_study_of_one_phase_refuses_settings_of_two():
+    single, config = one_phase("venous", tumor={"phases": "both"})
+    config["simulator"]["centers"]["teaching"]["mask_phase"] = {"tumor": "arterial"}
+    with pytest.raises(InputError) as raised:
+        anatomy.check_against_config(single, config)
+    assert "tumor.phases: `both`" in str(raised.value)
+    assert "center teaching, mask_phase: arterial" in str(raised.value)
+
+
+@pytest.mark.parametrize("phase", ["arterial", "venous"])
+def test_a_study_of_one_phase_takes_that_phase_for_both(phase, tmp_path):
+    single, config = one_phase(phase)
+    study = load(config, written(tmp_path, single))
+    settings, roster = study.settings, study.patients
+    assert settings.one_phase == phase and roster.phases("CH001") == [phase]
+    assert {study.masks.phase(p, "organs") for p in ("CH001", "TE001")} == {phase}
+    lost = [p for p in roster.rows if not roster.is_imaged(p)]
+    # One external patient of the simulated study lacks the arterial phase.
+    assert len(lost) == (phase == "arterial")
+    assert [roster.why_not_imaged(p) for p in lost] == ["arterial phase missing"] * len(lost)
+    assert {name for _, name in roster.images} == {phase}
+    row = study.facts.table_rows("changhai")[0]
+    assert row["missing_phase"] == "" and row["one_phase"] == phase
+    report = study.facts.report()
+    assert report["phases"] == (phase,) and report["sizes"]["Registration"].startswith("None")
+    assert f"; {phase} phase: 24;" in outline.lines(study)[0]
+
+
+def test_a_study_of_two_phases_says_nothing_of_one():
+    study = load(default_config(), anatomy.BUILT_IN)
+    assert study.settings.one_phase is None and "; both phases: 24;" in outline.lines(study)[0]
+    assert "one_phase" not in study.facts.table_rows("changhai")[0]
+    assert study.facts.report()["cancer"] == "pancreatic cancer"
+
+
+def test_pages_state_the_cancer_and_its_phase():
+    run = Run.of({"cancer": "rectal cancer", "phases": ("venous",), "primary": PRIMARY})
+    use = model_card._use(Facts(run)).items[0]
+    assert "a patient with rectal cancer" in use and "from the venous phase of a CT" in use
+    assert "has one phase (venous)" in fields.substituted_words(0, run.one_phase)
+    assert fields.substituted_words(0) == "Every patient was analysed with both phases or left out."

@@ -100,6 +100,13 @@ def test_a_bundle_sets_nothing_that_is_the_hospitals(frozen, key):
         bundle.opened(frozen)
 
 
+def test_how_readers_rate_is_the_hospitals(frozen):
+    opened = bundle.opened(frozen)
+    own = opened.settings_over({"statistics": {"readers": {"positive_from": 4}, "bootstraps": 7}})
+    assert own["statistics"] == opened.settings["statistics"] | {"readers": {"positive_from": 4}}
+    assert opened.settings_over({})["statistics"]["readers"] is None
+
+
 def test_every_key_of_a_config_is_the_hospitals_or_the_bundles():
     """A new key must be put on one side."""
     mine = {"title", "samples", "centers", "bundle", "packet", "jobs", "simulator", "chunks"}

@@ -1,4 +1,4 @@
-"""Copy the pages of a finished study into this folder, with the pictures of few patients.
+"""Copy the pages of a finished study into this folder, with the pictures of few patients and without volumes.
 
     python docs/example/shorten.py larger/results/report
 
@@ -12,11 +12,13 @@ from pathlib import Path
 PATIENTS = 4
 PANEL = re.compile(r'<article class="panel .*?</article>\n?', re.DOTALL)
 NOTE = re.compile(r'<p class="small">The pictures of the last \d+ patients are loaded.*?</p>\n')
+VOLUMES = re.compile(r'<p><a href="viewer/[^"]*">Scroll through the scan</a></p>')
 HEADING = '<h2 id="gallery-title">Patients, worst errors first</h2>\n'
 
 
 def shortened(page: str) -> str:
-    """A page with the first panels of its gallery, which says so."""
+    """A page with the first panels of its gallery, which says so; without the volumes."""
+    page = VOLUMES.sub("", page)
     panels = PANEL.findall(page)
     if len(panels) <= PATIENTS:
         return page

@@ -48,7 +48,7 @@ try:
     order.as_in_defaults(config, defaults[0] | defaults[1])
     if bundle:
         aliases.rename(bundle.settings)
-        config.update(bundle.settings, anatomy=None)  # it brings its own
+        config.update(bundle.settings_over(config), anatomy=None)  # it brings its own
         for sentence in bundle.added.values() if workflow.is_main_process else []:
             logger.warning(sentence)
     # The main process has checked that every file is there; each job asks for its own.

@@ -47,7 +47,7 @@ rule saliency:
 
 
 rule gallery:
-    """Pictures of each patient of a center: slices, overlays, the node that decided."""
+    """Pictures of each patient of a center, and the viewer that shows its volumes."""
     input:
         unpack(lambda w: paths.images(patients.imaged(w.center))),
         unpack(lambda w: paths.masks("organs", patients.imaged(w.center))),
@@ -68,6 +68,7 @@ rule gallery:
         saliency="results/report/saliency/{center}.npz" if EXPLAINED else [],
     output:
         gallery="results/report/gallery/{center}.json",
+        viewer=directory("results/report/viewer/{center}"),
     log:
         "logs/report/gallery/{center}.log",
     benchmark:
@@ -82,6 +83,7 @@ rule gallery:
         patients=lambda w: patients.imaged(w.center),
         drawn=lambda w: masks.drawn("lymph_nodes", w.center),
         organ=study.settings.tumor_organ,
+        labels=study.settings.anatomy["labels"],
     script:
         "../scripts/gallery.py"
 

@@ -28,6 +28,7 @@ rule register:
         phases=lambda w: patients.phases(w.patient),
         spacing=config["spacing_mm"],
         settings=config["registration"],
+        one_phase=study.settings.one_phase is not None,
         substitute=lambda w: centers.substitutes(patients.center_of(w.patient)),
     script:
         "../scripts/register.py"

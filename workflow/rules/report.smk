@@ -12,6 +12,9 @@ rule center_report:
             if w.center in centers.returned
             else f"results/report/gallery/{w.center}.json"
         ),
+        viewer=lambda w: (
+            [] if w.center in centers.returned else f"results/report/viewer/{w.center}"
+        ),
         quality=lambda w: (
             []
             if w.center in centers.returned

@@ -32,6 +32,7 @@ rule center_statistics:
         nodes=lambda w: drawn_volumes(w.center),
         discovery_nodes=drawn_volumes(centers.discovery),
         stages=lambda w: paths.stage_scores(w.center),
+        instances=lambda w: paths.undrawn_instances(w.center),
         intake=lambda w: paths.intake_records(w.center),
         quality=lambda w: (
             []
@@ -62,6 +63,7 @@ rule center_statistics:
         role=lambda w: centers.role(w.center),
         rows=lambda w: facts.table_rows(w.center),
         discovery=lambda w: facts.table_rows(centers.discovery),
+        undrawn=lambda w: folds.undrawn(w.center),
         methods=methods.names,
         scored=lambda w: folds.of_parts(w.center),
         folds=folds.numbers,

@@ -28,6 +28,8 @@ rule evaluate_truth:
         code=code("evaluate_truth.py"),
         patients=lambda w: patients.imaged(w.center),
         labels=study.settings.anatomy["labels"],
+        # On whose grid the masks lie.
+        phase=study.settings.one_phase or "venous",
     script:
         "../scripts/evaluate_truth.py"
 

@@ -24,6 +24,7 @@ with logs.to(snakemake.log[0]), whole_folder(snakemake.output.pictures) as besid
         run["role"],
         inputs.statistics,
         gallery=inputs.gallery or None,
+        viewer=inputs.viewer or None,
         discovery=inputs.discovery or None,
     )
     pictures = GalleryPictures(beside, f"pictures/{center}")

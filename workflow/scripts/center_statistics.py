@@ -1,7 +1,5 @@
 """Every patient-level table of one center."""
 
-from pathlib import Path
-
 from nodestage.cohort import scanning
 from nodestage.core import files, logs, tables
 from nodestage.report import facts
@@ -20,12 +18,16 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.folder) as f
     contrast = files.read_json(inputs.quality)["contrast"] if inputs.quality else {}
     scanned = scanning.of_center(facts.records(inputs.intake), contrast)
     rows = [row | scanned.get(row["patient"], {}) for row in params.rows]
-    stages = {}
-    for path in inputs.stages:
-        stages.setdefault(Path(path).parent.parent.name, []).extend(tables.read(path))
     made = statistics.center_tables(
         statistics.CenterRows(
-            snakemake.wildcards.center, params.role, rows, params.discovery, nodes, stages
+            snakemake.wildcards.center,
+            params.role,
+            rows,
+            params.discovery,
+            nodes,
+            stages=cohort.by_fold(inputs.stages),
+            undrawn=params.undrawn,
+            instances=cohort.by_fold(inputs.instances),
         ),
         predictions,
         params.settings,

@@ -24,7 +24,7 @@ with logs.to(snakemake.log[0]):
         grid = volumes.read(grid)
         truth = simulator.read_truth(truth)
         known = {
-            role: registration.carry_mask(truth[role]["venous"], None, grid).array
+            role: registration.carry_mask(truth[role][params.phase], None, grid).array
             for role in ("organs", "tumor", "nodes")
         }
         predicted = volumes.read(organs).array

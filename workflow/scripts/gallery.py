@@ -1,11 +1,12 @@
-"""Pictures of each patient of a center: slices, overlays, the node that decided."""
+"""Pictures of each patient of a center, and the viewer that shows its volumes."""
 
 from pathlib import Path
 
 from nodestage.core import files, logs, tables, volumes
 from nodestage.report import deciding, explaining, gallery
+from nodestage.report.viewer import encoding, writing
 
-with logs.to(snakemake.log[0]):
+with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.viewer) as folder:
     inputs, params = snakemake.input, snakemake.params
     # A patient's nodes are those of one fold; other folds number their nodes differently.
     rows = {path: tables.read(path) for path in set(inputs.instances)}
@@ -22,6 +23,7 @@ with logs.to(snakemake.log[0]):
         inputs.records,
     )
     panels = {}
+    viewer = writing.ViewerFolder(folder, snakemake.wildcards.center, params.labels)
     patients = list(zip(params.patients, *images, strict=True))
     for patient, arterial, venous, organs, tumor, attention, nodes, table, record in logs.progress(
         patients, f"gallery of {snakemake.wildcards.center}"
@@ -47,16 +49,14 @@ with logs.to(snakemake.log[0]):
             facts["explained"] = why["facts"]
             organ = overlays["organs"] == params.organ
             why = explaining.view(why, overlays["tumor"] > 0, organ, read.spacing)
-        panels[patient] = gallery.patient_panel(
-            patient,
-            gallery.Scan(
-                volumes.read(arterial).array,
-                read.array,
-                overlays,
-                volumes.read(attention).array,
-                read.spacing,
-            ),
-            facts,
-            why,
+        scan = gallery.Scan(
+            volumes.read(arterial).array,
+            read.array,
+            overlays,
+            volumes.read(attention).array,
+            read.spacing,
         )
+        panels[patient] = gallery.patient_panel(patient, scan, facts, why)
+        viewer.add(patient, encoding.encoded(scan))
+    viewer.close()
     gallery.write(snakemake.output.gallery, panels)

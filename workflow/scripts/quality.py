@@ -53,5 +53,7 @@ with logs.to(snakemake.log[0]):
         known["effects"],
         known["organs"],
         first_look=known.get("first_look", False),
+        phases=tuple(known["phases"]),
+        organ=params.organ,
     )
     quality_page.page(about, people, notes, snakemake.output.html, drawn)

@@ -19,6 +19,8 @@ with logs.to(snakemake.log[0]):
         snakemake.wildcards.patient,
         snakemake.threads,
     )
+    if params.one_phase:  # not a phase that is missing: the study has no other
+        record["one_phase"] = True
     volumes.write_volume(out.venous, venous)
     volumes.write_volume(out.arterial, arterial)
     registration.write_field(out.field, field, venous)

@@ -24,7 +24,10 @@ with logs.to(snakemake.log[0]):
         "patients": patients,
         "positives": positives,
         "min_cell": min_cell,
-        "substituted": sum(bool(files.read_json(r).get("substituted")) for r in inputs.records),
+        "substituted": sum(
+            bool(r.get("substituted")) and not r.get("one_phase")
+            for r in map(files.read_json, inputs.records)
+        ),
         **params.head,
     }
     if writing.too_few(patients, positives, min_cell):

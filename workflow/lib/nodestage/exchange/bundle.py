@@ -83,6 +83,11 @@ class Frozen:
                 "about a real patient."
             )
 
+    def settings_over(self, config: dict) -> dict:
+        """What replaces sections of a hospital's config: the bundle's, but for how that hospital's readers rate."""
+        readers = (config.get("statistics") or {}).get("readers")
+        return self.settings | {"statistics": {**self.settings["statistics"], "readers": readers}}
+
     def compare_code(self, here: dict[str, str]) -> None:
         """Record for the report which scoring steps differ from the code that the models were frozen with."""
         self.changed = sorted(step for step in self.code if here.get(step) != self.code[step])

@@ -80,7 +80,9 @@ def of_center(known, inputs):
     """
     views = galleries.read(inputs.gallery) if inputs.gallery else {}
     images = files.read_json(inputs.quality) if inputs.quality else None
-    substituted = sum(bool(r.get("substituted")) for r in inputs.registration.values())
+    substituted = sum(
+        bool(r.get("substituted")) and not r.get("one_phase") for r in inputs.registration.values()
+    )
     returned = known.get("returned")
     return Facts(
         run=Run.of(known, **about_the_run(inputs.manifest, inputs.learning)),
@@ -208,7 +210,7 @@ def _of_registration(record):
     folded = record.get("folded_share", 0.0)
     if folded > MAX_FOLDED:
         sentences.append(f"registration: {folded:.2%} of the voxels of the field fold")
-    if record.get("substituted"):
+    if record.get("substituted") and not record.get("one_phase"):
         why = record.get("reason")
         sentences.append(
             f"the {record['substituted']} phase is used in place of both"

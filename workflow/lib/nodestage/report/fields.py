@@ -63,8 +63,13 @@ SMALLER = (
 )
 
 
-def substituted_words(count):
-    """How many patients have one phase that is used in place of both; None if unknown."""
+def substituted_words(count, one_phase=""):
+    """How many patients have one phase that is used in place of both; None if unknown.
+
+    one_phase : the phase of a study that has a single one
+    """
+    if one_phase:
+        return f"The study has one phase ({one_phase}): it is used wherever a network takes two."
     if not count:
         return "Every patient was analysed with both phases or left out."
     who = "1 patient lacks" if count == 1 else f"{count} patients lack"
@@ -133,7 +138,7 @@ def methods(facts):
         ("Pretrained weights", run.pretrained),
         ("Organ masks", run.organs_source),
         ("Tumor masks", run.tumor_source),
-        ("Missing phase", substituted_words(facts.substituted)),
+        ("Missing phase", substituted_words(facts.substituted, run.one_phase)),
         ("Intervals", INTERVALS),
         ("Tests", f"{TESTS} {vocabulary.family()}"),
         ("Seed", run.seed),

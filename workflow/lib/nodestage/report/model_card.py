@@ -130,14 +130,16 @@ def _slug(title):
 
 
 def _use(facts):
-    method = vocabulary.name("methods", facts.run.primary["method"])
+    method, one_phase = vocabulary.name("methods", facts.run.primary["method"]), facts.run.one_phase
+    phases = f"the {one_phase} phase" if one_phase else "the arterial and the venous phase"
+    other = "other phases" if one_phase else "single phases"
     return Section(
         "Intended use",
         [
-            "Predicts whether a patient with pancreatic cancer has lymph-node metastasis, from the arterial and "
-            "the venous phase of a CT taken before surgery.",
+            f"Predicts whether a patient with {facts.run.cancer} has lymph-node metastasis, from {phases} of a CT "
+            "taken before surgery.",
             "For researchers who evaluate it in patients of other hospitals. Not for deciding on the treatment of a "
-            "patient, and not for other tumors, single phases or images that are not in HU.",
+            f"patient, and not for other tumors, {other} or images that are not in HU.",
             f"The declared method is {method}; the bundle holds every method of the study.",
             AUTHORS.format("who is meant to use it, where in care, and for whom it was not tried"),
         ],

@@ -27,6 +27,11 @@ COLORS = {
 """Structures that a reader looks for; the others share one color."""
 
 
+def tint(structure):
+    """The color of a structure's outline."""
+    return COLORS.get(structure, gallery.LAYERS["organs"][0])
+
+
 def pictures(arterial, venous, labels, known, spacing, organ="pancreas"):
     """{plane: JPEG in base64}: coronal of the venous phase, axial of the arterial one.
 
@@ -73,9 +78,9 @@ def _drawn(cut, organs, known, steps):
             inside = mask.copy()
             for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
                 inside &= np.roll(mask, step, axis)
-            colored[mask & ~inside] = _rgb(COLORS.get(name, gallery.LAYERS["organs"][0]))
+            colored[mask & ~inside] = _rgb(tint(name))
     return base64.b64encode(gallery.compressed(Image.fromarray(colored), 75)).decode("ascii")
 
 
-def _rgb(tint):
-    return tuple(int(tint[i : i + 2], 16) for i in (1, 3, 5))
+def _rgb(color):
+    return tuple(int(color[i : i + 2], 16) for i in (1, 3, 5))

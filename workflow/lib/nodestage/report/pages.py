@@ -19,6 +19,7 @@ from nodestage.report import (
 from nodestage.report import numbers as shown
 from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import load
+from nodestage.report.viewer import writing as viewer
 from nodestage.report.writing import write_page
 from nodestage.statistics import vocabulary
 
@@ -41,6 +42,8 @@ TABLES = (
     "recalibration",
     "coverage",
     "uncertainty",
+    "draw_next_patients",
+    "draw_next_nodes",
     "pn_stage",
     "pn_confusion",
     "readers",
@@ -181,6 +184,7 @@ def _of_tables(center, tables, discovery, primary):
         "recalibration": trust.recalibration(tables["recalibration"], primary["method"]),
         "coverage": trust.coverage(tables["coverage"], primary["method"]),
         "uncertainty": trust.uncertainty(tables["uncertainty"], primary["method"]),
+        "draw_next": trust.draw_next(tables["draw_next_patients"], tables["draw_next_nodes"]),
         "stages": trust.stages(tables["pn_stage"], tables["pn_confusion"]),
         "readers": readers.block(
             tables["readers"], tables["reader_comparisons"], primary["method"]
@@ -216,8 +220,10 @@ def _panels(people, center, facts, pictures):
     if facts.returned:
         return []
     entries = gallery.read(center.gallery) if center.gallery else {}
+    opens = viewer.addresses(center.viewer, center.name) if center.viewer else {}
     return [
         patients.panel(i, person, entries.get(person["patient"]), pictures)
+        | {"volumes": opens.get(person["patient"])}
         for i, person in enumerate(patients.worst_first(people), start=1)
     ]
 

@@ -29,6 +29,8 @@ class About:
     study : title
     simulated, effects : as in `records.Run`
     organs : where the organ labels of the vessels come from, in words
+    phases : the phases of the study
+    organ : the structure that holds the tumor
     first_look : whether the page is made before any organ is labelled
     """
 
@@ -39,6 +41,8 @@ class About:
     effects: str = ""
     organs: str = "the organ labels"
     first_look: bool = False
+    phases: tuple = PHASES
+    organ: str = "pancreas"
 
 
 def page(about, people, notes, output, pictures=None):
@@ -57,13 +61,13 @@ def page(about, people, notes, output, pictures=None):
         "notes": notes,
         "first": [p for p in people if p.flags],
         "people": people,
-        "histograms": [h for h in (_histogram(people, phase) for phase in PHASES) if h],
+        "histograms": [h for h in (_histogram(people, phase) for phase in about.phases) if h],
         "changes": [
             (p.code, what.replace("_", " "), "; ".join(sentences))
             for p in people
             for what, sentences in p.changes.items()
         ],
-        "images": [(phase, _table(people, _images(people, phase))) for phase in PHASES],
+        "images": [(phase, _table(people, _images(people, phase))) for phase in about.phases],
         "vessels": _table(people, _vessels(people)),
         "volumes": _table(people, _volumes(people)),
         "pictures": pictures,
@@ -71,6 +75,8 @@ def page(about, people, notes, output, pictures=None):
         "most": organ_pictures.MAX_PATIENTS,
         "registration": _table(people, _registration(people)),
         "tissue": TISSUE_HU,
+        "organ": vocabulary.inside("structures", about.organ).replace("_", " "),
+        "organ_tint": organ_pictures.tint(about.organ),
     }
     write_page(output, "quality.html", f"{about.center}: images", about.study, context)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
+from nodestage.core.names import PHASES
 from nodestage.statistics import comparisons
 
 
@@ -16,6 +17,7 @@ class Run:
     primary : {metric, method, reference, margin}, the endpoint declared before the run
     folds, inner_folds, folds_from : numbers of folds; `stratified` by the outcome or `given` as tables
     seed, config_digest, model_digest, pretrained, versions : as recorded
+    cancer, phases : name of the cancer, and the phases of the study
     sizes, smaller : grid and networks in words, and which of them are smaller than in the paper
     organs_source, tumor_source : `given` or `predicted` at this center
     discovery_organs_source, discovery_tumor_source : the same at the discovery center
@@ -39,6 +41,8 @@ class Run:
     model_digest: str = ""
     pretrained: str = ""
     versions: dict = field(default_factory=dict)
+    cancer: str = "pancreatic cancer"
+    phases: tuple = PHASES
     sizes: dict = field(default_factory=dict)
     smaller: list = field(default_factory=list)
     organs_source: str | None = None
@@ -54,6 +58,11 @@ class Run:
 
     def __post_init__(self):
         object.__setattr__(self, "primary", comparisons.endpoint(self.primary))
+
+    @property
+    def one_phase(self) -> str:
+        """The phase of a study that has a single one; empty where it has both."""
+        return self.phases[0] if len(self.phases) == 1 else ""
 
     @classmethod
     def of(cls, known: dict, **more) -> "Run":
@@ -116,6 +125,7 @@ class Center:
     discovery : folder of the discovery center's tables, or None
     page : file name of its page, for links
     summarised : whether it sent back summaries alone
+    viewer : folder of its volume viewer, or None
     """
 
     name: str
@@ -125,3 +135,4 @@ class Center:
     discovery: object = None
     page: str = ""
     summarised: bool = False
+    viewer: object = None

@@ -8,6 +8,9 @@ from nodestage.statistics import rates, vocabulary
 MOST_LISTED = 50
 """Patients whose spread a page lists; the table has them all."""
 
+DRAWN_NEXT = 30
+"""Patients, and nodes, that a page lists as those to draw next; the tables have them all."""
+
 
 def operating(rows):
     """What the threshold for a declared sensitivity gives; None where none is declared.
@@ -176,6 +179,33 @@ def uncertainty(rows, method):
     }
 
 
+def draw_next(patients, nodes):
+    """Patients and nodes to draw next, the most doubtful first; None where all patients are drawn.
+
+    Parameters
+    ----------
+    patients, nodes : sources.Rows of draw_next_patients.tsv and draw_next_nodes.tsv
+
+    Returns
+    -------
+    {patients, nodes, n_patients, n_nodes, shown}, the tables as `blocks.table` gives them, cut to `DRAWN_NEXT`
+    """
+    if not patients and not nodes:
+        return None
+    heads = vocabulary.heads("draw_next")
+    first = [
+        type(rows)(rows[:DRAWN_NEXT], rows.name, rows.columns, rows.absent)
+        for rows in (patients, nodes)
+    ]
+    return {
+        "patients": blocks.table(first[0], heads=heads),
+        "nodes": blocks.table(first[1], hide=("doubt",), heads=heads),
+        "n_patients": len(patients),
+        "n_nodes": len(nodes),
+        "shown": DRAWN_NEXT,
+    }
+
+
 def stages(performance, confusion):
     """The predicted nodal stage against pathology; None where no method predicts it.
 
@@ -203,4 +233,12 @@ def threshold(method, cell):
     return Markup("{}{}{} ({})").format(numbers.show_any(cell), " " * bool(unit), unit, name)
 
 
-__all__ = ["coverage", "operating", "recalibration", "stages", "threshold", "uncertainty"]
+__all__ = [
+    "coverage",
+    "draw_next",
+    "operating",
+    "recalibration",
+    "stages",
+    "threshold",
+    "uncertainty",
+]

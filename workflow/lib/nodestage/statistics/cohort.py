@@ -1,6 +1,7 @@
 """One method's patients, labels, scores and calls, with everybody who is missing and why."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -69,6 +70,14 @@ def read(paths, methods, scored):
         method: {part: tables.read_patients(next(paths), who) for part, who in scored.items()}
         for method in methods
     }
+
+
+def by_fold(paths):
+    """{fold0: rows, ...} of tables that lie in `.../fold0/<folder>/`, those of a fold joined."""
+    rows = {}
+    for path in paths:
+        rows.setdefault(Path(path).parent.parent.name, []).extend(tables.read(path))
+    return rows
 
 
 def labels_of(sheet_rows):

@@ -55,6 +55,8 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0, min_cell=0):
             continue
         why = {entry["patient"]: entry["reason"] for entry in scored.missing}
         for subgroup, (column, rule) in GROUPS.items():
+            if subgroup == "phases" and any(row.get("one_phase") for row in sheet_rows):
+                continue  # the study has one phase
             if column and not _is_known(column, sheet_rows):
                 continue  # nothing of the kind is known of this center
             least = min_cell if column in SCANNED else 0

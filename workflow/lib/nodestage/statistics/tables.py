@@ -11,6 +11,7 @@ from nodestage.statistics import (
     cohort,
     comparisons,
     curves,
+    draw_next,
     intervals,
     operating,
     performance,
@@ -47,6 +48,8 @@ COLUMNS = {
     "uncertainty.tsv": uncertainty.COLUMNS,
     "pn_stage.tsv": pn_stage.COLUMNS,
     "pn_confusion.tsv": pn_stage.CONFUSION_COLUMNS,
+    "draw_next_patients.tsv": draw_next.PATIENT_COLUMNS,
+    "draw_next_nodes.tsv": draw_next.NODE_COLUMNS,
     "readers.tsv": readers.COLUMNS,
     "reader_comparisons.tsv": readers.COMPARISON_COLUMNS,
     "table_1.tsv": characteristics.COLUMNS,
@@ -64,6 +67,8 @@ class CenterRows:
     rows, discovery : the sample sheet's rows of this and of the discovery center
     nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
     stages : {fold0: rows of scores with pN, ...} of the methods that predict it
+    undrawn : {patient: folds that judge it} of those without drawn nodes
+    instances : {fold0: rows of tables of their instances, ...}
     """
 
     center: str
@@ -72,6 +77,8 @@ class CenterRows:
     discovery: list[dict]
     nodes: Sequence[Sequence] = ((), ())
     stages: dict[str, list[dict]] = field(default_factory=dict)
+    undrawn: dict[str, list[str]] = field(default_factory=dict)
+    instances: dict[str, list[dict]] = field(default_factory=dict)
 
 
 def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None):
@@ -125,6 +132,9 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
         ],
         **abstention.both_tables(scored, predictions, frozen or {}, settings.get("conformal")),
         **pn_stage.both_tables(predictions, patients.stages, role, patients.rows, n, seed),
+        **draw_next.both_tables(
+            predictions.get(primary["method"]) or {}, patients.undrawn, patients.instances
+        ),
         **readers.both_tables(
             next((s for s in scored if s.method == primary["method"]), None),
             patients.rows,

@@ -203,6 +203,8 @@ def check_against_config(anatomy: dict[str, Any], config: dict[str, Any]) -> Non
     config : the whole config, valid
     """
     faults = [*_ranges_without_numbers(anatomy, config), *_another_organ(anatomy, config)]
+    if len(anatomy["phases"]) == 1:
+        faults += _of_two_phases(anatomy["phases"][0], config)
     if faults:
         raise InputError("\n".join(["The config doesn't fit its anatomy:", *faults]))
 
@@ -221,3 +223,39 @@ def _another_organ(anatomy, config):
     for key in ("piece", "without_mask"):
         if config["tumor"].get(key) == "pancreas" != organ:
             yield f"  tumor.{key}: `pancreas`, but the tumor is one of the {spoken(organ)}. Write `organ`."
+
+
+def _of_two_phases(phase, config):
+    """Settings that need a second phase, in a study that has one."""
+    if config["tumor"].get("phases") == "both":
+        yield f"  tumor.phases: `both`, but the study has one phase ({phase}). Write `venous`."
+    for name, center in _centers(config).items():
+        masks = center.get("mask_phase") or phase
+        others = set(masks.values() if isinstance(masks, dict) else [masks]) - {phase}
+        if others:
+            yield (
+                f"  center {name}, mask_phase: {others.pop()}, but the study has one phase ({phase}). "
+                "Leave `mask_phase` out."
+            )
+
+
+def _centers(config):
+    """The centers that the study uses, by name."""
+    at = config if config["samples"] is not None else config["simulator"]
+    return {name: center or {} for name, center in at["centers"].items()}
+
+
+def with_phase_of_masks(anatomy: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """A config in which the masks of a study with one phase belong to that phase.
+
+    Parameters
+    ----------
+    anatomy, config : as in `check_against_config`, which refuses another phase
+    """
+    if len(anatomy["phases"]) > 1:
+        return config
+    (phase,) = anatomy["phases"]
+    centers = {name: center | {"mask_phase": phase} for name, center in _centers(config).items()}
+    if config["samples"] is not None:
+        return config | {"centers": centers}
+    return config | {"simulator": config["simulator"] | {"centers": centers}}

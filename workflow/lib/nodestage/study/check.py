@@ -40,6 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         config, bundle = _configured(options, base)
         anatomy = anatomies.of_study(config, bundle, base)
+        anatomies.check_against_config(anatomy, config)
+        config = anatomies.with_phase_of_masks(anatomy, config)
         if not config["samples"]:
             if not options.no_images:
                 print("`samples` is null: the simulated study, which needs no check")
@@ -206,8 +208,7 @@ def _study(
         return None
     if bundle:
         aliases.rename(bundle.settings)
-        config = config | bundle.settings | {"anatomy": None}
-    _collect(errors, anatomies.check_against_config, anatomy, config)
+        config = config | bundle.settings_over(config) | {"anatomy": None}
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)
     return study

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any, TypedDict
 
 from nodestage.cohort import readers
-from nodestage.core.names import PHASES
 from nodestage.exchange.bundle import BUNDLED, Frozen
 from nodestage.exchange.returned.reading import Returned
 from nodestage.methods.radiomics.common import COUNT
@@ -52,6 +51,8 @@ class RunFacts(TypedDict, total=False):
     pretrained: str
     primary: dict[str, Any]
     discovery: str | None
+    cancer: str
+    phases: tuple[str, ...]
     sizes: dict[str, str]
     smaller: list[str]
     methods: list[str]
@@ -80,6 +81,8 @@ class ImageFacts(TypedDict):
     organs: str
     organs_given: bool
     reasons: dict[str, str]
+    phases: tuple[str, ...]
+    organ: str
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,14 @@ class Facts:
         `missing_phase` names a phase that the sheet lacks, also where the other one replaces it.
         """
         rows, patients = self.patients.rows, self.patients.of(center)
+        one_phase = self.settings.one_phase
         if center in self.returned:
             return [{c: rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in patients]
         return [
             {c: rows[p].get(c, "") for c in TABLE_COLUMNS}
             | {c.name: rows[p][c.name] for c in readers.columns(rows[p])}
-            | {"missing_phase": " ".join(x for x in PHASES if x not in self.patients.phases(p))}
+            | {"missing_phase": " ".join(self.patients.missing_phases(p))}
+            | ({"one_phase": one_phase} if one_phase else {})
             for p in patients
         ]
 
@@ -130,9 +135,14 @@ class Facts:
             else None,
             "discovery_organs_source": self.centers.source("organs", discovery),
             "discovery_tumor_source": self.centers.source("tumor", discovery),
+            "cancer": self.settings.anatomy["cancer"],
+            "phases": tuple(self.settings.anatomy["phases"]),
             "sizes": sizes.described(config, self.methods.entries),
             "smaller": sizes.smaller(config, self.methods.entries),
         }
+        if self.settings.one_phase:
+            facts["sizes"]["Registration"] = "None: the study has one phase."
+            facts["smaller"] = [s for s in facts["smaller"] if not s.startswith("registration")]
         facts["warnings"] = pretraining.missing(config)
         if self.bundle:
             facts |= {
@@ -163,6 +173,8 @@ class Facts:
             "role": role,
             "organs": "given organ masks" if drawn else "predicted organ labels",
             "organs_given": drawn,
+            "phases": tuple(self.settings.anatomy["phases"]),
+            "organ": self.settings.anatomy["tumor_organ"],
             "reasons": self.patients.reasons(self.patients.of(center)),
         }
 

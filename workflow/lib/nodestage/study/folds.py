@@ -164,6 +164,20 @@ class Folds:
             return folds
         return {p: fold for p, fold in folds.items() if p in self._tested_in}
 
+    def undrawn(self, center: str) -> dict[str, list[str]]:
+        """{patient: folds that may judge it} of a center's imaged patients without drawn lymph nodes.
+
+        All folds judge an external patient; one of the discovery center, the fold that tests it.
+        """
+        if center in self.centers.returned:
+            return {}
+        drawn = set(self.masks.drawn("lymph_nodes", center))
+        patients = [p for p in self.patients.imaged(center) if p not in drawn]
+        if self.centers.role(center) == "external":
+            return {p: [f"fold{fold}" for fold in self] for p in patients}
+        tested = self._tested_in
+        return {p: [f"fold{tested[p]}"] for p in patients if p in tested}
+
     def explaining(self, center: str) -> list[int]:
         """The folds of `explained`, each once."""
         return sorted(set(self.explained(center).values()))

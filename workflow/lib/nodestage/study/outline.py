@@ -3,7 +3,6 @@
 from nodestage.cohort import readers
 from nodestage.cohort.codes import names_in
 from nodestage.cohort.faults import some
-from nodestage.core.names import PHASES
 from nodestage.study.study import Study
 
 MASKS = {"organs": "organs", "tumor": "tumor", "lymph_nodes": "lymph nodes"}
@@ -36,9 +35,10 @@ def _line(study: Study, center: str) -> str:
         head += f"; metastasis: {positive} positive, {negative} negative, {unknown} unknown"
     if center in study.returned:
         return f"{head}; from a returned file"
-    both = sum(len(study.patients.phases(p)) == len(PHASES) for p in patients)
+    complete = sum(not study.patients.missing_phases(p) for p in patients)
+    which = f"{study.settings.one_phase} phase" if study.settings.one_phase else "both phases"
     masks = ", ".join(f"{name} {sum(bool(r[c]) for r in rows)}" for c, name in MASKS.items())
-    head += f"; both phases: {both}; masks: {masks}"
+    head += f"; {which}: {complete}; masks: {masks}"
     if role == "auxiliary":
         return head
     reasons = sorted(study.patients.reasons(patients).values())

@@ -186,6 +186,17 @@ class Paths:
         """Those of some patients, each once."""
         return sorted({self.instances(patient, fold) for patient in patients})
 
+    def undrawn_instances(self, center: str) -> list[str]:
+        """The tables of instances of a center's patients without drawn nodes, of the folds that judge them."""
+        undrawn = self.folds.undrawn(center)
+        return [
+            path
+            for fold in self.folds
+            for path in self.instance_tables(
+                [p for p, folds in undrawn.items() if f"fold{fold}" in folds], fold
+            )
+        ]
+
     # Methods
 
     def method_inputs(

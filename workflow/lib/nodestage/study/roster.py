@@ -20,10 +20,12 @@ class Roster:
     ----------
     rows : {patient: row of the checked sample sheet}, in the order of the codes
     centers : Centers
+    study_phases : the phases of the study, by its anatomy
     """
 
     rows: dict[str, dict[str, str]]
     centers: Centers
+    study_phases: tuple[str, ...] = PHASES
 
     def center_of(self, patient: str) -> str:
         """The center of a patient."""
@@ -43,8 +45,12 @@ class Roster:
     # Images
 
     def phases(self, patient: str) -> list[str]:
-        """The phases that the sheet names, arterial first."""
-        return [phase for phase in PHASES if self.rows[patient][phase]]
+        """The phases of the study that the sheet names, arterial first."""
+        return [p for p in PHASES if p in self.study_phases and self.rows[patient][p]]
+
+    def missing_phases(self, patient: str) -> list[str]:
+        """The phases of the study that the sheet lacks."""
+        return [phase for phase in self.study_phases if phase not in self.phases(patient)]
 
     @property
     def images(self) -> list[tuple[str, str]]:
@@ -57,7 +63,7 @@ class Roster:
         ]
 
     def imaged(self, center: str | None) -> list[str]:
-        """Patients whose images go through the workflow: both phases, or a substitute allowed."""
+        """Patients whose images go through the workflow: every phase of the study, or a substitute allowed."""
         return list(self._imaged.get(center, ())) if center else []
 
     @cached_property
@@ -82,8 +88,8 @@ class Roster:
 
     def _reason_of(self, patient: str) -> str:
         center = self.center_of(patient)
-        absent = [phase for phase in PHASES if phase not in self.phases(patient)]
-        if absent and not (len(absent) == 1 and self.centers.substitutes(center)):
+        absent = self.missing_phases(patient)
+        if absent and (not self.phases(patient) or not self.centers.substitutes(center)):
             return reasons.sentence(
                 "both_phases_missing" if len(absent) == 2 else f"{absent[0]}_missing"
             )

@@ -78,6 +78,12 @@ class Settings:
         return self.classes - len(self.anatomy["drawn_only"])
 
     @property
+    def one_phase(self) -> str | None:
+        """The phase of a study that has a single one; None where it has both."""
+        phases = self.anatomy["phases"]
+        return phases[0] if len(phases) == 1 else None
+
+    @property
     def ranges_source(self) -> str:
         """Where the ranges of the anatomy come from, in words."""
         return "anatomy file" if self.config.get("anatomy") else "Table II"

@@ -88,7 +88,8 @@ def build(
         tuple(center for center, file in returned.items() if file.summarised),
     )
     settings = Settings(config, anatomy)
-    patients = Roster({row["patient"]: row for row in rows}, centers)
+    by_code = {row["patient"]: row for row in rows}
+    patients = Roster(by_code, centers, tuple(anatomy["phases"]))
     masks = Masks(patients, centers)
     folds = Folds(config["folds"], config["seed"], patients, centers, masks)
     methods = Methods(config["methods"], config["statistics"]["primary"]["method"])
@@ -134,6 +135,7 @@ def load(
     else:
         structures = anatomies.read(anatomy, check=files)
     anatomies.check_against_config(structures, config)
+    config = anatomies.with_phase_of_masks(structures, config)
     sheet = _sheet(config, bundle is not None, files)
     names = Methods(config["methods"], "").names
     returned = {
