@@ -1,20 +1,26 @@
 """Another cancer by a file: its structures, ranges, tumor organ and phases, and what is refused."""
 
 import copy
+import re
 
 import pytest
 import yaml
 from study_config import CONFIG, default_config
 
+from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.sheet_check import check_sheet
 from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
+from nodestage.methods.base import Data, Patients
 from nodestage.report import fields, model_card
 from nodestage.report.records import Facts, Run
+from nodestage.statistics import characteristics
 from nodestage.study import anatomy, outline, schema
 from nodestage.study.study import load
 
 BUILT_IN = yaml.safe_load((CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
 PRIMARY = {"metric": "auc", "method": "combined", "reference": "radiomics", "margin": None}
+CEA = {"minimum": 0, "maximum": 5000}
 RECTUM = {
     "cancer": "rectal cancer",
     "tumor_organ": "rectum",
@@ -24,6 +30,7 @@ RECTUM = {
     "ranges_mm": {"rectum": [-2, 25], "iliac_artery": "estimated"},
     "stations": {"rectum": ["251"], "iliac_artery": [263, 283]},
     "vessels": ["iliac_artery"],
+    "clinical": {"pn_stage": ["N0", "N1", "N2"], "mrf": ["clear", "involved"], "cea": CEA},
 }
 
 
@@ -36,8 +43,9 @@ def changed(**changes):
 def test_the_built_in_anatomy_is_whole_and_has_every_key():
     anatomy.check_anatomy(BUILT_IN, "anatomy.yaml")
     rules = yaml.safe_load(anatomy.SCHEMA.read_text(encoding="utf-8"))
-    assert set(BUILT_IN) == set(rules["properties"])
-    assert anatomy.read(anatomy.BUILT_IN) == BUILT_IN
+    # The values of its clinical columns are those of samples.schema.yaml.
+    assert {*BUILT_IN, "clinical"} == set(rules["properties"])
+    assert anatomy.read(anatomy.BUILT_IN) == BUILT_IN | {"clinical": {}}
 
 
 def test_what_a_file_leaves_out_is_added():
@@ -85,6 +93,10 @@ FAULTS = [
     ({"phases": []}, "one or two of arterial and venous"),
     ({"phases": ["arterial", "venous", "delayed"]}, "three phases are not supported"),
     ({"phases": ["delayed"]}, "one or two of arterial and venous"),
+    ({"clinical": {"age": ["young", "old"]}}, "the name 'age' is not allowed"),
+    ({"clinical": {"mrf": ["clear"]}}, "Give the allowed values in a list of words"),
+    ({"clinical": {"cea": {"minimum": 0}}}, "'maximum' is missing"),
+    ({"clinical": {"grade": [1, 2]}}, "numbers in quotes"),
     ({"cancer": "<b>"}, "Give the cancer's name"),
 ]
 
@@ -202,3 +214,71 @@ def test_pages_state_the_cancer_and_its_phase():
     assert "a patient with rectal cancer" in use and "from the venous phase of a CT" in use
     assert "has one phase (venous)" in fields.substituted_words(0, run.one_phase)
     assert fields.substituted_words(0) == "Every patient was analysed with both phases or left out."
+
+
+ROW = {"patient": "P1", "center": "a", "venous": "v.nii.gz", "lymph_nodes": "n.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    "cells, sentence",
+    [
+        ({"mrf": "clear", "cea": "4.5", "pn_stage": "pN2"}, ""),
+        ({"mrf": "", "cea": "", "pn_stage": ""}, ""),
+        ({"mrf": "unclear"}, "'unclear' is not allowed. Use clear or involved, or leave it empty"),
+        ({"cea": "5001"}, "Give a number from 0 to 5000"),
+        ({"cea": "high"}, "Give a number from 0 to 5000"),
+        ({"pn_stage": "N3"}, "Use N0, N1 or N2"),
+        ({"tumor_location": "head"}, ""),  # a usual column that the file doesn't name
+    ],
+)
+def test_cells_of_clinical_columns_have_the_values_of_the_anatomy(cells, sentence):
+    row = ROW | {"metastasis": "1"} | cells
+    centers = {"a": {"role": "discovery"}}
+    if not sentence:
+        check_sheet([row], centers, files=False, clinical=RECTUM["clinical"])
+        return
+    with pytest.raises(InputError) as raised:
+        check_sheet([row], centers, files=False, clinical=RECTUM["clinical"])
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize("status, stage", [("0", "N3"), ("1", "N0")])
+def test_a_stage_that_contradicts_the_status_is_refused(status, stage):
+    clinical = {"pn_stage": ["N0", "N1", "N2", "N3"]}
+    centers = {"a": {"role": "discovery"}}
+    row = ROW | {"metastasis": status, "pn_stage": stage}
+    with pytest.raises(InputError, match="contradicts pn_stage"):
+        check_sheet([row], centers, files=False, clinical=clinical)
+    good = row | {"metastasis": str(1 - int(status))}
+    check_sheet([good], centers, files=False, clinical=clinical)
+
+
+def test_methods_read_the_own_columns_but_no_stage_of_the_nodes(tmp_path):
+    own = BUILT_IN | {"clinical": RECTUM["clinical"]}
+    study = load(default_config(), written(tmp_path, own))
+    seen = study.patients.clinical(["CH001"])["CH001"]
+    assert set(seen) == {*CLINICAL, "mrf", "cea"}
+    assert study.settings.own_clinical == {"mrf": False, "cea": True}
+    assert {"mrf", "cea", "pn_stage"} <= set(study.facts.table_rows("changhai")[0])
+    data = Data(clinical={"P1": seen | {"mrf": "clear"}})
+    read = Patients(data, ["P1"]).clinical("P1")
+    assert read["mrf"] == "clear" and read["cea"] == "" and "pn_stage" not in read
+
+
+def test_table_1_has_lines_of_the_own_columns():
+    rows = [{"sex": "F", "mrf": "clear", "cea": "3"}, {"sex": "M", "mrf": "", "cea": "9"}]
+    lines = characteristics.rows(rows, rows, own={"mrf": False, "cea": True})
+    found = {(line["characteristic"], line["level"]): line["value"] for line in lines}
+    assert found["Mrf, n (%)", "clear"] == found["Mrf, n (%)", "missing"] == "1 (50%)"
+    assert found["Cea", "median [quartiles]"] == "6.0 [4.5-7.5]"
+    assert not any(
+        line["characteristic"].startswith("Mrf") for line in characteristics.rows(rows, rows)
+    )
+
+
+def test_the_example_of_the_documentation_is_valid():
+    text = (CONFIG.parent / "docs/other_cancers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    anatomy.check_anatomy(yaml.safe_load(example), "the example")
+    keys = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
+    assert keys == set(yaml.safe_load(anatomy.SCHEMA.read_text(encoding="utf-8"))["properties"])

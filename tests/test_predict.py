@@ -137,6 +137,24 @@ def test_the_study_of_one_examination_is_one_that_make_check_passes(frozen, tmp_
     assert not list((tmp_path / "other").iterdir())  # the copy of the images is gone
 
 
+def test_faults_are_told_without_the_rows_of_a_sheet(frozen, tmp_path):
+    image = str(nifti(tmp_path / "a.nii.gz", phantom()))
+    away = str(tmp_path / "nowhere.nii.gz")
+    given = examination.Examination(arterial=away, venous=image)
+    with pytest.raises(InputError) as error:
+        predict(given, frozen, tmp_path / "out")
+    assert str(error.value).startswith(f"arterial: not there ({away}). Correct the path")
+    given = examination.Examination(arterial=image, venous=image)
+    with pytest.raises(InputError, match=r"^venous: the same file as arterial \(.*Give two files"):
+        predict(given, frozen, tmp_path / "out")
+    other = nifti(tmp_path / "b.nii.gz", np.zeros((24, 64, 64), np.int16))
+    with pytest.raises(InputError) as error:
+        predict(
+            examination.Examination(arterial=image, venous=str(other)), frozen, tmp_path / "out"
+        )
+    assert "venous: " in str(error.value) and "fault" not in str(error.value)
+
+
 def test_a_failed_run_gives_the_sentences_of_its_jobs(frozen, tmp_path, monkeypatch):
     printed = [
         "rule intake:",
@@ -376,12 +394,16 @@ def test_the_page_states_call_probability_and_range_and_escapes(tmp_path):
     page = Page(text)
     words = page.text()
     assert (
-        "P1: lymph-node metastasis is called, calibrated probability 0.43 (folds 0.30–0.55)."
-        in words
+        "P1: called positive for lymph-node metastasis, calibrated probability 0.43 "
+        "(folds\N{NO-BREAK SPACE}0.30–0.55)." in words
     )
     assert "no confidence interval of this patient’s risk" in words
     assert "a score here is an extrapolation" in words and "Distance of slices, mm" in words
-    assert "phases: <b>swapped</b>" in words and "<b>" not in text
+    assert (
+        "Check first: 1 flag on" in words
+        and "phases: <b>swapped</b>" in words
+        and "<b>" not in text
+    )
     assert "2 of 2" in words and "no CT report of the lymph nodes" in words
     assert "not a medical device" in words.lower() and "http" not in text.replace("http-equiv", "")
     values = {n["data-column"]: n["data-value"] for n, _ in page.numbers}

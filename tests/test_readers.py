@@ -81,6 +81,19 @@ def test_the_analysis_of_differences_is_that_of_both_conditions(van_dyke):
     assert found.df == pytest.approx(4 * (error / ms_tr) ** 2)
 
 
+def test_an_algorithm_beside_radiologists_is_compared_as_published():
+    """RJafroc's book, stand-alone CAD, 1T-RRRC: nine radiologists, and the covariances of their differences."""
+    radiologists = [0.69453125, 0.65, 0.80625, 0.725, 0.65982143, 0.76845238, 0.7375, 0.675, 0.675]
+    covariances = np.full((9, 9), 0.0030657054)
+    np.fill_diagonal(covariances, 0.0053445377)
+    found = mrmc.random_readers(np.array(radiologists) - 0.59166667, covariances)
+    assert found.mean == pytest.approx(0.11850612, abs=2e-8)
+    assert found.mean / found.se == pytest.approx(2.0390389, abs=5e-7)
+    assert found.df == pytest.approx(937.24371, abs=1e-4)
+    assert found.p_value == pytest.approx(0.041726262, abs=1e-8)
+    assert (found.low, found.high) == pytest.approx((0.004448434, 0.232563801), abs=2e-8)
+
+
 def test_one_pair_of_methods_has_delongs_test(van_dyke):
     y, ratings = van_dyke
     pair = mrmc.estimates(y, ratings[[0, 5]], "auc")

@@ -16,7 +16,10 @@ TEN = {
     *("tumor_net", "nodes_plain", "nodes_attention", "combined"),
 }
 
-BEYOND = {"nodes_candidates", "combined_candidates", "combined_radiomics", "pn_ordinal"}
+BEYOND = {
+    *("nodes_candidates", "combined_candidates", "combined_radiomics", "pn_ordinal"),
+    *("node_graph", "node_order", "node_noisy_or"),
+}
 
 
 def test_the_registry_holds_the_papers_ten_methods_and_those_beyond_them():

@@ -15,12 +15,16 @@ with logs.to(snakemake.log[0]):
             volumes.read(files.masks(inputs, role, [patient])[0]).array
             for role in ("tumor", "organs")
         )
+        organ = organs == params.organ
         views = slices.views(
             arterial.array,
             venous.array,
             tumor > 0,
-            organs == params.organ,
+            organ,
             venous.spacing,
             slices.ViewSettings(params.size, tuple(params.crop), params.fallback, params.pixel_mm),
         )
+        if views["usable"]:
+            mask = tumor > 0 if views["source"] == "tumor" else organ
+            views["center_mm"] = slices.center_mm(mask, venous.spacing, venous.origin)
     slices.write(snakemake.output.views, views)

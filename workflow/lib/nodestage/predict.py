@@ -11,6 +11,7 @@ For research. Not a medical device.
 
 import contextlib
 import io
+import re
 import shutil
 import tempfile
 from argparse import Namespace
@@ -80,7 +81,7 @@ def predict(
         )
     with _folder(out, keep) as study:
         examination.write(study, given, folder)
-        _check(study, show)
+        _check(study, given.patient, show)
         _run(study, given.patient, str(cores), show)
         made = study / "results/patients" / given.patient
         for name, path in ends.items():
@@ -119,16 +120,25 @@ def _folder(out: Path, keep: str | Path | None) -> Iterator[Path]:
         yield Path(temporary).resolve()
 
 
-def _check(study, show):
+def _check(study, patient, show):
     """As `make bundle` and `make check`: every file of the bundle, sheet and image headers."""
     show("Checking model and images …")
     printed, wrong = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(wrong):
         failed = bundles.main(["--study", str(study)]) or checks.main([str(study / CONFIG)])
     if failed:
-        raise InputError(wrong.getvalue().removeprefix("Error: ").strip())
+        raise InputError(_faults(wrong.getvalue(), patient))
     for line in _notes(printed.getvalue()):
         show(line)
+
+
+def _faults(printed, patient):
+    """The sentences of `make check` for somebody who wrote no sheet: without its rows and heads."""
+    lines = [line.strip().removeprefix("Error: ") for line in printed.splitlines()]
+    heads = re.compile(r"Folds and networks are checked|The sample sheet has|\d+ faults? in image")
+    kept = [line for line in lines if line and not heads.match(line)]
+    row = rf"( of)? ?row 2, patient {re.escape(patient)}(, )?"
+    return "\n".join(re.sub(row, "", line) for line in kept)
 
 
 HEADS = ("The bundle brings code:", "Intake leaves out or changes:", "Look at these:")

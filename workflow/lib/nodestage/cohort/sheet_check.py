@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nodestage.cohort import readers
 from nodestage.cohort.centers import mask_phase
+from nodestage.cohort.clinical import cell_rule
 from nodestage.cohort.codes import date_in
 from nodestage.cohort.faults import IntakeError
 from nodestage.cohort.sheet import COLUMNS, IMAGES, MASKS
@@ -21,7 +22,7 @@ ALIKE = 5  # so many rows with one and the same fault are reported row by row
 SCHEMA = Path(__file__).parents[3] / "schemas" / "samples.schema.yaml"
 
 
-def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
+def check_sheet(rows, centers, *, files=True, base=None, frozen=False, clinical=None):
     """Raise one `IntakeError` that lists every fault of every row.
 
     Parameters
@@ -30,6 +31,7 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
     centers : {name: {role, mask_phase, organs: {source}, …}}, as in the config
     files : look whether files and folders are there (no header is opened)
     base : folder that relative paths start from (default: the working folder)
+    clinical : {column: values or range} of the study's anatomy, where they aren't the usual ones
     frozen : a bundle scores the patients: every center is external, nothing is learned
     """
     numbers = getattr(rows, "numbers", range(2, len(rows) + 2))
@@ -43,7 +45,7 @@ def check_sheet(rows, centers, *, files=True, base=None, frozen=False):
         {key: "" if value is None else str(value) for key, value in row.items()} for row in rows
     ]
     _check_centers(rows, centers, faults, frozen)
-    _check_values(rows, numbers, faults)
+    _check_values(rows, numbers, faults, clinical or {})
     _check_codes(rows, numbers, faults)
     _check_readers(rows, ignored, faults)
     for number, row in zip(numbers, rows, strict=True):
@@ -156,11 +158,12 @@ def _check_centers(rows, centers, faults, frozen):
         )
 
 
-def _check_values(rows, numbers, faults):
+def _check_values(rows, numbers, faults, clinical):
     """Each cell against its column's entry in the schema, whose `x-hint` is the advice."""
     (of_readers,) = _schema()["patternProperties"].values()
     names = dict.fromkeys(name for row in rows for name in row)
-    properties = _schema()["properties"] | {
+    own = {column: cell_rule(column, values) for column, values in clinical.items()}
+    properties = {**_schema()["properties"], **own} | {
         column.name: of_readers for column in readers.columns(names)
     }
     good = set()  # cells repeat: each distinct value is checked once
@@ -271,11 +274,11 @@ def _check_row(number, row, settings, faults):
             "Use the columns `arterial_series` and `venous_series`",
         )
     stage, status = row.get("pn_stage", "").upper().removeprefix("P"), row.get("metastasis", "")
-    if (status, stage) in {("1", "N0"), ("0", "N1"), ("0", "N2")}:
+    if stage[:1] == "N" and status and (status == "0") != (stage == "N0"):
         fault(
             "metastasis",
             f"metastasis {status} contradicts pn_stage {row['pn_stage']}",
-            "N0 means 0, N1 and N2 mean 1: correct one, or empty what is unknown",
+            "N0 means 0, N1 and higher mean 1: correct one, or empty what is unknown",
         )
     if role == "discovery" and not status:
         fault(

@@ -28,7 +28,10 @@ CODE = (
 )
 CONFIG = (
     "README.md",
-    *(f"{n}.yaml" for n in "anatomy config larger paper realistic simulator".split()),
+    *(
+        f"{n}.yaml"
+        for n in "anatomy config gastric gastric_anatomy larger paper realistic simulator".split()
+    ),
 )
 KINDS = {
     "docs": (".md", ".png", ".svg"),

@@ -73,6 +73,7 @@ class Data:
     noisy_or : {patient: probability of at least one positive node among the candidates, or a
         reason}, {} where candidates are not classified
     expected : {patient: expected number of positive nodes among the candidates, or a reason}, likewise
+    candidates : {patient: rows of its candidates' table, or a reason}, likewise
     scores : {method: {patient: score, or a reason}} of methods of other families, fitted before;
         without training patients, whom these methods have learned from
     robust : names of the radiomics features that withstand small changes of mask and images in this
@@ -86,6 +87,7 @@ class Data:
     reasons: dict = field(default_factory=dict)
     noisy_or: dict = field(default_factory=dict)
     expected: dict = field(default_factory=dict)
+    candidates: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
     robust: set | None = None
 
@@ -159,6 +161,14 @@ class Patients:
             raise Unscored(value or "no candidates were measured")
         return value
 
+    def candidates(self, patient):
+        """Rows of the fold's table of candidates (docs/stages.md), of this patient; [] without any."""
+        self._need_images(patient)
+        value = self._data.candidates.get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or "no candidates were measured")
+        return value
+
     def score(self, patient, method):
         """The patient's score by a method of another family, fitted in the same fold."""
         value = self._data.scores.get(method, {}).get(patient)
@@ -184,7 +194,7 @@ class Patients:
     def clinical(self, patient):
         """The patient's clinical columns as text, "" where unknown."""
         row = self._data.clinical.get(patient, {})
-        return {column: _cell(row.get(column)) for column in CLINICAL}
+        return {column: _cell(row.get(column)) for column in dict.fromkeys([*CLINICAL, *row])}
 
     def ct_report(self, patient):
         """The radiologist's lymph-node status, 0 or 1."""

@@ -41,6 +41,7 @@ def data(inputs, codes, clinical, absent):
         expected=_of_candidates(
             candidates.expected_positive, rows, codes, reasons, with_candidates
         ),
+        candidates=_of_candidates(list, rows, codes, reasons, with_candidates),
         scores=_scores(inputs.get("scores", []), codes),
         robust=_robust(inputs.get("robustness", [])),
         clinical=clinical,
@@ -87,7 +88,7 @@ def _volumes(rows, codes, reasons, with_candidates):
 
 
 def _of_candidates(measure, rows, codes, reasons, with_candidates):
-    """{patient: a number from its candidates, or a reason}; {} where candidates are not classified."""
+    """{patient: `measure` of its candidates' rows, or a reason}; {} where candidates are not classified."""
     if not with_candidates:
         return {}
     return {code: reasons.get(code) or measure(_of(rows, code)) for code in codes}

@@ -49,7 +49,7 @@ def page(
         for m, one in record["methods"].items()
     }
     person = patients.normalised({**row, "scores": scores, "flags": []}, declared, thresholds)
-    panel = patients.panel(1, person, entry)
+    panel = {**patients.panel(1, person, entry), "volumes": None}  # no viewer beside this page
     context = {
         "record": record,
         "headline": headline(record),
@@ -88,20 +88,21 @@ def headline(record: Mapping[str, Any]) -> Markup:
     if one["call"] is None:
         call = f"no call ({one['reason']})"
     else:
-        call = "lymph-node metastasis" if one["call"] else "no lymph-node metastasis"
+        call = "called positive" if one["call"] else "called negative"
+        call += " for lymph-node metastasis"
     chance = ""
     if one["probability"] is not None:
         chance = Markup(", calibrated probability {}{}").format(
             _shown(method, "probability", one["probability"], 2), _range(method, one)
         )
-    return Markup("{}: {} is called{}.").format(record["patient"], call, chance)
+    return Markup("{}: {}{}.").format(record["patient"], call, chance)
 
 
 def _range(method, one):
     if not one["probability_of_folds"]:
         return ""
     low, high = one["probability_of_folds"]
-    return Markup(" (folds {}–{})").format(
+    return Markup(" (folds\N{NO-BREAK SPACE}{}–{})").format(
         _shown(method, "probability, lowest fold", low, 2),
         _shown(method, "probability, highest fold", high, 2),
     )

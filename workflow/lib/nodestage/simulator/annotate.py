@@ -3,8 +3,8 @@
 import numpy as np
 
 from nodestage.simulator import anatomy as anatomies
+from nodestage.simulator import cancers
 from nodestage.simulator import tissue as t
-from nodestage.simulator.positions import SHARES
 from nodestage.simulator.scene import Scene
 from nodestage.simulator.shapes import Canvas
 
@@ -26,7 +26,11 @@ def draw(scene: Scene, canvas: Canvas, maps: dict, record: dict) -> dict[str, np
     else:
         # Training patients get four arteries by hand, as in the paper; the rest comes from the
         # teacher. Test patients get the ten classes of Table II.
-        classes = ARTERIES if scene.row["organ_set"] in ("train", "validation") else tuple(SHARES)
+        classes = (
+            ARTERIES
+            if scene.row["organ_set"] in ("train", "validation")
+            else tuple(cancers.of(scene.settings).shares)
+        )
         organs = _keep(organs, classes)
     value = np.zeros(len(record["nodes"]) + 1, np.uint8)
     for node in record["nodes"]:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from nodestage.core.volumes import Vector
 from nodestage.simulator import tissue as t
 from nodestage.simulator.anatomy import Anatomy
+from nodestage.simulator.cancers import PANCREATIC, Cancer
 from nodestage.simulator.shapes import Box, Canvas, rotation
 
 OUTSIDE, INSIDE, VEIN, BOWEL, GANGLION = range(1, 6)
@@ -150,29 +151,37 @@ def lay(canvas: Canvas, image: np.ndarray, body: Body, phase: str) -> tuple[Box,
     return box, mask
 
 
-def tumor(random: np.random.Generator, anatomy: Anatomy, row: dict, cue: float) -> tuple[Body, str]:
-    """The PDAC as a body, of the row's size and location; texture and margin carry the cue.
+def tumor(
+    random: np.random.Generator,
+    anatomy: Anatomy,
+    row: dict,
+    cue: float,
+    cancer: Cancer = PANCREATIC,
+) -> tuple[Body, str]:
+    """The tumor as a body, of the row's size and location; texture and margin carry the cue.
 
     The largest diameter is the row's `tumor_size_cm`. An unknown size or location is drawn.
     """
     size = float(row["tumor_size_cm"]) if row["tumor_size_cm"] else random.uniform(2.2, 4.0)
-    locations = row["tumor_location"].split("_") if row["tumor_location"] else ["head", "body"]
+    locations = row["tumor_location"].split("_") if row["tumor_location"] else cancer.unknown
     location = locations[int(random.random() * len(locations))]
-    between = {
-        "head": ("head", "head_low"),
-        "uncinate": ("uncinate", "head_low"),
-        "neck": ("neck", "body"),
-        "body": ("body", "body_2"),
-        "tail": ("tail", "tail_end"),
-    }[location]
-    start, end = (anatomy.points[name] for name in between)
+    start, end = (anatomy.points[name] for name in cancer.courses[location])
     center = start + (end - start) * random.uniform(0, 0.7) + random.normal(size=3)
+    if cancer.wall_mm:
+        center = center + _sideways(random, end - start) * cancer.wall_mm * anatomy.scale
     shape = np.array([1.0, random.uniform(0.75, 0.95), random.uniform(0.65, 0.85)])
     axes = shape * size * 5
     level = cue_level(cue)
-    over = (t.FAT, t.PANCREAS, t.DUODENUM, t.DUODENUM_LUMEN, t.BOWEL, t.BOWEL_LUMEN)
-    material = Material(t.PDAC, over, texture=(4 + 36 * level, 5.0), edge=1.5 + 8 * level)
+    material = Material(cancer.hu, cancer.over, texture=(4 + 36 * level, 5.0), edge=1.5 + 8 * level)
     return body(random, center, float(4 / 3 * np.pi * np.prod(axes)), material, shape), location
+
+
+def _sideways(random, course):
+    """A random unit vector at right angles to a course."""
+    along = course / np.linalg.norm(course)
+    side = random.normal(size=3)
+    side -= (side @ along) * along
+    return side / np.linalg.norm(side)
 
 
 def cue_level(cue: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodestage.core.volumes import Volume
-from nodestage.simulator import annotate, lesions, motion, painting, scanner, scene
+from nodestage.simulator import annotate, cancers, lesions, motion, painting, scanner, scene
 from nodestage.simulator import tissue as t
 from nodestage.simulator.record import PHASES, record
 from nodestage.simulator.scene import Scene
@@ -66,6 +66,10 @@ def simulate(seed: int, row: dict, settings: dict) -> Patient:
     facts = record(drawn, maps)
     mask_phase = drawn.center["mask_phase"]
     masks = annotate.draw(drawn, canvases[mask_phase], maps[mask_phase], facts)
+    known = t.numbers(settings.get("anatomy", {}).get("labels"))
+    masks["organs"] = known[masks["organs"]]
+    for of_phase in maps.values():
+        of_phase["organs"] = known[of_phase["organs"]]
     truth: dict = {
         role: {phase: on(phase, maps[phase][role]) for phase in PHASES}
         for role in ("organs", "tumor", "nodes", "confounders")
@@ -105,7 +109,8 @@ def _compose(drawn, canvas, phase):
     box, mask = lesions.lay(canvas, image, drawn.tumor, phase)
     maps["tumor"][box][mask] = 1
     maps["organs"] = t.LABEL_OF[canvas.tissue]
-    maps["organs"][maps["tumor"] > 0] = t.PANCREAS  # the pancreas includes its tumor
+    # The organ includes its tumor.
+    maps["organs"][maps["tumor"] > 0] = cancers.of(drawn.settings).organ
     for body, kind in drawn.confounders:
         box, mask = lesions.lay(canvas, image, body, phase)
         maps["confounders"][box][mask] = kind

@@ -4,7 +4,7 @@ Nodes follow laws of their own (a structure by its share of the stations, then a
 surface), not the ranges of Table II: the ranges can be learned from a study, not read out of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy import ndimage
@@ -14,19 +14,6 @@ from nodestage.simulator import tissue as t
 from nodestage.simulator.anatomy import STOMACH, Anatomy
 from nodestage.simulator.shapes import Canvas
 
-# Shares of the stations by the structure they lie along.
-SHARES = {
-    t.PANCREAS: 0.30,
-    t.CHA_PHA: 0.12,
-    t.SMA: 0.13,
-    t.TC_SA: 0.12,
-    t.AORTA: 0.11,
-    t.DUODENUM: 0.11,
-    t.STOMACH: 0.05,
-    t.LGA: 0.03,
-    t.SPLEEN: 0.02,
-    t.ESOPHAGUS: 0.01,
-}
 _STEP_MM = 2.0
 FAR_MM = 32.0
 
@@ -37,16 +24,20 @@ class FreeSpace:
     Parameters
     ----------
     canvas : the painted canvas of the venous phase
-    labels : uint8 (z, y, x), organ labels, the tumor within the pancreas
+    labels : uint8 (z, y, x), organ labels, the tumor within its organ
     spacing : (z, y, x), mm
+    shares : {structure: share of the lymph nodes along it}
     """
 
-    def __init__(self, canvas: Canvas, labels: np.ndarray, spacing: Vector):
+    def __init__(
+        self, canvas: Canvas, labels: np.ndarray, spacing: Vector, shares: Mapping[int, float]
+    ):
+        self._shares = shares
         # Full-size grids are thinned to about 2 mm: positions needn't be finer.
         stride = tuple(max(int(_STEP_MM / step), 1) for step in spacing)
         thin = tuple(slice(None, None, n) for n in stride)
         labels, tissue = labels[thin], canvas.tissue[thin]
-        structures = np.isin(labels, list(SHARES))
+        structures = np.isin(labels, list(shares))
         distance, nearest = ndimage.distance_transform_edt(
             ~structures,
             sampling=[n * step for n, step in zip(stride, spacing, strict=True)],
@@ -76,8 +67,8 @@ class FreeSpace:
         structures: Iterable[int] | None = None,
     ) -> np.ndarray:
         """A center for a node of this radius (mm); with `outside`, 26 to 40 mm from everything."""
-        names = [s for s in (structures or SHARES) if (self.nearest == s).any()]
-        shares = np.array([SHARES[s] for s in names])
+        names = [s for s in (structures or self._shares) if (self.nearest == s).any()]
+        shares = np.array([self._shares[s] for s in names])
         structure = names[int(random.choice(len(names), p=shares / shares.sum()))]
         distance = 0.6 * radius + random.gamma(2.0, 2.3)
         far = random.uniform(26, 40)

@@ -7,7 +7,8 @@ spread evenly over the numbers. A patient added at the end changes no earlier ro
 import math
 
 from nodestage.core.errors import InputError
-from nodestage.simulator import draws
+from nodestage.core.names import PHASES
+from nodestage.simulator import cancers, draws
 
 # Settings that shape images; the others shape the sheet alone.
 _SHAPES = (
@@ -35,7 +36,8 @@ def sheet(settings: dict, seed: int) -> list[dict[str, str]]:
 
     Parameters
     ----------
-    settings : dict, the config's section `simulator`
+    settings : dict, the config's section `simulator`; `anatomy`, where the study has its own, holds
+        its `labels`, `tumor_organ` and `phases`
     seed : int
 
     Returns
@@ -63,7 +65,8 @@ def patient_settings(settings: dict, row: dict) -> dict:
     }
     if not row["metastasis"]:
         kept["prevalence"] = center["prevalence"]  # the hidden status is drawn with it
-    return {key: settings[key] for key in _SHAPES} | {"centers": {row["center"]: kept}}
+    anatomy = {key: settings[key] for key in ("anatomy",) if key in settings}
+    return {key: settings[key] for key in _SHAPES} | anatomy | {"centers": {row["center"]: kept}}
 
 
 def _row(settings, seed, name, center, number):
@@ -74,7 +77,7 @@ def _row(settings, seed, name, center, number):
     row = {
         "patient": patient,
         "center": name,
-        **_files(center, patient, number),
+        **_files(center, patient, number, settings.get("anatomy", {}).get("phases", PHASES)),
         "organ_set": _organ_set(center, number),
         "metastasis": "" if auxiliary else str(int(positive)),
         "ct_reported": _ct_report(settings, center, positive, random),
@@ -101,14 +104,14 @@ def chosen(number: int, share: float, offset: float = 0.5) -> bool:
     return math.floor((number + 1) * share + offset) > math.floor(number * share + offset)
 
 
-def _files(center, patient, number):
+def _files(center, patient, number, phases):
     """Paths of images and annotations; empty where this center or patient lacks them."""
     lacks = center.get("missing", {})
     paths = {}
-    for phase in ("arterial", "venous"):
+    for phase in PHASES:
         # From the third patient on, so that the first rows of a center are complete ones.
         lost = 2 <= number < 2 + lacks.get(phase, 0)
-        paths[phase] = "" if lost else f"{IMAGES}/{patient}/{phase}.nii.gz"
+        paths[phase] = "" if lost or phase not in phases else f"{IMAGES}/{patient}/{phase}.nii.gz"
     labels = center["labels"]
     has = {
         "organs": bool(_organ_set(center, number)),
@@ -181,3 +184,4 @@ def _check(settings):
             f"simulator: centers share a patient code ({', '.join(codes)}). "
             "Give each center its own `code`."
         )
+    cancers.check(settings)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodestage.simulator import anatomy as anatomies
-from nodestage.simulator import draws, lesions, motion, positions, scanner
+from nodestage.simulator import cancers, draws, lesions, motion, positions, scanner
 from nodestage.simulator import tissue as t
 from nodestage.simulator.latents import latent_draws
 from nodestage.simulator.shapes import Canvas
@@ -61,7 +61,8 @@ def draw(seed: int, row: dict, settings: dict) -> Scene:
     latent = latent_draws(seed, row, settings)
     anatomy = anatomies.draw(random("anatomy"), settings)
     center = settings["centers"][row["center"]]
-    tumor, location = lesions.tumor(random("tumor"), anatomy, row, latent["tumor_cue"])
+    cancer = cancers.of(settings)
+    tumor, location = lesions.tumor(random("tumor"), anatomy, row, latent["tumor_cue"], cancer)
     return Scene(
         seed,
         row,
@@ -84,8 +85,9 @@ def placed(scene: Scene, canvas: Canvas) -> Scene:
     tumor, spacing = scene.tumor, scene.exam["grids"]["venous"]["spacing"]
     labels = t.LABEL_OF[canvas.tissue]
     box, radius = canvas.ellipsoid_radius(tumor.center, tumor.axes, tumor.turn)
-    labels[box][(radius < 1) & np.isin(canvas.tissue[box], tumor.material.over)] = t.PANCREAS
-    space = positions.FreeSpace(canvas, labels, spacing)
+    cancer = cancers.of(scene.settings)
+    labels[box][(radius < 1) & np.isin(canvas.tissue[box], tumor.material.over)] = cancer.organ
+    space = positions.FreeSpace(canvas, labels, spacing, cancer.shares)
     space.take(tumor.center, float(np.min(tumor.axes)))
     # In this order: what comes first takes its space first.
     nodes = tuple(_nodes(scene, space))

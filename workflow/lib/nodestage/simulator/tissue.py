@@ -4,6 +4,8 @@ Codes 1 to 19 are the labels of `config/anatomy.yaml`; the others are parts of a
 another density (lumen, medulla) or structures without a label (bowel, bone, veins of the kidney).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 SPLEEN, RIGHT_KIDNEY, LEFT_KIDNEY, GALLBLADDER, ESOPHAGUS, LIVER, STOMACH = range(1, 8)
@@ -14,6 +16,29 @@ BOWEL, BOWEL_LUMEN, GAS, STOOL = range(28, 32)
 STOMACH_LUMEN, STOMACH_GAS, DUODENUM_LUMEN = range(32, 35)
 RIGHT_MEDULLA, LEFT_MEDULLA, HEPATIC_VEIN, PORTAL_BRANCH = range(35, 39)
 ARTERY, VEIN = range(39, 41)
+
+# Names of the codes 1 to 19.
+NAMES = (
+    "spleen",
+    "right_kidney",
+    "left_kidney",
+    "gallbladder",
+    "esophagus",
+    "liver",
+    "stomach",
+    "aorta",
+    "vena_cava",
+    "portal_splenic_vein",
+    "pancreas",
+    "right_adrenal",
+    "left_adrenal",
+    "duodenum",
+    "superior_mesenteric_vein",
+    "sma",
+    "tc_sa",
+    "lga",
+    "cha_pha",
+)
 
 # Code: HU in the arterial phase, HU in the venous phase.
 _HU = {
@@ -80,6 +105,17 @@ HU_OF = {
     "arterial": np.array([_HU[code][0] for code in range(41)], np.float32),
     "venous": np.array([_HU[code][1] for code in range(41)], np.float32),
 }
+
+
+def numbers(labels: Mapping[str, int] | None) -> np.ndarray:
+    """A study's label number of each code up to 255 (uint8); 0 for what its anatomy lacks.
+
+    labels : {structure: number}; None: the codes themselves
+    """
+    table = np.zeros(256, np.uint8)
+    for code, name in enumerate(NAMES, start=1):
+        table[code] = code if labels is None else labels.get(name, 0)
+    return table
 
 
 def hu(phase: str, timing: float, random: np.random.Generator) -> np.ndarray:

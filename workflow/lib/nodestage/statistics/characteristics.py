@@ -25,7 +25,7 @@ WORDS = {
 ORDER = ("sex", "age", "metastasis", "pt_stage", "pn_stage", "tumor_size_cm", "tumor_location", "ct_reported")  # fmt: skip
 
 
-def rows(sheet_rows, discovery_rows, nodes=((), ())):
+def rows(sheet_rows, discovery_rows, nodes=((), ()), own=None):
     """Counts with percentages, medians with quartiles; missing values have their own line.
 
     Parameters
@@ -34,35 +34,45 @@ def rows(sheet_rows, discovery_rows, nodes=((), ())):
         here has is left out
     nodes : drawn lymph nodes of either center, rows with `class` (positive or negative) and
         `volume_mm3`; without any in either there is no line on them
+    own : {column: whether it holds numbers} of the study's own clinical columns
 
     Returns
     -------
     list of dicts with `COLUMNS`
     """
+    own = own or {}
     parts = (sheet_rows, discovery_rows)
     lines = [_line("Patients, n", "", [str(len(part)) for part in parts])]
     known = {key for row in sheet_rows for key in row} if sheet_rows else set(ORDER)
     for key in (key for key in ORDER if key in known):
         lines += _counted(key, parts) if key in COUNTED else _measured(key, parts)
+    for key, measured in own.items():
+        lines += _measured(key, parts) if measured else _counted(key, parts)
     return lines + (_node_volumes(nodes) if any(nodes) else [])
+
+
+def _name(key, unit=", n (%)"):
+    """The line's name; of a study's own column its name in words."""
+    spoken = key.replace("_", " ")
+    return COUNTED.get(key) or MEASURED.get(key) or f"{spoken[0].upper()}{spoken[1:]}{unit}"
 
 
 def _counted(key, parts):
     values = [[_word(key, row.get(key)) for row in part] for part in parts]
     levels = sorted({v for part in values for v in part if v is not None})
     lines = [
-        _line(COUNTED[key], level, [_share(part.count(level), len(part)) for part in values])
+        _line(_name(key), level, [_share(part.count(level), len(part)) for part in values])
         for level in levels
     ]
-    return lines + _absent(COUNTED[key], [part.count(None) for part in values], parts)
+    return lines + _absent(_name(key), [part.count(None) for part in values], parts)
 
 
 def _measured(key, parts):
     values = [np.array([tables.number(row.get(key)) for row in part], float) for part in parts]
     known = [part[~np.isnan(part)] for part in values]
-    lines = [_line(MEASURED[key], MEDIAN, [_median(part) for part in known])]
+    lines = [_line(_name(key, ""), MEDIAN, [_median(part) for part in known])]
     absent = [len(part) - len(k) for part, k in zip(values, known, strict=True)]
-    return lines + _absent(MEASURED[key], absent, parts)
+    return lines + _absent(_name(key, ""), absent, parts)
 
 
 def _node_volumes(nodes):

@@ -3,8 +3,8 @@
 Obuchowski and Rockette, Communications in Statistics 1995;24:285, with the degrees of freedom of Hillis, Stat
 Med 2007;26:596. Readers are compared with one another's condition, or with a method that has no readers, by
 their differences: of two conditions the analysis of the differences is that of the two conditions, and with a
-method it is the one that Chakraborty (Observer Performance Methods, 2017, chapter 22) gives for a
-stand-alone algorithm.
+method it is Hillis' analysis of a single condition (his section 5.3), as Chakraborty adapts it to stand-alone
+algorithms (RJafroc, `StCadVsRad`).
 """
 
 from typing import NamedTuple

@@ -140,7 +140,9 @@ def center_tables(patients: CenterRows, predictions, settings, seed, frozen=None
             patients.rows,
             settings.get("readers"),
         ),
-        "table_1.tsv": characteristics.rows(patients.rows, patients.discovery, patients.nodes),
+        "table_1.tsv": characteristics.rows(
+            patients.rows, patients.discovery, patients.nodes, settings.get("clinical")
+        ),
     }
 
 

@@ -99,6 +99,7 @@ def complete(anatomy: dict[str, Any]) -> dict[str, Any]:
         "phases": list(PHASES),
         "vessels": [name for name in built_in["vessels"] if name in anatomy["labels"]],
         "stations": {},
+        "clinical": {},
         "drawn_only": [],
     } | anatomy
 

@@ -15,6 +15,7 @@ from snakemake.utils import update_config
 from nodestage.cohort import notices
 from nodestage.cohort.centers import check_label_systems
 from nodestage.cohort.check import check_headers_and_notices
+from nodestage.cohort.clinical import own_columns
 from nodestage.cohort.faults import millimeters
 from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print("`samples` is null: the simulated study, which needs no check")
             return 0
         _print_added(bundle)
-        rows = read_sheet(base / config["samples"])
+        rows = read_sheet(base / config["samples"], own_columns(anatomy["clinical"]))
     except InputError as error:
         return _report([error])
     errors: list[InputError] = []
@@ -190,7 +191,8 @@ def _study(
 ) -> Study | None:
     """The study of a sheet, None where the sheet has faults; these are added to `errors`."""
     centers = config["centers"]
-    _collect(errors, check_sheet, rows, centers, base=base, frozen=bool(bundle))
+    named = {"base": base, "frozen": bool(bundle), "clinical": anatomy["clinical"]}
+    _collect(errors, check_sheet, rows, centers, **named)
     _collect(errors, check_label_systems, centers, anatomy["labels"])
     if bundle:
         _collect(errors, check_method_files, bundle.settings["methods"], Path())

@@ -107,7 +107,7 @@ class Facts:
         if center in self.returned:
             return [{c: rows[p].get(c, "") for c in RETURNED_COLUMNS} for p in patients]
         return [
-            {c: rows[p].get(c, "") for c in TABLE_COLUMNS}
+            {c: rows[p].get(c, "") for c in (*TABLE_COLUMNS, *self.patients.own_columns)}
             | {c.name: rows[p][c.name] for c in readers.columns(rows[p])}
             | {"missing_phase": " ".join(self.patients.missing_phases(p))}
             | ({"one_phase": one_phase} if one_phase else {})

@@ -21,11 +21,13 @@ class Roster:
     rows : {patient: row of the checked sample sheet}, in the order of the codes
     centers : Centers
     study_phases : the phases of the study, by its anatomy
+    own_columns : clinical columns beyond the usual ones
     """
 
     rows: dict[str, dict[str, str]]
     centers: Centers
     study_phases: tuple[str, ...] = PHASES
+    own_columns: tuple[str, ...] = ()
 
     def center_of(self, patient: str) -> str:
         """The center of a patient."""
@@ -129,7 +131,8 @@ class Roster:
 
     def clinical(self, patients: list[str]) -> dict[str, dict[str, str]]:
         """{patient: {column: text}}: the columns of the sheet that a method may see."""
-        return {p: {c: self.rows[p][c] for c in CLINICAL} for p in patients}
+        columns = (*CLINICAL, *self.own_columns)
+        return {p: {c: self.rows[p][c] for c in columns} for p in patients}
 
     # Chunks
 

@@ -16,7 +16,13 @@ from nodestage.core.errors import InputError
 from nodestage.methods import registry
 
 # Methods that read what `identification.candidates` makes.
-CANDIDATE_METHODS = ("nodes_candidates", "combined_candidates")
+CANDIDATE_METHODS = (
+    "nodes_candidates",
+    "combined_candidates",
+    "node_graph",
+    "node_order",
+    "node_noisy_or",
+)
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nodestage.cohort.clinical import own_columns
+
 # Settings of the lymph-node prediction; changing one retrains nothing.
 PREDICTION = (
     "threshold",
@@ -68,6 +70,12 @@ class Settings:
         return [self.anatomy["labels"][name] for name in self.anatomy["ranges_mm"]]
 
     @property
+    def own_clinical(self) -> dict[str, bool]:
+        """{column: whether it holds numbers} of the study's own clinical columns."""
+        clinical = self.anatomy["clinical"]
+        return {column: isinstance(clinical[column], dict) for column in own_columns(clinical)}
+
+    @property
     def classes(self) -> int:
         """Classes of the organ network that labels every patient."""
         return max(self.anatomy["labels"].values())
@@ -129,4 +137,12 @@ class Settings:
         """The simulator's settings that one patient depends on; no other patient's or center's."""
         from nodestage import simulator
 
-        return simulator.patient_settings(self.config["simulator"], row)
+        return simulator.patient_settings(simulated(self.config, self.anatomy), row)
+
+
+def simulated(config: dict[str, Any], anatomy: dict[str, Any]) -> dict[str, Any]:
+    """The simulator's settings, with the part of the anatomy that it draws where a study has its own."""
+    if not config.get("anatomy"):
+        return config["simulator"]
+    drawn = {key: anatomy[key] for key in ("labels", "tumor_organ", "phases")}
+    return config["simulator"] | {"anatomy": drawn}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nodestage.cohort.clinical import own_columns
 from nodestage.cohort.sheet import read_sheet
 from nodestage.cohort.sheet_check import check_sheet
 from nodestage.core.errors import InputError
@@ -19,7 +20,7 @@ from nodestage.study.methods import Methods
 from nodestage.study.paths import Paths
 from nodestage.study.resources import Resources
 from nodestage.study.roster import Roster, rows_of_returned
-from nodestage.study.settings import Settings
+from nodestage.study.settings import Settings, simulated
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def build(
     )
     settings = Settings(config, anatomy)
     by_code = {row["patient"]: row for row in rows}
-    patients = Roster(by_code, centers, tuple(anatomy["phases"]))
+    own = own_columns(anatomy["clinical"])
+    by_code = {code: dict.fromkeys(own, "") | row for code, row in by_code.items()}
+    patients = Roster(by_code, centers, tuple(anatomy["phases"]), own)
     masks = Masks(patients, centers)
     folds = Folds(config["folds"], config["seed"], patients, centers, masks)
     methods = Methods(config["methods"], config["statistics"]["primary"]["method"])
@@ -136,7 +139,7 @@ def load(
         structures = anatomies.read(anatomy, check=files)
     anatomies.check_against_config(structures, config)
     config = anatomies.with_phase_of_masks(structures, config)
-    sheet = _sheet(config, bundle is not None, files)
+    sheet = _sheet(config, structures, bundle is not None, files)
     names = Methods(config["methods"], "").names
     returned = {
         center: reading.read(entry["returned"], center, names)
@@ -161,16 +164,19 @@ def check_bundle(study: Study) -> None:
         )
 
 
-def _sheet(config: dict[str, Any], bundle_scores: bool, files: bool) -> Sheet:
+def _sheet(
+    config: dict[str, Any], anatomy: dict[str, Any], bundle_scores: bool, files: bool
+) -> Sheet:
+    clinical = anatomy["clinical"]
     if config["samples"] is not None:
-        rows = read_sheet(config["samples"])
-        check_sheet(rows, config["centers"], frozen=bundle_scores, files=files)
+        rows = read_sheet(config["samples"], own_columns(clinical))
+        check_sheet(rows, config["centers"], frozen=bundle_scores, files=files, clinical=clinical)
         return Sheet(rows, config["centers"])
     from nodestage import simulator
 
     centers = config["simulator"]["centers"]
-    rows = simulator.sheet(config["simulator"], config["seed"])
-    check_sheet(rows, centers, files=False)
+    rows = simulator.sheet(simulated(config, anatomy), config["seed"])
+    check_sheet(rows, centers, files=False, clinical=clinical)
     return Sheet(rows, centers)
 
 

@@ -153,6 +153,15 @@ def views(arterial, venous, tumor, organ, spacing, settings: ViewSettings):
     }
 
 
+def center_mm(mask, spacing, origin):
+    """Centroid of a mask (z, y, x) as (x, y, z) in mm, in the coordinates of the tables of nodes.
+
+    origin : (x, y, z) of the first voxel, mm
+    """
+    z, y, x = np.argwhere(mask).mean(axis=0) * spacing
+    return np.array([x, y, z]) + origin
+
+
 def write(path, views):
     """Write `views` as one .npz, whole or not at all (no pickle inside)."""
     with files.whole(path) as temporary, open(temporary, "wb") as handle:

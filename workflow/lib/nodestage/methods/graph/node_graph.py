@@ -1,0 +1,88 @@
+"""Status from the set of candidates and the tumor, by a small network with messages by distance."""
+
+import numpy as np
+import torch
+
+from nodestage.methods.base import Score, need_both_classes
+from nodestage.methods.fusion.settings import over
+from nodestage.methods.graph import elements, network
+
+
+class Method:
+    """Trained on T; of the states it goes through, the one with the least loss on V is kept."""
+
+    family = "graph"
+    needs = ("views", "nodes")
+
+    def __init__(self, settings, seed):
+        defaults = {
+            "hidden": 8,
+            "steps": 300,
+            "learning_rate": 0.01,
+            "weight_decay": 0.1,
+            "check_every": 10,
+        }
+        self.settings = over(defaults, settings)
+        self.seed = seed
+        self.state = {}
+
+    def fit(self, train, validation):
+        """Weights of the network, and what numbers are standardized by."""
+        torch.set_num_threads(1)
+        torch.manual_seed(self.seed)
+        sets, labels = _labelled(train)
+        need_both_classes(labels)
+        scale = network.scales(sets)
+        batch, y = network.batch_of(sets, scale), torch.from_numpy(labels).float()
+        watched, truth = _labelled(validation)
+        model = network.NodeGraph(self.settings["hidden"])
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            self.settings["learning_rate"],
+            weight_decay=self.settings["weight_decay"],
+        )
+        loss_of = torch.nn.functional.binary_cross_entropy_with_logits
+        seen = network.batch_of(watched, scale), torch.from_numpy(truth).float()
+        best, least = None, np.inf
+        for step in range(1, self.settings["steps"] + 1):
+            optimizer.zero_grad()
+            loss_of(model(batch), y).backward()
+            optimizer.step()
+            if step % self.settings["check_every"] and step < self.settings["steps"]:
+                continue
+            with torch.inference_mode():
+                loss = float(loss_of(model(seen[0]), seen[1])) if len(watched) else -step
+            if loss < least:
+                least = loss
+                best = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        return {"weights": best, "scale": scale, "hidden": self.settings["hidden"]}
+
+    def predict(self, patients):
+        """Probability of metastasis of each patient, or the reason why there is none.
+
+        `node` is the number of the candidate that adds most, `node_share` its share of what all add;
+        -1 and 0 without candidates.
+        """
+        torch.set_num_threads(1)
+        names, values, reasons = patients.gather(lambda p: elements.read(patients, p))
+        model = network.NodeGraph(self.state["hidden"])
+        model.load_state_dict(self.state["weights"])
+        scores = {}
+        for name, (one,) in zip(names, values, strict=True):
+            # One by one, so that a score does not depend on who is scored beside it.
+            batch = network.batch_of([one], self.state["scale"])
+            with torch.inference_mode():
+                added = model.parts(batch)[0][0].double().numpy()
+                probability = float(torch.sigmoid(model(batch).double()))
+            first = int(np.argmax(added)) if len(added) else -1
+            scores[name] = Score(
+                probability,
+                node=float(one.instances[first]) if len(added) else -1.0,
+                node_share=float(added[first] / added.sum()) if len(added) else 0.0,
+            )
+        return scores | reasons
+
+
+def _labelled(patients):
+    names, values, _ = patients.gather(lambda p: elements.read(patients, p))
+    return [one for (one,) in values], patients.labels(names)
