@@ -118,7 +118,9 @@ def test_the_study_of_one_examination_is_one_that_make_check_passes(frozen, tmp_
         show("Aligning the two phases …")
         made = tmp_path / "out" / next((tmp_path / "out").iterdir()).name
         folder = made / "results/patients/P1"
-        files.write_text(folder / "page.html", "<html>")
+        link = "../../report/viewer/examination/index.html#0"
+        files.write_text(folder / "page.html", f'<a href="{link}">')
+        files.write_text(made / "results/report/viewer/examination/index.html", "<html>")
         files.write_json(folder / "record.json", {"patient": "P1"})
         return []
 
@@ -126,7 +128,11 @@ def test_the_study_of_one_examination_is_one_that_make_check_passes(frozen, tmp_
     shown = []
     given = examination.Examination(**fields, patient="P1")
     assert predict(given, frozen, tmp_path / "out", show=shown.append) == {"patient": "P1"}
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["P1.html", "P1.json"]
+    names = ["P1-viewer", "P1.html", "P1.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+    page = (tmp_path / "out/P1.html").read_text(encoding="utf-8")
+    assert page == '<a href="P1-viewer/index.html#0">'
+    assert (tmp_path / "out/P1-viewer/index.html").is_file()
     assert calls[0][-1] == "results/patients/P1/page.html"
     assert "Checking model and images …" in shown and "Aligning the two phases …" in shown
     with pytest.raises(InputError, match=r"P1.html exists already"):
@@ -414,7 +420,9 @@ def test_a_patient_without_a_score_has_a_page_with_the_reason(tmp_path):
     of = patient_record.Tables({"combined": rows}, [0, 1])
     record = patient_record.record("P1", of, [], ABOUT | {"flags": []})
     output = tmp_path / "page.html"
-    patient_page.page(record, Run(study="S"), None, {"patient": "P1"}, output)
+    link = "../../report/viewer/here/index.html#0"
+    patient_page.page(record, Run(study="S"), None, {"patient": "P1"}, output, link)
+    assert f'href="{link}"' in output.read_text(encoding="utf-8")
     assert "Arterial phase missing." in output.read_text(encoding="utf-8")
 
 

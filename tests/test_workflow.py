@@ -446,7 +446,9 @@ def test_one_examination_has_the_numbers_that_the_study_has_for_it(study, tmp_pa
     assert any("Finding lymph nodes" in line for line in shown)
     page = (tmp_path / "out/P1.html").read_text(encoding="utf-8")
     assert "Doe" not in page and str(tmp_path) not in page and "for lymph-node metastasis" in page
-    assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".")]
+    names = ["P1-viewer", "P1.html", "P1.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+    assert 'href="P1-viewer/index.html#0"' in page
     assert command.main(["export", str(kept), "--format", "sr", "--cores", "2"]) == 0
     seg = pydicom.dcmread(kept / "export/P1/seg/organs.dcm")
     assert (

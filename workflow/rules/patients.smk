@@ -36,6 +36,7 @@ rule patient_page:
             paths.instances(w.patient, fold) for fold in imaged_folds_of(w)
         ],
         gallery=lambda w: f"results/report/gallery/{center_of(w)}.json",
+        viewer=lambda w: f"results/report/viewer/{center_of(w)}",
         quality=lambda w: f"results/report/qc/{center_of(w)}.json",
         statistics=lambda w: (
             paths.image_statistics([w.patient]) if imaged_folds_of(w) else []
@@ -57,7 +58,7 @@ rule patient_page:
     params:
         code=code("patient_page.py"),
         folds=folds_of,
-        methods=methods.names,
+        center=center_of,
         facts=lambda w: facts.report(center_of(w)),
     script:
         "../scripts/patient_page.py"

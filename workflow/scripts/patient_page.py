@@ -2,6 +2,8 @@
 
 from nodestage.core import files, logs, tables
 from nodestage.report import facts, gallery, patient_page, patient_record
+from nodestage.report.patient_page import REPORT
+from nodestage.report.viewer import writing as viewer
 
 with logs.to(snakemake.log[0]):
     inputs, params, patient = snakemake.input, snakemake.params, snakemake.wildcards.patient
@@ -38,4 +40,5 @@ with logs.to(snakemake.log[0]):
     )
     files.write_json(snakemake.output.record, record, sort=False)
     row = next(row for row in params.facts["rows"] if row["patient"] == patient)
-    patient_page.page(record, run, entry, row, snakemake.output.html)
+    opens = viewer.addresses(inputs.viewer, params.center).get(patient)
+    patient_page.page(record, run, entry, row, snakemake.output.html, opens and REPORT + opens)

@@ -22,10 +22,14 @@ from typing import Any
 from nodestage.core import files
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle as bundles
+from nodestage.report.patient_page import RECORD, REPORT
 from nodestage.study import check as checks
 from nodestage.study import examination, progress, run
-from nodestage.study.examination import Examination
+from nodestage.study.examination import CENTER, Examination
 from nodestage.study.folder import CONFIG, REPOSITORY
+
+VIEWER = "-viewer"
+"""End of the name of the folder in which the scan can be scrolled through; the patient's code stands before it."""
 
 BUNDLES = (REPOSITORY / "results/bundle", REPOSITORY.parent / "bundle")
 """Where a bundle lies if none is named: that of the default study, and that of a packet."""
@@ -39,7 +43,7 @@ def predict(
     keep: str | Path | None = None,
     show: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Score one examination; its page and record are written as `{patient}.html` and `.json`.
+    """Score one examination: `{patient}.html`, `{patient}.json` and the folder `{patient}-viewer`.
 
     Parameters
     ----------
@@ -70,11 +74,9 @@ def predict(
         given = Examination(**fields)
     examination.check(given, frozen)
     out = Path(out)
-    ends = {
-        "page.html": out / f"{given.patient}.html",
-        "record.json": out / f"{given.patient}.json",
-    }
-    present = [path for path in ends.values() if path.exists()]
+    page, record = (out / f"{given.patient}.{kind}" for kind in ("html", "json"))
+    viewer = out / f"{given.patient}{VIEWER}"
+    present = [path for path in (page, record, viewer) if path.exists()]
     if present:
         raise InputError(
             f"{present[0]} exists already. Name another folder or another patient code, or remove it."
@@ -83,11 +85,20 @@ def predict(
         examination.write(study, given, folder)
         _check(study, given.patient, show)
         _run(study, given.patient, str(cores), show)
-        made = study / "results/patients" / given.patient
-        for name, path in ends.items():
-            with files.whole(path) as temporary:
-                shutil.copyfile(made / name, temporary)
-    return files.read_json(ends["record.json"])
+        _copy(study / "results", given.patient, page, viewer)
+        with files.whole(record) as temporary:
+            shutil.copyfile(study / "results/patients" / given.patient / RECORD, temporary)
+    return files.read_json(record)
+
+
+def _copy(results, patient, page, viewer):
+    """The page, and the viewer beside it under a name of its own."""
+    with files.whole_folder(viewer) as folder:
+        hidden = shutil.ignore_patterns(".*")  # of Snakemake
+        source = results / "report/viewer" / CENTER
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden)
+    text = (results / "patients" / patient / "page.html").read_text(encoding="utf-8")
+    files.write_text(page, text.replace(f"{REPORT}viewer/{CENTER}/", f"{viewer.name}/"))
 
 
 def _bundle(named):

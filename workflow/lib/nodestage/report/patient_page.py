@@ -13,6 +13,7 @@ from nodestage.statistics import reference, vocabulary
 
 SHOWN_NODES = 20  # the record lists all
 RECORD = "record.json"
+REPORT = "../../report/"  # the pages of centers, as seen from results/patients/{patient}
 
 NODE_HEADS = (
     "Node",
@@ -31,6 +32,7 @@ def page(
     entry: Mapping[str, Any] | None,
     row: Mapping[str, str],
     output: str,
+    opens: str | None = None,
 ) -> None:
     """Write the page of one patient.
 
@@ -41,6 +43,7 @@ def page(
     entry : the patient's entry of the center's gallery; None without images
     row : the patient's columns of the sample sheet, as the report has them
     output : path of the HTML file
+    opens : address of the patient in the center's viewer, as seen from the page; None without one
     """
     declared = record["declared"]
     thresholds = {m: one["threshold"] for m, one in record["methods"].items()}
@@ -49,7 +52,7 @@ def page(
         for m, one in record["methods"].items()
     }
     person = patients.normalised({**row, "scores": scores, "flags": []}, declared, thresholds)
-    panel = {**patients.panel(1, person, entry), "volumes": None}  # no viewer beside this page
+    panel = {**patients.panel(1, person, entry), "volumes": opens}
     context = {
         "record": record,
         "headline": headline(record),
