@@ -21,6 +21,7 @@ from typing import Any
 
 from nodestage.core import files
 from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
 from nodestage.exchange import bundle as bundles
 from nodestage.study import check as checks
 from nodestage.study import examination, progress, run
@@ -64,10 +65,7 @@ def predict(
     frozen = bundles.read(folder)
     given = ct
     if not isinstance(given, Examination):
-        fields, sentences = examination.in_folder(given)
-        for sentence in sentences:
-            show(sentence)
-        given = Examination(**fields)
+        given = _named(given, frozen, show)
     examination.check(given, frozen)
     out = Path(out)
     ends = {
@@ -88,6 +86,17 @@ def predict(
             with files.whole(path) as temporary:
                 shutil.copyfile(made / name, temporary)
     return files.read_json(ends["record.json"])
+
+
+def _named(folder, frozen, show):
+    """The examination in one folder: of the phase that the bundle takes, or of both."""
+    phases = frozen.anatomy.get("phases", PHASES)
+    if len(phases) == 1:
+        return Examination(**{phases[0]: str(folder)})
+    fields, sentences = examination.in_folder(folder)
+    for sentence in sentences:
+        show(sentence)
+    return Examination(**fields)
 
 
 def _bundle(named):
