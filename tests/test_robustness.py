@@ -250,7 +250,7 @@ def test_without_a_robust_feature_every_patient_gets_the_prevalence(fold):
     data = base.Data(features={p: folder / f"{p}.tsv" for p in labels}, robust=set())
     fitted = method.Method({"alphas": 20}, 1)
     state = fitted.fit(base.Patients(data, labels, labels), base.Patients(data, [], labels))
-    assert state["features"] == [] and "no robust feature" in state["note"]
+    assert state["features"] == [] and "no feature is robust" in state["note"]
 
 
 def test_a_fold_filters_by_its_own_training_patients_alone():

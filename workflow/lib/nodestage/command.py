@@ -275,8 +275,8 @@ PREDICT = """\
   nodestage predict --arterial a.nii.gz --venous v.nii.gz --bundle bundle
 
 The folder holds the two CT series of one examination, arterial and venous (portal venous)
-phase; other series and images of other kinds may lie there too, if you name the two. It takes some
-minutes. You get prediction/examination.html, which any browser opens, and the same as .json: score,
+phase; other series and images of other kinds may lie there too, if you name the two. It takes
+minutes, without a GPU longer. You get prediction/examination.html, which any browser opens, and the same as .json: score,
 calibrated probability and its range over the model's folds, the call, the lymph nodes found, what
 moved the score, flags on the images, and how far the examination is from those the model learned
 from. Nothing leaves this computer. For research: do not decide on a patient's treatment by it."""

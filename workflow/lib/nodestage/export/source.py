@@ -156,7 +156,8 @@ def keep_lost(
     -------
     The labels that were lost; each has one voxel now, if it lies within the series and is free
     """
-    lost = [label for label in centers if not (labels == label).any()]
+    present = set(np.unique(labels).tolist())
+    lost = [label for label in centers if label not in present]
     inverse = np.linalg.inv(source.affine[:3, :3])
     for label in lost:
         i, j, k = np.rint(inverse @ (np.array(centers[label]) - source.affine[:3, 3])).astype(int)

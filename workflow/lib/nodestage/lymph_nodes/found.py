@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from nodestage.core import tables
 from nodestage.core.instances import is_positive
@@ -65,13 +66,12 @@ def together(
         found it, `found_in` their number of `folds`; `nearest_structure`, `distance_mm` and `station`
         are those of the first of them. With one fold the numbers are that fold's.
     """
-    groups = _groups(instances)
-    labels = _majority(instances, groups)
+    boxes = [_boxes(array) for array in instances]
+    groups = _groups(instances, boxes)
+    labels = _majority(instances, boxes, groups)
     found = []
-    for number, group in enumerate(groups, start=1):
-        inside = labels == number
-        if not inside.any():  # every voxel was nearer to agreement on another node
-            continue
+    for number, box in _boxes(labels).items():  # one whose voxels all went to others is left out
+        group, inside = groups[number - 1], labels[box] == number
         members = [_row(rows[fold], instance) for fold, instance in group.items()]
         found.append((number, _described(inside, members, len(instances), spacing)))
     found.sort(key=lambda one: (-one[1]["p_positive"], -one[1]["volume_mm3"], one[0]))
@@ -82,30 +82,46 @@ def together(
     return order[labels], [{c: row.get(c) for c in COLUMNS} for _, row in found]
 
 
-def _groups(instances):
-    """[{fold: instance}] of the nodes that are one."""
+def _groups(instances, boxes):
+    """[{fold: instance}] of the nodes that are one; boxes : those of each fold's instances."""
     groups: list[dict[int, int]] = []
     seen = np.zeros(instances[0].shape, np.uint16)  # each group as the first fold saw it
     for fold, array in enumerate(instances):
         pairs = {ours: group for group, ours, _ in matched_pairs(seen, array)} if fold else {}
-        for instance in np.unique(array[array > 0]).tolist():
+        for instance, box in boxes[fold].items():
             if instance in pairs:
                 groups[pairs[instance] - 1][fold] = instance
             else:
                 groups.append({fold: instance})
-                seen[(array == instance) & (seen == 0)] = len(groups)
+                part = seen[box]
+                part[(array[box] == instance) & (part == 0)] = len(groups)
     return groups
 
 
-def _majority(instances, groups):
+def _majority(instances, boxes, groups):
     """Number of the group of each voxel, from 1; of several, that on which most folds agree."""
     labels = np.zeros(instances[0].shape, np.uint16)
-    best = np.zeros(labels.shape, np.float32)
+    best = np.zeros(labels.shape, np.uint8)
     for number, group in enumerate(groups, start=1):
-        votes = sum((instances[f] == i).astype(np.float32) for f, i in group.items())
-        better = (2 * votes >= len(group)) & (votes > best)
-        labels[better], best[better] = number, votes[better]
+        box = _around([boxes[fold][instance] for fold, instance in group.items()])
+        votes = sum((instances[f][box] == i).astype(np.uint8) for f, i in group.items())
+        better = (2 * votes >= len(group)) & (votes > best[box])
+        labels[box][better], best[box][better] = number, votes[better]
     return labels
+
+
+def _boxes(labels):
+    """{number: its box, a slice per axis} of a label map: nodes are small, and a CT is not."""
+    found = ndimage.find_objects(labels.astype(np.int32, copy=False))
+    return {number: box for number, box in enumerate(found, start=1) if box is not None}
+
+
+def _around(boxes):
+    """The smallest box around some boxes."""
+    return tuple(
+        slice(min(one.start for one in sides), max(one.stop for one in sides))
+        for sides in zip(*boxes, strict=True)
+    )
 
 
 def _row(rows, instance):
@@ -113,12 +129,10 @@ def _row(rows, instance):
 
 
 def _described(inside, members, folds, spacing):
-    z, y, x = (np.flatnonzero(inside.any(axis)) for axis in ((1, 2), (0, 2), (0, 1)))
-    box = inside[z[0] : z[-1] + 1, y[0] : y[-1] + 1, x[0] : x[-1] + 1]
     probability = _mean(members, "p_positive")
     return {
-        "volume_mm3": int(box.sum()) * float(np.prod(spacing)),
-        "short_axis_mm": short_axis_mm(box, spacing),
+        "volume_mm3": int(inside.sum()) * float(np.prod(spacing)),
+        "short_axis_mm": short_axis_mm(inside, spacing),
         "p_positive": probability,
         "positive": int(is_positive(probability)),
         "p_node": _mean(members, "p_node") if members[0].get("p_node") else None,

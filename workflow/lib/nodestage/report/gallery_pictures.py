@@ -8,7 +8,7 @@ import base64
 from pathlib import Path
 from urllib.parse import quote
 
-EMBEDDED = 4_000_000
+EMBEDDED = 3_800_000
 """Characters of pictures that a page holds itself."""
 
 KINDS = {".jpg": "jpeg", ".png": "png"}

@@ -51,6 +51,7 @@ def fit(values, labels, names, settings, seed):
     medians, means, sds, kept = _scaler(values)
     scaled = _scale(values, medians, means, sds)[:, kept]
     alpha, chosen, note = _lasso(scaled, labels, settings, seed)
+    note = note if len(names) else "no feature is robust (radiomics.robustness)"
     selected = np.flatnonzero(kept)[chosen]
     if len(selected):
         coefficients, intercept = _logistic(scaled[:, chosen], labels, settings)
@@ -183,7 +184,7 @@ def _lasso(scaled, labels, settings, seed):
     if not folds:
         return None, np.empty(0, int), "a class has one training patient: no penalty can be chosen"
     if not scaled.shape[1]:
-        return None, np.empty(0, int), "no robust feature varies among the training patients"
+        return None, np.empty(0, int), "no feature varies among the training patients"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LassoCV(alphas=settings["alphas"], cv=folds, max_iter=settings["max_iter"])
