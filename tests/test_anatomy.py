@@ -18,7 +18,7 @@ from nodestage.methods.base import Data, Patients
 from nodestage.report import fields, model_card
 from nodestage.report.records import Facts, Run
 from nodestage.statistics import characteristics
-from nodestage.study import anatomy, examination, outline, schema
+from nodestage.study import anatomy, check, examination, outline, schema
 from nodestage.study.study import load
 
 BUILT_IN = yaml.safe_load((CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
@@ -315,3 +315,14 @@ def test_one_examination_needs_the_phase_of_the_bundle(rectal, tmp_path):
     rectal.anatomy = BUILT_IN
     with pytest.raises(InputError, match="arterial phase is missing"):
         examination.check(examination.Examination(venous="v"), rectal)
+
+
+def test_make_check_lists_the_faults_of_an_anatomy(tmp_path, capsys):
+    written(tmp_path, changed(tumor_organ="rectun"))
+    config = {"anatomy": "rectum.yaml", "samples": "samples.tsv", "centers": {}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert check.main([str(tmp_path / "config.yaml"), "--no-images"]) == 1
+    assert "rectum.yaml has 1 fault:\n  tumor_organ: 'rectun'" in capsys.readouterr().err
+    (tmp_path / "rectum.yaml").unlink()
+    assert check.main([str(tmp_path / "config.yaml"), "--no-images"]) == 1
+    assert "`anatomy` names rectum.yaml, which is not a file" in capsys.readouterr().err
