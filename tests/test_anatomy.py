@@ -8,14 +8,17 @@ import yaml
 from study_config import CONFIG, default_config
 
 from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.sheet import COLUMNS, read_sheet
 from nodestage.cohort.sheet_check import check_sheet
 from nodestage.core import totalsegmentator
 from nodestage.core.errors import InputError
+from nodestage.exchange import packet
+from nodestage.exchange.bundle import Frozen
 from nodestage.methods.base import Data, Patients
 from nodestage.report import fields, model_card
 from nodestage.report.records import Facts, Run
 from nodestage.statistics import characteristics
-from nodestage.study import anatomy, outline, schema
+from nodestage.study import anatomy, check, examination, outline, schema
 from nodestage.study.study import load
 
 BUILT_IN = yaml.safe_load((CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
@@ -282,3 +285,44 @@ def test_the_example_of_the_documentation_is_valid():
     anatomy.check_anatomy(yaml.safe_load(example), "the example")
     keys = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
     assert keys == set(yaml.safe_load(anatomy.SCHEMA.read_text(encoding="utf-8"))["properties"])
+
+
+@pytest.fixture
+def rectal():
+    """A bundle of the study of rectal cancer."""
+    digests = dict.fromkeys(("organs.pt", "tumor.pt"), "0")
+    return Frozen("bundle", digests, {"substitute_phase": False}, copy.deepcopy(RECTUM), False, {})
+
+
+def test_the_sheet_of_a_packet_has_the_columns_of_the_anatomy(rectal):
+    columns = packet._columns(rectal)
+    assert columns[-2:] == ["mrf", "cea"] and "venous" in columns and "venous_series" in columns
+    assert not {"arterial", "arterial_series", "organ_set"} & set(columns)
+    rectal.anatomy = BUILT_IN
+    assert packet._columns(rectal) == [column for column in COLUMNS if column != "organ_set"]
+
+
+def test_one_examination_needs_the_phase_of_the_bundle(rectal, tmp_path):
+    given = examination.Examination(venous="v.nii.gz", columns={"cea": "4.5"})
+    examination.check(given, rectal)
+    examination.write(tmp_path / "study", given, tmp_path)
+    (row,) = read_sheet(tmp_path / "study/samples.tsv", ["cea"])
+    assert row["cea"] == "4.5" and row["arterial"] == ""
+    with pytest.raises(InputError, match="needs the venous phase alone"):
+        examination.check(examination.Examination(arterial="a.nii.gz"), rectal)
+    with pytest.raises(InputError, match="ca19 is no column"):
+        examination.check(examination.Examination(venous="v", columns={"ca19": "1"}), rectal)
+    rectal.anatomy = BUILT_IN
+    with pytest.raises(InputError, match="arterial phase is missing"):
+        examination.check(examination.Examination(venous="v"), rectal)
+
+
+def test_make_check_lists_the_faults_of_an_anatomy(tmp_path, capsys):
+    written(tmp_path, changed(tumor_organ="rectun"))
+    config = {"anatomy": "rectum.yaml", "samples": "samples.tsv", "centers": {}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert check.main([str(tmp_path / "config.yaml"), "--no-images"]) == 1
+    assert "rectum.yaml has 1 fault:\n  tumor_organ: 'rectun'" in capsys.readouterr().err
+    (tmp_path / "rectum.yaml").unlink()
+    assert check.main([str(tmp_path / "config.yaml"), "--no-images"]) == 1
+    assert "`anatomy` names rectum.yaml, which is not a file" in capsys.readouterr().err

@@ -135,7 +135,7 @@ def test_the_study_runs_to_its_reports(tmp_path):
     workflow.snakemake(tmp_path, preset=False)
     for page in ("changhai", "shengjing", "tianjin", "study"):
         html = (tmp_path / f"results/report/{page}.html").read_text(encoding="utf-8")
-        assert "A simulated study of gastric cancer" in html and "pancrea" not in html.lower()
+        assert "A simulated study of gastric cancer" in html and "pancreatic" not in html.lower()
         assert "lacks a phase" not in html and "lack a phase" not in html
     manifest = json.loads((tmp_path / "results/bundle/manifest.json").read_text(encoding="utf-8"))
     assert manifest["settings"]["anatomy"] == OWN

@@ -139,6 +139,21 @@ def test_a_mask_on_another_grid_and_an_image_with_nan_are_refused():
         radiomics.features(image, ball((16, 22, 20), (4, 5, 5)), SPACING)
 
 
+def test_one_phase_in_place_of_both_is_computed_once(monkeypatch):
+    computed = []
+
+    def counted(image, mask, spacing):
+        computed.append(image)
+        return {"mean": float(image.mean())}
+
+    monkeypatch.setattr("nodestage.methods.radiomics.patient.features", counted)
+    mask = ball((16, 22, 20), (4, 5, 5))
+    values, _ = radiomics.of_patient(np.stack([texture()] * 2), mask, SPACING)
+    assert len(computed) == 1 and values["arterial"] == values["venous"]
+    values, _ = radiomics.of_patient(np.stack([texture(), texture() + 5]), mask, SPACING)
+    assert len(computed) == 3 and values["venous"]["mean"] > values["arterial"]["mean"]
+
+
 def test_a_patients_table_comes_back_as_it_was_written(tmp_path):
     phases = np.stack([texture(seed=1), texture(seed=2)])
     values, reason = radiomics.of_patient(phases, ball((16, 22, 20), (4, 5, 5)), SPACING)

@@ -21,6 +21,7 @@ from typing import Any
 
 from nodestage.core import files
 from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
 from nodestage.exchange import bundle as bundles
 from nodestage.report.patient_page import RECORD, REPORT
 from nodestage.study import check as checks
@@ -68,10 +69,7 @@ def predict(
     frozen = bundles.read(folder)
     given = ct
     if not isinstance(given, Examination):
-        fields, sentences = examination.in_folder(given)
-        for sentence in sentences:
-            show(sentence)
-        given = Examination(**fields)
+        given = _named(given, frozen, show)
     examination.check(given, frozen)
     out = Path(out)
     page, record = (out / f"{given.patient}.{kind}" for kind in ("html", "json"))
@@ -99,6 +97,17 @@ def _copy(results, patient, page, viewer):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden)
     text = (results / "patients" / patient / "page.html").read_text(encoding="utf-8")
     files.write_text(page, text.replace(f"{REPORT}viewer/{CENTER}/", f"{viewer.name}/"))
+
+
+def _named(folder, frozen, show):
+    """The examination in one folder: of the phase that the bundle takes, or of both."""
+    phases = frozen.anatomy.get("phases", PHASES)
+    if len(phases) == 1:
+        return Examination(**{phases[0]: str(folder)})
+    fields, sentences = examination.in_folder(folder)
+    for sentence in sentences:
+        show(sentence)
+    return Examination(**fields)
 
 
 def _bundle(named):

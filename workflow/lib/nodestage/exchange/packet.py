@@ -14,9 +14,11 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+from nodestage.cohort.clinical import own_columns
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
 from nodestage.core.errors import InputError
+from nodestage.core.names import PHASES
 from nodestage.exchange import bundle, wheelhouse
 from nodestage.exchange.carried import Carried, carried
 from nodestage.methods.fusion import published
@@ -36,7 +38,7 @@ title: {title}
 bundle: ../bundle
 
 # One row per patient; nodestage/docs/intake.md explains the columns. Required: patient, center and
-# the two phases. `metastasis` (0 or 1, empty if unknown) shows how well the model does. Some methods
+# {phases}. `metastasis` (0 or 1, empty if unknown) shows how well the model does. Some methods
 # and the tables use `ct_reported`, sex, age, stages, size and location.
 samples: samples.tsv
 
@@ -187,14 +189,27 @@ def _fill(packet, frozen, code):
         _copy(card, packet / "bundle" / card.name)
     for name in code.files:
         _copy(REPOSITORY / name, packet / "nodestage" / name)
+    phases = frozen.anatomy.get("phases", PHASES)
     texts = {
         "study/config.yaml": CONFIG.format(
-            title="A frozen model, tried here", masks=_masks(frozen)
+            title="A frozen model, tried here",
+            masks=_masks(frozen),
+            phases=f"the {phases[0]} phase" if len(phases) == 1 else "the two phases",
         ),
-        "study/samples.tsv": "\t".join(c for c in COLUMNS if c != "organ_set") + "\n",
+        "study/samples.tsv": "\t".join(_columns(frozen)) + "\n",
     }
     for name, text in texts.items():
         files.write_text(packet / name, text)
+
+
+def _columns(frozen):
+    """Columns of the empty sheet: of the phases that the model takes, and clinical ones of its anatomy."""
+    phases = frozen.anatomy.get("phases", PHASES)
+    absent = {
+        name for phase in PHASES if phase not in phases for name in (phase, f"{phase}_series")
+    }
+    kept = [column for column in COLUMNS if column not in {"organ_set", *absent}]
+    return [*kept, *own_columns(frozen.anatomy.get("clinical", {}))]
 
 
 def _write_readme(packet, frozen, wheels):

@@ -133,6 +133,10 @@ def pseudo_labels(
     phases = [phase for phase in (arterial, venous) if phase is not None]
     if not phases:
         raise ValueError("both phases are missing")
+    if len(phases) == 2 and np.array_equal(phases[0], phases[1]):
+        phases = phases[
+            :1
+        ]  # one phase in place of both: twice its probabilities have the same maximum
     shape, box = phases[0].shape, teacher.box(phases, spacing)
     # All classes of two phases fill the memory at full size: no more than two such arrays at once.
     total = None

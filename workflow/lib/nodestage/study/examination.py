@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.clinical import CLINICAL, own_columns
 from nodestage.cohort.dicom import phases
 from nodestage.cohort.faults import about
 from nodestage.cohort.sheet import COLUMNS
@@ -83,7 +83,12 @@ def in_folder(path: str | Path, series: Mapping[str, str] | None = None) -> tupl
 
 def check(examination: Examination, frozen: Frozen) -> None:
     """Raise `InputError` where a phase or a mask is missing that the bundle needs, or a column is unknown."""
-    absent = [phase for phase in PHASES if not getattr(examination, phase)]
+    needed = frozen.anatomy.get("phases", PHASES)
+    absent = [phase for phase in needed if not getattr(examination, phase)]
+    if absent and len(needed) == 1:
+        raise InputError(
+            f"This model needs the {needed[0]} phase alone. Give it as `{needed[0]}`: a NIfTI file or a DICOM folder."
+        )
     if len(absent) == len(PHASES):
         raise InputError(
             "No image is named. Give the folder that holds both phases, or two NIfTI files as `arterial` "
@@ -100,9 +105,10 @@ def check(examination: Examination, frozen: Frozen) -> None:
                 f"The bundle has no network for {mask} masks: it was made with masks drawn by people. Give this "
                 f"examination's as `{mask}`."
             )
-    unknown = sorted({*examination.columns} - {*CLINICAL})
+    read = (*CLINICAL, *own_columns(frozen.anatomy.get("clinical", {})))
+    unknown = sorted({*examination.columns} - {*read})
     if unknown:
-        raise InputError(f"{unknown[0]} is no column that a method reads: {', '.join(CLINICAL)}.")
+        raise InputError(f"{unknown[0]} is no column that a method reads: {', '.join(read)}.")
 
 
 def write(folder: str | Path, examination: Examination, bundle: str | Path) -> None:
@@ -136,4 +142,5 @@ def write(folder: str | Path, examination: Examination, bundle: str | Path) -> N
         **examination.columns,
     }
     files.write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    tables.write(folder / SHEET, [row], COLUMNS)
+    own = [column for column in examination.columns if column not in COLUMNS]
+    tables.write(folder / SHEET, [row], [*COLUMNS, *own])

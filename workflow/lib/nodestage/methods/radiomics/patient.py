@@ -1,5 +1,7 @@
 """A patient's radiomics: both phases, or the reason why there are none."""
 
+import numpy as np
+
 from nodestage.core import reasons
 from nodestage.methods.radiomics.common import PHASES, Unscorable
 from nodestage.methods.radiomics.extraction import features
@@ -23,10 +25,11 @@ def of_patient(phases, mask, spacing, source="tumor"):
     if source != "tumor":
         return {}, reasons.sentence("no_tumor_for_radiomics")
     try:
-        values = {
-            phase: features(image, mask, spacing)
-            for phase, image in zip(PHASES, phases, strict=True)
-        }
+        first, second = phases
+        values = {PHASES[0]: features(first, mask, spacing)}
+        # Where one phase is used in place of both, its features are computed once.
+        same = np.array_equal(first, second)
+        values[PHASES[1]] = dict(values[PHASES[0]]) if same else features(second, mask, spacing)
     except Unscorable as error:
         return {}, str(error)
     return values, ""
