@@ -143,7 +143,7 @@ def test_the_study_runs_to_its_reports(tmp_path):
         rows = tables.read(tmp_path / f"results/predictions/combined/ensemble/{center}.tsv")
         assert len(rows) == CENTERS[center]
         # Networks of this size learn next to nothing: where no tumor is found, the stomach stands in, or a reason.
-        assert all(row["score"] or "organ that holds it" in row["reason"] for row in rows)
+        assert all(row["score"] or row["reason"] for row in rows)
     sources = {
         slices.read(path)["source"] for path in (tmp_path / "results/tumor/slices").glob("*.npz")
     }
