@@ -141,7 +141,13 @@ def test_the_study_runs_to_its_reports(tmp_path):
     assert manifest["settings"]["anatomy"] == OWN
     for center in ("shengjing", "tianjin"):
         rows = tables.read(tmp_path / f"results/predictions/combined/ensemble/{center}.tsv")
-        assert len(rows) == CENTERS[center] and all(row["score"] for row in rows)
+        assert len(rows) == CENTERS[center]
+        # Networks of this size learn next to nothing: where no tumor is found, the stomach stands in, or a reason.
+        assert all(row["score"] or row["reason"] for row in rows)
+    sources = {
+        slices.read(path)["source"] for path in (tmp_path / "results/tumor/slices").glob("*.npz")
+    }
+    assert sources <= {"tumor", "stomach", "none"}
     found = tables.read(tmp_path / "results/statistics/study/table_2.tsv")
     assert {row["structure"] for row in found} == set(OWN["ranges_mm"])
     assert "anatomy file" in {row["source"] for row in found}
