@@ -28,7 +28,10 @@ CLASSES = {
 }
 DEEP = {"resnet2d", "deepten", "resnet3d", "tumor_net", "combined", "combined_candidates"}
 RADIOMICS = {"radiomics", "radiomics_ct_report"}
-NODES = {
+SETS = {"node_graph", "node_order"}  # they see candidates and tumor
+NODES = SETS | {
+    "node_noisy_or",
+    "pn_ordinal",
     "nodes_plain",
     "nodes_attention",
     "nodes_candidates",
@@ -60,7 +63,7 @@ TUMORS = {
         NOTHING,
         NOTHING,
         "noise",
-        dict.fromkeys(RADIOMICS | DEEP, "no tumor was found"),
+        dict.fromkeys(RADIOMICS | DEEP | SETS, "no tumor was found"),
     ),
     "one-voxel": (at((8, 12, 13)), PANCREAS, "noise", dict.fromkeys(RADIOMICS, "one voxel")),
     "two-voxels": (
@@ -101,6 +104,13 @@ def scans(seed, bright=0, kind="noise"):
     return np.rint(noise + bright).astype(np.int16)
 
 
+def candidate(volume):
+    """A row of a table of candidates."""
+    row = dict.fromkeys(("x", "y", "z", "distance_mm", "short_axis_mm"), 5.0)
+    row |= {"instance": "1", "volume_mm3": volume, "confidence": 0.9, "p_node": 0.8}
+    return row | {"p_node_positive": min(volume / 1000, 0.9), "p_positive": 0.4}
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("patients")
@@ -110,6 +120,7 @@ def study(tmp_path_factory):
     for seed, (code, (tumor, pancreas, kind, _)) in enumerate({**good, **TUMORS}.items()):
         phases = scans(seed, 60 * known.get(code, 0), kind)
         found = slices.views(*phases, tumor, pancreas, SPACING, slices.ViewSettings(SIZE, CROP))
+        found["center_mm"] = np.zeros(3)
         views[code], features[code] = folder / f"{code}.npz", folder / f"{code}.tsv"
         slices.write(views[code], found)
         values = radiomics.of_patient(phases, tumor, SPACING, found["source"])
@@ -128,6 +139,10 @@ def study(tmp_path_factory):
             code: found if isinstance(found, str) else min(sum(found) / 1000, 1.0)
             for code, found in volumes.items()
         },
+        candidates={
+            code: found if isinstance(found, str) else [*map(candidate, found)]
+            for code, found in volumes.items()
+        },
     )
 
 
@@ -141,8 +156,9 @@ def model(study):
         ("deepten", "combined", "combined_candidates"), NETWORK | {"tel": tel}
     )
     labels = LEARNED_FROM | CHOSEN_BY
+    stages = {code: label * (1 + i // 2 % 2) for i, (code, label) in enumerate(labels.items())}
     return base.fit_family(
-        CLASSES, study, base.Split([*LEARNED_FROM], [*CHOSEN_BY], labels), settings, 1
+        CLASSES, study, base.Split([*LEARNED_FROM], [*CHOSEN_BY], labels, stages), settings, 1
     )
 
 

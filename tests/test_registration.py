@@ -187,34 +187,54 @@ def test_data_term_equals_plain_loops():
     np.testing.assert_array_equal(found, costs.data_term(one, two, 3, 1, threads=2))
 
 
-def test_tree_inference_equals_brute_force():
-    rng = np.random.default_rng(2)
-    cost = rng.random((4, 27)).astype(np.float32)
-    values = rng.random((1, 2, 2)).astype(np.float32)
-    start = rng.normal(0, 1, (4, 3)).astype(np.float32)
-    tree = trees.spanning_tree(values)
-    parent = tree.parent
-    labels = 2.0 * (np.array(list(np.ndindex(3, 3, 3))) - 1)
-    pairs = np.zeros((4, 4, 27, 27))
-    for i in range(4):
-        if parent[i] >= 0:
-            gap = (start[i] + labels)[:, None] - (start[parent[i]] + labels)[None]
-            pairs[i, parent[i]] = 0.03 * (gap**2).sum(axis=-1)
+LABELS = 2.0 * (np.array(list(np.ndindex(3, 3, 3))) - 1)
+
+
+def joint_costs(cost, tree, start):
+    """Cost of every combination of labels of four nodes, (27, 27, 27, 27)."""
     total = (
         cost[0][:, None, None, None] + cost[1][None, :, None, None]
         + cost[2][None, None, :, None] + cost[3][None, None, None, :]
     )  # fmt: skip
-    for i in range(4):
-        for j in range(4):
-            if pairs[i, j].any():
-                shape = [1, 1, 1, 1]
-                shape[i] = shape[j] = 27
-                table = pairs[i, j] if i < j else pairs[i, j].T
-                total = total + table.reshape(shape)
+    for i, j in enumerate(tree.parent):
+        if j >= 0:
+            gap = (start[i] + LABELS)[:, None] - (start[j] + LABELS)[None]
+            table = 0.03 * (gap**2).sum(axis=-1)
+            shape = [1, 1, 1, 1]
+            shape[i] = shape[j] = 27
+            total = total + (table if i < j else table.T).reshape(shape)
+    return total
+
+
+def four_nodes(seed=2):
+    rng = np.random.default_rng(seed)
+    cost = rng.random((4, 27)).astype(np.float32)
+    values = rng.random((1, 2, 2)).astype(np.float32)
+    return cost, values, rng.normal(0, 1, (4, 3)).astype(np.float32)
+
+
+def test_tree_inference_equals_brute_force():
+    cost, values, start = four_nodes()
+    tree = trees.spanning_tree(values)
+    total = joint_costs(cost, tree, start)
     best = np.unravel_index(np.argmin(total), total.shape)
-    found = trees.best(cost, tree, start, 2.0, 0.03)
+    found = trees.best(cost, [tree], start, 2.0, 0.03)
     # Between labels the answer may lie up to half a step from the best label.
-    assert np.abs(found - labels[list(best)]).max() <= 1.0 + 1e-5
+    assert np.abs(found - LABELS[list(best)]).max() <= 1.0 + 1e-5
+    np.testing.assert_allclose(found, trees.best(cost, [tree, tree], start, 2.0, 0.03), atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_several_trees_add_their_min_marginals(seed):
+    cost, values, start = four_nodes(seed)
+    spanning = [trees.spanning_tree(values, seed=number or None) for number in range(3)]
+    added = np.zeros((4, 27))
+    for tree in spanning:
+        total = joint_costs(cost, tree, start)
+        for node in range(4):
+            added[node] += total.min(axis=tuple(k for k in range(4) if k != node))
+    found = trees.best(cost, spanning, start, 2.0, 0.03)
+    assert np.abs(found - LABELS[added.argmin(axis=1)]).max() <= 1.0 + 1e-5
 
 
 def test_spanning_tree_joins_every_node_once():

@@ -832,6 +832,8 @@ def test_the_explained_slice_is_a_view_of_the_panel_with_its_place_in_the_scan(
     at = (24, 24) if plane == "axial" else (23, 24)
     assert view["phases"]["venous"][at] == pytest.approx(cut[int(z), int(x)], abs=1)
     assert view["slices"] == venous.shape[axis] and view["plane"] == plane
+    single = explaining.view(back, overlays["tumor"], None, spacing, "venous")
+    assert list(single["phases"]) == ["venous"]
     panel = gallery.patient_panel(
         "P1",
         gallery.Scan(arterial, venous, overlays, attention, spacing),

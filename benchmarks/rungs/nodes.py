@@ -83,8 +83,9 @@ class Nodes:
         self.folder = Path(patients.folder, "nodes", simulated.digest([kind, patients.train]))
         self.fold = fold(patients, config["folds"]["inner"])
         anatomy = yaml.safe_load((simulated.CONFIG / "anatomy.yaml").read_text(encoding="utf-8"))
-        self.labels = anatomy["labels"]
-        self.ranges = {self.labels[n]: tuple(ends) for n, ends in anatomy["ranges_mm"].items()}
+        labels = anatomy["labels"]
+        self.vessels = [labels[name] for name in anatomy["vessels"]]
+        self.ranges = {labels[n]: tuple(ends) for n, ends in anatomy["ranges_mm"].items()}
         self._rows, self._models = {}, {}
 
     def rows(self, patient):
@@ -179,7 +180,7 @@ class Nodes:
         mask = prediction.above_threshold(margin, spacing, settings)
         channels = {k: one[k] for k in ("arterial", "venous", "organs")}
         rows = appearance.appearance(
-            mask, channels | {"attention": attention, "log_odds": margin}, spacing, self.labels
+            mask, channels | {"attention": attention, "log_odds": margin}, spacing, self.vessels
         )
         positive = identification.classify(self._model("identification"), network, images, mask)
         classes = forests.classes_of(mask, one["annotated"])

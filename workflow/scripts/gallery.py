@@ -43,15 +43,18 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.viewer) as f
         if patient in drawn:
             truth = volumes.read(drawn[patient]).array
             overlays |= {"truth_negative": truth == 1, "truth_positive": truth == 2}
-        facts = {"registration": files.read_json(record), **deciding.facts(instances, nodes_of)}
+        registration = files.read_json(record)
+        # In a study with one phase both files hold the same image.
+        alone = registration["substituted"] if registration.get("one_phase") else ""
+        facts = {"registration": registration, **deciding.facts(instances, nodes_of)}
         why = explained.get(patient)
         if why is not None:
             facts["explained"] = why["facts"]
             organ = overlays["organs"] == params.organ
-            why = explaining.view(why, overlays["tumor"] > 0, organ, read.spacing)
+            why = explaining.view(why, overlays["tumor"] > 0, organ, read.spacing, alone)
         scan = gallery.Scan(
-            volumes.read(arterial).array,
-            read.array,
+            None if alone == "venous" else volumes.read(arterial).array,
+            None if alone == "arterial" else read.array,
             overlays,
             volumes.read(attention).array,
             read.spacing,

@@ -143,12 +143,11 @@ def _search(level, fixed, moving, before):
         max(1, level.threads // 2),
     )
     tissue = grid.tissue(fixed[0])
-    count = level.settings["trees"]
-    total = np.zeros_like(start)
-    for number in range(count):
-        tree = trees.spanning_tree(tissue, seed=number or None)
-        total += trees.best(cost, tree, start, grid.step, level.weight)
-    return start + total / count
+    spanning = [
+        trees.spanning_tree(tissue, seed=number or None)
+        for number in range(level.settings["trees"])
+    ]
+    return start + trees.best(cost, spanning, start, grid.step, level.weight)
 
 
 def _warped(grid, moving, field):
@@ -233,7 +232,7 @@ def fit_affine(pair: Pair, settings: dict, threads: int = 1) -> np.ndarray:
         cost = costs.data_term(codes, grid.codes(image, valid), grid.cell, radius, threads)
         tree = trees.spanning_tree(grid.tissue(fixed[0]))
         none = np.zeros((len(level.at), 3), np.float32)
-        shift = trees.best(cost, tree, none, grid.step, level.weight)
+        shift = trees.best(cost, [tree], none, grid.step, level.weight)
         trust = cost.mean(axis=1) - cost.min(axis=1)
         if not (trust > 0).any():  # nothing seen in both, or nothing to see
             break

@@ -16,8 +16,8 @@ FULL: dict = {
     "radius": [6, 4, 3, 2, 2],
     # Bits of descriptor that a change of displacement as large as the control spacing costs.
     "regularisation": 25.0,
-    # Spanning trees averaged at each level; the first is the minimum one.
-    "trees": 1,
+    # Spanning trees at each level, whose min-marginals are added; the first is the minimum one.
+    "trees": 3,
     # What counts as failed.
     "min_overlap": 0.1,
     "min_similarity": 0.15,

@@ -5,6 +5,7 @@ grid is thinned to the tree that joins the most similar neighbours, on which two
 min-sum belief propagation find the optimum.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,15 +97,20 @@ def _tree(one, two, nodes):
     return order, parent
 
 
-def best(cost: np.ndarray, tree: Tree, start: np.ndarray, step: float, weight: float) -> np.ndarray:
-    """Displacement of every node with the minimum total cost on the tree.
+def best(
+    cost: np.ndarray, spanning: Sequence[Tree], start: np.ndarray, step: float, weight: float
+) -> np.ndarray:
+    """Displacement of every node with the minimum total cost on a tree, or on several at once.
 
     Minimises the sum of the nodes' costs and of weight × |difference of displacement|²
-    over the tree's edges, where the displacement is `start` plus the label's.
+    over a tree's edges, where the displacement is `start` plus the label's. With several trees
+    the min-marginals are added before the minimum is taken: where one tree leads a region astray, the others
+    outvote it, while a mean of their displacements would lie in between.
 
     Parameters
     ----------
     cost : float32 (nodes, labels)
+    spanning : one tree or more of the same nodes
     start : float32 (nodes, 3), mm, displacement so far
     step : float, mm between labels
     weight : float, cost per mm²
@@ -115,11 +121,16 @@ def best(cost: np.ndarray, tree: Tree, start: np.ndarray, step: float, weight: f
     neighbours of the minimum of the min-marginals)
     """
     width = round(cost.shape[1] ** (1 / 3))
-    belief = cost.copy()
+    labels = _Labels(width, np.float32(step), np.float32(weight))
     message = np.empty_like(cost)
+    total = np.zeros_like(cost) if len(spanning) > 1 else None
+    for tree in spanning:
+        belief = cost.copy()
+        _min_sum(belief, message, tree, start, labels)
+        if total is not None:
+            total += belief
     out = np.empty((cost.shape[0], 3), np.float32)
-    _min_sum(belief, message, tree, start, _Labels(width, np.float32(step), np.float32(weight)))
-    _read_off(belief, width, np.float32(step), out)
+    _read_off(belief if total is None else total, width, np.float32(step), out)
     return out
 
 

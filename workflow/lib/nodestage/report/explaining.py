@@ -39,7 +39,7 @@ def read(path):
     return explained
 
 
-def view(explained, tumor, organ, spacing):
+def view(explained, tumor, organ, spacing, alone=""):
     """An explained slice as `gallery.patient_panel` takes it.
 
     Parameters
@@ -47,6 +47,7 @@ def view(explained, tumor, organ, spacing):
     explained : one patient of `read`
     tumor, organ : bool arrays (z, y, x), of which one was the mask of the views
     spacing : (z, y, x), mm
+    alone : the phase of a study that has a single one; both channels hold it
 
     Returns
     -------
@@ -67,6 +68,6 @@ def view(explained, tumor, organ, spacing):
         "slice": int(number) + 1,
         "slices": mask.shape[axis],
         "mm_per_pixel": spacing[2],
-        "phases": {"arterial": arterial, "venous": venous},
+        "phases": {alone: venous} if alone else {"arterial": arterial, "venous": venous},
         "layers": layers,
     }

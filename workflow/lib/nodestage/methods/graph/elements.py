@@ -52,11 +52,7 @@ class Elements:
 
 def read(patients, name: str) -> Elements:
     """The elements of one patient, from `Patients.candidates` and `Patients.views`."""
-    rows = [
-        {key: tables.number(row[key]) for key in row if key in _NUMBERS}
-        for row in patients.candidates(name)
-    ]
-    columns = {key: np.array([row[key] for row in rows], float) for key in _NUMBERS}
+    columns = numbers(patients, name)
     views = patients.views(name)
     at = np.stack([columns[axis] for axis in "xyz"], axis=1)
     center = views["center_mm"] if views["source"] == "tumor" else np.full(3, np.nan)
@@ -78,9 +74,15 @@ _NUMBERS = (
 )
 
 
+def numbers(patients, name: str) -> dict[str, np.ndarray]:
+    """The columns of a patient's candidates that are numbers, each (n,)."""
+    rows = patients.candidates(name)
+    return {key: np.array([tables.number(row[key]) for row in rows], float) for key in _NUMBERS}
+
+
 def _numbers(columns):
     return {
-        "log_volume": np.log(columns["volume_mm3"]),
+        "log_volume": np.log(np.maximum(columns["volume_mm3"], 1)),
         "short_axis_mm": columns["short_axis_mm"],
         "confidence": columns["confidence"],
         "logit_node": logit(columns["p_node"]),

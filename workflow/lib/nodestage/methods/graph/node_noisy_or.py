@@ -18,7 +18,7 @@ class Method:
     """Four numbers, fitted on T alone; nothing is chosen on V."""
 
     family = "graph"
-    needs = ("views", "nodes")
+    needs = ("nodes",)
 
     def __init__(self, settings, seed):
         self.settings = over({"penalty": 1.0}, settings)
@@ -53,9 +53,9 @@ class Method:
 
 def _candidates(patients, name):
     """Log odds of being positive and log volume, standardized roughly, (n, 2)."""
-    one = elements.read(patients, name)
-    size = one.candidates[:, elements.CANDIDATE.index("log_volume")]
-    return np.stack([elements.logit(one.positive), size - np.log(300.0)], axis=1)
+    columns = elements.numbers(patients, name)
+    size = np.log(np.maximum(columns["volume_mm3"], 1) / 300)
+    return np.stack([elements.logit(columns["p_node_positive"]), size], axis=1)
 
 
 def _probability(candidates, numbers):

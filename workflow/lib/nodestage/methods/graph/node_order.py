@@ -11,6 +11,7 @@ from nodestage.methods.fusion.settings import over
 from nodestage.methods.graph import elements, logistic
 
 TOP = 3
+WIDTH = 2 * TOP + 3 + len(elements.TUMOR)
 
 
 class Method:
@@ -34,13 +35,13 @@ class Method:
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(lambda p: features(elements.read(patients, p)))
-        x = np.array([v for (v,) in values]).reshape(len(names), -1)
-        p = logistic.probabilities(self.state, x) if names else []
+        x = np.array([v for (v,) in values]).reshape(len(names), WIDTH)
+        p = logistic.probabilities(self.state, x)
         return dict(zip(names, map(float, p), strict=True)) | reasons
 
 
 def features(patient: elements.Elements) -> np.ndarray:
-    """Order statistics (11,) of one patient's candidates, and the tumor's numbers.
+    """Order statistics of one patient's candidates, and the tumor's numbers, (WIDTH,).
 
     Log odds of a positive node and log volume of the `TOP` most suspicious candidates (the smallest log
     odds and 0 where there are fewer), the expected number of positive nodes, and the logarithms of 1 plus the
@@ -62,4 +63,4 @@ def features(patient: elements.Elements) -> np.ndarray:
 
 def _table(patients):
     names, values, _ = patients.gather(lambda p: features(elements.read(patients, p)))
-    return np.array([v for (v,) in values]).reshape(len(names), -1), patients.labels(names)
+    return np.array([v for (v,) in values]).reshape(len(names), WIDTH), patients.labels(names)
