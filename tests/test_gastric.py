@@ -130,6 +130,7 @@ def test_the_workflow_plans_the_study_without_registering_two_phases(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.further
 def test_the_study_runs_to_its_reports(tmp_path):
     written(tmp_path)
     workflow.snakemake(tmp_path, preset=False)
