@@ -8,6 +8,8 @@ from typing import Any
 CLINICAL = ("ct_reported", "sex", "age", "pt_stage", "tumor_size_cm", "tumor_location")
 OUTCOME = "pn_stage"
 """A clinical column that implies the label: tables have it, methods don't."""
+LABELS = ("metastasis", OUTCOME)
+"""Columns that no method sees, whoever hands over a row."""
 
 
 def own_columns(clinical: dict[str, Any]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.clinical import CLINICAL, LABELS
 from nodestage.core import logs, reasons, seeds
 from nodestage.core.errors import InputError, TrainingError
 from nodestage.identification.volumes import volume_feature
@@ -194,7 +194,8 @@ class Patients:
     def clinical(self, patient):
         """The patient's clinical columns as text, "" where unknown."""
         row = self._data.clinical.get(patient, {})
-        return {column: _cell(row.get(column)) for column in dict.fromkeys([*CLINICAL, *row])}
+        columns = dict.fromkeys([*CLINICAL, *row])
+        return {column: _cell(row.get(column)) for column in columns if column not in LABELS}
 
     def ct_report(self, patient):
         """The radiologist's lymph-node status, 0 or 1."""
