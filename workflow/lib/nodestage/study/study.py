@@ -67,12 +67,12 @@ def build(
     Parameters
     ----------
     config : dict as `config/config.yaml` has it
-    anatomy : dict as `config/anatomy.yaml` has it
+    anatomy : dict as `config/anatomy.yaml` has it; what it leaves out is that of pancreatic cancer
     sheet : Sheet
     bundle : an opened bundle that scores
     returned : {center: file} of centers that keep their images
     """
-    returned = returned or {}
+    returned, anatomy = returned or {}, anatomies.complete(anatomy)
     if bundle is None:
         config = pretraining.applied(config)
     entries = sheet.centers | {
