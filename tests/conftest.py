@@ -44,6 +44,7 @@ SLOW = {
     "test_use_conda",
     "test_viewer",
     "test_workflow",
+    "test_workflow_teachers",
 }
 
 
