@@ -66,16 +66,15 @@ def to_shape(image, organs, spacing, shape):
     return bands.resample(image, spacing, shape, new), organs[np.ix_(*index)], new
 
 
-def known_field(shape, spacing, seed, size_mm=12.0, smooth_mm=30.0):
-    """A smooth random field without folds, 99 % of it below size_mm beside an affine part."""
-    rng = np.random.default_rng(seed)
+def smooth_field(rng, shape, spacing, smooth_mm=30.0):
+    """A smooth random field (z, y, x, 3) of no particular size."""
     knots = [
         max(4, int(np.ceil(n * s / smooth_mm)) + 3) for n, s in zip(shape, spacing, strict=True)
     ]
     at = np.meshgrid(
         *[np.linspace(1, k - 2, n) for k, n in zip(knots, shape, strict=True)], indexing="ij"
     )
-    u = np.stack(
+    return np.stack(
         [
             ndimage.map_coordinates(
                 ndimage.gaussian_filter(rng.normal(size=knots), 0.6), at, order=3
@@ -84,6 +83,12 @@ def known_field(shape, spacing, seed, size_mm=12.0, smooth_mm=30.0):
         ],
         axis=-1,
     )
+
+
+def known_field(shape, spacing, seed, size_mm=12.0, smooth_mm=30.0):
+    """A smooth random field without folds, 99 % of it below size_mm beside an affine part."""
+    rng = np.random.default_rng(seed)
+    u = smooth_field(rng, shape, spacing, smooth_mm)
     u *= size_mm / np.percentile(np.linalg.norm(u, axis=-1), 99)
     p = np.stack(
         np.meshgrid(

@@ -42,25 +42,6 @@ def tissues(rng):
     return labels, body
 
 
-def smooth_field(seed):
-    """mm (z, y, x, 3), of `LARGEST_MM` where it is largest."""
-    rng = np.random.default_rng(seed + 500)
-    knots = [max(4, int(np.ceil(n * s / 30)) + 3) for n, s in zip(SHAPE, SPACING, strict=True)]
-    at = np.meshgrid(
-        *[np.linspace(1, k - 2, n) for k, n in zip(knots, SHAPE, strict=True)], indexing="ij"
-    )
-    u = np.stack(
-        [
-            ndimage.map_coordinates(
-                ndimage.gaussian_filter(rng.normal(size=knots), 0.6), at, order=3
-            )
-            for _ in range(3)
-        ],
-        axis=-1,
-    )
-    return (u * LARGEST_MM / np.linalg.norm(u, axis=-1).max()).astype(np.float32)
-
-
 def pair_of(seed):
     """A pair as `registration.make_pair` gives it, without organs."""
     rng = np.random.default_rng(seed)
@@ -72,7 +53,8 @@ def pair_of(seed):
         return ndimage.gaussian_filter(np.where(body, values[labels], -1000.0) + texture, 0.5)
 
     one, other = phase(), phase()
-    u = smooth_field(seed)
+    u = rivals.smooth_field(np.random.default_rng(seed + 500), SHAPE, SPACING)
+    u = (u * LARGEST_MM / np.linalg.norm(u, axis=-1).max()).astype(np.float32)
     fixed = rivals.pull(one, u, SPACING) + rng.normal(0, 12, SHAPE)
     seen = np.ones(SHAPE, bool)
     for k in range(3):

@@ -131,11 +131,8 @@ class Patients:
 
         variant : `attention`, `plain`, or `candidates` for those of the candidates that count
         """
-        self._need_images(patient)
-        value = self._data.volumes.get(variant, {}).get(patient)
-        if value is None or isinstance(value, str):
-            raise Unscored(value or "no lymph nodes were measured")
-        return value
+        values = self._data.volumes.get(variant, {})
+        return self._measured(values, patient, "no lymph nodes were measured")
 
     def volume(self, patient, variant="attention", how="largest"):
         """Volume of the positive lymph nodes as the fold's networks measure it, mm3; 0 without any.
@@ -147,27 +144,15 @@ class Patients:
 
     def noisy_or(self, patient):
         """Probability of at least one positive node among the fold's candidates; 0 without any."""
-        self._need_images(patient)
-        value = self._data.noisy_or.get(patient)
-        if value is None or isinstance(value, str):
-            raise Unscored(value or "no candidates were measured")
-        return value
+        return self._measured(self._data.noisy_or, patient, "no candidates were measured")
 
     def expected_nodes(self, patient):
         """Expected number of positive nodes among the fold's candidates; 0 without any."""
-        self._need_images(patient)
-        value = self._data.expected.get(patient)
-        if value is None or isinstance(value, str):
-            raise Unscored(value or "no candidates were measured")
-        return value
+        return self._measured(self._data.expected, patient, "no candidates were measured")
 
     def candidates(self, patient):
         """Rows of the fold's table of candidates (docs/stages.md), of this patient; [] without any."""
-        self._need_images(patient)
-        value = self._data.candidates.get(patient)
-        if value is None or isinstance(value, str):
-            raise Unscored(value or "no candidates were measured")
-        return value
+        return self._measured(self._data.candidates, patient, "no candidates were measured")
 
     def score(self, patient, method):
         """The patient's score by a method of another family, fitted in the same fold."""
@@ -207,6 +192,14 @@ class Patients:
                 f"{patient}: ct_reported is {cell!r}; write 0, 1 or leave the cell empty."
             )
         return int(float(cell))
+
+    def _measured(self, values, patient, absent):
+        """The patient's entry of `values`; `Unscored` with its reason, or `absent` where there is none."""
+        self._need_images(patient)
+        value = values.get(patient)
+        if value is None or isinstance(value, str):
+            raise Unscored(value or absent)
+        return value
 
     def _need_images(self, patient):
         if self._data.reasons.get(patient):

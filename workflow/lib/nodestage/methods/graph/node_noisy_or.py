@@ -1,7 +1,7 @@
 """Probability of at least one positive node, with a learned weight for a candidate's size.
 
 A multiple-instance rule in place of the paper's "largest positive volume": a candidate of volume v with log odds l of
-being a positive node makes the patient positive with the probability s(a + b·l + c·log(v / 1 mm³)), s the
+being a positive node makes the patient positive with the probability s(a + b·l + c·log(v / 300 mm³)), s the
 logistic function; the patient is positive where at least one candidate, or a base rate, makes it so.
 """
 
