@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nodestage.core import learning
 from nodestage.methods import base, registry
 from nodestage.methods.graph import elements, logistic, network
 from nodestage.tumor import slices
@@ -153,6 +154,12 @@ def test_the_state_is_plain(tmp_path):
     for name in NAMES:
         torch.save(fitted(name, tmp_path).state, tmp_path / f"{name}.pt")
         torch.load(tmp_path / f"{name}.pt", weights_only=True)
+
+
+def test_the_network_records_that_it_fits_its_training_patients(tmp_path):
+    (record,) = learning.records({"methods": {"node_graph": fitted("node_graph", tmp_path).state}})
+    assert record["network"] == "node_graph" and record["value"] > 0.85
+    assert learning.warning(record) == ""
 
 
 def test_logistic_regression_with_little_penalty_finds_the_law():

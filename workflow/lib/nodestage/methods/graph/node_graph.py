@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from nodestage.core import learning
 from nodestage.methods.base import Score, need_both_classes
 from nodestage.methods.fusion.settings import over
 from nodestage.methods.graph import elements, network
@@ -27,7 +28,7 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
-        """Weights of the network, and what numbers are standardized by."""
+        """Weights of the network, what numbers are standardized by, and how well it fits T."""
         torch.set_num_threads(1)
         torch.manual_seed(self.seed)
         sets, labels = _labelled(train)
@@ -55,7 +56,22 @@ class Method:
             if loss < least:
                 least = loss
                 best = {k: v.detach().clone() for k, v in model.state_dict().items()}
-        return {"weights": best, "scale": scale, "hidden": self.settings["hidden"]}
+        model.load_state_dict(best)
+        with torch.inference_mode():
+            odds = model(batch)
+        learned = learning.fitted(
+            "node_graph",
+            learning.AUC,
+            learning.auc(labels, odds.numpy()),
+            float(loss_of(odds, y)),
+            "Raise `steps` or `learning_rate` under `methods.node_graph.settings`",
+        )
+        return {
+            "weights": best,
+            "scale": scale,
+            "hidden": self.settings["hidden"],
+            "learned": learned,
+        }
 
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none.
