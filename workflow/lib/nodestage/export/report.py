@@ -28,7 +28,7 @@ def of_patient(
     Parameters
     ----------
     seg : the exported segmentation of the nodes, one segment each; None without nodes
-    nodes : rows of the patient's nodes (`lymph_nodes.found`), as text
+    nodes : rows of the patient's nodes (`lymph_nodes.consensus`), as text
     record : the patient's record (`report.patient_record`)
     """
     groups = [_of_patient(source, maker, record)]

@@ -1,4 +1,4 @@
-"""One examination as a study of its own: a config, a bundle and a sheet with one row."""
+"""One examination as a study: a config, a bundle and a sheet with one row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Examination:
     masks : {organs, tumor: file}, drawn on the venous phase, for a bundle without networks for them
     columns : further columns of the sheet that a method may read: ct_reported, age, …
     patient : study code, the name of the files
-    substitute : whether one phase may be used in place of both
+    substitute : whether one phase may be used for both
     """
 
     arterial: str = ""
@@ -59,7 +59,7 @@ def in_folder(path: str | Path, series: Mapping[str, str] | None = None) -> tupl
 
     Raises
     ------
-    InputError where the folder is absent or isn't one, or which series is which isn't clear
+    InputError where the folder is absent or isn't one, or the phase of a series isn't clear
     """
     path = Path(path)
     if not path.exists():
@@ -142,5 +142,5 @@ def write(folder: str | Path, examination: Examination, bundle: str | Path) -> N
         **examination.columns,
     }
     files.write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    own = [column for column in examination.columns if column not in COLUMNS]
-    tables.write(folder / SHEET, [row], [*COLUMNS, *own])
+    added = [column for column in examination.columns if column not in COLUMNS]
+    tables.write(folder / SHEET, [row], [*COLUMNS, *added])
