@@ -43,6 +43,13 @@ def default_config(*names, **over):
     return laid(found, over)
 
 
+def reversed_keys(value):
+    """The same settings, each branch written in the reverse order."""
+    if isinstance(value, dict):
+        return {key: reversed_keys(value[key]) for key in reversed(value)}
+    return [reversed_keys(part) for part in value] if isinstance(value, list) else value
+
+
 # A method of the user's own, as a file.
 METHOD = "class Method:\n    fit = predict = None\n"
 

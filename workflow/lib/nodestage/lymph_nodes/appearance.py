@@ -41,7 +41,7 @@ OF_PHASE = (
     "ring_p90",
     "ring_fat",
 )
-PLACE = (
+LOCATION = (
     "in_organ",
     "ring_in_organ",
     "in_vessel",
@@ -57,7 +57,7 @@ DENSITIES = (
     "venous_minus_arterial",
     "phases_correlation",
 )
-COLUMNS = [*SHAPE, *DENSITIES, *PLACE, *NETWORK]
+COLUMNS = [*SHAPE, *DENSITIES, *LOCATION, *NETWORK]
 
 
 def appearance(
@@ -89,7 +89,7 @@ def appearance(
     for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
         row = {"instance": number, **_shape(regions["node"], depth, mm)}
-        row |= _densities(seen, regions, _share(regions["node"], mm))
+        row |= _densities(seen, regions, mm)
         row |= _location(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
         rows.append(row)
@@ -108,7 +108,7 @@ def densities(
         node = regions["node"]
         row = {"instance": number, "log_volume": float(np.log(node.sum() * mm.prod()))}
         seen = {name: image[box] for name, image in images.items()}
-        rows.append(row | _densities(seen, regions, _share(node, mm)))
+        rows.append(row | _densities(seen, regions, mm))
     return rows
 
 
@@ -148,7 +148,7 @@ def _or_else(region, node, least=1):
 def _shape(node, depth, spacing):
     voxels = np.argwhere(node) * spacing
     volume = len(voxels) * float(spacing.prod())
-    # A voxel has an extent of its own: without it a flat instance would have no thickness.
+    # Plus the extent of a voxel itself: without it a flat instance would have no thickness.
     moments = np.cov(voxels.T, bias=True).reshape(3, 3) + np.diag(spacing**2 / 12)
     short, middle, long = np.sqrt(np.linalg.eigvalsh(moments))
     ellipsoid = 4 / 3 * np.pi * 5**1.5 * short * middle * long
@@ -163,8 +163,8 @@ def _shape(node, depth, spacing):
     }
 
 
-def _densities(images, regions, share):
-    row = {}
+def _densities(images, regions, spacing):
+    row, share = {}, _share(regions["node"], spacing)
     inner = _innermost(regions["node"], share)
     for phase in PHASES:
         image = images[phase].astype(np.float64)

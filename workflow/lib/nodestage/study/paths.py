@@ -104,7 +104,11 @@ class Paths:
 
     def attention(self, patient: str, fold: int | str) -> str:
         """The attention map; one per fold where ranges are estimated from its training patients."""
-        return f"results/attention/{self._ranges(fold)}/{patient}.nii.gz"
+        return self.attention_by(self._ranges(fold), patient)
+
+    def attention_by(self, ranges: str, patient: str) -> str:
+        """The attention map by the ranges that `ranges` gives for a fold."""
+        return f"results/attention/{ranges}/{patient}.nii.gz"
 
     def prepared(self, patient: str, fold: int | str) -> str:
         """The folder that holds an annotated patient as the lymph-node networks read patients.
@@ -114,7 +118,8 @@ class Paths:
         part, chunk = self.folds.tested_in(patient), self.patients.chunk_of(patient)
         return f"results/lymph_nodes/prepared/{self._ranges(fold)}/{part}/chunk{chunk}"
 
-    def _ranges(self, fold):
+    def _ranges(self, fold: int | str) -> str:
+        """The folder of a fold's ranges of distances: the fold's where it estimates them, else `table`."""
         return f"fold{fold}" if self.settings.estimates_ranges else "table"
 
     def estimated_ranges(self, patient: str, fold: int | str) -> str:

@@ -40,8 +40,8 @@ class Method:
                 -likelihood.sum() + 0.5 * self.settings["penalty"] * ((numbers - START) ** 2).sum()
             )
 
-        found = minimize(loss, np.array(START), method="L-BFGS-B")
-        return {"numbers": found.x.tolist()}
+        optimum = minimize(loss, np.array(START), method="L-BFGS-B")
+        return {"numbers": optimum.x.tolist()}
 
     def predict(self, patients):
         """Probability of each patient, or the reason why there is none."""

@@ -1,0 +1,14 @@
+"""By what the features of a method are standardized, as plain numbers for its state."""
+
+import numpy as np
+
+
+def center_and_scale(x: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and SD of each feature over the training patients (or their candidates); 1 in place of an SD of 0.
+
+    x : (patients, features), at least one patient and one feature, finite
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(x)
+    return scaler.mean_.tolist(), scaler.scale_.tolist()
