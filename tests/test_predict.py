@@ -81,7 +81,47 @@ def test_a_missing_phase_and_a_wrong_folder_are_named(tmp_path):
         examination.in_folder(tmp_path / "one", {"arterial": "4", "venous": ""})
 
 
+def test_a_model_of_one_phase_takes_the_one_series_of_a_folder(tmp_path):
+    folder = dicom_series(tmp_path / "one")
+    fields, (sentence,) = examination.in_folder(folder, needed=["venous"])
+    assert fields == {"venous": str(folder), "series": {}}
+    assert sentence == "venous phase: the one CT series of the folder, 24 slices"
+    file = nifti(tmp_path / "v.nii.gz", phantom())
+    assert examination.in_folder(file, needed=["venous"])[0]["venous"] == str(file)
+
+
+def test_a_model_of_one_phase_lists_several_series_and_refuses_none(tmp_path):
+    scans = both(tmp_path / "scans")
+    with pytest.raises(InputError, match="2 CT series in one folder") as error:
+        examination.in_folder(scans, needed=["venous"])
+    text = str(error.value)
+    assert text.startswith("CT: ") and "venous phase alone" in text and "`venous_series`" in text
+    assert "#2: series number 5" in text and "arterial" not in text
+    for private in ("Doe", "1.2.4", "1.2.5", str(tmp_path)):  # a name, UIDs, a path
+        assert private not in text
+    fields, sentences = examination.in_folder(scans, {"venous": "5"}, ["venous"])
+    assert fields == {"venous": str(scans), "series": {"venous": "5"}} and not sentences
+    with pytest.raises(InputError, match="needs the venous phase alone"):
+        examination.in_folder(scans, {"arterial": "4"}, ["venous"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="CT: no axial CT in the folder"):
+        examination.in_folder(tmp_path / "empty", needed=["venous"])
+
+
 # What a bundle needs
+
+
+def test_the_phases_of_the_bundle_decide_what_a_folder_must_hold(frozen, tmp_path):
+    whole = bundle.read(frozen)
+    one = dicom_series(tmp_path / "one")
+    with pytest.raises(InputError, match="so a phase is missing"):
+        examination.located(examination.Examination(folder=str(one)), whole)
+    whole.anatomy["phases"] = ["venous"]
+    given, _ = examination.located(examination.Examination(folder=str(one), patient="P1"), whole)
+    assert given == examination.Examination(venous=str(one), patient="P1")
+    examination.check(given, whole)
+    with pytest.raises(InputError, match="not both"):
+        examination.located(examination.Examination(folder=str(one), venous="v.nii.gz"), whole)
 
 
 def test_what_the_bundle_needs_and_is_not_given(frozen):
@@ -429,7 +469,7 @@ def test_a_patient_without_a_score_has_a_page_with_the_reason(tmp_path):
 # The command
 
 
-def test_help_of_every_command_and_an_error_in_a_sentence(capsys, tmp_path):
+def test_help_of_every_command_and_an_error_in_a_sentence(capsys, tmp_path, frozen):
     with pytest.raises(SystemExit) as ended:
         command.main(["--help"])
     printed = capsys.readouterr().out
@@ -439,9 +479,9 @@ def test_help_of_every_command_and_an_error_in_a_sentence(capsys, tmp_path):
         with pytest.raises(SystemExit) as ended:
             command.main([name, "--help"])
         assert ended.value.code == 0 and len(capsys.readouterr().out) > 100
-    assert command.main(["predict", str(tmp_path / "nowhere"), "--bundle", str(tmp_path)]) == 1
+    assert command.main(["predict", str(tmp_path / "nowhere"), "--bundle", str(frozen)]) == 1
     assert "Error: CT: there is nothing at" in capsys.readouterr().err
-    both_ways = ["predict", str(tmp_path), "--arterial", "a.nii.gz"]
+    both_ways = ["predict", str(tmp_path), "--arterial", "a.nii.gz", "--bundle", str(frozen)]
     assert command.main(both_ways) == 1 and "not both" in capsys.readouterr().err
 
 

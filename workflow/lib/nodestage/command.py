@@ -125,14 +125,11 @@ def _predict(options: argparse.Namespace) -> int:
     from nodestage.study import examination
 
     series = {phase: getattr(options, f"{phase}_series") for phase in ("arterial", "venous")}
-    fields = {"arterial": options.arterial, "venous": options.venous, "series": series}
-    if options.ct and (options.arterial or options.venous):
-        raise InputError("Give one folder with both phases, or --arterial and --venous, not both.")
-    if options.ct:
-        fields, sentences = examination.in_folder(options.ct, series)
-        print("\n".join(sentences), end="\n" if sentences else "", flush=True)
     given = examination.Examination(
-        **fields,
+        folder=options.ct,
+        arterial=options.arterial,
+        venous=options.venous,
+        series={phase: text for phase, text in series.items() if text},
         masks={"organs": options.organs, "tumor": options.tumor},
         columns={"ct_reported": options.ct_reported} if options.ct_reported else {},
         patient=options.patient,
@@ -236,7 +233,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("ct", nargs="?", default="", help="DICOM folder with the series of both phases")
+    add(
+        "ct",
+        nargs="?",
+        default="",
+        help="DICOM folder with the series of both phases, or of the model's one",
+    )
     add("--arterial", default="", help="arterial phase: NIfTI file or DICOM folder")
     add("--venous", default="", help="venous phase: NIfTI file or DICOM folder")
     for phase in ("arterial", "venous"):
@@ -276,7 +278,7 @@ PREDICT = """\
 
 The folder holds the two CT series of one examination, arterial and venous (portal venous)
 phase; other series and images of other kinds may lie there too, if you name the two. It takes
-minutes, without a GPU longer. You get prediction/examination.html, which any browser opens, and the same as .json: score,
+minutes, without a GPU longer. A model of one phase needs that series alone. You get prediction/examination.html, which any browser opens, and the same as .json: score,
 calibrated probability and its range over the model's folds, the call, the lymph nodes found, what
 moved the score, flags on the images, and how far the examination is from those the model learned
 from. Nothing leaves this computer. For research: do not decide on a patient's treatment by it."""

@@ -220,7 +220,7 @@ def _panels(people, center, facts, pictures):
     if facts.returned:
         return []
     entries = gallery.read(center.gallery) if center.gallery else {}
-    opens = viewer.addresses(center.viewer, center.name) if center.viewer else {}
+    opens = viewer.addresses(entries, center.name) if center.viewer else {}
     return [
         patients.panel(i, person, entries.get(person["patient"]), pictures)
         | {"volumes": opens.get(person["patient"])}
