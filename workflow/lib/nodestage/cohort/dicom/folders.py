@@ -118,7 +118,7 @@ def collect(path):
                 contents.left_out["not_dicom"] += 1
     suffixes = {_form(frame.path) for frame in contents.frames}
     for kind, file in blank:
-        # An empty .nomedia says nothing; an empty file named like the slices was one.
+        # An empty .nomedia means nothing; an empty file named like the slices was one.
         if kind == "zeros throughout" or _form(file) in suffixes:
             contents.add_damaged(kind, file)
         else:
@@ -218,14 +218,14 @@ def _reject(contents, reason, data, kind):
         contents.rejected.append(Rejected(reason, str(data.get("SeriesInstanceUID") or ""), shape))
 
 
-# Reasons for which a slice of the series itself could be left out, and what the message says of them.
+# Reasons for which a slice of the series itself could be left out, and how the message puts them.
 MATTERS = {
     "without_position": "no position or orientation",
     "without_spacing": "no pixel spacing",
     "not_in_hu": "a rescale type other than HU",
     "burned_in_text": "burned-in text",
     "picture": "colors, or gray turned round",
-    "with_a_lookup_table": "a modality lookup table in place of rescale slope and intercept",
+    "with_a_lookup_table": "a modality lookup table instead of rescale slope and intercept",
 }
 
 
