@@ -41,13 +41,13 @@ class Tables:
 
 def predictions(paths: Sequence[str], patient: str) -> dict[str, dict[str, dict[str, str]]]:
     """{method: {part: the patient's row}} of results/predictions/{method}/{part}/{center}.tsv."""
-    found_rows: dict[str, dict[str, dict[str, str]]] = {}
+    by_method: dict[str, dict[str, dict[str, str]]] = {}
     for path in map(Path, paths):
         method, part = path.parts[-3:-1]
         for row in tables.read(path):
             if row["patient"] == patient:
-                found_rows.setdefault(method, {})[part] = row
-    return found_rows
+                by_method.setdefault(method, {})[part] = row
+    return by_method
 
 
 def record(

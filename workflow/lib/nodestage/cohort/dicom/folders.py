@@ -118,7 +118,7 @@ def collect(path):
                 contents.left_out["not_dicom"] += 1
     suffixes = {_form(frame.path) for frame in contents.frames}
     for kind, file in blank:
-        # An empty .nomedia means nothing; an empty file named like the slices was one.
+        # An empty .nomedia says nothing; an empty file named like the slices was one.
         if kind == "zeros throughout" or _form(file) in suffixes:
             contents.add_damaged(kind, file)
         else:
@@ -225,7 +225,7 @@ MATTERS = {
     "not_in_hu": "a rescale type other than HU",
     "burned_in_text": "burned-in text",
     "picture": "colors, or gray turned round",
-    "with_a_lookup_table": "a modality lookup table instead of rescale slope and intercept",
+    "with_a_lookup_table": "a modality lookup table in place of rescale slope and intercept",
 }
 
 

@@ -60,7 +60,7 @@ class Frame:
     sex: str = ""  # as the header writes it
     sop: str = ""
     lossy: bool = False
-    # What must be the same in all slices of a series, {tag: value or ""}, since HU or position depend on it.
+    # What must be the same in all slices of a series, {tag: value or ""}, since HU or place depend on it.
     tags: dict = field(default_factory=dict, compare=False)
 
 
