@@ -1,6 +1,7 @@
 """Configs and studies that tests start from."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,13 @@ def with_rows(config, change):
     return build(made.config, made.settings.anatomy, Sheet(rows, made.centers.entries))
 
 
+def with_tables(folds, tables):
+    """The same folds of a study with other tables {fold: {patient: subset}}."""
+    changed = dataclasses.replace(folds)
+    vars(changed)["tables"] = tables  # before the cached property reads or draws them
+    return changed
+
+
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")
 
 
@@ -41,6 +49,13 @@ def default_config(*names, **over):
     for name in (*DEFAULT, *names):
         found = laid(found, yaml.safe_load((ROOT / name).read_text(encoding="utf-8")))
     return laid(found, over)
+
+
+def reversed_keys(value):
+    """The same settings, each branch written in the reverse order."""
+    if isinstance(value, dict):
+        return {key: reversed_keys(value[key]) for key in reversed(value)}
+    return [reversed_keys(part) for part in value] if isinstance(value, list) else value
 
 
 # A method of the user's own, as a file.

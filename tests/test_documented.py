@@ -139,13 +139,6 @@ def test_two_rules_read_the_truth_and_one_writes_it():
     assert "input:" not in simulate
 
 
-def test_two_scripts_read_the_truth():
-    scripts = (ROOT / "workflow" / "scripts").glob("*.py")
-    readers = re.compile(r"read_truth|truth\.json")
-    reading = {path.stem for path in scripts if readers.search(path.read_text(encoding="utf-8"))}
-    assert reading == {"evaluate_truth", "evaluate_oracle"}
-
-
 @pytest.mark.parametrize(
     "name", ["README.md", "config/README.md", "docs/stages.md", "docs/paper.md"]
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from study_config import reversed_keys
 
 from nodestage.study import order
 
@@ -13,12 +14,6 @@ CONFIG = Path(__file__).parents[1] / "config"
 def defaults():
     texts = [(CONFIG / f"{name}.yaml").read_text("utf-8") for name in ("config", "simulator")]
     return yaml.safe_load(texts[0]) | yaml.safe_load(texts[1])
-
-
-def reversed_keys(value):
-    if isinstance(value, dict):
-        return {key: reversed_keys(value[key]) for key in reversed(value)}
-    return [reversed_keys(part) for part in value] if isinstance(value, list) else value
 
 
 def test_the_default_config_stays_as_it_is_and_its_reverse_becomes_it():

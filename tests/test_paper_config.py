@@ -1,6 +1,5 @@
 """`config/paper.yaml` is the paper's method, and the default study says where it departs."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -40,22 +39,3 @@ def test_full_size_has_the_papers_tumor_chain():
     tumor = PAPER["tumor"]
     assert (tumor["start"], tumor["phases"], tumor["finetune"]) == ("scratch", "venous", True)
     assert not DEFAULT["tumor"]["finetune"]
-
-
-@pytest.mark.parametrize(
-    "rule, mirrored",
-    [
-        ("organs_pseudo", "ORGANS_MIRRORED"),
-        ("organs", "ORGANS_MIRRORED"),
-        ("evaluate_organs", "ORGANS_MIRRORED"),
-        ("tumor_pseudo", "TUMOR_MIRRORED"),
-        ("tumor", "TUMOR_MIRRORED"),
-        ("evaluate_tumor_chain", "TUMOR_MIRRORED"),
-    ],
-)
-def test_every_prediction_is_told_whether_to_mirror(rule, mirrored):
-    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
-    blocks = [b for text in texts for b in re.split(r"^(?=\S)", text, flags=re.MULTILINE)]
-    block = next(b for b in blocks if b.startswith(f"rule {rule}:"))
-    script = (ROOT / f"workflow/scripts/{rule}.py").read_text(encoding="utf-8")
-    assert f"mirror={mirrored}" in block and "params.mirror" in script

@@ -517,6 +517,9 @@ def test_the_other_lists_have_as_many_items_in_each_part_as_published():
         for domain, many in enumerate(domains, start=1)
         for i in range(1, many + 1)
     ]
+    wording = {item["id"]: item["item"] for item in found["PROBAST+AI"]}
+    shared = [number for number in wording if number[0] == "D" and number[1] != "4"]
+    assert [wording[n] for n in shared] == [wording[f"E{n[1:]}"] for n in shared]  # domains 1 to 3
     assert set(parts["TRIPOD+AI"]) == set(parts["CLAIM"]) == {""}
 
 

@@ -13,7 +13,7 @@ import pytest
 import slurm_stand_in as slurm
 import yaml
 from snakemake_files import MODULE, rules
-from test_order import reversed_keys
+from study_config import reversed_keys
 from workflow_study import PATIENTS
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from job_environments import ROOT, pins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from test_environments import ROOT, pins
 
 ENVIRONMENTS = sorted(ROOT.glob("envs/*.yaml"))
 UV = Path(sys.executable).with_name("uv")

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import conda_stand_in as conda
+import job_environments as environments
 import pytest
-import test_environments as environments
 import workflow_study as workflow
 import yaml
 from snakemake.cli import parse_args

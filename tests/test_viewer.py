@@ -95,7 +95,7 @@ def test_the_folder_has_a_file_per_patient_and_nothing_of_the_page_is_code(tmp_p
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "<script>window" not in page and "unsafe-eval" not in page
     assert "http" not in re.sub(r"http-equiv", "", page)
-    assert writing.addresses(folder, "a b") == {
+    assert writing.addresses([HOSTILE, "P2"], "a b") == {
         HOSTILE: "viewer/a%20b/index.html#0",
         "P2": "viewer/a%20b/index.html#1",
     }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import workflow_study as workflow
 import yaml
-from test_foreign_model import folder_of_a_model
+from foreign_model import folder_of_a_model
 
 from nodestage.core import checkpoints, volumes
 

@@ -6,7 +6,7 @@ rule lymph_nodes_prepare:
     input:
         unpack(lambda w: paths.images(folds.tested_together(w.part, w.chunk))),
         maps=lambda w: [
-            f"results/attention/{w.ranges}/{patient}.nii.gz"
+            paths.attention_by(w.ranges, patient)
             for patient in folds.tested_together(w.part, w.chunk)
         ],
         lymph_nodes=lambda w: [

@@ -7,7 +7,8 @@ from nodestage.report.viewer import writing as viewer
 
 with logs.to(snakemake.log[0]):
     inputs, params, patient = snakemake.input, snakemake.params, snakemake.wildcards.patient
-    entry = gallery.read(inputs.gallery).get(patient)
+    entries = gallery.read(inputs.gallery)
+    entry = entries.get(patient)
     quality = files.read_json(inputs.quality)
     run = facts.Run.of(params.facts, **facts.about_the_run(inputs.manifest))
     statistics = [r for path in inputs.statistics for r in tables.read(path)]
@@ -35,10 +36,11 @@ with logs.to(snakemake.log[0]):
             "center_notes": quality["notes"],
             "changed_at_intake": quality["changes"].get(patient, {}),
             "explained": (entry or {}).get("facts", {}).get("explained"),
+            "node_shares": (entry or {}).get("facts", {}).get("node_shares"),
             "warnings": list(run.warnings),
         },
     )
     files.write_json(snakemake.output.record, record, sort=False)
     row = next(row for row in params.facts["rows"] if row["patient"] == patient)
-    opens = viewer.addresses(inputs.viewer, params.center).get(patient)
+    opens = viewer.addresses(entries, params.center).get(patient)
     patient_page.page(record, run, entry, row, snakemake.output.html, opens and REPORT + opens)

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"Error: ARGS can't be read ({error}): close its quotes.", file=sys.stderr)
         return 1
-    if arguments[:1] == ["plan"]:  # has many options of its own
+    if arguments[:1] == ["plan"]:  # reads its options itself
         from nodestage.study import plan
 
         return plan.main(arguments[1:])
@@ -125,21 +125,18 @@ def _predict(options: argparse.Namespace) -> int:
     from nodestage.study import examination
 
     series = {phase: getattr(options, f"{phase}_series") for phase in ("arterial", "venous")}
-    fields = {"arterial": options.arterial, "venous": options.venous, "series": series}
-    if options.ct and (options.arterial or options.venous):
-        raise InputError("Give one folder with both phases, or --arterial and --venous, not both.")
-    if options.ct:
-        fields, sentences = examination.in_folder(options.ct, series)
-        print("\n".join(sentences), end="\n" if sentences else "", flush=True)
-    given = examination.Examination(
-        **fields,
+    scans = examination.Examination(
+        folder=options.ct,
+        arterial=options.arterial,
+        venous=options.venous,
+        series={phase: text for phase, text in series.items() if text},
         masks={"organs": options.organs, "tumor": options.tumor},
         columns={"ct_reported": options.ct_reported} if options.ct_reported else {},
         patient=options.patient,
         substitute=options.substitute_phase,
     )
     record = predict(
-        given, options.bundle, options.out, options.cores, options.keep or None, _print
+        scans, options.bundle, options.out, options.cores, options.keep or None, _print
     )
     one = record["methods"][record["declared"]]
     call = {None: f"no call: {one['reason']}", 0: "negative", 1: "positive"}[one["call"]]
@@ -155,7 +152,7 @@ def _export(options: argparse.Namespace) -> int:
     from nodestage.core import configs
 
     config = configs.read(_config(options.study))
-    # With a bundle of its own, a study takes its settings from there, as `score` does.
+    # With a bundle, a study takes its settings from there, as `score` does.
     how = ["--score"] if config.get("bundle") else [f"--preset={options.preset}"]
     form = options.format
     target = f"export/{options.patient}/{form}" if options.patient else f"all_{form}"
@@ -236,7 +233,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("ct", nargs="?", default="", help="DICOM folder with the series of both phases")
+    add(
+        "ct",
+        nargs="?",
+        default="",
+        help="DICOM folder with the series of both phases, or of the model's one",
+    )
     add("--arterial", default="", help="arterial phase: NIfTI file or DICOM folder")
     add("--venous", default="", help="venous phase: NIfTI file or DICOM folder")
     for phase in ("arterial", "venous"):
@@ -245,7 +247,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     add("--bundle", default="", help="the model: a folder with manifest.json")
     add("--out", default="prediction", help="folder of the page and the record (prediction)")
     add("--patient", default="examination", help="code for the page; no name, no hospital's number")
-    add("--substitute-phase", action="store_true", help="use one phase in place of a missing other")
+    add("--substitute-phase", action="store_true", help="use one phase for a missing other, too")
     add("--organs", default="", help="organ mask, for a model without a network for organs")
     add("--tumor", default="", help="tumor mask, likewise")
     add("--ct-reported", default="", choices=["0", "1"], help="nodes suspicious by the CT report")
@@ -276,7 +278,7 @@ PREDICT = """\
 
 The folder holds the two CT series of one examination, arterial and venous (portal venous)
 phase; other series and images of other kinds may lie there too, if you name the two. It takes
-minutes, without a GPU longer. You get prediction/examination.html, which any browser opens, and the same as .json: score,
+minutes, without a GPU longer. A model of one phase needs that series alone. You get prediction/examination.html, which any browser opens, and the same as .json: score,
 calibrated probability and its range over the model's folds, the call, the lymph nodes found, what
 moved the score, flags on the images, and how far the examination is from those the model learned
 from. Nothing leaves this computer. For research: do not decide on a patient's treatment by it."""

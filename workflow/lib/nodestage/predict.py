@@ -21,7 +21,6 @@ from typing import Any
 
 from nodestage.core import files
 from nodestage.core.errors import InputError
-from nodestage.core.names import PHASES
 from nodestage.exchange import bundle as bundles
 from nodestage.report.patient_page import RECORD, REPORT
 from nodestage.study import check as checks
@@ -48,7 +47,7 @@ def predict(
 
     Parameters
     ----------
-    ct : a DICOM folder that holds both phases, or an `Examination` that names two files or folders
+    ct : a DICOM folder that holds both phases (or the one of the model), or an `Examination`
     bundle : folder of a frozen bundle (default: of the default study, or that of the packet)
     out : folder of the page and the record; made if absent
     cores : for Snakemake
@@ -67,9 +66,10 @@ def predict(
     show = show or (lambda line: None)
     folder = _bundle(bundle)
     frozen = bundles.read(folder)
-    given = ct
-    if not isinstance(given, Examination):
-        given = _named(given, frozen, show)
+    named = ct if isinstance(ct, Examination) else Examination(folder=str(ct))
+    given, sentences = examination.located(named, frozen)
+    for sentence in sentences:
+        show(sentence)
     examination.check(given, frozen)
     out = Path(out)
     page, record = (out / f"{given.patient}.{kind}" for kind in ("html", "json"))
@@ -97,17 +97,6 @@ def _copy(results, patient, page, viewer):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=hidden)
     text = (results / "patients" / patient / "page.html").read_text(encoding="utf-8")
     files.write_text(page, text.replace(f"{REPORT}viewer/{CENTER}/", f"{viewer.name}/"))
-
-
-def _named(folder, frozen, show):
-    """The examination in one folder: of the phase that the bundle takes, or of both."""
-    phases = frozen.anatomy.get("phases", PHASES)
-    if len(phases) == 1:
-        return Examination(**{phases[0]: str(folder)})
-    fields, sentences = examination.in_folder(folder)
-    for sentence in sentences:
-        show(sentence)
-    return Examination(**fields)
 
 
 def _bundle(named):

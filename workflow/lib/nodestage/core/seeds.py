@@ -1,7 +1,8 @@
 """Seeds of single networks, methods and draws, derived from the study's seed.
 
 A derived seed depends on the study's seed and on names, so that what else is trained or drawn
-changes nothing. Networks and forests use `derived`, methods `of_method`.
+changes nothing. Networks and forests use `derived`, methods `of_method`: two formulas, because one for
+both would change the networks, draws and scores of every study.
 """
 
 import hashlib

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-RIM_MM = 3.4  # what lies beside an instance
-RING_MM = (2.3, 6.0)  # what surrounds it, without the edge that both share
+RIM_MM = 3.4  # tissue beside an instance, up to this distance
+RING_MM = (2.3, 6.0)  # distances of its surroundings, without the blurred edge
 BLUR_MM = 2.7  # FWHM with which a scan on a coarse grid mixes an instance and its surroundings
 INNER = (1 / 3, 6)  # the share of an instance farthest from its surroundings, and its fewest voxels
 FAT_HU = -10
-MOST_LOG_ODDS = 30.0  # background that no window saw has infinite ones
+MOST_LOG_ODDS = 30.0  # background outside all windows has infinite log odds
 
 SHAPE = (
     "log_volume",  # of mm3
@@ -41,7 +41,7 @@ OF_PHASE = (
     "ring_p90",
     "ring_fat",
 )
-PLACE = (
+LOCATION = (
     "in_organ",
     "ring_in_organ",
     "in_vessel",
@@ -57,7 +57,7 @@ DENSITIES = (
     "venous_minus_arterial",
     "phases_correlation",
 )
-COLUMNS = [*SHAPE, *DENSITIES, *PLACE, *NETWORK]
+COLUMNS = [*SHAPE, *DENSITIES, *LOCATION, *NETWORK]
 
 
 def appearance(
@@ -81,7 +81,7 @@ def appearance(
     list of dicts: `instance` and `COLUMNS`. HU are means and percentiles within the instance, its
     core (a voxel or more from its surface, where there is one), its innermost third, its rim and its
     ring. `unmixed` is the density that the instance would have without its surroundings, and
-    `unmixed_sd` what varies inside beside that. `in_…` are shares of its voxels; `organ_mm` is their
+    `unmixed_sd` the remaining variation inside. `in_…` are shares of its voxels; `organ_mm` is their
     mean distance to the nearest organ, 0 inside.
     """
     mm = np.asarray(spacing, float)
@@ -89,7 +89,7 @@ def appearance(
     for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
         row = {"instance": number, **_shape(regions["node"], depth, mm)}
-        row |= _densities(seen, regions, _share(regions["node"], mm))
+        row |= _densities(seen, regions, mm)
         row |= _location(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
         rows.append(row)
@@ -108,7 +108,7 @@ def densities(
         node = regions["node"]
         row = {"instance": number, "log_volume": float(np.log(node.sum() * mm.prod()))}
         seen = {name: image[box] for name, image in images.items()}
-        rows.append(row | _densities(seen, regions, _share(node, mm)))
+        rows.append(row | _densities(seen, regions, mm))
     return rows
 
 
@@ -136,7 +136,7 @@ def _instances(instances, spacing):
 
 
 def _share(node, spacing):
-    """How much of what a voxel shows is the instance, float (z, y, x): its mask, blurred as a scan is."""
+    """Share of the instance in each voxel's density, float (z, y, x): its mask, blurred as a scan is."""
     return ndimage.gaussian_filter(node.astype(float), BLUR_MM / 2.355 / spacing)
 
 
@@ -148,7 +148,7 @@ def _or_else(region, node, least=1):
 def _shape(node, depth, spacing):
     voxels = np.argwhere(node) * spacing
     volume = len(voxels) * float(spacing.prod())
-    # A voxel has an extent of its own: without it a flat instance would have no thickness.
+    # Plus the extent of a voxel itself: without it a flat instance would have no thickness.
     moments = np.cov(voxels.T, bias=True).reshape(3, 3) + np.diag(spacing**2 / 12)
     short, middle, long = np.sqrt(np.linalg.eigvalsh(moments))
     ellipsoid = 4 / 3 * np.pi * 5**1.5 * short * middle * long
@@ -163,8 +163,8 @@ def _shape(node, depth, spacing):
     }
 
 
-def _densities(images, regions, share):
-    row = {}
+def _densities(images, regions, spacing):
+    row, share = {}, _share(regions["node"], spacing)
     inner = _innermost(regions["node"], share)
     for phase in PHASES:
         image = images[phase].astype(np.float64)
@@ -235,7 +235,7 @@ def _location(organs, attention, regions, spacing, vessels):
     node, ring, rim = regions["node"], regions["ring"], regions["rim"]
     inside = organs > 0
     vessel = np.isin(organs, list(vessels))
-    # Farther than the box reaches is not looked at: as far as its margin.
+    # The box ends at its margin: a larger distance is not measured.
     distance = (
         ndimage.distance_transform_edt(~inside, sampling=spacing)[node].mean()
         if inside.any()

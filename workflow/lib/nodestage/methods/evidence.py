@@ -23,7 +23,7 @@ def data(inputs, codes, clinical, absent):
     absent : {patient: reason} of those without images, as the sample sheet shows
 
     A patient with images but without a row in any instance table has no lymph node: volume 0,
-    whichever of `identification.volumes.KINDS` a method asks for.
+    by each of `identification.volumes.KINDS`.
     """
     reasons = dict(absent)
     for path in inputs.get("records", []):
@@ -65,7 +65,7 @@ def _robust(paths):
 
 
 def settings(methods):
-    """{method: its own settings}, of {method: its `settings`, and `file` where a user added it}."""
+    """{method: its settings}, of {method: its `settings`, and `file` where a user added it}."""
     return {name: entry.get("settings", {}) for name, entry in methods.items()}
 
 

@@ -108,7 +108,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
 
     Parameters
     ----------
-    statistics_folder : folder of the study's own tables (heterogeneity, table_1 to table_7)
+    statistics_folder : folder of the study's tables (heterogeneity, table_1 to table_7)
     centers : list of records.Center
     facts : records.Facts; records of patients aren't needed
     output : path of the HTML file
@@ -220,7 +220,7 @@ def _panels(people, center, facts, pictures):
     if facts.returned:
         return []
     entries = gallery.read(center.gallery) if center.gallery else {}
-    opens = viewer.addresses(center.viewer, center.name) if center.viewer else {}
+    opens = viewer.addresses(entries, center.name) if center.viewer else {}
     return [
         patients.panel(i, person, entries.get(person["patient"]), pictures)
         | {"volumes": opens.get(person["patient"])}

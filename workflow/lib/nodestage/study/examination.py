@@ -1,7 +1,7 @@
-"""One examination as a study of its own: a config, a bundle and a sheet with one row."""
+"""One examination as a study: a config, a bundle and a sheet with one row."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -33,7 +33,8 @@ class Examination:
     masks : {organs, tumor: file}, drawn on the venous phase, for a bundle without networks for them
     columns : further columns of the sheet that a method may read: ct_reported, age, …
     patient : study code, the name of the files
-    substitute : whether one phase may be used in place of both
+    substitute : whether one phase may be used for both
+    folder : a DICOM folder that holds every phase of the model, instead of `arterial` and `venous`
     """
 
     arterial: str = ""
@@ -43,15 +44,20 @@ class Examination:
     columns: Mapping[str, str] = field(default_factory=dict)
     patient: str = PATIENT
     substitute: bool = False
+    folder: str = ""
 
 
-def in_folder(path: str | Path, series: Mapping[str, str] | None = None) -> tuple[dict, list[str]]:
-    """The two phases of a DICOM folder.
+def in_folder(
+    path: str | Path, series: Mapping[str, str] | None = None, needed: Sequence[str] = PHASES
+) -> tuple[dict, list[str]]:
+    """The phases of a model in a DICOM folder.
 
     Parameters
     ----------
-    path : folder with both series
-    series : {arterial, venous: series}; left out, the series acquired first is the arterial phase
+    path : folder with the series; where one phase is needed also a file, which holds it
+    series : {phase: series}; left out, of two phases the series acquired first is the arterial one, and of
+        one phase it is the only CT series
+    needed : the phases of the model, one or two
 
     Returns
     -------
@@ -59,31 +65,60 @@ def in_folder(path: str | Path, series: Mapping[str, str] | None = None) -> tupl
 
     Raises
     ------
-    InputError where the folder is absent or isn't one, or which series is which isn't clear
+    InputError where the folder is absent or isn't one, or the phase of a series isn't clear
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"CT: there is nothing at {path}. Correct the path.")
+    named = {phase: text for phase, text in (series or {}).items() if text}
+    sentences: list[str] = []
+    if len(needed) == 1:
+        if set(named) - set(needed):
+            raise InputError(
+                f"CT: this model needs the {needed[0]} phase alone. Name no other series than `{needed[0]}_series`."
+            )
+        if path.is_dir() and not named:
+            with about("", "CT"):
+                sentences = [phases.alone(str(path), needed[0])]
+        return {needed[0]: str(path), "series": named}, sentences
     if not path.is_dir():
         raise InputError(
             f"CT: {path} is a file. Give the folder that holds the DICOM series of both phases, or two "
             "NIfTI files as `arterial` and `venous`."
         )
-    named = {phase: text for phase, text in (series or {}).items() if text}
     if named and len(named) < len(PHASES):
         raise InputError(
             "CT: name the series of both phases, `arterial_series` and `venous_series`, or of neither."
         )
-    sentences: list[str] = []
     if not named:
         with about("", "CT"):
             named, sentences = phases.by_time(str(path))
     return {"arterial": str(path), "venous": str(path), "series": named}, sentences
 
 
+def located(examination: Examination, frozen: Frozen) -> tuple[Examination, list[str]]:
+    """The examination with a file or folder for each phase, and sentences on what was decided.
+
+    Raises `InputError` as `in_folder` does, or where a folder is given beside a phase.
+    """
+    if not examination.folder:
+        return examination, []
+    if examination.arterial or examination.venous:
+        raise InputError(
+            "Give one folder that holds every phase, or `arterial` and `venous`, not both."
+        )
+    fields, sentences = in_folder(examination.folder, examination.series, _phases(frozen))
+    return replace(examination, folder="", **fields), sentences
+
+
+def _phases(frozen):
+    """The phases of a bundle's model."""
+    return frozen.anatomy.get("phases", PHASES)
+
+
 def check(examination: Examination, frozen: Frozen) -> None:
     """Raise `InputError` where a phase or a mask is missing that the bundle needs, or a column is unknown."""
-    needed = frozen.anatomy.get("phases", PHASES)
+    needed = _phases(frozen)
     absent = [phase for phase in needed if not getattr(examination, phase)]
     if absent and len(needed) == 1:
         raise InputError(
@@ -142,5 +177,5 @@ def write(folder: str | Path, examination: Examination, bundle: str | Path) -> N
         **examination.columns,
     }
     files.write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    own = [column for column in examination.columns if column not in COLUMNS]
-    tables.write(folder / SHEET, [row], [*COLUMNS, *own])
+    added = [column for column in examination.columns if column not in COLUMNS]
+    tables.write(folder / SHEET, [row], [*COLUMNS, *added])

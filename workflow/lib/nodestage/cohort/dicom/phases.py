@@ -1,4 +1,4 @@
-"""Which series of an examination's folder is the arterial phase, and which the venous one."""
+"""Which series of an examination's folder is which phase."""
 
 from collections.abc import Mapping
 
@@ -53,6 +53,28 @@ def by_time(path: str) -> tuple[dict[str, str], list[str]]:
         for phase, rank in chosen.items()
     ]
     return {phase: f"#{rank}" for phase, rank in chosen.items()}, sentences
+
+
+def alone(path: str, phase: str) -> str:
+    """A sentence on the one CT series of a folder, which is a model's only phase.
+
+    Parameters
+    ----------
+    path : folder with that series, and perhaps images of other kinds
+    phase : its name, for the messages
+
+    Raises
+    ------
+    IntakeError where the folder holds several axial CT series, or as `choosing.find` does
+    """
+    candidates = choosing.listed(path)
+    if len(candidates) > 1:
+        raise IntakeError(
+            f"{len(candidates)} CT series in one folder, and this model needs the {phase} phase alone:\n"
+            f"{choosing.listing(candidates)}\n    Name it: `{phase}_series`, a series number, or '#' and the position "
+            "in this list"
+        )
+    return f"{phase} phase: the one CT series of the folder, {len(candidates[0].frames)} slices"
 
 
 def _time(series: Series) -> str:

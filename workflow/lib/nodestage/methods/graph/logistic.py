@@ -4,6 +4,8 @@ from typing import TypedDict
 
 import numpy as np
 
+from nodestage.methods.standardize import center_and_scale
+
 
 class Fitted(TypedDict):
     """P(1) = 1 / (1 + exp(−intercept − weights · x)), x standardized by center and scale."""
@@ -22,13 +24,12 @@ def fit(x: np.ndarray, y: np.ndarray, penalty: float) -> Fitted:
     """
     from sklearn.linear_model import LogisticRegression
 
-    center, scale = x.mean(0), x.std(0)
-    scale = np.where(scale > 1e-9, scale, 1.0)
+    center, scale = center_and_scale(x)
     model = LogisticRegression(C=1 / penalty, max_iter=5000, tol=1e-8)
-    model.fit((x - center) / scale, y)
+    model.fit((x - np.array(center)) / np.array(scale), y)
     return {
-        "center": center.tolist(),
-        "scale": scale.tolist(),
+        "center": center,
+        "scale": scale,
         "weights": model.coef_[0].tolist(),
         "intercept": float(model.intercept_[0]),
     }

@@ -1,6 +1,6 @@
 """A small network over a patient's candidates and tumor, with messages between candidates by distance.
 
-Each candidate gets a message from the others, the nearer the louder (a graph with edges by distance,
+Each candidate gets a message from the others, the nearer the stronger (a graph with edges by distance,
 Gilmer 2017), and from itself, its message and its distance to the tumor an evidence e. With its
 probability p of being a node, the candidates together add log(1 + Σ p·exp(e)) to the patient's log odds:
 without any candidate nothing, with several roughly what the strongest adds, in whatever order (a soft
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from nodestage.methods.graph.elements import CANDIDATE, TUMOR, Elements
+from nodestage.methods.standardize import center_and_scale
 
 DISTANCE_MM = 20.0  # scale of all distances at the start
 
@@ -40,13 +41,14 @@ class NodeGraph(nn.Module):
 
     def parts(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """What each candidate adds before they are joined, p·exp(e) (patients, n), and the tumor's log odds."""
-        own = torch.relu(self.embed(batch["candidates"]))
+        embedded = torch.relu(self.embed(batch["candidates"]))
         near = -batch["between"] / self.log_scale.exp() + batch["log_node"][:, None, :]
-        near = torch.cat([near, torch.zeros_like(near[..., :1])], dim=2)  # nobody near: silence
+        # One more share, so that without a candidate nearby the message is 0.
+        near = torch.cat([near, torch.zeros_like(near[..., :1])], dim=2)
         share = torch.softmax(near, dim=2)[..., :-1]
-        heard = share @ self.message(own)
-        seen = torch.cat([own, heard, batch["to_tumor"][..., None]], dim=2)
-        evidence = self.evidence(seen)[..., 0].clamp(-10, 10)
+        received = share @ self.message(embedded)
+        joined = torch.cat([embedded, received, batch["to_tumor"][..., None]], dim=2)
+        evidence = self.evidence(joined)[..., 0].clamp(-10, 10)
         return (batch["log_node"] + evidence).exp(), self.tumor(batch["tumor"])[:, 0]
 
     def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -57,18 +59,16 @@ class NodeGraph(nn.Module):
 
 def scales(patients: Sequence[Elements]) -> dict[str, list[float]]:
     """Mean and SD of each number over the training patients, to standardize by."""
-    found = {}
+    candidates = np.concatenate([p.candidates for p in patients])
+    if not len(candidates):
+        candidates = np.zeros((1, len(CANDIDATE)))  # mean 0, SD 1
+    scale = {}
     for name, table in (
-        ("candidates", np.concatenate([p.candidates for p in patients])),
+        ("candidates", candidates),
         ("tumor", np.stack([p.tumor for p in patients])),
     ):
-        count = table.shape[1]
-        mean, sd = (
-            (table.mean(0), table.std(0)) if len(table) else (np.zeros(count), np.ones(count))
-        )
-        found[f"{name}_mean"] = mean.tolist()
-        found[f"{name}_sd"] = np.where(sd > 1e-9, sd, 1.0).tolist()
-    return found
+        scale[f"{name}_mean"], scale[f"{name}_sd"] = center_and_scale(table)
+    return scale
 
 
 def batch_of(
@@ -94,7 +94,7 @@ def batch_of(
         n = len(patient.instances)
         standard = (patient.candidates - scale["candidates_mean"]) / scale["candidates_sd"]
         between = patient.between / DISTANCE_MM
-        np.fill_diagonal(between, 1e3)  # no message to oneself
+        np.fill_diagonal(between, 1e3)  # no message to itself
         arrays["candidates"][i, :n] = np.clip(standard, -5, 5)
         arrays["between"][i, :n, :n] = between
         arrays["to_tumor"][i, :n] = np.minimum(patient.to_tumor / DISTANCE_MM, 5)

@@ -6,11 +6,15 @@ import torch
 from nodestage.core import learning
 from nodestage.methods.base import Score, need_both_classes
 from nodestage.methods.fusion.settings import over
-from nodestage.methods.graph import elements, network
+from nodestage.methods.graph import elements, network, shares
 
 
 class Method:
-    """Trained on T; of the states it goes through, the one with the least loss on V is kept."""
+    """Trained on T; the weights of the check with the smallest loss on V are kept.
+
+    A training of seconds, over all patients in each step: it needs neither the batches, the schedule nor the
+    checkpoints of `core.training`, whose optimizers would round otherwise.
+    """
 
     family = "graph"
     needs = ("views", "nodes")
@@ -28,14 +32,14 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
-        """Weights of the network, what numbers are standardized by, and how well it fits T."""
+        """Weights of the network, means and SDs for standardization, and how well it fits T."""
         torch.set_num_threads(1)
         torch.manual_seed(self.seed)
         sets, labels = _labelled(train)
         need_both_classes(labels)
         scale = network.scales(sets)
         batch, y = network.batch_of(sets, scale), torch.from_numpy(labels).float()
-        watched, truth = _labelled(validation)
+        held_out, truth = _labelled(validation)
         model = network.NodeGraph(self.settings["hidden"])
         optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -43,8 +47,8 @@ class Method:
             weight_decay=self.settings["weight_decay"],
         )
         loss_of = torch.nn.functional.binary_cross_entropy_with_logits
-        seen = network.batch_of(watched, scale), torch.from_numpy(truth).float()
-        best, least = None, np.inf
+        chosen_by = network.batch_of(held_out, scale), torch.from_numpy(truth).float()
+        best, smallest = None, np.inf
         for step in range(1, self.settings["steps"] + 1):
             optimizer.zero_grad()
             loss_of(model(batch), y).backward()
@@ -52,9 +56,10 @@ class Method:
             if step % self.settings["check_every"] and step < self.settings["steps"]:
                 continue
             with torch.inference_mode():
-                loss = float(loss_of(model(seen[0]), seen[1])) if len(watched) else -step
-            if loss < least:
-                least = loss
+                # Without validation patients the last check counts as the best.
+                loss = float(loss_of(model(chosen_by[0]), chosen_by[1])) if held_out else -step
+            if loss < smallest:
+                smallest = loss
                 best = {k: v.detach().clone() for k, v in model.state_dict().items()}
         model.load_state_dict(best)
         with torch.inference_mode():
@@ -76,8 +81,7 @@ class Method:
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none.
 
-        `node` is the number of the candidate that adds most, `node_share` its share of what all add;
-        -1 and 0 without candidates.
+        Beside it stands what each candidate adds (`shares`).
         """
         torch.set_num_threads(1)
         names, values, reasons = patients.gather(lambda p: elements.read(patients, p))
@@ -90,12 +94,7 @@ class Method:
             with torch.inference_mode():
                 added = model.parts(batch)[0][0].double().numpy()
                 probability = float(torch.sigmoid(model(batch).double()))
-            first = int(np.argmax(added)) if len(added) else -1
-            scores[name] = Score(
-                probability,
-                node=float(one.instances[first]) if len(added) else -1.0,
-                node_share=float(added[first] / added.sum()) if len(added) else 0.0,
-            )
+            scores[name] = Score(probability, **{shares.COLUMN: shares.write(one.instances, added)})
         return scores | reasons
 
 

@@ -1,6 +1,6 @@
 """Probability of at least one positive node, with a learned weight for a candidate's size.
 
-A multiple-instance rule in place of the paper's "largest positive volume": a candidate of volume v with log odds l of
+A multiple-instance rule instead of the paper's "largest positive volume": a candidate of volume v with log odds l of
 being a positive node makes the patient positive with the probability s(a + b·l + c·log(v / 300 mm³)), s the
 logistic function; the patient is positive where at least one candidate, or a base rate, makes it so.
 """
@@ -25,7 +25,7 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
-        """The four numbers of greatest likelihood; the penalty draws them to the plain noisy-or."""
+        """The four numbers of greatest likelihood, penalized for their distance from the plain noisy-or."""
         from scipy.optimize import minimize
 
         names, values, _ = train.gather(lambda p: _candidates(train, p))
@@ -40,8 +40,8 @@ class Method:
                 -likelihood.sum() + 0.5 * self.settings["penalty"] * ((numbers - START) ** 2).sum()
             )
 
-        found = minimize(loss, np.array(START), method="L-BFGS-B")
-        return {"numbers": found.x.tolist()}
+        optimum = minimize(loss, np.array(START), method="L-BFGS-B")
+        return {"numbers": optimum.x.tolist()}
 
     def predict(self, patients):
         """Probability of each patient, or the reason why there is none."""

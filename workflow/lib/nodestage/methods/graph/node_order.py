@@ -25,12 +25,12 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
-        """Weights of the logistic regression with the penalty of the least loss on V."""
+        """Weights of the logistic regression with the penalty of the smallest loss on V."""
         x, y = _table(train)
         need_both_classes(y)
         fitted = [logistic.fit(x, y, penalty) for penalty in self.settings["penalties"]]
-        watched, truth = _table(validation)
-        return min(fitted, key=lambda model: logistic.loss(model, watched, truth))
+        x_validation, truth = _table(validation)
+        return min(fitted, key=lambda model: logistic.loss(model, x_validation, truth))
 
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none."""
@@ -49,16 +49,16 @@ def features(patient: elements.Elements) -> np.ndarray:
     """
     order = np.argsort(-patient.positive, kind="stable")[:TOP]
     volume = np.exp(patient.candidates[:, elements.CANDIDATE.index("log_volume")])
-    found = np.full(2 * TOP, 0.0)
-    found[:TOP] = elements.logit(np.zeros(TOP))
-    found[: len(order)] = elements.logit(patient.positive[order])
-    found[TOP : TOP + len(order)] = np.log(volume[order])
+    suspicious = np.full(2 * TOP, 0.0)
+    suspicious[:TOP] = elements.logit(np.zeros(TOP))
+    suspicious[: len(order)] = elements.logit(patient.positive[order])
+    suspicious[TOP : TOP + len(order)] = np.log(volume[order])
     expected = [
         patient.positive.sum(),
         np.log1p((volume * (patient.node > 0.5)).max(initial=0)),
         np.log1p((volume * patient.positive).max(initial=0)),
     ]
-    return np.concatenate([found, expected, patient.tumor])
+    return np.concatenate([suspicious, expected, patient.tumor])
 
 
 def _table(patients):

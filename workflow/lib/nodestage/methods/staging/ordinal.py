@@ -8,6 +8,8 @@ from typing import TypedDict
 
 import numpy as np
 
+from nodestage.methods.standardize import center_and_scale
+
 
 class Fitted(TypedDict):
     """A fitted model as plain numbers: P(class > k) = 1 / (1 + exp(cuts[k] − x·weights)), x standardized."""
@@ -42,19 +44,18 @@ def fit(x: np.ndarray, classes: np.ndarray, ridge: float = 1.0) -> Fitted:
     count = int(classes.max(initial=0)) + 1
     if count < 2 or set(classes.tolist()) != set(range(count)):
         raise ValueError(f"each class from 0 on needs a patient, got {np.bincount(classes)}")
-    center, scale = x.mean(0), x.std(0)
-    scale = np.where(scale > 1e-12 * np.maximum(np.abs(center), 1), scale, 1.0)
-    z = (x - center) / scale
+    center, scale = center_and_scale(x)
+    z = (x - np.array(center)) / np.array(scale)
     above = np.array([(classes > k).mean() for k in range(count - 1)])
     first = -np.log(above / (1 - above))  # the cuts without any feature
     start = np.concatenate([[first[0]], np.log(np.diff(first)), np.zeros(z.shape[1])])
-    found = minimize(
+    optimum = minimize(
         _loss, start, (z, classes, ridge), method="BFGS", jac=True, options={"gtol": 1e-7}
     )
-    cuts, weights = _unpacked(found.x, count)
+    cuts, weights = _unpacked(optimum.x, count)
     return {
-        "center": center.tolist(),
-        "scale": scale.tolist(),
+        "center": center,
+        "scale": scale,
         "weights": weights.tolist(),
         "cuts": cuts.tolist(),
     }

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -80,14 +81,14 @@ class ViewerFolder:
         (self.folder / PAGE).write_text(page, encoding="utf-8")
 
 
-def addresses(folder: str | Path, center: str) -> dict[str, str]:
-    """{patient: address in the viewer}, as seen from the center's page, of a `ViewerFolder`."""
-    page = Path(folder, PAGE).read_text(encoding="utf-8")
-    start = page.index('<script type="application/json" id="facts">')
-    facts = page[page.index(">", start) + 1 : page.index("</script>", start)]
-    listed = json.loads(facts)["patients"]
+def addresses(patients: Iterable[str], center: str) -> dict[str, str]:
+    """{patient: address in the viewer}, as seen from the center's page.
+
+    patients : in the order in which `ViewerFolder.add` took them, which is that of the center's gallery
+    """
     return {
-        patient: f"viewer/{quote(center)}/{PAGE}#{number}" for number, patient in enumerate(listed)
+        patient: f"viewer/{quote(center)}/{PAGE}#{number}"
+        for number, patient in enumerate(patients)
     }
 
 
