@@ -67,6 +67,8 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
         labels, affine = _read(path, rules, _target(image, source), source, facts)
+        if role != "organs":
+            possible.check_share(labels)
         plan = grids.plan(labels.shape, affine)
         facts |= plan.facts
         array, grid = plan(labels, labels=True), plan.grid
@@ -76,7 +78,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
             array, grid = _onto(array, grid, target, rules.resample, facts)
         if plan.matrix is not None or "resampled" in facts:
             array = kept.restore(labels, affine, array, grid, facts)
-        if role == "organs" and image is not None and not isinstance(image, grids.Grid):
+        if image is not None and not isinstance(image, grids.Grid):
             named = rules.label_system or "segments" in facts
             possible.check(array, image.array, grid.spacing, known, named)
     facts["volume_mm3_as_drawn"] = drawn
@@ -203,7 +205,9 @@ def _looks_like_labels(path, header, rules):
     try:
         stored = nifti.middle(path, header)
         labels = _whole_numbers(stored, rules.role, rules.label_system, {})
-        map_labels(labels, rules.label_system, rules.classes)
+        labels = map_labels(labels, rules.label_system, rules.classes)
+        if rules.role != "organs":
+            possible.check_share(labels)
     except InputError:
         return False
     return True
