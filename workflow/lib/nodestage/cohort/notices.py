@@ -54,6 +54,7 @@ _MASK_SENTENCES = {
     "segments_found": "its segments: {}",
     "series_not_compared": "which series it was drawn on can't be compared, its place can",
     "fractional_threshold": "fractional segments taken from {} of their maximum",
+    "mostly_marked": "most of its middle is marked: is it turned inside out, or a mask of the body?",
     "overlap_mm3": "{} mm³ drawn as two classes",
     "contours_without_area": "{} points or open contours left out",
     "contours_outside": "{} contours lie outside the image",

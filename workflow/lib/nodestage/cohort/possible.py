@@ -52,12 +52,16 @@ def check(labels, image, spacing, known, label_system=None):
     )
 
 
+def share(labels):
+    """Share of the voxels that are marked."""
+    return float(np.count_nonzero(labels) / max(1, labels.size))
+
+
 def check_share(labels):
     """Raise where tumor or lymph nodes fill most of the voxels: a mask turned inside out, or of the body."""
-    share = np.count_nonzero(labels) / max(1, labels.size)
-    if share > MOST:
+    if share(labels) > MOST:
         raise IntakeError(
-            f"{share:.0%} of its voxels are marked: turned inside out, or a mask of the body. Mark what was drawn, with 0 "
+            f"{share(labels):.0%} of its voxels are marked: turned inside out, or a mask of the body. Mark what was drawn, with 0 "
             "for all else"
         )
 
