@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nodestage.report import controls, fields, numbers, patients
+from nodestage.report import controls, deciding, fields, numbers, patients
 from nodestage.report.records import Facts, Run
 from nodestage.report.sources import Cell
 from nodestage.report.writing import write_page
@@ -166,21 +166,29 @@ def moved(record: Mapping[str, Any]) -> list[str]:
             f"In the most influential slice, {100 * why['share_inside']:.0f} % of what moved this score lies inside "
             f"the {where}."
         )
+    added = record["node_shares"]
+    if added and added["nodes"]:
+        name = vocabulary.name("methods", "node_graph")
+        listed = [deciding.in_words(node) for node in added["nodes"][: patients.SHOWN_SHARES]]
+        sentences.append(
+            f"Of what lymph nodes add to the score of {name}, fold {added['fold']}, the largest parts come from these: "
+            f"{'; '.join(listed)}."
+        )
     return sentences
 
 
 def compared(record: Mapping[str, Any]) -> dict[str, Any]:
     """The section on the training patients: a sentence, and lines of the table (first fold's summary)."""
-    found = record["training_patients"]
-    if found is None:
+    comparison = record["training_patients"]
+    if comparison is None:
         absent = (
             "The bundle holds no summary of its training patients, or the images were not used."
         )
         return {"sentence": absent, "lines": [], "far": False}
-    if found["distance"] is None:
-        return {"sentence": _sentence(found["reason"]), "lines": [], "far": False}
-    folds = found["folds"]
-    far = 2 * found["far_in"] > len(folds)
+    if comparison["distance"] is None:
+        return {"sentence": _sentence(comparison["reason"]), "lines": [], "far": False}
+    folds = comparison["folds"]
+    far = 2 * comparison["far_in"] > len(folds)
     closer = sorted(one["closer"] for one in folds if one["distance"] is not None)
     share = closer[len(closer) // 2]
     lead = (
@@ -189,7 +197,7 @@ def compared(record: Mapping[str, Any]) -> dict[str, Any]:
         else "This examination is like those that the models learned from."
     )
     sentence = (
-        f"{lead} Its distance from their mean is {numbers.fixed(found['distance'], 2)} "
+        f"{lead} Its distance from their mean is {numbers.fixed(comparison['distance'], 2)} "
         f"(about 1 is usual), larger than that of at least {100 * share:.0f} % of the training patients."
     )
     first = folds[0]

@@ -90,7 +90,7 @@ def _bytes_beyond(data, syntax):
 def silenced(syntax):
     """Without what a decoder's C or C++ code prints: it may hold values of the header.
 
-    Decoders write past Python to the process's own output, which is a job's log or the terminal.
+    Decoders write past Python to the process's output, which is a job's log or the terminal.
     """
     if not syntax.is_compressed:
         yield
