@@ -1,6 +1,7 @@
 """Faults that once passed in silence: each is named, or shown, wherever it comes in."""
 
 import gzip
+import json
 import zipfile
 
 import numpy as np
@@ -20,7 +21,7 @@ from nodestage.core import configs, handwritten, seals, tables
 from nodestage.core.errors import InputError
 from nodestage.core.reasons import SENTENCES
 from nodestage.core.volumes import Volume
-from nodestage.exchange import returned
+from nodestage.exchange import bundle, returned
 from nodestage.exchange.returned import reading
 from nodestage.study.method_files import check_method_files
 
@@ -347,6 +348,27 @@ def test_a_guarded_import_may_fail(tmp_path):
     text = f"try:\n    import nosuchpackage\nexcept ImportError:\n    pass\nimport numpy.linalg\n{METHOD}"
     (tmp_path / "m.py").write_text(text, encoding="utf-8")
     check_method_files({"mine": {"file": "m.py"}}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda m: m["sha256"].pop("fold3/fusion.pt"), "lacks fold3/fusion.pt"),
+        (lambda m: m["settings"]["folds"].update(n=4), "lists 5 folds"),
+        (lambda m: m["settings"]["folds"].update(n="5"), "settings.folds.n"),
+        (lambda m: m["settings"].pop("statistics"), "settings.statistics"),
+        (lambda m: m["settings"].update(attention=None), "settings.attention"),
+        (lambda m: m["settings"].update(simulated="no"), "settings.simulated"),
+        (lambda m: m["settings"]["methods"]["mine"].update(file="/etc/passwd"), "of the method mine is not among"),
+    ],
+)  # fmt: skip
+def test_a_manifest_of_which_a_part_is_lost_or_strange(frozen, change, words):
+    manifest = json.loads((frozen / "manifest.json").read_text(encoding="utf-8"))
+    change(manifest)
+    (frozen / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        bundle.read(frozen)
+    assert words in str(error.value)
 
 
 def test_a_table_without_the_column_of_patients(tmp_path):
