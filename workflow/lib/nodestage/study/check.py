@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        help="settings that the study's own ones replace, as in `make run`; empty: those that the study's "
+        help="settings that those of the study replace, as in `make run`; empty: those that the study's "
         "file `preset` names",
     )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
