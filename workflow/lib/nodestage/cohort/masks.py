@@ -67,6 +67,8 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
         labels, affine = _read(path, rules, _target(image, source), source, facts)
+        if role != "organs" and image is not None:
+            possible.check_share(labels)
         plan = grids.plan(labels.shape, affine)
         facts |= plan.facts
         array, grid = plan(labels, labels=True), plan.grid
@@ -76,7 +78,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
             array, grid = _onto(array, grid, target, rules.resample, facts)
         if plan.matrix is not None or "resampled" in facts:
             array = kept.restore(labels, affine, array, grid, facts)
-        if role == "organs" and image is not None and not isinstance(image, grids.Grid):
+        if image is not None and not isinstance(image, grids.Grid):
             named = rules.label_system or "segments" in facts
             possible.check(array, image.array, grid.spacing, known, named)
     facts["volume_mm3_as_drawn"] = drawn
@@ -178,9 +180,10 @@ def mask_headers(path, rules=None, *, patient="", column="", source=None):
         header = nifti.read_header(path)
         plan = grids.plan(header.shape, header.affine)
         nifti.check_length(path, header)
-        if rules is not None and not _looks_like_labels(path, header, rules):
+        facts = header.facts | plan.facts
+        if rules is not None and not _looks_like_labels(path, header, rules, facts):
             read_mask_with_record(path, rules, patient=patient, column=column)
-        return plan.grid, header.facts | plan.facts
+        return plan.grid, facts
 
 
 def _drawing_headers(drawing, rules, source):
@@ -204,12 +207,14 @@ def _drawing_headers(drawing, rules, source):
     return plan.grid, facts
 
 
-def _looks_like_labels(path, header, rules):
-    """Whether some slices from the middle pass for a mask."""
+def _looks_like_labels(path, header, rules, facts):
+    """Whether some slices from the middle pass for a mask; notes where most of them is marked."""
     try:
         stored = nifti.middle(path, header)
         labels = _whole_numbers(stored, rules.role, rules.label_system, {})
-        map_labels(labels, rules.label_system, rules.classes)
+        labels = map_labels(labels, rules.label_system, rules.classes)
+        if rules.role != "organs" and possible.share(labels) > possible.MOST:
+            facts["mostly_marked"] = True
     except InputError:
         return False
     return True

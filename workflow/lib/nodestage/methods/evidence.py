@@ -14,9 +14,9 @@ def data(inputs, codes, clinical, absent):
 
     Parameters
     ----------
-    inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
-        (all three: one file per patient, named after the patient) and `nodes` (instance tables of
-        one fold), `scores` (tables of other families in that fold) and `robustness` (one table, of
+    inputs : a rule's input, with any of `views`, `radiomics` (one file per patient, named after the
+        patient), `nodes` (instance tables of one fold; with `records` of the registration, one per
+        patient, in a folder named after the patient), `scores` (tables of other families in that fold) and `robustness` (one table, of
         the fold's training patients)
     codes : patient codes
     clinical : {patient: {column: text}}

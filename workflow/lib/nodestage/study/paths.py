@@ -207,10 +207,14 @@ class Paths:
     def method_inputs(
         self, family: str, fold: int | str, patients: Collection[str]
     ) -> dict[str, list[str]]:
-        """What the methods of a family read, of the patients with images."""
+        """What the methods of a family read, of the patients with images.
+
+        Views and radiomics say why a patient has none; lymph nodes don't, so they come with the
+        records of the registration.
+        """
         needs = self.methods.needs(family)
         imaged = [p for p in patients if self.patients.is_imaged(p)]
-        inputs = {"records": self.registration_records(imaged)} if needs else {}
+        inputs = {"records": self.registration_records(imaged)} if "nodes" in needs else {}
         if "views" in needs:
             inputs["views"] = [self.views(p) for p in imaged]
         if "radiomics" in needs:
