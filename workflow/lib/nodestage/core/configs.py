@@ -104,13 +104,20 @@ class _Strict(yaml.SafeLoader):
                         "`key: value`, with the key in quotes if it holds brackets"
                     )
                 line = key.start_mark.line + 1
-                if key.value in first:
+                name = self._name(key)
+                if name in first:
                     raise _Fault(
-                        f"lines {first[key.value]} and {line}: {key.value!r} is set twice. YAML would keep the "
+                        f"lines {first[name]} and {line}: {key.value!r} is set twice. YAML would keep the "
                         "second in silence: remove one"
                     )
-                first[key.value] = line
+                first[name] = line
                 self._check_keys(value, seen)
+
+    def _name(self, key):
+        """A key as it is compared: 1, +1 and "1" are one name, and so are yes and true."""
+        if key.tag == "tag:yaml.org,2002:merge":
+            return key.value
+        return str(self.construct_object(key))
 
 
 def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
