@@ -56,7 +56,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
     Returns
     -------
     Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
-    dict : what intake changed or noticed; only counts and words of our own
+    dict : what intake changed or noticed; only counts and fixed words
     """
     from nodestage.core.volumes import Volume
 
@@ -111,20 +111,24 @@ def _read(path, rules, target, source, facts):
 def _drawn(drawing, rules, target, source, facts):
     """`_read` of a mask that isn't NIfTI."""
     wanted = _wanted(drawing, rules, source, facts)
-    own = drawing.lattice(target, wanted)
+    return _painted(drawing, drawing.lattice(target, wanted), wanted, rules, target, facts)
+
+
+def _painted(drawing, lattice, wanted, rules, target, facts):
+    """`_drawn`, by the segments that are wanted and the lattice of the file."""
     if drawing.names is None:
         labels = _whole_numbers(drawing.values(), rules.role, rules.label_system, facts)
         labels = map_labels(labels, rules.label_system, rules.classes)
     else:
-        pieces = drawing.pieces(wanted, own)
-        labels = painting.paint(pieces, own.shape, rules.role, facts)
+        pieces = drawing.pieces(wanted, lattice)
+        labels = painting.paint(pieces, lattice.shape, rules.role, facts)
     facts |= drawing.facts
-    labels, own = _on_image(labels, own, target, facts)
-    voxel = abs(float(np.linalg.det(own.affine[:3, :3])))
+    labels, lattice = _on_image(labels, lattice, target, facts)
+    voxel = abs(float(np.linalg.det(lattice.affine[:3, :3])))
     for voxels, volume in (("overlap_voxels", "overlap_mm3"), ("outside_voxels", "outside_mm3")):
         if voxels in facts:
             facts[volume] = round(facts.pop(voxels) * voxel, 3)
-    return labels, own.affine
+    return labels, lattice.affine
 
 
 def _wanted(drawing, rules, source, facts):
@@ -138,11 +142,13 @@ def _wanted(drawing, rules, source, facts):
     return chosen.classes
 
 
-def _on_image(labels, own, target, facts):
+def _on_image(labels, lattice, target, facts):
     """Labels of a part of the image's slices or of turned axes on its whole stored grid, where they lie on it."""
-    where = None if target is None or own is target else lattices.placement(own, target)
+    where = None
+    if target is not None and lattice is not target:
+        where = lattices.placement(lattice, target)
     if where is None:
-        return labels, own
+        return labels, lattice
     whole, outside = lattices.paste(*where(labels), target.shape)
     if outside:
         facts["outside_voxels"] = facts.get("outside_voxels", 0) + outside
@@ -154,7 +160,7 @@ def _on_image(labels, own, target, facts):
 
 
 def mask_headers(path, rules=None, *, patient="", column="", source=None):
-    """What the header of a mask says, and a few slices of it.
+    """What the header and a few slices of a mask show.
 
     Parameters
     ----------
@@ -188,13 +194,13 @@ def _drawing_headers(drawing, rules, source):
         if rules is not None:
             _wanted(drawing, rules, source, facts)
         return None, facts
-    if drawing.names is None or drawing.facts["mask_format"] == "rtstruct":
-        _drawn(drawing, rules, target, source, facts)
     wanted = _wanted(drawing, rules, source, facts)
-    own = drawing.lattice(target, wanted)
-    if own is not target and lattices.placement(own, target) is not None:
-        own = target
-    plan = grids.plan(own.shape, own.affine)
+    lattice = drawing.lattice(target, wanted)
+    if drawing.names is None or drawing.facts["mask_format"] == "rtstruct":
+        _painted(drawing, lattice, wanted, rules, target, facts)
+    if lattice is not target and lattices.placement(lattice, target) is not None:
+        lattice = target
+    plan = grids.plan(lattice.shape, lattice.affine)
     facts |= drawing.facts | plan.facts
     if {"segments_missing", "segments_ignored"} & set(facts):
         facts["segments_found"] = names.quoted(drawing.names)

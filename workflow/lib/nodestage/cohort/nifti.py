@@ -83,12 +83,12 @@ def read_header(path):
 
 
 def read(path):
-    """Header and stored values, scaled only where the file says so.
+    """Header and stored values, scaled only where the header has a slope.
 
     Returns
     -------
     header : Header
-    stored : array (k, j, i) in the file's own type, or float32 or float64 where it is scaled
+    stored : array (k, j, i) in the file's type, or float32 or float64 where it is scaled
     """
     header = read_header(path)
     count = int(np.prod(header.shape))

@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        help="settings that the study's own ones replace, as in `make run`; empty: those that the study's "
+        help="settings that those of the study replace, as in `make run`; empty: those that the study's "
         "file `preset` names",
     )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")
@@ -178,6 +178,7 @@ def _whole(written: dict[str, Any], preset_file: Path | None, base: Path) -> dic
     whole: dict[str, Any] = {}
     for layer in [*layers, written]:
         update_config(whole, layer)
+        configs.keep_empty(whole, layer)
     if whole["folds"]["folder"]:
         whole["folds"]["folder"] = str(Path(base, whole["folds"]["folder"]))
     return whole

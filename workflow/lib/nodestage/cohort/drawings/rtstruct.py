@@ -48,7 +48,7 @@ class StructureSet:
         self.references, self.facts = references, facts
 
     def lattice(self, target: Lattice | None, wanted: Mapping[int, int]) -> Lattice:
-        """The image's grid: contours have none of their own. Raises where they don't lie on its slices."""
+        """The image's grid: contours have none. Raises where they don't lie on its slices."""
         if target is None:
             raise IntakeError(
                 "contours can't be read without the image that they were drawn on. Correct the image first"

@@ -1,6 +1,6 @@
 """DICOM Segmentation objects: binary, fractional, and label maps.
 
-highdicom reads the object and decodes its frames one by one. Each frame is put where its own position
+highdicom reads the object and decodes its frames one by one. Each frame is put where its position
 says, on the slices of the image: a series of a tilted gantry has no regular grid that the standard's
 readers would build, and slices on which nothing was drawn are left out of most files.
 """
@@ -62,14 +62,14 @@ class Segmentation:
         _check_once(self._frames)
 
     def lattice(self, target: Lattice | None, wanted: Mapping[int, int]) -> Lattice:
-        """The image's grid if the frames of `wanted` lie on it, else an even one of their own."""
+        """The image's grid if the frames of `wanted` lie on it, else an even one through these frames."""
         numbers = {self._numbers[index] for index in wanted}
         frames = [f for f in self._frames if f.segment is None or f.segment in numbers]
         if target is not None and all(
             placement(frame.lattice(target), target) is not None for frame in frames
         ):
             return target
-        return _own(frames or self._frames, self._seg)
+        return _even_lattice(frames or self._frames, self._seg)
 
     def pieces(self, wanted: Mapping[int, int], lattice: Lattice) -> Iterator[tuple[int, Piece]]:
         """Parts of the segments in `wanted`, {index: our id}."""
@@ -258,7 +258,7 @@ def _references(seg):
     return References(frozenset({frame} - {""}), frozenset(series), frozenset(slices))
 
 
-def _own(frames, seg):
+def _even_lattice(frames, seg):
     """An even lattice of the frames alone."""
     first = frames[0]
     for frame in frames:
