@@ -6,7 +6,7 @@ import torch
 
 from nodestage.core import learning
 from nodestage.methods import base, registry
-from nodestage.methods.graph import elements, logistic, network
+from nodestage.methods.graph import elements, logistic, network, shares
 from nodestage.tumor import slices
 
 NAMES = ("node_graph", "node_order", "node_noisy_or")
@@ -77,8 +77,9 @@ def test_a_score_depends_neither_on_the_order_of_candidates_nor_on_other_patient
     )["A"]
     assert other == pytest.approx(alone, rel=1e-6)
     if name == "node_graph":
-        assert alone.details["node"] == other.details["node"] == 1.0
-        assert 0 < alone.details["node_share"] <= 1
+        each = [dict(shares.read(score.details["node_shares"])) for score in (alone, other)]
+        assert each[0] == pytest.approx(each[1], rel=1e-4) and set(each[0]) == {1, 2, 3, 4, 5}
+        assert next(iter(each[0])) == 1 and sum(each[0].values()) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,7 +92,7 @@ def test_a_patient_without_candidates_has_a_score_below_one_with_a_suspicious_no
     )
     assert 0 <= scores["B"] < scores["A"]
     if name == "node_graph":
-        assert scores["B"].details == {"node": -1.0, "node_share": 0.0}
+        assert scores["B"].details == {"node_shares": ""} and shares.read("") == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,7 +17,7 @@ from nodestage.core.errors import InputError
 from nodestage.exchange import bundle
 from nodestage.lymph_nodes import found
 from nodestage.predict import predict
-from nodestage.report import patient_page, patient_record
+from nodestage.report import deciding, patient_page, patient_record, patients
 from nodestage.report.records import Run
 from nodestage.statistics import reference
 from nodestage.study import examination, progress
@@ -406,7 +406,8 @@ def of_tables(**more):
 
 ABOUT = {
     "study": "S", "model_digest": "abc", "declared": "combined", "flags": ["phases: <b>swapped</b>"],
-    "center_notes": [], "changed_at_intake": {}, "explained": None, "warnings": [],
+    "center_notes": [], "changed_at_intake": {}, "explained": None, "node_shares": None,
+    "warnings": [],
 }  # fmt: skip
 
 
@@ -419,6 +420,39 @@ def test_the_record_has_the_digits_of_the_tables():
     assert record["methods"]["ct_report"]["score"] is None
     assert record["methods"]["ct_report"]["probability_of_folds"] is None
     assert record["training_patients"] is None
+
+
+def test_what_each_node_adds_stands_on_the_panel_and_on_the_patients_page(tmp_path):
+    rows = rows_of(cube((12, 30, 30), (1, 2, 3), (6, 20, 20)), [0.2, 0.9])
+    scores = [
+        {"patient": p, "method": m, "score": s, "reason": "", "node_shares": cell}
+        for p, m, s, cell in (
+            ("P1", "node_graph", "0.7", "2:0.75 1:0.25"),
+            ("P1", "node_order", "0.6", ""),
+            ("P2", "node_graph", "", ""),
+        )
+    ]
+    for fold in (0, 1):
+        tables.write(tmp_path / f"{fold}.tsv", scores, list(scores[0]))
+    paths = [tmp_path / "0.tsv", tmp_path / "1.tsv"]
+    cells = deciding.share_cells(paths, [0, 1], {"P1": 1, "P2": 1})
+    assert cells == {"P1": (1, "2:0.75 1:0.25")}
+    facts = deciding.added(*cells["P1"], rows)
+    assert [node["share"] for node in facts["node_shares"]["nodes"]] == [0.75, 0.25]
+    words = "75 %: 128 mm³, short axis 4.0 mm; 25 %: 128 mm³, short axis 4.0 mm"
+    entry = {"facts": facts, "views": [], "pictures": {}}
+    panel = patients.panel(1, patients.normalised({"patient": "P1"}, "combined", {}), entry)
+    assert ("Of what nodes add to Nodes and tumor, graph, fold 1", words) in panel["lines"]
+    record = patient_record.record("P1", of_tables(), [], ABOUT | facts)
+    assert any(
+        f"fold 1, the largest parts come from these: {words}." in s
+        for s in patient_page.moved(record)
+    )
+    assert not any("largest parts" in s for s in patient_page.moved(record | {"node_shares": None}))
+    none = {"fold": 1, "nodes": []}
+    entry["facts"] = {"node_shares": none}
+    panel = patients.panel(1, patients.normalised({"patient": "P1"}, "combined", {}), entry)
+    assert panel["lines"][-1][1] == "no node adds to it"
 
 
 def test_the_page_states_call_probability_and_range_and_escapes(tmp_path):

@@ -89,6 +89,25 @@ def test_a_shifted_center_gains_and_a_calibrated_one_does_not():
     assert one(rows, recalibrated="intercept", metric="log_loss")["difference"] > -0.005
 
 
+@pytest.mark.parametrize("kind, line", [("intercept", (0.3, 1.0)), ("intercept_slope", (0.0, 0.7))])
+def test_a_mild_miscalibration_is_worth_correcting_with_more_patients_than_the_limit(kind, line):
+    """The mean loss in many further patients, of 150 centers on either side of the limit; see benchmarks/recalibration.py."""
+    _, logit = patients(4000, seed=9)
+    truth = 1 / (1 + np.exp(-(line[0] + line[1] * logit)))
+
+    def loss(intercept, slope):
+        moved = intercept + slope * logit
+        return np.mean(np.logaddexp(0, moved) - truth * moved)
+
+    gap = {}
+    for n in (25, 2 * recalibration.FEWEST[kind]):
+        centers = (patients(n, line, seed) for seed in range(150))
+        fits = [recalibration.fit(*center, kind) for center in centers]
+        gap[n] = np.mean([loss(*fit) for fit in fits]) - loss(0, 1)
+    few, many = gap.values()
+    assert few > 0 > many
+
+
 def test_few_patients_are_warned_of_and_too_few_are_refused():
     y, logit = patients(60, seed=4)
     rows = recalibration.rows(scored(y, logit), n=100)

@@ -92,6 +92,30 @@ def test_coverage_of_exchangeable_patients_is_what_is_promised(by_class):
         assert np.mean(hits[1]) < np.mean(hits[0])
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_folds_together_cover_more_than_declared_until_scores_shift(shift):
+    """Five folds of one signal, as in benchmarks/conformal.py; scores that lie higher break the promise."""
+    random, held = np.random.default_rng(2), {0: [], 1: []}
+
+    def draw(n, higher=0.0):
+        y = (random.random(n) < 0.45).astype(int)
+        signal = random.normal(0.95 * (y - 0.5), 0.8) + higher
+        return y, 1 / (1 + np.exp(-signal - random.normal(0, 0.6, (5, n))))
+
+    for _ in range(150):
+        parts = [draw(12) for _ in range(5)]
+        records = [conformal.frozen(y, p[fold]) for fold, (y, p) in enumerate(parts)]
+        y, p = draw(40, shift)
+        inside = conformal.sets(conformal.p_values(records, list(p)), 0.8)[np.arange(40), y]
+        for label in (0, 1):
+            held[label] += inside[y == label].tolist()
+    covered = {label: np.mean(values) for label, values in held.items()}
+    if shift:
+        assert covered[0] < 0.8 < covered[1]
+    else:
+        assert min(covered.values()) > 0.8
+
+
 def test_v_alone_is_kept_and_only_where_it_is_declared():
     labels = {f"P{i}": i % 2 for i in range(20)}
     random = np.random.default_rng(0)

@@ -66,6 +66,7 @@ rule gallery:
             paths.instances(p, folds.fold_of(p)) for p in patients.imaged(w.center)
         ],
         saliency="results/report/saliency/{center}.npz" if EXPLAINED else [],
+        shares=lambda w: paths.node_shares(w.center),
     output:
         gallery="results/report/gallery/{center}.json",
         viewer=directory("results/report/viewer/{center}"),
@@ -81,6 +82,10 @@ rule gallery:
     params:
         code=code("gallery.py"),
         patients=lambda w: patients.imaged(w.center),
+        folds=lambda w: (
+            folds.explaining(w.center) if paths.node_shares(w.center) else []
+        ),
+        explained=lambda w: folds.explained(w.center),
         drawn=lambda w: masks.drawn("lymph_nodes", w.center),
         organ=study.settings.tumor_organ,
         labels=study.settings.anatomy["labels"],

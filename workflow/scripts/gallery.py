@@ -12,6 +12,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.viewer) as f
     rows = {path: tables.read(path) for path in set(inputs.instances)}
     drawn = dict(zip(params.drawn, inputs.drawn, strict=True))
     explained = explaining.read(inputs.saliency) if inputs.saliency else {}
+    cells = deciding.share_cells(inputs.shares, params.folds, params.explained)
     images = (
         inputs.arterial,
         inputs.venous,
@@ -47,6 +48,8 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.viewer) as f
         # In a study with one phase both files hold the same image.
         alone = registration["substituted"] if registration.get("one_phase") else ""
         facts = {"registration": registration, **deciding.facts(instances, nodes_of)}
+        if patient in cells:
+            facts |= deciding.added(*cells[patient], nodes_of)
         why = explained.get(patient)
         if why is not None:
             facts["explained"] = why["facts"]

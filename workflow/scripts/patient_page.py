@@ -36,6 +36,7 @@ with logs.to(snakemake.log[0]):
             "center_notes": quality["notes"],
             "changed_at_intake": quality["changes"].get(patient, {}),
             "explained": (entry or {}).get("facts", {}).get("explained"),
+            "node_shares": (entry or {}).get("facts", {}).get("node_shares"),
             "warnings": list(run.warnings),
         },
     )

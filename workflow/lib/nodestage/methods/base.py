@@ -45,10 +45,10 @@ class Score(float):
 
     Attributes
     ----------
-    details : {column: number}
+    details : {column: number, or text}
     """
 
-    details: dict[str, float]
+    details: dict[str, float | str]
 
     def __new__(cls, value, **details):
         """A score; see the class."""

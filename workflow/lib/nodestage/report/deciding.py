@@ -1,9 +1,10 @@
-"""The deciding lymph node, and the nodes as overlays."""
+"""The deciding lymph node, what each node adds to a score, and the nodes as overlays."""
 
 import numpy as np
 
 from nodestage.core import tables
 from nodestage.core.instances import positive_rows
+from nodestage.methods.graph import shares
 
 SHOWN = (
     "volume_mm3",
@@ -52,3 +53,49 @@ def facts(instances, rows):
         "deciding_node": {column: largest.get(column, "") for column in SHOWN},
         "node_center": [int(c) for c in center],
     }
+
+
+def share_cells(paths, folds, patients):
+    """{patient: (fold, cell of `methods.graph.shares`)} of the patients whom `node_graph` scored.
+
+    Parameters
+    ----------
+    paths : tables of scores, one for each of `folds`
+    patients : {patient: the fold that is shown of it}
+    """
+    return {
+        row["patient"]: (fold, row[shares.COLUMN])
+        for fold, path in zip(folds, paths, strict=True)
+        for row in tables.read(path)
+        if row["method"] == "node_graph" and row["score"] and patients.get(row["patient"]) == fold
+    }
+
+
+def added(fold, cell, rows):
+    """What each node adds to the patient's score by `node_graph`, for the gallery's panel.
+
+    Parameters
+    ----------
+    fold, cell : of `share_cells`
+    rows : the patient's rows of that fold's instance table
+
+    Returns
+    -------
+    dict with `node_shares`: `fold`, and `nodes`, each a dict with `share` (of what all nodes add), `volume_mm3` and
+    `short_axis_mm`, the largest share first
+    """
+    of = {int(row["instance"]): row for row in rows}
+    nodes = [
+        {"share": share}
+        | {key: tables.number(of[node][key]) for key in ("volume_mm3", "short_axis_mm")}
+        for node, share in shares.read(cell)
+    ]
+    return {"node_shares": {"fold": fold, "nodes": nodes}}
+
+
+def in_words(node):
+    """A node of `added` by its size and share, such as `71 %: 320 mm³, short axis 6.1 mm`."""
+    return (
+        f"{100 * node['share']:.0f} %: {node['volume_mm3']:.0f} mm³, "
+        f"short axis {node['short_axis_mm']:.1f} mm"
+    )

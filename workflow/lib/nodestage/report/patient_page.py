@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from nodestage.report import controls, fields, numbers, patients
+from nodestage.report import controls, deciding, fields, numbers, patients
 from nodestage.report.records import Facts, Run
 from nodestage.report.sources import Cell
 from nodestage.report.writing import write_page
@@ -165,6 +165,14 @@ def moved(record: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f"In the most influential slice, {100 * why['share_inside']:.0f} % of what moved this score lies inside "
             f"the {where}."
+        )
+    added = record["node_shares"]
+    if added and added["nodes"]:
+        name = vocabulary.name("methods", "node_graph")
+        listed = [deciding.in_words(node) for node in added["nodes"][: patients.SHOWN_SHARES]]
+        sentences.append(
+            f"Of what lymph nodes add to the score of {name}, fold {added['fold']}, the largest parts come from these: "
+            f"{'; '.join(listed)}."
         )
     return sentences
 

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from nodestage.report import numbers
+from nodestage.report import deciding, numbers
 from nodestage.report.explaining import SIDES
 from nodestage.report.gallery_pictures import GalleryPictures
 from nodestage.report.sources import Cell
@@ -28,6 +28,9 @@ VIEWS = {
     "influential_against": "Most influential slice, against metastasis",
 }
 EXPLAINED = frozenset({"influential_for", "influential_against"})
+
+SHOWN_SHARES = 3
+"""Nodes of which a page shows what they add to a score; the record lists all."""
 
 CLINICAL = {
     "pt_stage": "pT",
@@ -174,6 +177,7 @@ def panel(number, patient, entry, pictures=None):
         if node.get(key) not in (None, "")
     ]
     lines += _explained((entry or {}).get("facts", {}).get("explained"))
+    lines += _shares((entry or {}).get("facts", {}).get("node_shares"))
     lines += [
         (label, _shown(key, record[key], words=True))
         for key, label in CLINICAL.items()
@@ -211,6 +215,15 @@ def _explained(facts):
         inside = f"{100 * facts['share_inside']:.0f} %"
         lines.append(("Saliency inside the tumor", inside))
     return lines
+
+
+def _shares(facts):
+    """The nodes that add most to the score of `node_graph`."""
+    if not facts:
+        return []
+    name = f"{vocabulary.name('methods', 'node_graph')}, fold {facts['fold']}"
+    nodes = [deciding.in_words(node) for node in facts["nodes"][:SHOWN_SHARES]]
+    return [(f"Of what nodes add to {name}", "; ".join(nodes) or "no node adds to it")]
 
 
 def _view(patient, view, addresses):

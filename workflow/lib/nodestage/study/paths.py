@@ -237,6 +237,15 @@ class Paths:
             for fold in self.folds
         ]
 
+    def node_shares(self, center: str) -> list[str]:
+        """Scores with what each node adds, of the folds that explain a center's scores; none without `node_graph`."""
+        if "node_graph" not in self.methods.names:
+            return []
+        return [
+            f"results/graph/fold{fold}/scores/{center}.tsv"
+            for fold in self.folds.explaining(center)
+        ]
+
     def robustness(self, family: str, fold: int | str) -> list[str]:
         """The table of a fold's robust features; none where they are not asked for or not read."""
         if self.settings.robustness is None or "radiomics" not in self.methods.needs(family):

@@ -7,6 +7,7 @@ same score whatever the order of the candidates, and one for a patient without a
 - `elements`       what is read of a candidate and of the tumor
 - `network`        a small network over candidates, with messages by distance
 - `node_graph`     that network
+- `shares`         what each candidate adds to its score, in the table of scores
 - `node_order`     logistic regression on the most suspicious candidates
 - `node_noisy_or`  probability of any positive node, with a weight for size that is learned
 """

@@ -6,7 +6,7 @@ import torch
 from nodestage.core import learning
 from nodestage.methods.base import Score, need_both_classes
 from nodestage.methods.fusion.settings import over
-from nodestage.methods.graph import elements, network
+from nodestage.methods.graph import elements, network, shares
 
 
 class Method:
@@ -81,8 +81,7 @@ class Method:
     def predict(self, patients):
         """Probability of metastasis of each patient, or the reason why there is none.
 
-        `node` is the number of the candidate that adds most, `node_share` its share of what all add;
-        -1 and 0 without candidates.
+        Beside it stands what each candidate adds (`shares`).
         """
         torch.set_num_threads(1)
         names, values, reasons = patients.gather(lambda p: elements.read(patients, p))
@@ -95,12 +94,7 @@ class Method:
             with torch.inference_mode():
                 added = model.parts(batch)[0][0].double().numpy()
                 probability = float(torch.sigmoid(model(batch).double()))
-            first = int(np.argmax(added)) if len(added) else -1
-            scores[name] = Score(
-                probability,
-                node=float(one.instances[first]) if len(added) else -1.0,
-                node_share=float(added[first] / added.sum()) if len(added) else 0.0,
-            )
+            scores[name] = Score(probability, **{shares.COLUMN: shares.write(one.instances, added)})
         return scores | reasons
 
 
