@@ -76,3 +76,21 @@ def test_a_study_where_a_file_lies_is_a_sentence(tmp_path):
     (tmp_path / "study").write_text("x")
     with pytest.raises(InputError, match="is a file"):
         new.begin(tmp_path / "study")
+
+
+def test_a_method_that_is_off_by_default_is_switched_on_by_an_empty_mapping():
+    """Snakemake's own merge keeps the default's null; a later null switches it off again."""
+    from snakemake.utils import update_config
+
+    layers = [
+        {"methods": {"pn_ordinal": None, "combined": {"settings": {"steps": 5}}}},
+        {"methods": {"pn_ordinal": {}, "combined": {}}},
+    ]
+    config = {}
+    for layer in layers:
+        update_config(config, layer)
+        configs.keep_empty(config, layer)
+    assert config == {"methods": {"pn_ordinal": {}, "combined": {"settings": {"steps": 5}}}}
+    update_config(config, {"methods": {"pn_ordinal": None}})
+    configs.keep_empty(config, {"methods": {"pn_ordinal": None}})
+    assert config["methods"]["pn_ordinal"] is None

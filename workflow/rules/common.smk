@@ -31,6 +31,7 @@ from nodestage.study import (
 )
 from nodestage.study.study import load
 
+configs.keep_empty(config, workflow.config_settings.overwrite_config)
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:

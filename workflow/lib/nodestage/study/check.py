@@ -176,6 +176,7 @@ def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str,
     whole: dict[str, Any] = {}
     for layer in [*layers, written]:
         update_config(whole, layer)
+        configs.keep_empty(whole, layer)
     if whole["folds"]["folder"]:
         whole["folds"]["folder"] = str(Path(base, whole["folds"]["folder"]))
     return whole
