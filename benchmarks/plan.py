@@ -4,8 +4,8 @@
 
 The study is made up: a sheet with two phases per patient, drawn lymph nodes in the discovery center and
 masks in an auxiliary one, in the proportions of the paper, at its size (`config/paper.yaml`). Every file
-that the sheet names has one byte, since a plan opens none. `--finished` also touches every file
-that the jobs would write, so that the plan is that of a run with nothing left to do.
+that the sheet names has one byte, since a plan opens none. `--finished` also makes every file and folder
+that the jobs would write and records the jobs as done, so that nothing is left to do.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import yaml
 
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import tables
+from nodestage.study.resources import ON_GPU
 
 REPOSITORY = Path(__file__).parents[1]
 # Patients of each center among 970: discovery and external as in the paper, and 30 with masks alone.
@@ -58,8 +59,23 @@ def make(folder, patients):
                 path.write_bytes(b"\0")  # an empty file is refused
     tables.write(folder / "samples.tsv", sheet, COLUMNS)
     centers = {name: {"role": ROLES.get(name, "external")} for name in CENTERS}
-    text = yaml.safe_dump({"samples": "samples.tsv", "centers": centers, "title": "A plan"})
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    # Without GPUs jobs can be recorded as done on any machine; a plan costs the same.
+    jobs = {kind: {"gpu": 0} for kind in ON_GPU}
+    config = {"samples": "samples.tsv", "centers": centers, "title": "A plan", "jobs": jobs}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def finish(folder):
+    """Make all that the jobs would write, and let Snakemake record the jobs as done."""
+    printed, *_ = snakemake(folder, "--summary", "--nolock")
+    for name in re.findall(r"^(results/[^\t]+)\t", printed, re.M):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix:
+            path.write_bytes(b"\0")
+        else:
+            path.mkdir(exist_ok=True)
+    snakemake(folder, "--touch", "--forceall", "--quiet", "all")
 
 
 def snakemake(folder, *arguments):
@@ -89,10 +105,9 @@ def main():
     options = parser.parse_args()
     folder = options.folder.absolute()
     make(folder, options.patients)
-    more = ["--forceall"] if options.finished else []
     if options.finished:
-        snakemake(folder, "--touch", "--forceall")
-    printed, seconds, memory = snakemake(folder, "--dry-run", "--quiet", "rules", "--nolock", *more)
+        finish(folder)
+    printed, seconds, memory = snakemake(folder, "--dry-run", "--quiet", "rules", "--nolock")
     jobs = re.search(r"^total +(\d+)$", printed, re.M)
     print("patients\tjobs\tCPU s\tMB")
     print(f"{options.patients}\t{jobs[1] if jobs else 0}\t{seconds:.1f}\t{memory:.0f}")

@@ -1,6 +1,7 @@
 """Configs and studies that tests start from."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,13 @@ def with_rows(config, change):
     for row in rows:
         change(row)
     return build(made.config, made.settings.anatomy, Sheet(rows, made.centers.entries))
+
+
+def with_tables(folds, tables):
+    """The same folds of a study with other tables {fold: {patient: subset}}."""
+    changed = dataclasses.replace(folds)
+    vars(changed)["tables"] = tables  # before the cached property reads or draws them
+    return changed
 
 
 DEFAULT = ("config/config.yaml", "config/simulator.yaml")

@@ -261,7 +261,7 @@ def test_methods_read_the_own_columns_but_no_stage_of_the_nodes(tmp_path):
     study = load(default_config(), written(tmp_path, own))
     seen = study.patients.clinical(["CH001"])["CH001"]
     assert set(seen) == {*CLINICAL, "mrf", "cea"}
-    assert study.settings.own_clinical == {"mrf": False, "cea": True}
+    assert study.settings.added_clinical == {"mrf": False, "cea": True}
     assert {"mrf", "cea", "pn_stage"} <= set(study.facts.table_rows("changhai")[0])
     data = Data(clinical={"P1": seen | {"mrf": "clear"}})
     read = Patients(data, ["P1"]).clinical("P1")
@@ -270,7 +270,7 @@ def test_methods_read_the_own_columns_but_no_stage_of_the_nodes(tmp_path):
 
 def test_table_1_has_lines_of_the_own_columns():
     rows = [{"sex": "F", "mrf": "clear", "cea": "3"}, {"sex": "M", "mrf": "", "cea": "9"}]
-    lines = characteristics.rows(rows, rows, own={"mrf": False, "cea": True})
+    lines = characteristics.rows(rows, rows, clinical={"mrf": False, "cea": True})
     found = {(line["characteristic"], line["level"]): line["value"] for line in lines}
     assert found["Mrf, n (%)", "clear"] == found["Mrf, n (%)", "missing"] == "1 (50%)"
     assert found["Cea", "median [quartiles]"] == "6.0 [4.5-7.5]"

@@ -68,7 +68,7 @@ def test_a_users_method_comes_with_the_bundle_and_is_no_path_of_the_team(frozen,
     manifest = files.read_json(frozen / "manifest.json")
     assert manifest["settings"]["methods"]["mine"]["file"] == "methods/mine.py"
     here = opened_study(frozen, config)
-    assert Path(here.methods.own_files["mine"]) == frozen / "methods/mine.py"
+    assert Path(here.methods.user_files["mine"]) == frozen / "methods/mine.py"
     (frozen / "methods/mine.py").write_text(METHOD + "print('else')\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"methods/mine.py is not the file that was frozen"):
         bundle.opened(frozen)

@@ -67,11 +67,7 @@ def test_a_family_reads_what_its_methods_need_of_patients_with_images(config):
     fusion = made.paths.method_inputs("fusion", 0, patients)
     assert set(fusion) == {"records", "views", "nodes"}
     assert len(fusion["views"]) == len(patients) - 1 and lacking not in str(fusion)
-    assert set(made.paths.method_inputs("baselines", 0, patients)) == {
-        "records",
-        "views",
-        "radiomics",
-    }
+    assert set(made.paths.method_inputs("baselines", 0, patients)) == {"views", "radiomics"}
     only = {"ct_report": config["methods"]["ct_report"]}
     report = dataclasses.replace(made.methods, config=only)
     assert (

@@ -15,7 +15,7 @@ from nodestage.cohort.image_statistics import COLUMNS, Scan, image_statistics, n
 from nodestage.core import files, tables
 from nodestage.core.errors import InputError
 from nodestage.exchange import bundle
-from nodestage.lymph_nodes import found
+from nodestage.lymph_nodes import consensus
 from nodestage.predict import predict
 from nodestage.report import deciding, patient_page, patient_record, patients
 from nodestage.report.records import Run
@@ -257,7 +257,7 @@ def rows_of(array, probabilities):
 def test_nodes_of_one_fold_are_that_folds():
     array = cube((12, 30, 30), (1, 2, 3), (6, 20, 20))
     rows = rows_of(array, [0.2, 0.9])
-    labels, nodes = found.together([array], [rows], SPACING)
+    labels, nodes = consensus.merge_folds([array], [rows], SPACING)
     np.testing.assert_array_equal(labels, np.array([0, 2, 1])[array])  # the probable one first
     for node, row in zip(nodes, rows[::-1], strict=True):
         for column in ("volume_mm3", "short_axis_mm", "p_positive", "x", "y", "z"):
@@ -274,20 +274,20 @@ def test_nodes_that_overlap_in_several_folds_are_one():
         cube(shape, (1, 2, 3)),
     ]
     rows = [rows_of(folds[0], [0.3]), rows_of(folds[1], [0.8, 0.6]), rows_of(folds[2], [0.9])]
-    labels, nodes = found.together(folds, rows, SPACING)
+    labels, nodes = consensus.merge_folds(folds, rows, SPACING)
     assert [(n["found_in"], n["folds"]) for n in nodes] == [(1, 3), (3, 3)]
     assert nodes[1]["p_positive"] == pytest.approx(0.6) and nodes[1]["positive"] == 1
     # Two of three agree on the first cube; a voxel that one fold alone has is left out.
     np.testing.assert_array_equal(labels == 2, folds[0] == 1)
     assert nodes[1]["volume_mm3"] == 64 * 2.0
-    assert found.totals([r | {"variant": "attention"} for r in rows[1]]) == {
+    assert consensus.totals([r | {"variant": "attention"} for r in rows[1]]) == {
         "nodes": 2.0, "nodes_ml": 0.256,
     }  # fmt: skip
 
 
 def test_no_nodes_at_all():
     empty = np.zeros((3, 4, 5), np.uint16)
-    labels, nodes = found.together([empty, empty], [[], []], SPACING)
+    labels, nodes = consensus.merge_folds([empty, empty], [[], []], SPACING)
     assert not labels.any() and nodes == []
 
 
@@ -457,7 +457,7 @@ def test_what_each_node_adds_stands_on_the_panel_and_on_the_patients_page(tmp_pa
 
 def test_the_page_states_call_probability_and_range_and_escapes(tmp_path):
     array = cube((12, 30, 30), (1, 2, 3))
-    _, nodes = found.together([array, array], [rows_of(array, [0.7])] * 2, SPACING)
+    _, nodes = consensus.merge_folds([array, array], [rows_of(array, [0.7])] * 2, SPACING)
     nodes = [{k: "" if v is None else str(v) for k, v in node.items()} for node in nodes]
     summary = reference.summary(training())
     row = {k: str(v) for k, v in training()[0].items()} | {"slice_mm": "5.0", "patient": "P1"}

@@ -183,7 +183,7 @@ WHOLE = {"aorta": 40.0, "portal_splenic_vein": 12.0, "pancreas": 60.0, "liver": 
 )  # fmt: skip
 def test_labels_that_cannot_be_right_are_flagged(records, volumes, given, words):
     others = {} if given else {"P2": WHOLE}
-    made_of = quality.Records(**records, volumes={"P1": volumes} | others, given=given)
+    made_of = quality.Records(**records, volumes={"P1": volumes} | others, drawn_organs=given)
     found = quality.patients(CODES, made_of)
     said = flags_of(found, "P1")
     assert words in said and ("organs: " in said) == bool(words)
@@ -315,7 +315,7 @@ def test_what_some_patients_lack_is_their_flag(records, lost, flagged):
 
 def test_a_structure_that_a_center_does_not_draw_is_no_fault_of_its_patients(records):
     drawn = {n: ml for n, ml in WHOLE.items() if n != "aorta"}
-    made_of = quality.Records(**records, volumes=dict.fromkeys(CODES, drawn), given=True)
+    made_of = quality.Records(**records, volumes=dict.fromkeys(CODES, drawn), drawn_organs=True)
     people, notes = quality.patients(CODES, made_of)
     assert "Aorta: not drawn in any patient of this center." in notes
     assert not any(flag.about == "organs" for p in people for flag in p.flags)

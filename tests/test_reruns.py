@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import slurm_stand_in as slurm
 import yaml
 from snakemake_files import MODULE, rules
 from study_config import reversed_keys
+from workflow_study import PATIENTS
 
 ROOT = Path(__file__).parents[1]
 PATIENT = "CH001"
@@ -23,13 +25,13 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 
 class Clone:
-    """The code as a clone has it, with a part of the default study finished in it."""
+    """The code as a clone has it, with the default study finished in it, or a part of it: `targets`."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, targets=TARGETS):
+        self.folder, self.targets = folder, targets
 
     @classmethod
-    def fresh(cls, folder):
+    def fresh(cls, folder, targets=TARGETS):
         for name in ("config", "envs", "profiles", "workflow"):
             shutil.copytree(ROOT / name, folder / name)
         shutil.copy(ROOT / "Makefile", folder)
@@ -41,7 +43,7 @@ class Clone:
             (bin / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
             (bin / name).chmod(0o755)
         (folder / ".venv/ready").touch()
-        return cls(folder)
+        return cls(folder, targets)
 
     def run(self, command, cwd=None, environment=None):
         path = str(self.folder / "workflow/lib")
@@ -57,21 +59,49 @@ class Clone:
         return printed
 
     def planned(self):
-        return self.run([*SNAKEMAKE, "--cores", "1", "--dry-run", *TARGETS])
+        return self.run([*SNAKEMAKE, "--cores", "1", "--dry-run", *self.targets])
 
-    def scripts(self):
-        return sorted((self.folder / "workflow").rglob("*.py"))
+    def touch_code(self):
+        """Every file of the code gets a time later than that of any result."""
+        later = time.time() + 100
+        for name in ("workflow", "config", "envs"):
+            for path in (self.folder / name).rglob("*"):
+                os.utime(path, (later, later))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A finished part of the study; then every file of the code gets the time of now."""
+    """A finished part of the study; then every file of the code gets a new time."""
     clone = Clone.fresh(tmp_path_factory.mktemp("reruns") / "clone")
     clone.run([*SNAKEMAKE, "--cores", "1", *TARGETS])
-    outputs = [(clone.folder / target).stat().st_mtime for target in TARGETS]
-    for name in ("workflow", "config", "envs"):
-        for path in (clone.folder / name).rglob("*"):
-            os.utime(path, (max(outputs) + 100,) * 2)
+    clone.touch_code()
+    return clone
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A whole study, every rule of it recorded as finished, and its code with new times.
+
+    No job is run: each output is an empty line or an empty folder, and `--touch` records the jobs.
+    """
+    clone = Clone.fresh(tmp_path_factory.mktemp("whole") / "clone", targets=())
+    simulator = clone.folder / "config/simulator.yaml"
+    config = yaml.safe_load(simulator.read_text(encoding="utf-8"))
+    centers = config["simulator"]["centers"]
+    for center, patients in PATIENTS.items():
+        centers[center]["patients"] = patients
+    centers["changhai"]["labels"]["organs"] = {"train": 3, "validation": 1, "test": 2}
+    simulator.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    printed = clone.run([*SNAKEMAKE, "--cores", "1", "--summary"])
+    for name in re.findall(r"^(results/[^\t]+)\t", printed, re.M):
+        path = clone.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix:
+            path.write_bytes(b"\n")
+        else:
+            path.mkdir(exist_ok=True)
+    clone.run([*SNAKEMAKE, "--cores", "1", "--touch", "--forceall", "--quiet", "all"])
+    clone.touch_code()
     return clone
 
 
@@ -87,19 +117,19 @@ def copied(finished, tmp_path):
 
 def bare(clone, tmp_path):
     """In the repository; --use-conda is added by test_use_conda."""
-    return clone.run([*SNAKEMAKE, "--cores", "all", "--dry-run", *TARGETS])
+    return clone.run([*SNAKEMAKE, "--cores", "all", "--dry-run", *clone.targets])
 
 
 def by_make(clone, tmp_path):
-    return clone.run(["make", "run", f"ARGS=--dry-run {' '.join(TARGETS)}"])
+    return clone.run(["make", "run", f"ARGS=--dry-run {' '.join(clone.targets)}"])
 
 
 def another_directory(clone, tmp_path):
     """From elsewhere, as the README has it: a study's folder and configs over the default."""
     own = tmp_path / "config.yaml"
-    own.write_text("title: Another title\n")  # no setting of these jobs
+    own.write_text("jobs: {report: {mem_mb: 3000}}\n")  # of `jobs` nothing reruns
     command = [*SNAKEMAKE, "--cores", "1", "--snakefile", clone.folder / "workflow/Snakefile"]
-    command += ["--directory", clone.folder, "--configfile", own, "--dry-run", "--", *TARGETS]
+    command += ["--directory", clone.folder, "--configfile", own, "--dry-run", "--", *clone.targets]
     return clone.run(command, cwd=tmp_path)
 
 
@@ -110,7 +140,8 @@ def by_the_slurm_profile(clone, tmp_path):
     (tmp_path / "profile/config.yaml").write_text(
         yaml.safe_dump(profile | {"software-deployment-method": "env-modules"})
     )
-    command = [*SNAKEMAKE, "--workflow-profile", tmp_path / "profile", "--dry-run", *TARGETS]
+    command = [*SNAKEMAKE, "--workflow-profile", tmp_path / "profile", "--dry-run"]
+    command += clone.targets
     return clone.run(command, environment=slurm.install(tmp_path / "slurm"))
 
 
@@ -123,15 +154,36 @@ def as_a_module(clone, tmp_path):
     ]
     (clone.folder / "config.yaml").write_text(yaml.safe_dump(texts[0] | texts[1], sort_keys=False))
     command = [*SNAKEMAKE, "--cores", "1", "--snakefile", own, "--directory", clone.folder]
-    return clone.run([*command, "--dry-run", *TARGETS], cwd=tmp_path)
+    return clone.run([*command, "--dry-run", *clone.targets], cwd=tmp_path)
 
 
 WAYS = [bare, by_make, another_directory, by_the_slurm_profile, as_a_module]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_new_times_of_scripts_rerun_nothing(finished, tmp_path, way):
-    assert "othing to be done" in way(finished, tmp_path)
+def test_new_times_of_scripts_rerun_nothing(whole, tmp_path, way):
+    assert "othing to be done" in way(whole, tmp_path)
+
+
+def test_a_fresh_clone_beside_finished_results_and_another_branch_and_back_rerun_nothing(
+    whole, tmp_path
+):
+    clone = Clone.fresh(tmp_path / "elsewhere", targets=())
+    for name in ("config", "results", ".snakemake"):
+        shutil.copytree(whole.folder / name, clone.folder / name, dirs_exist_ok=True)
+    script = clone.folder / "workflow/scripts/fit.py"
+    content = script.read_bytes()
+    git = ["git", "-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+    clone.run([*git, "init", "--quiet", "--initial-branch=main"])
+    clone.run([*git, "add", "workflow", "config", "envs"])
+    clone.run([*git, "commit", "--quiet", "-m", "all"])
+    clone.run([*git, "checkout", "--quiet", "-b", "other"])
+    script.write_bytes(content + b"\nchanged = True\n")
+    clone.run([*git, "commit", "--quiet", "-am", "another script"])
+    assert "Params have changed" in clone.planned()
+    clone.run([*git, "checkout", "--quiet", "main"])
+    assert script.read_bytes() == content
+    assert "othing to be done" in clone.planned()
 
 
 def test_a_copy_with_all_times_new_reruns_nothing(copied):

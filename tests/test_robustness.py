@@ -1,11 +1,9 @@
 """Robust radiomics features: their ICC, the changes of mask and image, and a filter without a leak."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy import ndimage
-from study_config import default_config, study, with_rows
+from study_config import default_config, study, with_rows, with_tables
 
 from nodestage.core import tables
 from nodestage.methods import base, evidence, radiomics, registry
@@ -281,7 +279,7 @@ def test_the_status_of_no_patient_decides_in_whom_robustness_is_measured():
     def other_status(row):
         row.update(metastasis=str(1 - int(row["metastasis"])) if row["metastasis"] else "")
 
-    changed = dataclasses.replace(with_rows(config, other_status).folds, given=made.folds.tables)
+    changed = with_tables(with_rows(config, other_status).folds, made.folds.tables)
     everybody = list(made.folds.table(0))
     assert changed.patients.metastasis(everybody) != made.patients.metastasis(everybody)
     for fold in made.folds:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from study_config import study, with_rows
+from study_config import study, with_rows, with_tables
 
 from nodestage.core import tables
 from nodestage.core.errors import InputError
@@ -180,5 +180,5 @@ def test_a_patient_is_explained_by_the_fold_that_tests_it(config):
         assert folds.table(fold)[patient] == "test"
     assert set(folds.explained("changhai")) == set(imaged)
     assert folds.explaining("changhai") == [0, 1, 2, 3, 4] and folds.explaining("tianjin") == [0]
-    training = dataclasses.replace(folds, given={0: {p: "train" for p in imaged}})
+    training = with_tables(folds, {0: {p: "train" for p in imaged}})
     assert training.explained("changhai") == {}

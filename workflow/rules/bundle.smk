@@ -18,7 +18,7 @@ BUNDLE = [
     )
 ]
 BUNDLE += ["results/bundle/spacing.json"] if study.settings.median_spacing else []
-BUNDLE += [f"results/bundle/methods/{method}.py" for method in methods.own_files]
+BUNDLE += [f"results/bundle/methods/{method}.py" for method in methods.user_files]
 
 
 localrules:
@@ -81,7 +81,7 @@ use rule freeze as freeze_ranges with:
 use rule freeze as freeze_method with:
     # The file of a method that a user added: text, which a hospital can read before it runs it.
     input:
-        lambda w: methods.own_files[w.method],
+        lambda w: methods.user_files[w.method],
     output:
         "results/bundle/methods/{method}.py",
     log:

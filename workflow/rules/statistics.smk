@@ -71,7 +71,7 @@ rule center_statistics:
             **config["statistics"],
             "methods": methods.calls,
             "min_cell": config["packet"]["min_cell"],
-            "clinical": study.settings.own_clinical,
+            "clinical": study.settings.added_clinical,
         },
         seed=config["seed"],
     script:

@@ -34,7 +34,7 @@ with logs.to(snakemake.log[0]):
             contrast=contrast,
             reasons=known["reasons"],
             volumes=sizes,
-            given=known["organs_given"],
+            drawn_organs=known["organs_given"],
             organ=params.organ,
             known=tuple(params.labels),
             negative=[

@@ -1,7 +1,7 @@
 """Summary of the examinations that one fold's models learned from; no patient's own values."""
 
 from nodestage.core import files, logs, seals, tables
-from nodestage.lymph_nodes.found import totals
+from nodestage.lymph_nodes.consensus import totals
 from nodestage.statistics import reference
 
 with logs.to(snakemake.log[0]):

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"Error: ARGS can't be read ({error}): close its quotes.", file=sys.stderr)
         return 1
-    if arguments[:1] == ["plan"]:  # has many options of its own
+    if arguments[:1] == ["plan"]:  # reads its options itself
         from nodestage.study import plan
 
         return plan.main(arguments[1:])
@@ -125,7 +125,7 @@ def _predict(options: argparse.Namespace) -> int:
     from nodestage.study import examination
 
     series = {phase: getattr(options, f"{phase}_series") for phase in ("arterial", "venous")}
-    given = examination.Examination(
+    scans = examination.Examination(
         folder=options.ct,
         arterial=options.arterial,
         venous=options.venous,
@@ -136,7 +136,7 @@ def _predict(options: argparse.Namespace) -> int:
         substitute=options.substitute_phase,
     )
     record = predict(
-        given, options.bundle, options.out, options.cores, options.keep or None, _print
+        scans, options.bundle, options.out, options.cores, options.keep or None, _print
     )
     one = record["methods"][record["declared"]]
     call = {None: f"no call: {one['reason']}", 0: "negative", 1: "positive"}[one["call"]]
@@ -152,7 +152,7 @@ def _export(options: argparse.Namespace) -> int:
     from nodestage.core import configs
 
     config = configs.read(_config(options.study))
-    # With a bundle of its own, a study takes its settings from there, as `score` does.
+    # With a bundle, a study takes its settings from there, as `score` does.
     how = ["--score"] if config.get("bundle") else [f"--preset={options.preset}"]
     form = options.format
     target = f"export/{options.patient}/{form}" if options.patient else f"all_{form}"
@@ -247,7 +247,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     add("--bundle", default="", help="the model: a folder with manifest.json")
     add("--out", default="prediction", help="folder of the page and the record (prediction)")
     add("--patient", default="examination", help="code for the page; no name, no hospital's number")
-    add("--substitute-phase", action="store_true", help="use one phase in place of a missing other")
+    add("--substitute-phase", action="store_true", help="use one phase for a missing other, too")
     add("--organs", default="", help="organ mask, for a model without a network for organs")
     add("--tumor", default="", help="tumor mask, likewise")
     add("--ct-reported", default="", choices=["0", "1"], help="nodes suspicious by the CT report")

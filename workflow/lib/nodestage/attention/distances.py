@@ -91,7 +91,7 @@ def attend(
 ) -> None:
     """Lay the scores of one structure (Eq. 1) over `attention` (Eq. 2), in place.
 
-    The structure's own voxels take its score; voxels of other structures with a range keep
+    The structure's voxels take its score; voxels of other structures with a range keep
     theirs; all others the larger of the two. So the order of the structures does not matter.
 
     Parameters

@@ -2,7 +2,7 @@
 
 Section III-A of the paper: a signed distance to each structure (Fig. 3), a
 trapezium that turns it into a score (Eq. 1), and the maximum over structures
-except inside one, where its own score counts (Eq. 2).
+except inside one, where only its score counts (Eq. 2).
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,7 +62,7 @@ def attention_map(
 def _by_transform(labels, boxes, ranges, border, spacing):
     """The map of a small volume, by a distance transform around each structure."""
     attention = np.zeros(labels.shape, np.float32)
-    own_scores = []
+    inside_scores = []
     for label, box in boxes.items():
         low, high = ranges[label]
         region = tuple(
@@ -75,9 +75,9 @@ def _by_transform(labels, boxes, ranges, border, spacing):
         inside = labels[region] == label
         scores = trapezium(signed_distance(inside, spacing), low, high, border)
         np.maximum(attention[region], scores, out=attention[region])
-        own_scores.append((region, inside, scores[inside]))
-    # Last, since a neighbour's score must not survive inside an organ (Eq. 2).
-    for region, inside, scores in own_scores:
+        inside_scores.append((region, inside, scores[inside]))
+    # Last, so that inside an organ no neighbour's score remains (Eq. 2).
+    for region, inside, scores in inside_scores:
         attention[region][inside] = scores
     return attention
 
@@ -102,7 +102,7 @@ def trapezium(
 
 
 def signed_distance(inside: np.ndarray, spacing: Spacing) -> np.ndarray:
-    """Distance in mm to a structure's own border voxels, negative inside.
+    """Distance in mm to a structure's border voxels, negative inside.
 
     The surface is SimpleITK's (SignedMaurerDistanceMap): voxels of the structure
     that have any of their 26 neighbours outside are at 0. One distance transform
@@ -119,7 +119,7 @@ def signed_distance(inside: np.ndarray, spacing: Spacing) -> np.ndarray:
     """
     core = _erode(inside)
     surface = inside & ~core
-    if not surface.any():  # the structure fills the whole volume: no surface in sight
+    if not surface.any():  # the structure fills the whole volume: no surface
         return np.full(inside.shape, -np.inf, np.float32)
     distance = edt.edt(~surface, anisotropy=tuple(spacing), parallel=1)
     return np.where(core, -distance, distance)

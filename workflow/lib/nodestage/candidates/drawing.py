@@ -1,4 +1,4 @@
-"""Annotated nodes drawn anew, as another reader or a network would draw them."""
+"""Annotated nodes with simulated other outlines, as another reader or a network might draw them."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,7 +7,7 @@ MARGIN = 3  # voxels around a node that a new mask may reach
 SMOOTHING = (0.5, 1.0)  # voxels
 SHIFT = 0.5  # SD, voxels
 THRESHOLD = (0.15, 0.6)  # of the smoothed mask: a low one draws a larger node
-ROUGHNESS = 0.04  # SD of what moves the outline
+ROUGHNESS = 0.04  # SD of the noise that moves the outline
 
 
 def redrawn(nodes: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -6,8 +6,8 @@ from nodestage.candidates import forest
 from nodestage.core import tables
 from nodestage.lymph_nodes import appearance
 
-# What each of the two forests reads. Log odds are the networks' output; their features are left
-# out, for those of two networks have nothing in common. Whether a node is positive is read from a few
+# What each of the two forests reads. Log odds are the networks' output; their inner
+# features are left out, since those of two networks are not comparable. Whether a node is positive is read from a few
 # numbers of its inside that hardly depend on where its mask ends, and from its volume, which decides
 # how much of it is mixed with its surroundings (docs/benchmarks.md, "Lymph nodes and candidates").
 NODE = list(appearance.COLUMNS)
@@ -46,7 +46,7 @@ def classify(model: dict, rows: list[dict], part: int | None = None) -> list[dic
     model : a fold's model, from `training.train_fold`
     rows : from `joined`
     part : number of the part of the training patients that the patient belongs to: its candidates
-        are classified by the forests that it had no share in. None for every other patient
+        are classified by the forests trained without it. None for every other patient
 
     Returns
     -------

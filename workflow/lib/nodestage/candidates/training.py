@@ -62,7 +62,7 @@ class FoldCandidates:
     Attributes
     ----------
     train, validation : {patient: rows of its candidates}, from `prediction.joined`, with `class`
-        (`classes_of`). Those of training patients must come from networks that never saw them.
+        (`classes_of`). Those of training patients must come from networks trained without them.
     annotated : {patient: rows of its annotated nodes}, from `annotated_nodes`, of the training
         patients
     parts : list of lists, disjoint parts of the training patients. The fusion learns from the
@@ -82,7 +82,7 @@ def train_fold(fold: FoldCandidates, seed: int, label: str = "candidates") -> di
     """Grow the forests of a fold and choose its cuts.
 
     What is a node is learned from the training patients' candidates; whether a node is positive
-    from those that are nodes, and from the annotated nodes themselves, which are more.
+    from those that are nodes, and from the annotated nodes, which are more.
 
     Returns
     -------
@@ -159,9 +159,9 @@ def choose_cut(candidates: dict, probabilities: dict, metastasis: dict) -> float
 def choose_node_cut(candidates: dict, probabilities: dict) -> float:
     """The highest of `NODE_CUTS` that keeps `KEPT` of the detected nodes; parameters as `choose_cut`."""
     nodes = [
-        answer["p_node"]
+        probability["p_node"]
         for patient, rows in candidates.items()
-        for row, answer in zip(rows, probabilities[patient], strict=True)
+        for row, probability in zip(rows, probabilities[patient], strict=True)
         if row["class"] != OTHER
     ]
     kept = [cut for cut in NODE_CUTS if nodes and np.mean(np.array(nodes) > cut) >= KEPT]
@@ -172,7 +172,7 @@ def _largest(rows, probabilities, cut):
     """Volume in mm³ of the largest candidate above a cut, 0 without any."""
     above = [
         tables.number(row["volume_mm3"])
-        for row, answer in zip(rows, probabilities, strict=True)
-        if answer["p_node_positive"] > cut
+        for row, probability in zip(rows, probabilities, strict=True)
+        if probability["p_node_positive"] > cut
     ]
     return max(above, default=0.0)

@@ -21,7 +21,7 @@ def check_headers(rows, centers, jobs=None, *, base=None):
     """Open every image header; raise one `IntakeError` with every fault.
 
     Reads no voxels, except of slices that lie twice in a DICOM folder, and of a few slices of each
-    image, by which one that was given twice, or isn't in HU, is known. Images are read
+    image, which show whether it is in HU and whether two cells of the sheet name the same image. Images are read
     in parallel (a share's latency is what takes the time), with progress.
 
     Returns

@@ -30,16 +30,16 @@ def date_in(code):
 
 
 def names_in(codes):
-    """Codes with a word that no other code has, and that can be spoken: it may be a name."""
+    """Codes with a word that no other code has, and that can be pronounced: it may be a name."""
     words = {code: {w.lower() for w in re.findall("[A-Za-z]{4,}", code)} for code in codes}
     count = Counter(word for in_code in words.values() for word in in_code)
     return [
         code
         for code, in_code in words.items()
-        if any(count[w] == 1 and _is_spoken(w) and w not in USUAL for w in in_code)
+        if any(count[w] == 1 and _is_pronounceable(w) and w not in USUAL for w in in_code)
     ]
 
 
-def _is_spoken(word):
-    """Letters with a vowel between them, and no hexadecimal digits."""
+def _is_pronounceable(word):
+    """Whether a word has a vowel and isn't a hexadecimal number."""
     return bool(re.search("[aeiouy]", word)) and not re.fullmatch("[a-f]+", word)

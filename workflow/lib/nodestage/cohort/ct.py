@@ -38,8 +38,8 @@ def read_ct(path, *, patient="", column="", series="", hu_offset=0):
 def read_ct_with_record(path, *, patient="", column="", series="", hu_offset=0):
     """As `read_ct`, and a dict of what was left out, corrected and straightened.
 
-    The record holds only numbers and words of our own: no path, no date, no text from
-    the image file.
+    The record holds only numbers and fixed words: no path, no date, no text from the
+    image file.
     """
     from nodestage.core.volumes import Volume
 

@@ -10,7 +10,7 @@ EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 3276
 
 
 def quality(volume, record=None):
-    """Numbers and warnings about a canonical CT; `record` as intake wrote it, for its own warnings.
+    """Numbers and warnings about a canonical CT; `record` as intake wrote it, for the warnings that follow from it.
 
     Returns
     -------

@@ -58,9 +58,9 @@ def image_statistics(
     Parameters
     ----------
     scan : Scan
-    anatomy : `config/anatomy.yaml` or a study's own: its `labels` and `tumor_organ`
+    anatomy : `config/anatomy.yaml` or the study's file: its `labels` and `tumor_organ`
     intake : {phase: record of the intake}
-    registration : record of the registration; where one phase is used in place of both, the arterial
+    registration : record of the registration; where one phase is used for both, the arterial
         numbers and the similarity are undefined
 
     Returns

@@ -14,7 +14,7 @@ def restore(drawn, affine, array, grid, facts):
     affine : 4 × 4, indices (i, j, k) to LPS mm
     array : the same labels on `grid` (z, y, x), after resampling
     grid : Grid
-    facts : takes `small_structures_kept` (given one voxel), `structures_outside` and
+    facts : takes `small_structures_kept` (by one voxel), `structures_outside` and
         `outside_mm3` (drawn beyond the image), where there are any
 
     Returns

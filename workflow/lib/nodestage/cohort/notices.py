@@ -19,8 +19,8 @@ _LEFT_OUT = {
 }
 _SENTENCES = {
     "lossy_compression": "its images were compressed with loss",
-    "series_uid_per_slice": "each slice has a series UID of its own; joined by position",
-    "uid_per_slice": "each slice has a study or frame-of-reference UID of its own",
+    "series_uid_per_slice": "each slice has another series UID; joined by position",
+    "uid_per_slice": "each slice has another study or frame-of-reference UID",
     "copies_dropped": "{} copies of slices dropped",
     "gantry_tilt_deg": "gantry tilted by {}°",
     "straightened_deg": "resampled straight, {}° off the body's axes",
@@ -40,7 +40,7 @@ _MASK_SENTENCES = {
     "segments_missing": "no segment for {}",
     "segments_ignored": "{} segments ignored, as the config says",
     "segments_found": "its segments: {}",
-    "series_not_compared": "which series it was drawn on can't be compared, its place can",
+    "series_not_compared": "which series it was drawn on can't be compared, its position can",
     "fractional_threshold": "fractional segments taken from {} of their maximum",
     "overlap_mm3": "{} mm³ drawn as two classes",
     "contours_without_area": "{} points or open contours left out",
@@ -114,13 +114,13 @@ def _plain(value):
     return f"{value:.4g}" if isinstance(value, float) else value
 
 
-def summary(said):
+def summary(notices):
     """Lines for the terminal: each sentence once, with the patients and columns that it holds for.
 
-    said : {(patient, column): list of sentences}
+    notices : {(patient, column): list of sentences}
     """
-    where = {}
-    for (patient, column), sentences in sorted(said.items()):
+    cells = {}
+    for (patient, column), sentences in sorted(notices.items()):
         for sentence in sentences:
-            where.setdefault(sentence, []).append(f"{patient} {column}")
-    return [f"  {some(places, 5)}: {sentence}" for sentence, places in where.items()]
+            cells.setdefault(sentence, []).append(f"{patient} {column}")
+    return [f"  {some(names, 5)}: {sentence}" for sentence, names in cells.items()]

@@ -1,4 +1,4 @@
-"""One image given twice: as both phases of a patient, or for two patients.
+"""One image twice in the sheet: as both phases of a patient, or for two patients.
 
 A copy under another name, path or UID is the same image still. Between patients it carries what a
 network learned from one into the test of the other.
@@ -43,7 +43,7 @@ def mark_of_series(frames):
 
 
 def check(marks):
-    """Raise one `IntakeError` that names every image that was given twice.
+    """Raise one `IntakeError` that names every image that is twice in the sheet.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def check_persons(records):
 
 
 def errors(marks, paths=None):
-    """An `IntakeError` for every image that was given before, in the order of the codes.
+    """An `IntakeError` for every image that an earlier cell names too, in the order of the codes.
 
-    `paths`, where given, are compared in full before equal marks are believed.
+    With `paths`, files of equal marks are compared in full first.
     """
     first, repeated = {}, []
     for image in sorted(marks):

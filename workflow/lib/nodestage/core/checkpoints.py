@@ -1,8 +1,8 @@
-"""Models and training states: written whole, with a digest inside, and plain.
+"""Files of models and training states: written whole or not at all, with a digest inside, plain values only.
 
-Plain is: tensors, numbers, strings, lists, dicts. So `weights_only=True` loads it. torch's archive is a
-zip file, whose checksums torch doesn't compare: the comment at its end holds the SHA-256 of all
-before it, so that a copy, a bundle's too, is known as damaged wherever it is opened.
+Plain values are tensors, numbers, strings, lists and dicts: `weights_only=True` loads them. torch's archive is
+a zip file whose checksums torch does not compare. Its comment, at the end, therefore holds the SHA-256 of all
+bytes before it, so that damage is detected wherever the file or a copy of it is opened.
 """
 
 import hashlib
@@ -35,11 +35,11 @@ def save(path, value):
 
 
 def load(path, device="cpu", mmap=False):
-    """The plain value that `save` wrote; with `mmap`, tensors stay on the disk until looked at.
+    """The plain value that `save` wrote; with `mmap`, tensors stay on the disk until they are used.
 
     Raises
     ------
-    InputError where a byte of the file is not the one that was written
+    InputError where the file was changed after it was written
     """
     _check_whole(path)
     try:

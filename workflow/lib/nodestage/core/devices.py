@@ -45,8 +45,8 @@ def autocast(
 def repeatable(device: "torch.device") -> Iterator[None]:
     """Have a GPU add up in the same order each time, as the CPU does, and undo it afterwards.
 
-    Where torch knows no such way (the 3D max pool's gradient) it warns. Costs time: a training of
-    days has its own switch (`deterministic` of a network in the config).
+    Where torch knows no such way (the 3D max pool's gradient) it warns. Costs time: long
+    trainings have a separate switch (`deterministic` of a network in the config).
     """
     import torch
 

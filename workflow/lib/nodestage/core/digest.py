@@ -36,8 +36,8 @@ def reached(*files: str | Path) -> set[Path]:
             if path not in modules:
                 modules.add(path)
                 waiting.append(path)
-    # Data that a package carries (settings, templates) belongs to whoever imports its code. The
-    # `__init__` of a package around another one, without code of its own, reads no data.
+    # Data files of a package (settings, templates) count for every importer of its code. The
+    # `__init__` of an outer package, without any code, reads no data.
     for folder in {path.parent for path in modules if _runs(path)} - {LIBRARY}:
         modules.update(_data(folder))
     return modules
@@ -91,7 +91,7 @@ class _Module(NamedTuple):
     Attributes
     ----------
     names : dotted names in its import statements
-    runs : whether it defines or calls something, asked of an `__init__` alone
+    runs : whether an `__init__` defines or calls something; False of other modules
     essence : the code without comments, docstrings and positions
     """
 

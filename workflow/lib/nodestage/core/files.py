@@ -143,7 +143,7 @@ def read_arrays(path: str | Path) -> dict:
 
 
 def unpacked_length(path: str | Path) -> int:
-    """Bytes that a gzip file says it holds, modulo 2³²: its last four; 0 of an empty file."""
+    """Uncompressed size in bytes, modulo 2³², from the last four bytes of a gzip file; 0 of an empty file."""
     with open(path, "rb") as handle:
         handle.seek(-min(4, os.path.getsize(path)), os.SEEK_END)
         return int.from_bytes(handle.read(), "little")

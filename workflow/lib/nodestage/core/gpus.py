@@ -1,4 +1,4 @@
-"""Whether jobs that ask for a GPU would find one, before a run of days begins without."""
+"""Whether this machine has a GPU for the jobs that ask for one, checked before a run begins."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ KINDS = ("nvidia[0-9]*", "dxg", "kfd")
 
 
 def seen(devices: Path = DEVICES, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this machine shows a GPU; cheap, since importing torch to ask takes seconds."""
+    """Whether this machine has a GPU, by its device files: importing torch takes seconds."""
     if environment.get("CUDA_VISIBLE_DEVICES", "any") in ("", "-1", "NoDevFiles"):
         return False
     return any(any(devices.glob(kind)) for kind in KINDS)

@@ -11,11 +11,11 @@ from pathlib import Path
 from nodestage.core import disks, memory
 from nodestage.core.errors import NodestageError
 
-_terminal = None  # the job's own stderr while `to` has taken it away
+_terminal = None  # the job's stderr while `to` redirects it
 
 
 class Failed(SystemExit):
-    """Ends a job with exit code 1 after its error was written down."""
+    """Ends a job with exit code 1 after its error was logged."""
 
     def __init__(self):
         super().__init__(1)
@@ -35,7 +35,7 @@ def to(path: str | Path) -> Iterator[None]:
     except OSError as error:
         print(f"Error: {disks.refusal(error) or repr(error)}", file=sys.stderr, flush=True)
         raise Failed from error
-    # On a full disk the log can't be closed either, and the sentence stands on the terminal.
+    # On a full disk the log can't be closed either, and the error is on the terminal only.
     with _closed_at_last(log):
         _terminal = sys.stderr
         handler = logging.StreamHandler(log)

@@ -1,7 +1,7 @@
-"""How much memory a job may still take, asked before it takes it; and whether it was refused.
+"""How much memory a job may still take, and whether an error means that memory was refused.
 
-The kernel hands out more memory than there is and then kills whoever uses it, without a word:
-a job that is too large must be refused before it begins.
+The kernel grants more memory than there is and later kills the process without a message: a job that is
+too large must be refused before it begins.
 """
 
 import re
@@ -9,7 +9,7 @@ import resource
 from pathlib import Path
 
 GIB = 2**30
-# NumPy and Python refuse by type; torch, ITK and oneDNN (which names no cause) in words.
+# Words in the RuntimeErrors of torch, ITK and oneDNN; NumPy and Python raise MemoryError.
 REFUSALS = ("alloc", "out of memory", "could not create a primitive", "could not create a memory")
 
 
@@ -28,7 +28,7 @@ def free(root: str | Path = "/") -> float:
 
     Parameters
     ----------
-    root : where `proc` and `sys` lie; tests have their own
+    root : where `proc` and `sys` lie; tests use another folder
     """
     root = Path(root)
     return min(_of_machine(root), _of_cgroups(root), _of_limit(root))
@@ -53,7 +53,7 @@ def _of_cgroups(root):
         else:
             continue
         group = top / path.lstrip("/")
-        # A container may see its own cgroup as the top, whatever its path is.
+        # Inside a container its cgroup may be the top folder, whatever its path is.
         for folder in {top, group, *group.parents} - set(top.parents):
             minimum = min(minimum, _of_cgroup(folder, *names))
     return minimum

@@ -1,8 +1,8 @@
 """The threshold for a declared sensitivity or specificity, chosen on V of each fold, then frozen.
 
-It stands beside the threshold with the best balanced accuracy, never in its place: predictions, calls
-and the paper's tables keep that one. What V reaches is no promise for other patients: V is small,
-and another hospital's scores lie elsewhere. The tables show what the frozen threshold gives there.
+It is reported beside the threshold with the best balanced accuracy, which predictions, calls and the
+paper's tables keep. V is small, and scores of other hospitals may be distributed differently: what the
+frozen threshold reaches there is shown in the tables.
 """
 
 import math
@@ -62,7 +62,7 @@ def threshold(y, score, metric, wanted, nonnegative=False):
     called = score[None, :] > cuts[:, None]
     reached = {"sensitivity": called[:, y].mean(1), "specificity": 1 - called[:, ~y].mean(1)}
     first, other = reached[metric], reached[METRICS[1 - METRICS.index(metric)]]
-    # A share of counts may lie a rounding error below the number that it stands for.
+    # A share of counts may be below its exact value by a rounding error.
     enough = np.flatnonzero(first >= wanted - 1e-9)
     if not len(enough):
         return None

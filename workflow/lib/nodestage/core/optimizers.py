@@ -1,8 +1,8 @@
 """Optimizers of the networks that nnU-Net does not train, and the schedules of their learning rate.
 
 The same steps as `torch.optim.SGD(nesterov=True)` and `torch.optim.AdamW`, which tests compare.
-Those import torch's compiler when they are made: 5 to 13 s of each short job, for nothing that we
-use.
+Those import torch's compiler when they are made: 5 to 13 s of each short job, for a
+compiler that is not used here.
 """
 
 import math
@@ -17,7 +17,7 @@ EPSILON = 1e-8
 
 
 class Optimizer:
-    """Steps along the gradients of `parameters`; `_update` says how one of them moves.
+    """Steps along the gradients of `parameters`; `_update` changes one of them.
 
     rate : learning rate, to be set before each step
     """
@@ -37,7 +37,7 @@ class Optimizer:
         return {"memory": self.memory}
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.memory = {
             i: [v.to(self.parameters[i].device) if torch.is_tensor(v) else v for v in values]
             for i, values in state["memory"].items()
@@ -45,7 +45,7 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One step along the gradients, which are then forgotten."""
+        """One step along the gradients, which are then cleared."""
         for index, parameter in enumerate(self.parameters):
             if parameter.grad is not None:
                 self._update(index, parameter, parameter.grad)

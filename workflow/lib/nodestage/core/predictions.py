@@ -1,9 +1,9 @@
 """From scores to calls: thresholds and calibration learned on V, then frozen.
 
 Rows go in and rows come out, in the columns of `COLUMNS`. Whatever a method could not score
-stays as a row with an empty score and a reason: nobody drops out silently. Everything that is
-learned here is learned from the validation part of one fold; test and external patients only
-meet frozen numbers.
+stays as a row with an empty score and a reason: no patient is dropped silently. Thresholds and
+calibration are learned from the validation part of one fold; test and external patients are only
+scored with them.
 """
 
 import math
@@ -65,10 +65,10 @@ def threshold(y, score, nonnegative=False):
 def calibrate(y, score):
     """Logistic regression of the label on the score, finite under separation.
 
-    Platt's targets, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) in place of 1 and 0, keep the
+    Platt's targets, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) instead of 1 and 0, keep the
     coefficients finite (Platt 1999, "Probabilistic outputs for support vector machines"). The
-    slope is not allowed below 0: a method worse than chance isn't turned round, it gets the
-    validation part's prevalence for everybody.
+    slope is not allowed below 0: a method worse than chance isn't inverted; every patient gets the
+    validation part's prevalence.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def calibrated(score, calibration):
     if score is None or not calibration:
         return None
     logit = calibration["intercept"] + calibration["slope"] * score
-    # The side that does not overflow.
+    # Of two equal formulas the one that does not overflow.
     if logit >= 0:
         return 1 / (1 + math.exp(-min(logit, 700.0)))
     return math.exp(max(logit, -700.0)) / (1 + math.exp(max(logit, -700.0)))
@@ -154,7 +154,7 @@ def freeze(scores, labels, settings=None, operating_point=None, keep=False):
     -------
     {method: {threshold, calibration, call_is_score, n, positives, reason}}, plain numbers for
     JSON; `operating_point` and `conformal` where they are declared and the method has a threshold.
-    Where V does not allow a threshold (one class left) it is None and `reason` is given.
+    Where V does not allow a threshold (one class left) it is None and `reason` is set.
     Raises `InputError` where a call is its score (`threshold` false) and a score isn't 0 or 1.
     """
     frozen = {}
@@ -266,9 +266,9 @@ def ensemble(fold_rows, frozen):
                 )
         else:
             score = math.fsum(scores) / len(scores)
-            chances = [_number(row["probability"]) for row in rows]
-            if all(p is not None for p in chances):
-                probability = math.fsum(chances) / len(chances)
+            probabilities = [_number(row["probability"]) for row in rows]
+            if all(p is not None for p in probabilities):
+                probability = math.fsum(probabilities) / len(probabilities)
         result.append(_row(patient, first["subset"], score, probability, cut, reason))
     return result
 

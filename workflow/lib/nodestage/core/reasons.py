@@ -1,8 +1,8 @@
 """Reasons and notes that a program reads again: each is a code with a sentence.
 
-Tables and pages carry the sentence, for people. Whoever has to act on one asks `codes_of` for its
-codes, which are read back from the templates below: the wording may change, the code stays.
-A sentence that only people read needs no code.
+Tables and pages carry the sentence, for people. Code that acts on a sentence gets its codes from `codes_of`,
+which matches it against the templates below: the wording may change, the code stays. A sentence that only
+people read needs no code.
 """
 
 import re
@@ -46,7 +46,7 @@ SENTENCES = {
         "patients with a score"
     ),
     "unscored_in_folds": "unscored in {n} of {folds} folds: {reason}",
-    # what a hospital's file reports in place of a reason that could describe a patient
+    # what a hospital's file reports instead of a reason that could describe a patient
     "registration_failed": "the registration failed",
     "mask_too_small": "the tumor mask is too small for radiomics",
     "threshold_not_frozen": "no threshold was frozen",
@@ -83,7 +83,7 @@ def codes_of(text: str) -> frozenset:
 
     Returns
     -------
-    frozenset of codes; a sentence that isn't in the table, as of a user's own method, gives none
+    frozenset of codes; a sentence that isn't in the table, as of a user's method, gives none
     """
     if not text:
         return frozenset()

@@ -11,7 +11,7 @@ class Run:
 
     Attributes
     ----------
-    seed : of the job; a network in it has its own (`seeds.derived`)
+    seed : of the job; that of a network in it is derived (`seeds.derived`)
     output : file of the model
     work : scratch folder; a training that was killed resumes from it, success deletes it
     label : name of the training, in its log and messages

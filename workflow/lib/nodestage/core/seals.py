@@ -2,7 +2,7 @@
 
 A table that was cut at the end of a line is a shorter table, and reads as one. `add` writes the digest
 of a finished file to `.<name>.sha256`; `check` compares. A file without one, as of a copy that left
-hidden files out, passes: what its readers know of its patients is checked apart
+hidden files out, passes; whether it has all patients is checked separately
 (`tables.check_patients`).
 """
 
@@ -24,7 +24,7 @@ def add(path: str | Path) -> None:
 
 
 def remove(path: str | Path) -> None:
-    """Forget the digest of a file that is about to be replaced."""
+    """Remove the digest of a file that is about to be replaced."""
     of(path).unlink(missing_ok=True)
 
 

@@ -2,7 +2,7 @@
 
 It sets the learning rate of each step, checks the network on its validation data, keeps the best or
 the last weights, stops at a loss that is no longer finite, and resumes a training that was killed.
-What a step is, and what is validated, is the `Learner`'s. nnU-Net's trainer has its own loop
+The `Learner` defines a step and the validation loss. nnU-Net's trainer has another loop
 (`nnunet.training`), which shares `Checkpoint` and `weights_of`.
 """
 

@@ -1,4 +1,4 @@
-"""A frozen bundle as a hospital receives it: whether it is whole, and what it says of scoring.
+"""A frozen bundle as a hospital receives it: whether it is whole, and which settings it decides.
 
 `python -m nodestage.exchange.bundle folder` compares every file with the manifest. That shows a file
 that was damaged or replaced on the way, not who made the bundle: whoever can write a file can write
@@ -21,7 +21,7 @@ PARTS = ("nodestage", "code", "sha256", "settings")
 NAME = re.compile(r"(fold[0-9]{1,3}/|methods/)?[A-Za-z0-9_]+\.(pt|json|py)")
 # What the manifest holds beyond the keys of a config.
 BESIDE = ("anatomy", "simulated")
-# Settings of the config that a bundle takes over as they are. Everything else is the hospital's own:
+# Settings of the config that a bundle takes over as they are. Everything else is the hospital's:
 # who its patients are, what it sends back, how its jobs run.
 BUNDLED = (
     "seed",

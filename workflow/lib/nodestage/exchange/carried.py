@@ -1,7 +1,7 @@
-"""Which files of the repository a packet carries: nodestage's own, and nothing that lies beside them.
+"""Which files of the repository a packet carries: those of nodestage, and nothing that lies beside them.
 
-What git tracks is nodestage's own. Where git can't be asked (a packet that was unpacked, a download
-without history), a list stands in its place: the kinds of files that each folder has, and `config/`'s
+What git tracks is nodestage's. Where git can't be asked (a packet that was unpacked, a download
+without history), a list decides instead: the kinds of files that each folder has, and `config/`'s
 by their names. Links are never followed.
 """
 
@@ -59,18 +59,18 @@ class Carried:
 
 def carried(repository: Path) -> Carried:
     """What a packet takes of a repository."""
-    there, links = _there(repository)
+    present, links = _present(repository)
     tracked = _git(repository, "ls-files", "-z")
     if "workflow/Snakefile" not in tracked:  # no git, no history, or that of a folder above
-        own, changed = list(filter(_is_listed, there)), set()
+        taken, changed = list(filter(_is_listed, present)), set()
     else:
-        own = [name for name in there if name in tracked]
+        taken = [name for name in present if name in tracked]
         changed = _git(repository, "diff", "--name-only", "--relative", "-z", "HEAD")
-    left = sorted([*links, *set(there).difference(own)])
-    return Carried(own, left, sorted(changed.intersection(own)))
+    left = sorted([*links, *set(present).difference(taken)])
+    return Carried(taken, left, sorted(changed.intersection(taken)))
 
 
-def _there(repository):
+def _present(repository):
     """(ordinary files, links) within the folders of `CODE`; what Python and editors leave behind is neither."""
     files: list[str] = []
     links: list[str] = []

@@ -60,14 +60,14 @@ centers:
 #   predict: {{threads: 4, mem_mb: 16000, runtime: 120}}
 """
 
-GIVEN = """\
+MASKS_ARE_GIVEN = """\
     # The model was made with {what} masks drawn by people: give yours in the sheet's column `{what}`.
 """
-OWN = """\
+MASKS_ARE_PREDICTED = """\
     # Your own {what} masks instead of predicted ones, for every patient (the report says so):
     # {what}: {{source: given}}
 """
-DRAWN = """\
+MASK_COLUMNS = """\
     # The phase on which masks were drawn, and how their ids translate into ours.
     # mask_phase: venous
     # label_system: {spleen: 1, pancreas: 7, ignore: others}
@@ -165,7 +165,7 @@ def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
             f"In bundle/: {card.name}, the model card, with the results of this study."
             for card in _cards(frozen)
         ),
-        f"In nodestage/: {len(code.files)} files of nodestage itself: {of_code}.",
+        f"In nodestage/: {len(code.files)} files of nodestage: {of_code}.",
         f"In config/: {', '.join(n.partition('/')[2] for n in code.files if n.startswith('config/'))}.",
         "In study/: an empty sheet and a config to fill in.",
     ]
@@ -174,7 +174,7 @@ def _contents(frozen: bundle.Frozen, code: Carried) -> list[str]:
     if code.left:
         more = f" … ({len(code.left)} in all)" if len(code.left) > SHOWN else ""
         lines.append(
-            f"Left out, since they are links or not nodestage's own: {', '.join(code.left[:SHOWN])}{more}."
+            f"Left out, since they are links or not part of nodestage: {', '.join(code.left[:SHOWN])}{more}."
         )
     return lines
 
@@ -243,10 +243,12 @@ def _zip(packet, out):
 
 def _masks(frozen):
     lines = [
-        (GIVEN if frozen.settings[what]["source"] == "given" else OWN).format(what=what)
+        (
+            MASKS_ARE_GIVEN if frozen.settings[what]["source"] == "given" else MASKS_ARE_PREDICTED
+        ).format(what=what)
         for what in ("organs", "tumor")
     ]
-    return "".join([*lines, DRAWN])
+    return "".join([*lines, MASK_COLUMNS])
 
 
 def _added_methods(frozen):
@@ -255,12 +257,12 @@ def _added_methods(frozen):
 
 
 def _pretrained(frozen):
-    """What the packet says of published weights from which a method's networks started."""
+    """The packet's sentence on published weights from which a method's networks started."""
     weights = {}
     for name, entry in frozen.settings["methods"].items():
-        given = (entry.get("settings") or {}).get("pretrained")
-        if isinstance(given, dict) and given.get("sha256") and given.get("path") != "none":
-            weights[name] = given["sha256"]
+        start = (entry.get("settings") or {}).get("pretrained")
+        if isinstance(start, dict) and start.get("sha256") and start.get("path") != "none":
+            weights[name] = start["sha256"]
     terms = published.terms_of(weights)
     return WEIGHTS.format(names=", ".join(terms), terms="; ".join(terms.values())) if terms else ""
 

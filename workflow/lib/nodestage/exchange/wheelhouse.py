@@ -32,7 +32,7 @@ def pins(package: str = "nodestage", extras: Sequence[str] = ("radiomics",)) -> 
     ------
     InputError where one of them is not installed
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     # A package may be asked for plainly and, by another one, with an extra that brings more.
     seen: set[tuple[str, tuple[str, ...]]] = set()
     waiting = [(package, tuple(extras)), *((tool, ()) for tool in TOOLS)]
@@ -48,13 +48,13 @@ def pins(package: str = "nodestage", extras: Sequence[str] = ("radiomics",)) -> 
                 f"The package {name} is not installed here, so it can't go into the packet. Set up "
                 "again: delete .venv and run `make packet` once more."
             ) from error
-        found[canonicalize_name(name)] = distribution.version
+        versions[canonicalize_name(name)] = distribution.version
         for requirement in map(Requirement, distribution.requires or ()):
             marker = requirement.marker
             if marker is None or any(marker.evaluate({"extra": e}) for e in ("", *wanted)):
                 waiting.append((requirement.name, tuple(sorted(requirement.extras))))
-    del found[canonicalize_name(package)]
-    return dict(sorted(found.items()))
+    del versions[canonicalize_name(package)]
+    return dict(sorted(versions.items()))
 
 
 def collect(folder: Path) -> str:

@@ -1,5 +1,4 @@
-"""Results of one patient as DICOM, for the hospital's own viewer: segmentations, a report, key images.
+"""Results of one patient as DICOM, for the hospital's viewer: segmentations, a report, key images.
 
-The objects carry what the hospital's series carries of the patient, so that they find their place in its
-archive. They are written outside `results/`, and belong to no packet and to no returned file.
+The objects name patient and study as the hospital's series does, so that its archive files them beside it. They are written outside `results/`, and belong to no packet and to no returned file.
 """

@@ -15,7 +15,7 @@ from nodestage.export.objects import MANUFACTURER, Maker, terms
 from nodestage.export.source import Source
 
 WINDOW_HU = (-160, 240)
-MOST = 12  # nodes that get an image of their own, the most probably positive first
+MOST = 12  # nodes that get an image each, the most probably positive first
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,10 @@ def organ(name: str) -> dict[str, str]:
     return terms()["organs"].get(name, other)
 
 
-def own(key: str) -> Code:
-    """A concept of nodestage's own scheme."""
-    value, meaning = terms()["own"][key]
-    return Code(value, terms()["own"]["scheme"], meaning)
+def concept(key: str) -> Code:
+    """A concept that no public scheme has, by its key in codes.yaml."""
+    value, meaning = terms()["concepts"][key]
+    return Code(value, terms()["concepts"]["scheme"], meaning)
 
 
 def save(path: Path, dataset: pydicom.Dataset) -> None:

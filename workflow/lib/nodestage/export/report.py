@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 import nodestage
 from nodestage.export import objects
-from nodestage.export.objects import MANUFACTURER, Maker, own, sct
+from nodestage.export.objects import MANUFACTURER, Maker, concept, sct
 from nodestage.export.source import Source
 
 FILE = "report.dcm"
@@ -28,7 +28,7 @@ def of_patient(
     Parameters
     ----------
     seg : the exported segmentation of the nodes, one segment each; None without nodes
-    nodes : rows of the patient's nodes (`lymph_nodes.found`), as text
+    nodes : rows of the patient's nodes (`lymph_nodes.consensus`), as text
     record : the patient's record (`report.patient_record`)
     """
     groups = [_of_patient(source, maker, record)]
@@ -86,7 +86,7 @@ def _of_patient(source, maker, record):
     }
     measured = [
         sr.Measurement(
-            name=own(key),
+            name=concept(key),
             value=float(value) * (100 if unit == codes.UCUM.Percent else 1),
             unit=unit,
         )
@@ -96,7 +96,7 @@ def _of_patient(source, maker, record):
     called = []
     if one["call"] is not None:
         value = sct("Positive" if one["call"] else "Negative")
-        called = [sr.QualitativeEvaluation(name=own("patient_call"), value=value)]
+        called = [sr.QualitativeEvaluation(name=concept("patient_call"), value=value)]
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=maker.uid("tracking", "patient"), identifier=f"{MANUFACTURER} patient"
@@ -123,8 +123,8 @@ def _of_node(source, maker, seg, row):
     measured = [
         sr.Measurement(sct("Volume"), float(row["volume_mm3"]), codes.UCUM.CubicMillimeter),
         sr.Measurement(sct("ShortAxis"), float(row["short_axis_mm"]), codes.UCUM.Millimeter),
-        sr.Measurement(own("node_probability"), percent, codes.UCUM.Percent),
-        sr.Measurement(own("found_in"), float(row["found_in"]), codes.UCUM.NoUnits),
+        sr.Measurement(concept("node_probability"), percent, codes.UCUM.Percent),
+        sr.Measurement(concept("found_in"), float(row["found_in"]), codes.UCUM.NoUnits),
     ]
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -144,7 +144,7 @@ def _of_node(source, maker, seg, row):
         measurements=measured,
         qualitative_evaluations=[
             sr.QualitativeEvaluation(
-                name=own("node_call"), value=sct("Positive" if positive else "Negative")
+                name=concept("node_call"), value=sct("Positive" if positive else "Negative")
             )
         ],
     )

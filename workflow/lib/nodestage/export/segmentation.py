@@ -26,7 +26,7 @@ def of_nodes(
     Parameters
     ----------
     labels : (slices, rows, columns) on the series, nodes numbered as in the table
-    nodes : rows of the patient's nodes (`lymph_nodes.found`), as text
+    nodes : rows of the patient's nodes (`lymph_nodes.consensus`), as text
     """
     if not nodes:
         return None

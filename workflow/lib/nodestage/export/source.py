@@ -1,8 +1,8 @@
-"""The hospital's own series as objects refer to it, and masks put back on its slices.
+"""The hospital's series as objects refer to it, and masks put back on its slices.
 
 Intake brings a series to a grid along the body's axes, and the study grid lies over that. A mask goes
 the same way back: every voxel of the series takes the value of the study voxel in which its center lies
-(nearest neighbour). Where intake straightened an oblique or tilted series, its own slices are not those of the
+(nearest neighbour). Where intake straightened an oblique or tilted series, its slices are not those of the
 grid; the centers are where they are in the patient.
 """
 
@@ -145,7 +145,7 @@ def _turned_back(source, mask, origin, spacing, counts):
 def keep_lost(
     labels: np.ndarray, source: Source, centers: Mapping[int, tuple[float, float, float]]
 ) -> list[int]:
-    """Give structures that fell between the slices of a coarser series their nearest voxel, in place.
+    """Give structures that fell between the slices of a coarser series their nearest voxel; changes `labels`.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def crops(images, instances, size):
         source, target = _overlap(low, size, instances.shape)
         pictures[(i, slice(None), *target)] = images[(slice(None), *source)]
         inside[(i, *target)] = instances[source] == i + 1
-        if not inside[i].any():  # a sickle whose middle lies far from it
+        if not inside[i].any():  # a crescent, whose center lies outside it
             inside[(i, *(size // 2))] = True
     return pictures, inside
 

@@ -1,4 +1,4 @@
-"""A segmentation network with a classification head upon it."""
+"""A segmentation network with a classification head."""
 
 import torch
 from torch import nn
@@ -8,8 +8,8 @@ class IdentificationNetwork(nn.Module):
     """Logits of negative and positive, for the instance in the middle of each crop.
 
     The features are those of the bottleneck, averaged over the crop, beside those in front of
-    the finest segmentation head, averaged inside the instance: what surrounds the node and what
-    the node is made of. All of them come from a trained segmentation network and are fine-tuned.
+    the finest segmentation head, averaged inside the instance: the node's surroundings and the
+    node itself. All of them come from a trained segmentation network and are fine-tuned.
 
     Parameters
     ----------

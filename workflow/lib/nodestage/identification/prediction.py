@@ -1,4 +1,4 @@
-"""Probabilities of instances, and the class-aware mask that they make."""
+"""Probabilities of instances, and the class-aware mask from them."""
 
 import numpy as np
 import torch

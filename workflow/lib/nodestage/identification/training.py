@@ -56,8 +56,8 @@ def train_fold(fold: Fold, segmentation_path: str | Path, settings: dict, run: R
     Returns
     -------
     dict of plain values and tensors, as the file holds it: `networks` {name: {weights, shift,
-    constant, note, epoch, plans, dataset_json, history, learned}} and `settings`. A network that saw no positive or no
-    negative instance has no weights: it answers `constant`, and `note` gives the reason.
+    constant, note, epoch, plans, dataset_json, history, learned}} and `settings`. A network without positive or
+    negative training instances has no weights: its probability is `constant`, and `note` gives the reason.
     """
     settings = {**DEFAULTS, **settings}
     torch.set_num_threads(run.threads)
@@ -172,7 +172,7 @@ def train_network(
 def _learned(learner, trained, label):
     """How well the network ranks the nodes that it learned from; see `core.learning`."""
     learner.network.load_state_dict(trained.weights)
-    logits, positive = _answers(
+    logits, positive = _logits_of(
         learner.network, learner.train, learner.settings["batch_size"], learner.device
     )
     return learning.fitted(
@@ -187,7 +187,7 @@ def _learned(learner, trained, label):
 class NodeLearner:
     """An identification network in training; see `core.training.Learner`.
 
-    Each epoch draws from a generator of its own, so that a resumed training draws the same.
+    Each epoch draws from a separate generator, so that a resumed training draws the same.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ class NodeLearner:
 
 
 def prior_shift(positives: int, negatives: int, prior: str) -> float:
-    """What is added to the log odds of a network that saw both classes equally often.
+    """Term added to the log odds of a network that was trained on both classes equally often.
 
     positives, negatives : nodes of the training patients; prior : `training` or `balanced`
     """
@@ -247,7 +247,7 @@ def balanced_cross_entropy(network, examples, batch_size, device=None):
     """
     if not len(examples):
         return None
-    logits, positive = _answers(network, examples, batch_size, device)
+    logits, positive = _logits_of(network, examples, batch_size, device)
     losses = torch.nn.functional.cross_entropy(
         logits, torch.from_numpy(positive.astype(np.int64)), reduction="none"
     ).numpy()
@@ -255,7 +255,7 @@ def balanced_cross_entropy(network, examples, batch_size, device=None):
     return float(np.mean([of_class.mean() for of_class in classes if len(of_class)]))
 
 
-def _answers(network, examples, batch_size, device):
+def _logits_of(network, examples, batch_size, device):
     """Logits (n, 2) of all examples, on the CPU, and their classes."""
     network.eval()
     logits = []
@@ -269,7 +269,7 @@ def _answers(network, examples, batch_size, device):
 
 
 def augment(images, inside, random, noise):
-    """Flip crops, each along its own axes, and add noise to the images but not to the map.
+    """Flip crops, each along axes drawn for it, and add noise to the images but not to the map.
 
     images (n, channels, z, y, x) and inside (n, z, y, x) are changed in place.
     """
@@ -283,7 +283,7 @@ def augment(images, inside, random, noise):
 
 
 def balanced(positive, size, random):
-    """Indices of a batch of `size`, half of them positive; of an odd size the last one by a coin.
+    """Indices of a batch of `size`, half of them positive; of an odd size the last one at random.
 
     positive : bool (n,), with both classes
     """
@@ -293,7 +293,7 @@ def balanced(positive, size, random):
 
 
 def _constant(positives, negatives):
-    """The answer in place of a network's where the training nodes are of one class, or none."""
+    """The record instead of a trained network's where the training nodes are of one class, or absent."""
     absent = "" if not positives + negatives else "positive " if negatives else "negative "
     return {
         "weights": None,

@@ -1,4 +1,4 @@
-"""The one number that the lymph nodes of a patient give the patient-level models."""
+"""The volume of a patient's positive lymph nodes, as the patient-level models use it."""
 
 from nodestage.core import tables
 from nodestage.core.errors import InputError

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-RIM_MM = 3.4  # what lies beside an instance
-RING_MM = (2.3, 6.0)  # what surrounds it, without the edge that both share
+RIM_MM = 3.4  # tissue beside an instance, up to this distance
+RING_MM = (2.3, 6.0)  # distances of its surroundings, without the blurred edge
 BLUR_MM = 2.7  # FWHM with which a scan on a coarse grid mixes an instance and its surroundings
 INNER = (1 / 3, 6)  # the share of an instance farthest from its surroundings, and its fewest voxels
 FAT_HU = -10
-MOST_LOG_ODDS = 30.0  # background that no window saw has infinite ones
+MOST_LOG_ODDS = 30.0  # background outside all windows has infinite log odds
 
 SHAPE = (
     "log_volume",  # of mm3
@@ -81,7 +81,7 @@ def appearance(
     list of dicts: `instance` and `COLUMNS`. HU are means and percentiles within the instance, its
     core (a voxel or more from its surface, where there is one), its innermost third, its rim and its
     ring. `unmixed` is the density that the instance would have without its surroundings, and
-    `unmixed_sd` what varies inside beside that. `in_…` are shares of its voxels; `organ_mm` is their
+    `unmixed_sd` the remaining variation inside. `in_…` are shares of its voxels; `organ_mm` is their
     mean distance to the nearest organ, 0 inside.
     """
     mm = np.asarray(spacing, float)
@@ -136,7 +136,7 @@ def _instances(instances, spacing):
 
 
 def _share(node, spacing):
-    """How much of what a voxel shows is the instance, float (z, y, x): its mask, blurred as a scan is."""
+    """Share of the instance in each voxel's density, float (z, y, x): its mask, blurred as a scan is."""
     return ndimage.gaussian_filter(node.astype(float), BLUR_MM / 2.355 / spacing)
 
 
@@ -235,7 +235,7 @@ def _location(organs, attention, regions, spacing, vessels):
     node, ring, rim = regions["node"], regions["ring"], regions["rim"]
     inside = organs > 0
     vessel = np.isin(organs, list(vessels))
-    # Farther than the box reaches is not looked at: as far as its margin.
+    # The box ends at its margin: a larger distance is not measured.
     distance = (
         ndimage.distance_transform_edt(~inside, sampling=spacing)[node].mean()
         if inside.any()

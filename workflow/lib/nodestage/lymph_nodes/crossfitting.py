@@ -1,7 +1,7 @@
-"""Inner cross-fitting: which patients a fold's networks learn from, and which network measures whom.
+"""Inner cross-fitting: which patients a fold's networks learn from, and which network measures which patient.
 
-Each part of a fold's training patients has an inner attention network that never saw it and that
-measures it; the others are measured by the fold's own network. Segmentation and identification
+Each part of a fold's training patients is measured by an inner attention network that was trained
+without it; all other patients by the fold's main network. Segmentation and identification
 share this.
 """
 
@@ -62,7 +62,7 @@ def training_sets(
 
     Parameters
     ----------
-    variants : names of the fold's own networks
+    variants : names of the fold's main networks
     train, validation : patients with annotations
     inner : disjoint parts of the training patients; `inner0` is the network that learns from all
         but the first part and keeps its last weights
@@ -76,7 +76,7 @@ def training_sets(
 def measured_by(patient: str, subset: str, variant: str, inner: list[list[str]]) -> Measure | None:
     """Which network of a fold measures a patient without having learned from that patient.
 
-    Validation, test and external patients are measured by the fold's own network of the variant.
+    Validation, test and external patients are measured by the fold's main network of the variant.
     A training patient is measured by the inner attention network that left it out; by the main
     network, in-sample, when the fold has no inner networks; and by no other variant.
 

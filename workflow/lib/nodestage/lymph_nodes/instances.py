@@ -55,7 +55,7 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
     -------
     list of dicts with `table.COLUMNS`. `x`, `y`, `z` are the centroid in mm. `distance_mm` goes from
     the instance's voxel nearest to its centroid to the surface of the nearest structure, negative
-    inside it, the surface being the structure's own border voxels. `station` is a guess from that
+    inside it; the surface is the structure's border voxels. `station` is a guess from that
     structure alone ("5/6/12/13/17" for the duodenum), empty where no structure is known; `station_share`
     and `other_stations` show how doubtful it is (`stations.assign`).
     """
@@ -88,14 +88,14 @@ def instance_table(instances, spacing, organs=None, anatomy=None, origin=(0.0, 0
 
 
 def _surfaces(organs, spacing, anatomy):
-    """The border voxels of each structure, in mm, ready to be asked for the nearest."""
+    """{structure: (label, tree of its border voxels in mm)}, for queries of the nearest one."""
     surfaces = {}
     boxes = ndimage.find_objects(organs)
     for structure in anatomy["ranges_mm"]:
         label = anatomy["labels"][structure]
         if label > len(boxes) or boxes[label - 1] is None:
             continue
-        # One voxel larger, so that the structure's border shows; the volume's edge is none.
+        # One voxel larger, so that the structure's border shows; the volume's edge is not a border.
         grown = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in boxes[label - 1])
         organ = organs[grown] == label
         border = organ & ~ndimage.binary_erosion(organ, np.ones((3, 3, 3)), border_value=1)

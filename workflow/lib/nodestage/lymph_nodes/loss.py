@@ -16,8 +16,8 @@ class TverskyLoss(nn.Module):
     batch : bool, one ratio over the whole batch, or one a patch and their mean
     smooth : float, keeps a patch without foreground defined; nnU-Net's value
 
-    `forward` takes logits (batch, 2, z, y, x) and labels (batch, 1, z, y, x). `loss_mask` is there
-    because nnU-Net's compound loss hands one over; it is None without an ignore label.
+    `forward` takes logits (batch, 2, z, y, x) and labels (batch, 1, z, y, x). `loss_mask` is
+    passed by nnU-Net's compound loss; it is None without an ignore label.
     """
 
     def __init__(self, alpha=0.5, beta=1.5, batch=False, smooth=1e-5):

@@ -12,7 +12,7 @@ from nodestage.nnunet.rectified import join
 
 
 class LymphNodeUNet(nn.Module):
-    """A U-Net whose last input channel is the attention map, which the encoder never sees.
+    """A U-Net whose last input channel is the attention map, which the encoder does not read.
 
     The map is averaged down to the resolution of each decoder stage, multiplies that stage's
     feature, and the product goes through a 1 × 1 convolution block (convolution, norm,
@@ -25,7 +25,7 @@ class LymphNodeUNet(nn.Module):
     blocks : bool, whether the blocks stand in front of the heads
     attention : bool, whether the map multiplies; without it the map counts as 1 everywhere
 
-    With neither, this is the stock network, deaf to its last channel.
+    With neither, this is the stock network, which ignores the last channel.
     """
 
     def __init__(self, unet, blocks, attention):
@@ -51,8 +51,8 @@ class LymphNodeUNet(nn.Module):
         logits = []
         for stage in reversed(range(len(heads))):
             if self.attention:
-                # From stage to stage: a voxel of the coarsest is the sum of thousands at full size,
-                # which a GPU adds up one by one.
+                # From stage to stage: at full size a voxel of the coarsest averages thousands, which
+                # is slow on a GPU in one step.
                 attention = _averaged(attention, features[stage].shape[2:])
             logits.append(heads[stage](self.before_head(stage, features[stage], attention)))
             if not self.decoder.deep_supervision:

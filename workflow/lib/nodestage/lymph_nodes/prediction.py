@@ -11,10 +11,10 @@ from nodestage.nnunet import cropping, prediction
 
 
 def predict(model, name, images, settings, threads=1, device=None):
-    """Lymph-node instances of one patient, and how sure the network is of each.
+    """Lymph-node instances of one patient, and the network's confidence in each.
 
-    The attention network runs only windows that hold attention, and with `min_attention_share` only those
-    that count there; elsewhere is background. With `windows: attention` the windows cover the
+    The attention network runs only windows with attention, and with `min_attention_share` only those with
+    a larger share of the weight at an attended voxel; elsewhere is background. With `windows: attention` the windows cover the
     box around all attention. Every other variant runs all windows over the body. Instances are 26-connected
     components, those below `min_volume_mm3` left out.
 
@@ -49,15 +49,15 @@ def log_odds(model, name, images, settings, threads=1, device=None):
     attention = np.where(images.attention < SMALLEST_ATTENTION, 0, images.attention)
     channels = [images.arterial, images.venous, attention]
     if variant(name).attention:
-        where, box = attention > 0, cropping.whole(attention.shape)
+        attended, box = attention > 0, cropping.whole(attention.shape)
     else:
-        where, box = None, cropping.body_box(channels[:2], images.spacing)
-    found = prediction.predict_log_odds(
+        attended, box = None, cropping.body_box(channels[:2], images.spacing)
+    inside_box = prediction.predict_log_odds(
         prediction.load(exported, build),
         [channel[box] for channel in channels],
         images.spacing,
         exported,
-        where=where,
+        where=attended,
         around=settings.get("windows") == "attention",
         min_attention_share=settings.get("min_attention_share", 0.0),
         step_size=settings.get("step_size", 0.5),
@@ -66,7 +66,7 @@ def log_odds(model, name, images, settings, threads=1, device=None):
         device=device,
         patient=images.patient,
     )
-    return cropping.restored(found, box, attention.shape, outside=-np.inf)
+    return cropping.restored(inside_box, box, attention.shape, outside=-np.inf)
 
 
 def highest_probability(instances, log_odds):

@@ -15,8 +15,8 @@ MOST_DRAWS = 20
 class InformativeLoader(Loader):
     """Batches as nnU-Net draws them, in which a patch without attention is drawn again.
 
-    A patch that must hold a lymph node stays as nnU-Net draws it, map or no map. Every other one
-    is drawn from nnU-Net's own distribution until it holds attention > 0, once where it is cut
+    A patch that must hold a lymph node stays as nnU-Net draws it, with or without attention. Every other one
+    is drawn from nnU-Net's distribution until it holds attention > 0, once where it is cut
     out and once more after rotation and scaling, which may move its attention out of sight. A
     patient without any attention gives what was drawn last.
 

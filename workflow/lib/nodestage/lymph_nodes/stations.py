@@ -1,4 +1,4 @@
-"""Which lymph-node station a node likely belongs to, and how doubtful that is.
+"""The likely station of a lymph node, and how doubtful it is.
 
 A station is a guess from the nearest structure. Where a second structure is nearly as close, another station is
 nearly as likely. No drawn stations were available to calibrate this.
@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 SCALE_MM = 3.0
-"""Distance over which a further structure's weight falls to 1/e; ours, near the error of drawn borders."""
+"""Distance over which a further structure's weight falls to 1/e; our choice, near the error of drawn borders."""
 
 NEAR_MM = 5.0
-"""A structure at most this much further away than the nearest one could be the right one as well; ours."""
+"""A structure at most this much further away than the nearest one could be the right one as well; our choice."""
 
 
 def assign(distances: Mapping[str, float], stations: Mapping[str, Sequence]) -> dict:
-    """The station of a node, and the doubt about it.
+    """The station of a node, and how doubtful it is.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def assign(distances: Mapping[str, float], stations: Mapping[str, Sequence]) -> 
     further = np.array([distances[name] - distances[nearest] for name in order])
     weights = np.exp(-further / SCALE_MM)
     near = [name for name, gap in zip(order[1:], further[1:], strict=True) if gap <= NEAR_MM]
-    own = _words(stations.get(nearest, ()))
+    station = _words(stations.get(nearest, ()))
     others = dict.fromkeys(_words(stations.get(name, ())) for name in near)
     return {
         "nearest_structure": nearest,
         "distance_mm": float(distances[nearest]),
-        "station": own,
+        "station": station,
         "station_share": float(weights[0] / weights.sum()),
-        "other_stations": ", ".join(words for words in others if words and words != own),
+        "other_stations": ", ".join(words for words in others if words and words != station),
     }
 
 

@@ -22,7 +22,7 @@ class LymphNodeTraining(TrainingSettings):
 
 
 class LymphNodeTrainer(Trainer):
-    """Stock nnU-Net but for what the variant changes: architecture, loss, sampler.
+    """Stock nnU-Net, except for what the variant changes: architecture, loss, sampler.
 
     Every variant gets the map as its last channel and the same augmentation, which leaves the map's
     values alone. Its settings are a `LymphNodeTraining`.
@@ -58,7 +58,7 @@ class LymphNodeTrainer(Trainer):
         return loss
 
     def make_loader(self, dataset, initial_patch, transforms, training):
-        """The variant's loader; transforms spare the map."""
+        """The variant's loader; intensity transforms leave the map alone."""
         if training:
             spare_map(transforms)
         if training and self.variant.informative:

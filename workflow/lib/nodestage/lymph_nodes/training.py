@@ -23,7 +23,7 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
 
     Those of `variants` learn from the annotated training patients and are chosen on the validation
     patients. For each inner part an attention network learns from the rest of the training patients
-    and keeps its last epoch; it measures that part. Every network has its own seed, so that a
+    and keeps its last epoch; it measures that part. Every network has a separate seed, so that a
     change in a patient's images or mask reaches only the networks that see this patient.
 
     Parameters
@@ -71,7 +71,7 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
 def prepare(patient: str, paths: dict, settings: dict, folder: str | Path) -> None:
     """Prepare one annotated patient for the networks of every fold, as nnU-Net reads patients.
 
-    No label, no intensity and no other patient enters what is done to an image: only the config does.
+    What is done to an image depends on the config alone, on no label, intensity or other patient.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def prepare(patient: str, paths: dict, settings: dict, folder: str | Path) -> No
 
 
 def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
-    """`Fold.training_sets`, refused where a network has no patient to learn from."""
+    """`Fold.training_sets`; InputError where a network has no patient to learn from."""
     for name in variants:
         variant(name)
     if not set(fold.train) & set(fold.annotated):
@@ -107,7 +107,7 @@ def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
 
 
 def _plan(fold, settings):
-    """Plan from the geometry of the fold's images; no label, no intensity enters it."""
+    """Plan from the geometry of the fold's images, without their labels and intensities."""
     shapes, spacings = zip(*(_geometry(fold.patients[p]) for p in fold.annotated), strict=True)
     plan = plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings["network"])
     loss = {name: float(settings[name]) for name in ("alpha", "beta") if name in settings}

@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     ----------
     blocks : whether a convolution block is between decoder and head
     attention : the map multiplies the decoder feature in front of that block; 1 everywhere if not
-    tversky : Tversky loss (Eq. 3) in place of Dice
+    tversky : Tversky loss (Eq. 3) instead of Dice
     informative : patches that aren't foreground patches hold attention > 0
     """
 

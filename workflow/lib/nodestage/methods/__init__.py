@@ -1,1 +1,1 @@
-"""Methods: every way to a patient's score, each one row of the comparison tables."""
+"""Methods: each scores patients, and is one row of the comparison tables."""

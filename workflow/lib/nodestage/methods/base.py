@@ -1,4 +1,4 @@
-"""The compared methods: what one must offer, how they are fitted and scored.
+"""The compared methods: their interface, and how they are fitted and scored.
 
 A method is one file with a class `Method`:
 
@@ -11,7 +11,7 @@ A method is one file with a class `Method`:
 plain values alone (tensors, numbers, texts, lists, dicts), so that it loads with
 `torch.load(..., weights_only=True)`; it is in `self.state` when `predict` is called.
 A score is a float, a reason a text. Where a patient lacks what the method needs, `Patients`
-raises `Unscored` with the reason, and `Patients.gather` sorts those patients out.
+raises `Unscored` with the reason, and `Patients.gather` sets those patients aside.
 
 Methods come in families (`nodestage.methods.registry`), each fitted by one process per fold.
 """
@@ -59,7 +59,7 @@ class Score(float):
 
 @dataclass(frozen=True)
 class Data:
-    """What methods may read of patients, loaded when asked for.
+    """What methods may read of patients; files are read when needed.
 
     Attributes
     ----------
@@ -265,7 +265,7 @@ def fit_family(classes, data, split, settings, seed, threads=1):
     data : Data
     split : Split
     settings : {method: its settings}
-    seed : int; each method derives its own, so that leaving one out changes no other
+    seed : int; each method's is derived from it and its name, so that leaving one out changes no other
     threads : for torch
 
     Returns
@@ -294,7 +294,7 @@ def fit_family(classes, data, split, settings, seed, threads=1):
             unfit = str(error)
             logs.say(f"{name}: not fitted, {unfit}")
         fitted[name] = {
-            # What the method made of its settings, so that later defaults change no bundle.
+            # Settings with the method's defaults, so that later defaults change no bundle.
             "settings": getattr(method, "settings", method_settings),
             "seed": method_seed,
             "state": state,
@@ -309,7 +309,7 @@ def score_family(model, classes, data, patients):
     """Score patients by every method of a fitted family.
 
     Returns rows `{patient, method, score, reason}`: each patient once for each method,
-    with a score and an empty reason, or None and a reason; the details of a `Score` stand beside it.
+    with a score and an empty reason, or None and a reason; the details of a `Score` are further columns.
     """
     rows = []
     for name, fitted in model["methods"].items():

@@ -14,16 +14,16 @@ def data(inputs, codes, clinical, absent):
 
     Parameters
     ----------
-    inputs : a rule's input, with `records` (of the registration) and any of `views`, `radiomics`
-        (all three: one file per patient, named after the patient) and `nodes` (instance tables of
-        one fold), `scores` (tables of other families in that fold) and `robustness` (one table, of
+    inputs : a rule's input, with any of `views`, `radiomics` (one file per patient, named after the
+        patient), `nodes` (instance tables of one fold; with `records` of the registration, one per
+        patient, in a folder named after the patient), `scores` (tables of other families in that fold) and `robustness` (one table, of
         the fold's training patients)
     codes : patient codes
     clinical : {patient: {column: text}}
     absent : {patient: reason} of those without images, as the sample sheet shows
 
     A patient with images but without a row in any instance table has no lymph node: volume 0,
-    whichever of `identification.volumes.KINDS` a method asks for.
+    by each of `identification.volumes.KINDS`.
     """
     reasons = dict(absent)
     for path in inputs.get("records", []):
@@ -65,7 +65,7 @@ def _robust(paths):
 
 
 def settings(methods):
-    """{method: its own settings}, of {method: its `settings`, and `file` where a user added it}."""
+    """{method: its settings}, of {method: its `settings`, and `file` where a user added it}."""
     return {name: entry.get("settings", {}) for name, entry in methods.items()}
 
 

@@ -1,6 +1,6 @@
-"""The methods that nodestage knows, and what each declares about itself.
+"""The built-in methods, those of users' files, and what each declares.
 
-A method is a file with a class `Method`. nodestage's own lie in the folders beside this file and
+A method is a file with a class `Method`. The built-in ones are in the folders beside this file and
 declare, as literals in the class:
 
     family        methods of one family are fitted by one job per fold
@@ -10,14 +10,14 @@ declare, as literals in the class:
                   config names others
     threshold     False where the score, 0 or 1, is the call; True unless declared
     nonnegative   True where the score is a volume, whose threshold is never below 0
-    explained     True where the gallery can show what in a slice moved the score
+    explained     True where the gallery can show which pixels of a slice the score depends on
 
 A user's file leaves these to the config (docs/own_method.md); the config's entry of a method replaces
 what its class declares.
 
 Declarations are read from the syntax tree: the workflow needs them each time it is read, and the
 networks' modules would take seconds to import. Nothing here names a method, so that a change of
-one is a change for its own family alone.
+one is a change for its family alone.
 """
 
 import ast
@@ -54,7 +54,7 @@ class Declaration:
 
 @cache
 def built_in() -> dict[str, Declaration]:
-    """{method: Declaration} of nodestage's own methods."""
+    """{method: Declaration} of the built-in methods."""
     stated = {path: _stated(path) for path in sorted(HERE.glob("*/*.py"))}
     return {
         path.stem: Declaration(path.stem, path, **values)
@@ -83,7 +83,7 @@ def declared(name: str, entry: Mapping[str, Any]) -> Declaration:
 
 
 def load(name: str, file: str | Path | None = None) -> type:
-    """The class `Method` of a user's file, or of nodestage's own method of that name."""
+    """The class `Method` of a user's file, or of the built-in method of that name."""
     if file is not None:
         return from_file(name, file)
     module = ".".join(built_in()[name].file.with_suffix("").relative_to(HERE).parts)
@@ -110,7 +110,7 @@ def from_file(name: str, path: str | Path) -> type:
         )
     loader = SourceFileLoader(f"nodestage_method_{name}", str(path))
     spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None  # a loader of our own always has one
+    assert spec is not None  # this loader always has one
     module = importlib.util.module_from_spec(spec)
     sys.modules[loader.name] = module
     loader.exec_module(module)

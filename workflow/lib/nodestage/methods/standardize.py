@@ -1,10 +1,10 @@
-"""By what the features of a method are standardized, as plain numbers for its state."""
+"""Means and SDs by which a method standardizes features, as plain numbers for its state."""
 
 import numpy as np
 
 
 def center_and_scale(x: np.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and SD of each feature over the training patients (or their candidates); 1 in place of an SD of 0.
+    """Mean and SD of each feature over the training patients (or their candidates); an SD of 0 becomes 1.
 
     x : (patients, features), at least one patient and one feature, finite
     """

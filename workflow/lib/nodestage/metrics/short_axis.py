@@ -10,7 +10,7 @@ def short_axis_mm(mask, spacing):
     """Short axis of one node: widest extent at right angles to the longest diameter, mm.
 
     Measured as radiologists do, in the axial slice where the node is largest, between the
-    outer corners of its pixels; a single voxel has its own pixel's size.
+    outer corners of its pixels; a single voxel has the size of its pixel.
 
     Parameters
     ----------

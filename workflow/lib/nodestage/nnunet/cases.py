@@ -1,4 +1,4 @@
-"""Training images as nnU-Net wants them: normalised, compressed, with the positions of the labels."""
+"""Training images in nnU-Net's format: normalised, compressed, with the positions of the labels."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ def folder_of(folder, plans):
 
 
 def preprocess(patient, channels, labels, spacing, plan, folder):
-    """Preprocess one patient by nnU-Net's own preprocessor and save it below `folder`.
+    """Preprocess one patient by nnU-Net's preprocessor and save it below `folder`.
 
     A patient who is there already, from the same image, labels and plans, is left as it is.
 
@@ -55,7 +55,7 @@ def preprocess(patient, channels, labels, spacing, plan, folder):
 def prepared(patient, channels, labels, spacing, plan, folder):
     """Preprocess one patient once, for every training with these settings, below `folder`.
 
-    `linked` hands it to a training. The arguments are those of `preprocess`; a patient whose
+    `linked` gives it to a training. The arguments are those of `preprocess`; a patient whose
     files are there already is made anew.
     """
     preprocess(patient, channels, labels, spacing, plan, folder)

@@ -1,7 +1,7 @@
 """The part of a CT that holds the body.
 
-The air around a patient and the table below teach a network nothing, and cost as much time and
-memory as the body. Training and prediction see the same part; a prediction is background elsewhere.
+The air around a patient and the table carry no information for a network, and cost as much time
+and memory as the body. Training and prediction see the same part; a prediction is background elsewhere.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nodestage.core.volumes import Vector
 BODY_HU = -300
 """Between air and lung on one side, and fat on the other."""
 COARSE_MM = 4.0
-"""Distance of the voxels that are looked at: finer ones give the same box."""
+"""Distance of the voxels that are examined: finer ones give the same box."""
 
 Box = tuple[slice, ...]
 
@@ -41,11 +41,11 @@ def body_box(images: Sequence[np.ndarray], spacing: Vector) -> Box:
     sizes = np.bincount(parts.ravel())[1:]
     if not len(sizes):
         return whole(images[0].shape)
-    found = ndimage.find_objects(parts)[int(np.argmax(sizes))]
+    largest = ndimage.find_objects(parts)[int(np.argmax(sizes))]
     # A coarse voxel stands for the fine ones up to its neighbors.
     return tuple(
         slice(max(0, (side.start - 1) * step), min(n, (side.stop + 1) * step))
-        for side, step, n in zip(found, steps, images[0].shape, strict=True)
+        for side, step, n in zip(largest, steps, images[0].shape, strict=True)
     )
 
 

@@ -1,4 +1,4 @@
-"""Environment variables for a while; nnU-Net takes its folders and its workers from there."""
+"""Temporary environment variables, from which nnU-Net takes its folders and number of workers."""
 
 import os
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment(**variables):
-    """Set variables for the block; afterwards they are what they were."""
+    """Set variables for the block, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -195,11 +195,11 @@ class Network:
 
         box, shape = self.box(channels, spacing), np.shape(channels[0])
         channels = [channel[box] for channel in channels]
-        found = prediction.predict_labels(
+        predicted = prediction.predict_labels(
             self.module, channels, spacing, self.model, softmax=softmax, **options
         )
         if not softmax:
-            return cropping.restored(found, box, shape)
-        labels, probabilities = (cropping.restored(values, box, shape) for values in found)
-        probabilities[0] = cropping.restored(found[1][0], box, shape, outside=1)
+            return cropping.restored(predicted, box, shape)
+        labels, probabilities = (cropping.restored(values, box, shape) for values in predicted)
+        probabilities[0] = cropping.restored(predicted[1][0], box, shape, outside=1)
         return labels, probabilities

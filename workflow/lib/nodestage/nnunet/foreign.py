@@ -1,10 +1,10 @@
-"""A nnU-Net v2 model that somebody else trained, as a teacher of ours.
+"""A nnU-Net v2 model trained elsewhere, used as a teacher.
 
 Its folder holds `plans.json`, `dataset.json` and `fold_*/checkpoint_final.pth` (or `_best.pth`), as nnU-Net
 leaves it. Nothing in it is run: checkpoints are read as tensors and plain values alone, with
-NumPy's numbers allowed, and plans may only name nnU-Net's own networks.
+NumPy's numbers allowed, and plans may only name nnU-Net's networks.
 
-Differences to nnU-Net's own prediction: images are resampled to the model's voxels by linear
+Differences to nnU-Net's prediction: images are resampled to the model's voxels by linear
 interpolation (nnU-Net: cubic), and the mean over folds is that of their logits, as in nnU-Net.
 """
 
@@ -26,7 +26,7 @@ from nodestage.nnunet.network import CONFIGURATION
 # What plans may name: classes of nnU-Net's networks, and of PyTorch's layers. They are imported by name.
 NETWORKS = re.compile(r"dynamic_network_architectures\.architectures\.[a-z0-9_]+\.[A-Z]\w*")
 PARTS = re.compile(r"torch\.nn\.(modules\.[a-z_]+\.)?[A-Z]\w*")
-# A tumor is called otherwise in each data set.
+# Data sets have different names for a tumor.
 TUMORS = ("tumor", "tumour", "cancer", "pdac", "lesion")
 
 
@@ -43,14 +43,14 @@ def checkpoints_of(folder: str | Path) -> list[Path]:
         next((p for n in ("final", "best") if (p := fold / f"checkpoint_{n}.pth").is_file()), None)
         for fold in folds
     ]
-    found = [path for path in chosen if path is not None]
-    if absent or not found:
-        what = ", ".join([*absent, *([] if found else ["fold_*/checkpoint_final.pth"])])
+    paths = [path for path in chosen if path is not None]
+    if absent or not paths:
+        what = ", ".join([*absent, *([] if paths else ["fold_*/checkpoint_final.pth"])])
         raise InputError(
             f"the folder of a nnU-Net model lacks {what}. Name the folder of one trainer and configuration, such as "
             "nnUNet_results/Dataset001_X/nnUNetTrainer__nnUNetPlans__3d_fullres."
         )
-    return found
+    return paths
 
 
 def read(folder: str | Path, known: Mapping[str, int], label_system: Mapping | None = None) -> dict:
@@ -104,7 +104,7 @@ class Foreign:
         self.networks = [prediction.load(model | {"weights": state}) for state in model["folds"]]
 
     def box(self, channels, spacing):
-        """The part of an image (slices z, y, x) that it predicts: all, as it was trained on all."""
+        """The part of an image (slices z, y, x) that it predicts: all of it, as in its training."""
         return cropping.whole(np.shape(channels[0]))
 
     def labels(self, channels, spacing, softmax=False, **options):
@@ -112,19 +112,19 @@ class Foreign:
         forward = self.model["plans"]["transpose_forward"]
         back = [int(i) for i in np.argsort(forward)]
         turned = [np.ascontiguousarray(np.transpose(image, forward)) for image in channels]
-        at = [float(spacing[i]) for i in forward]
-        model = self.model | {"plans": self.model["plans"] | {"image_spacing": at}}
+        turned_spacing = [float(spacing[i]) for i in forward]
+        model = self.model | {"plans": self.model["plans"] | {"image_spacing": turned_spacing}}
         logits = sum(
-            prediction.predict_logits(network, turned, at, model, **options)
+            prediction.predict_logits(network, turned, turned_spacing, model, **options)
             for network in self.networks
         )
-        theirs = torch.softmax(logits / len(self.networks), 0).numpy()
-        ours = np.zeros((self.model["highest"] + 1, *theirs.shape[1:]), np.float32)
-        for number, share in enumerate(theirs):
+        probabilities = torch.softmax(logits / len(self.networks), 0).numpy()
+        ours = np.zeros((self.model["highest"] + 1, *probabilities.shape[1:]), np.float32)
+        for number, share in enumerate(probabilities):
             ours[self.model["table"].get(str(number), 0)] += share
         ours = np.transpose(ours, (0, *(axis + 1 for axis in back)))
-        found = np.argmax(ours, 0).astype(np.uint8)
-        return (found, ours) if softmax else found
+        labels = np.argmax(ours, 0).astype(np.uint8)
+        return (labels, ours) if softmax else labels
 
 
 def _json(path):
@@ -135,7 +135,7 @@ def _json(path):
 
 
 def _plain_plans(plans):
-    """The plans with the one configuration, its network named in today's way and allowed."""
+    """The plans with the one configuration, its network's class checked and named as in current nnU-Net."""
     if CONFIGURATION not in (plans.get("configurations") or {}):
         raise InputError(
             f"the nnU-Net model has no configuration {CONFIGURATION}. Use one that has."

@@ -3,7 +3,7 @@
 Every training is a process of its own, and on two cores a third of what the trainer's import
 costs goes into drawing its progress picture, splitting at random, cascades, validation with
 worker pools and reading image formats: none of it is done here. While the trainer is
-imported, those modules are replaced by empty ones that say so when they are used after all.
+imported, those modules are replaced by empty ones, whose use raises an error.
 """
 
 import importlib
@@ -38,7 +38,7 @@ class _Absent(types.ModuleType):
 
 def _placeholder(module, name):
     def use(*args, **kwargs):
-        # The choice of a backend: harmless, and by a Matplotlib that is there already asked of pyplot.
+        # The choice of a backend has no effect here; an installed Matplotlib asks pyplot for it.
         if (module, name) in (("matplotlib", "use"), ("matplotlib.pyplot", "switch_backend")):
             return
         raise RuntimeError(f"{module}.{name} was left out: nodestage trains without it")
@@ -48,7 +48,7 @@ def _placeholder(module, name):
 
 @contextmanager
 def leaving_out(names=UNUSED):
-    """Let modules that are not there yet be imported as empty ones, until the block ends."""
+    """Import modules that are not loaded yet as empty ones, until the block ends."""
     absent = {name: _Absent(name) for name in names if name not in sys.modules}
     sys.modules.update(absent)
     try:

@@ -16,7 +16,7 @@ def patch_size(plans):
 
 
 def coarse_shape(plans, shape):
-    """Size (z, y, x) of an image on the network's own voxels, or None where they are the image's."""
+    """Size (z, y, x) of an image on the network's voxels, or None where they are the image's."""
     voxel, image = configuration(plans)["spacing"], plans["image_spacing"]
     if voxel == image:
         return None
@@ -35,7 +35,7 @@ def number_of_classes(dataset_json):
 
 
 def build(plans, dataset_json, deep_supervision=False):
-    """nnU-Net's own U-Net of these plans, with freshly drawn weights."""
+    """nnU-Net's U-Net of these plans, with freshly drawn weights."""
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
     from nodestage.nnunet.rectified import join

@@ -1,8 +1,8 @@
 """Training on masks of which each shows only some of the classes.
 
 Centers draw different structures. A voxel that such a mask leaves empty is background or belongs to a
-structure that was not drawn there: what a network says of those structures is ignored in that
-sample, not counted as wrong. Their probability is added to the background's before any loss.
+structure that was not drawn there: what a network predicts for those structures is ignored in
+that sample, not counted as wrong. Their probability is added to the background's before any loss.
 """
 
 import hashlib
@@ -85,7 +85,7 @@ class PartialTrainer(Trainer):
         return self.partial
 
     def train_step(self, batch):
-        """nnU-Net's step, once the loss knows the samples."""
+        """nnU-Net's step, after setting the loss to the samples' hidden classes."""
         self._show(batch["keys"])
         return super().train_step(batch)
 

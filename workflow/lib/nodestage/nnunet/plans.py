@@ -1,8 +1,8 @@
 """nnU-Net plans from geometry and constants, never from intensities under labels.
 
 nnU-Net's fingerprint takes intensities from below all labels of all patients, so a
-statistic of a fold's test patients would enter its training. Here its own planner is fed
-with a fingerprint that holds shapes, spacings and constants of the config alone.
+statistic of a fold's test patients would enter its training. Here nnU-Net's planner gets
+a fingerprint that holds shapes, spacings and constants of the config alone.
 """
 
 import json
@@ -130,7 +130,7 @@ def _intensity(channel, intensity):
 
 
 def _planned(name, fingerprint, dataset_json, memory_gb):
-    """What nnU-Net's planner makes of a fingerprint, for one 3D configuration."""
+    """The plans of nnU-Net's planner for a fingerprint, with one 3D configuration."""
     planners = imports.module(f"{PLANNERS}.default_experiment_planner")
     dataset = f"Dataset001_{name}"
     with _planner_folders(dataset, fingerprint, dataset_json):

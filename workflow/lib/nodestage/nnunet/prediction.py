@@ -1,7 +1,7 @@
 """nnU-Net's sliding window without importing its trainer.
 
-Windows, Gaussian weights and padding are nnU-Net's own functions; only the loop is ours, so
-that windows which can't hold anything are left out (`windows`).
+Windows, Gaussian weights and padding are nnU-Net's functions. The loop is written here, so that
+windows without any foreground can be left out (`windows`).
 """
 
 import itertools
@@ -138,7 +138,7 @@ def predict_log_odds(network_, channels, spacing, model, **options):
 class _Predicted:
     """Logits where windows ran, on the device that summed them; the rest is background.
 
-    What follows from them (labels, log odds) is computed there, so that no more is copied back.
+    Labels and log odds are computed there, so that less is copied back.
     """
 
     logits: torch.Tensor  # (class, z, y, x), of `region` alone
@@ -243,7 +243,7 @@ def _summed(network_, data, boxes, model, options):
     network_ = network_.to(device).eval()
     if device.type == "cpu":
         network_ = network_.to(memory_format=torch.channels_last_3d)  # a tenth faster
-    # Mixed precision on a GPU, as nnU-Net's own predictor has it; the sums are single.
+    # Mixed precision on a GPU, as in nnU-Net's predictor; the sums are in single precision.
     mixed = model["settings"]["mixed_precision"]
     with torch.inference_mode(), devices.autocast(device, mixed):
         for start in range(0, len(boxes), batch):
@@ -277,9 +277,9 @@ def _resized(channels, shape):
 
 
 def softmax_(logits):
-    """Probabilities in place of logits (class, z, y, x), finite for one class at least.
+    """Probabilities from logits (class, z, y, x), finite for one class at least, in the same memory.
 
-    All classes of a full-size image are what memory goes into: no second tensor of that size.
+    All classes of a full-size image take most of the memory: no second tensor of that size is made.
     """
     logits -= logits.amax(0)
     logits.exp_()
@@ -290,8 +290,8 @@ def softmax_(logits):
 def highest(logits, shape):
     """The class of the highest logit on a grid of `shape`, uint8 (z, y, x).
 
-    One class at a time: all classes on a full-size grid are what prediction's memory goes into,
-    and torch takes many times as long for the index of a maximum as for a comparison.
+    One class at a time: all classes on a full-size grid take most of the memory, and in torch the
+    index of a maximum takes many times as long as a comparison.
     """
     labels = torch.zeros(shape, dtype=torch.uint8, device=logits.device)
     for label, logit in enumerate(logits):

@@ -1,4 +1,4 @@
-"""Instance norm and leaky ReLU in one, so that autograd copies nothing on the way back.
+"""Instance norm and leaky ReLU in one, so that autograd copies nothing in the backward pass.
 
 torch's instance norm returns a view of its result. nnU-Net's leaky ReLU works in place on that
 view, for which autograd copies whole features several times in the backward pass: nearly half of
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 class RectifiedInstanceNorm(nn.InstanceNorm3d):
-    """`norm`, an affine InstanceNorm3d, and a leaky ReLU of `slope` on what it gives."""
+    """`norm`, an affine InstanceNorm3d, and a leaky ReLU of `slope` on its output."""
 
     def __init__(self, norm, slope):
         super().__init__(norm.num_features, eps=norm.eps, affine=True)
@@ -20,7 +20,7 @@ class RectifiedInstanceNorm(nn.InstanceNorm3d):
 
     def forward(self, x):
         """Normalise (batch, channels, z, y, x) and apply the nonlinearity."""
-        # As torch has it: a batch norm over one patch that holds the channels of all.
+        # As torch computes it: a batch norm over one patch that holds the channels of all.
         batch, channels, *size = x.shape
         normalised = functional.batch_norm(
             x.contiguous().view(1, batch * channels, *size),

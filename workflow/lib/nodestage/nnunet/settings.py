@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained; None keeps nnU-Net's own value. Names are those of the config.
+    """How a network is trained; None keeps nnU-Net's value. Names are those of the config.
 
     `Trainer.configure` hands these to nnU-Net's trainer.
 
@@ -20,7 +20,7 @@ class TrainingSettings:
     foreground_anywhere : such a patch may hold its voxel anywhere, not only in the middle
     augmentation : "full" (nnU-Net's) or "light" (without the slow image filters)
     mirror_axes : axes that are flipped in training and may be in prediction
-    processes : that load patches; 0 loads them in the training's own process
+    processes : that load patches; 0 loads them in the training's process
     compile : torch.compile, where nnU-Net would use it
     deterministic : the same sums on a GPU each time
     mixed_precision : on CPUs too

@@ -1,6 +1,6 @@
-"""nnU-Net's trainer with our settings, and silent about what we don't need.
+"""nnU-Net's trainer with `TrainingSettings`, without its plots and log files.
 
-Subclasses override what nnU-Net's own trainer lets them: `build_network_architecture`,
+Subclasses override what nnU-Net's trainer provides for it: `build_network_architecture`,
 `get_training_transforms` (static), `_build_loss`, and here `loader_class`.
 """
 
@@ -62,7 +62,7 @@ class Loader(nnunet.nnUNetDataLoader):
     """nnU-Net's loader, whose foreground patches may hold their voxel anywhere.
 
     nnU-Net centers a foreground patch on a labelled voxel. In a small patch with a small target
-    the position gives the answer away: the network learns to mark the middle, and detects next to
+    the position reveals the label: the network learns to mark the middle, and detects almost
     nothing in windows at other positions. With `foreground_anywhere` the box is moved so that
     the voxel lies anywhere within three quarters of the patch.
     """
@@ -100,7 +100,7 @@ class Trainer(nnunet.nnUNetTrainer):
         self.patients = TrainingSet([], [])
 
     def configure(self, settings: TrainingSettings, patients: TrainingSet) -> None:
-        """Set what is trained on whom; settings that are None stay as nnU-Net has them."""
+        """Set settings and patients; settings that are None stay as in nnU-Net."""
         self.settings, self.patients = settings, patients
         if settings.epochs is not None:
             self.num_epochs = settings.epochs
@@ -133,17 +133,17 @@ class Trainer(nnunet.nnUNetTrainer):
         )
         return join(unet)
 
-    # What a training reads
+    # Data and optimizer
 
     def initialize(self):
         """Set the memory format, mixed precision and the cache of patients."""
         super().initialize()
         if self.device.type == "cpu":
-            # The same sums in an order that a CPU reaches faster: a fifth of a step, measured.
+            # The same sums in an order that is faster on a CPU: by a fifth of a step, measured.
             self.network.to(memory_format=torch.channels_last_3d)
             if self.settings.mixed_precision:
                 _in_mixed_precision(self.network, self.device)
-        # Training and validation have loaders of their own, in as many processes each.
+        # Training and validation have separate loaders, in as many processes each.
         loaders = 2 * max(1, self.settings.processes)
         limit = int(self.settings.cache_gib * 2**30 / loaders)
         self.dataset_class = type("CachedDataset", (CachedDataset,), {"limit": limit})
@@ -153,7 +153,7 @@ class Trainer(nnunet.nnUNetTrainer):
         optimizer, schedule = super().configure_optimizers()
         momentum = self.settings.momentum
         if self.settings.optimizer == "adam":
-            # Learns in a hundred steps what nnU-Net's SGD, made for 250,000, has hardly begun.
+            # Learns in a hundred steps, in which nnU-Net's SGD, made for 250,000, learns little.
             optimizer = torch.optim.AdamW(
                 self.network.parameters(),
                 self.initial_lr,
@@ -239,7 +239,7 @@ class Trainer(nnunet.nnUNetTrainer):
         workers = self.settings.processes
         if not workers:
             return nnunet.SingleThreadedAugmenter(loader, None)
-        # Workers draw their own numbers and hand over as they finish: no longer reproducible.
+        # Workers draw random numbers independently and deliver in any order: not reproducible.
         return nnunet.NonDetMultiThreadedAugmenter(
             data_loader=loader,
             transform=None,
@@ -250,7 +250,7 @@ class Trainer(nnunet.nnUNetTrainer):
             wait_time=0.002,
         )
 
-    # What it does without
+    # Parts of nnU-Net's training that are replaced or left out
 
     def on_train_start(self):
         """Build network and loaders; nothing is copied or drawn."""
@@ -270,7 +270,7 @@ class Trainer(nnunet.nnUNetTrainer):
             )
 
     def on_validation_epoch_end(self, val_outputs):
-        """Record the Dice; one that is undefined changes nothing."""
+        """Record the Dice; an undefined one leaves the average as it was."""
         super().on_validation_epoch_end(val_outputs)
         history = self.logger.get_checkpoint()
         if np.isnan(history["mean_fg_dice"][-1]):

@@ -20,7 +20,7 @@ from nodestage.nnunet.settings import Plan
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
-LEARNED_BATCHES = 10  # of training patches, on which a finished network is tried
+LEARNED_BATCHES = 10  # of training patches, on which a finished network is tested
 
 
 def train(
@@ -113,7 +113,7 @@ def _epochs(running, checkpoint, label, choose):
 
 
 def _learned(running, model, label, section):
-    """How well the network segments patches of its own training patients; see `core.learning`.
+    """How well the network segments patches of its training patients; see `core.learning`.
 
     Dice over all patches, mean of the classes that occur in them, augmented as in training.
     """
@@ -240,7 +240,7 @@ def export(running, weights=None, epoch=None):
 
 
 def _identity(plan, patients, run, options, initial):
-    """What a checkpoint must agree on to be used again."""
+    """Digest of all that a checkpoint must agree on to be used again."""
     return hashlib.sha256(
         json.dumps(
             [

@@ -1,6 +1,6 @@
 """Positions of the windows of a prediction, and which of them run.
 
-Positions and Gaussian weights are nnU-Net's own functions.
+Positions and Gaussian weights are computed by nnU-Net.
 """
 
 import itertools
@@ -17,7 +17,7 @@ def corners(shape, tile, step_size=0.5, inside=None, min_attention_share=0.0, ar
     tile : (z, y, x), of a window
     step_size : share of the window between two neighbours
     inside : bool tensor (z, y, x) of that shape; windows without any True are left out
-    min_attention_share : of the weight at every voxel of `inside`; windows that give none of them more
+    min_attention_share : of the weight at every voxel of `inside`; windows with no larger share at any of them
         are left out too
     around : cover the box around `inside` with windows, not the whole image: fewer of
         them, at other positions
@@ -33,13 +33,13 @@ def corners(shape, tile, step_size=0.5, inside=None, min_attention_share=0.0, ar
     steps = [[side.start + start for start in axis] for side, axis in zip(box, steps, strict=True)]
     if inside is None:
         return list(itertools.product(*steps))
-    starts = list(_holding(inside, steps, tile))
+    starts = list(_with_any(inside, steps, tile))
     if not min_attention_share:
         return starts
-    return _weighty(starts, steps, gaussian(tile), inside, min_attention_share)
+    return _above_share(starts, steps, gaussian(tile), inside, min_attention_share)
 
 
-def _holding(inside, steps, tile):
+def _with_any(inside, steps, tile):
     """The corners whose windows hold any True.
 
     One axis after another, so that no voxel is read twice for two windows that differ along another one.
@@ -84,7 +84,7 @@ def gaussian(tile):
     )
 
 
-def _weighty(corners, steps, weights, inside, min_share):
+def _above_share(corners, steps, weights, inside, min_share):
     """Corners of the windows that have more than `min_share` of the weight at a voxel of `inside`.
 
     The weight is a product over the axes, and so is the sum of all windows' weights.

@@ -1,8 +1,8 @@
 """Organs and vessels around the pancreas: one round of teacher and student (self-learning).
 
 The discovery center annotated a few vessels only. A *teacher* learns 17 classes from the
-auxiliary center, one phase at a time, and labels the discovery patients; the discovery
-center's own vessels replace these pseudo labels, and the *student* learns all 19 classes
+auxiliary center, one phase at a time, and labels the discovery patients; the vessels
+drawn there replace these pseudo labels, and the *student* learns all 19 classes
 from both phases. Label numbers are those of `config/anatomy.yaml`.
 """
 

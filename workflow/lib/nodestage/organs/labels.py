@@ -13,7 +13,7 @@ Share = float | Mapping[int, float]
 def merge(pseudo: np.ndarray, annotated: np.ndarray, classes: Iterable[int]) -> np.ndarray:
     """Pseudo labels in which the classes that were drawn replace the predicted ones.
 
-    A voxel that the teacher gave to an annotated class, but the annotation did not, becomes
+    A voxel of an annotated class in the pseudo labels but not in the annotation becomes
     background: for these classes the annotation alone counts.
 
     Parameters
@@ -53,12 +53,12 @@ def clean(labels: np.ndarray, share: Share = SHARE) -> np.ndarray:
     labels = np.ascontiguousarray(labels, dtype=np.uint8)
     pieces, count = cc3d.connected_components(labels, connectivity=26, return_N=True)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    owner = np.zeros(count + 1, np.uint8)
-    owner[pieces.ravel()] = labels.ravel()
-    kept = owner.copy()
-    for label in np.unique(owner[1:]):
+    label_of = np.zeros(count + 1, np.uint8)
+    label_of[pieces.ravel()] = labels.ravel()
+    kept = label_of.copy()
+    for label in np.unique(label_of[1:]):
         limit = share.get(int(label), SHARE) if isinstance(share, Mapping) else share
-        of_label = owner == label
+        of_label = label_of == label
         kept[of_label & (sizes < limit * sizes[of_label].max())] = 0
     kept[0] = 0
     return kept[pieces]

@@ -53,7 +53,7 @@ def train_teacher(
 ) -> dict:
     """Train the single-phase network of the auxiliary center.
 
-    Every phase of a patient is a sample of its own, so that the network reads either.
+    Every phase of a patient is a separate sample, so that the network can read either.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def pseudo_labels(
     if len(phases) == 2 and np.array_equal(phases[0], phases[1]):
         phases = phases[
             :1
-        ]  # one phase in place of both: twice its probabilities have the same maximum
+        ]  # one phase stands for both: doubled probabilities have the same maximum
     shape, box = phases[0].shape, teacher.box(phases, spacing)
     # All classes of two phases fill the memory at full size: no more than two such arrays at once.
     total = None

@@ -1,8 +1,8 @@
-"""Compile the registration's loops once, where the environment is made.
+"""Compile the registration's loops once, when the environment is made.
 
     python -m nodestage.registration.compiled
 
-Without it the first jobs do so, several at a time, before anything else can start.
+Without it the first jobs compile them, several at a time.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What each displacement of each control point costs: the dense displacement sampling.
+"""Costs of each displacement of each control point: the dense displacement sampling.
 
 Heinrich et al., "MRF-based deformable registration and ventilation estimation of lung
 CT", TMI 2013: every control point stands for a cube of voxels, and every displacement
@@ -15,11 +15,11 @@ from nodestage.registration.descriptors import BITS, INVALID, popcount
 
 
 class _Search(NamedTuple):
-    """How far and over what the search goes; a named tuple, since numba knows no dataclass."""
+    """Extent of the search; a named tuple, since numba does not support dataclasses."""
 
     cell: int  # lattice points
     radius: int  # lattice points
-    outside: np.int64  # cost of a displacement to where nothing is known, bits
+    outside: np.int64  # cost of a displacement to unknown voxels, bits
     grid: tuple  # shape of the control grid
 
 
@@ -39,9 +39,9 @@ def data_term(
     float32 (nodes, labels): nodes in the order (z, y, x) of the control grid, labels in
     that of (2 radius + 1)³ displacements; bits per voxel, 0..60
 
-    A voxel where either image isn't valid, undisplaced, counts for nothing: it would only be
-    drawn into the field of view. Where the displaced voxel leaves what is known it costs
-    as much as an average pair, so that nothing is drawn there or driven away.
+    A voxel where either image isn't valid, undisplaced, has no cost: it would only be
+    attracted by the field of view. A displacement to unknown voxels costs as much as an
+    average pair, so that it is neither favored nor avoided.
     """
     grid = control_shape(fixed.shape, cell)
     padded = np.pad(moving, radius, constant_values=INVALID)

@@ -11,7 +11,7 @@ from nodestage.registration.field import Field, identity
 from nodestage.registration.lattice import Lattice
 from nodestage.registration.settings import complete
 
-RANGE = (-1000.0, 1000.0)  # HU; metal beyond it would outweigh all else
+RANGE = (-1000.0, 1000.0)  # HU; metal beyond it would dominate
 Image = tuple[np.ndarray, np.ndarray]  # an image on a lattice, and its valid voxels
 
 
@@ -23,7 +23,7 @@ class Pair:
     ----------
     fixed, moving : float32 (z, y, x), HU
     spacing : (z, y, x), mm
-    valid_fixed, valid_moving : uint8 (z, y, x), 0 where nothing is known, or None
+    valid_fixed, valid_moving : uint8 (z, y, x), 0 where the value is unknown, or None
     """
 
     fixed: np.ndarray
@@ -71,7 +71,7 @@ def register(
     ----------
     fixed, moving : (z, y, x), HU
     spacing : (z, y, x), mm
-    valid : for the fixed and the moving image, bool (z, y, x), False where it holds nothing real
+    valid : for the fixed and the moving image, bool (z, y, x), False outside the field of view
     threads : threads to use; the result doesn't depend on their number
     settings : any of `settings.FULL`; with `grid_mm`, `step_mm` and `radius` empty the affine alone
 
@@ -96,8 +96,8 @@ def register(
     affine = fit_affine(pair, chosen, threads)
     flat = np.zeros((3, 1, 1, 1), np.float32)
     start = Field(shape, pair.spacing, affine, flat, (0.0,) * 3, pair.spacing)
-    laid, known = start.warp_known(pair.moving, -1000, valid=pair.valid_moving)
-    aligned = replace(pair, moving=laid, valid_moving=known)
+    warped, known = start.warp_known(pair.moving, -1000, valid=pair.valid_moving)
+    aligned = replace(pair, moving=warped, valid_moving=known)
 
     u = None
     for grid_mm, step, radius in zip(
@@ -151,12 +151,12 @@ def _search(level, fixed, moving, before):
 
 
 def _warped(grid, moving, field):
-    """The moving image of a lattice through a field's spline, with what is known of it."""
+    """The moving image of a lattice through a field's spline, and its valid voxels."""
     return _onto(grid, replace(field, affine=np.eye(3, 4)), moving)
 
 
 def _onto(grid, field, moving):
-    """The moving image of a lattice through a field, on the lattice; and what is known of it."""
+    """The moving image of a lattice through a field, on the lattice, and its valid voxels."""
     onto = replace(field, shape=grid.shape, spacing=(grid.spacing,) * 3)
     return onto.warp_known(moving[0], -1000, valid=moving[1])
 
@@ -191,8 +191,8 @@ def _without_folds(start, spline, minimum=0.05, rounds=30):
         index = np.clip(index.astype(int), 0, np.array(where.shape) - 1)
         where[tuple(index.T)] = 1
         near = np.minimum(1, 4 * ndimage.gaussian_filter(ndimage.maximum_filter(where, 3), 1.0))
-        calm = np.stack([ndimage.gaussian_filter(c, 1.0, mode="nearest") for c in coefficients])
-        coefficients = (coefficients + near * (calm - coefficients)).astype(np.float32)
+        smoothed = np.stack([ndimage.gaussian_filter(c, 1.0, mode="nearest") for c in coefficients])
+        coefficients = (coefficients + near * (smoothed - coefficients)).astype(np.float32)
     return replace(
         spline, shape=start.shape, spacing=spacing, affine=affine, coefficients=coefficients
     )
@@ -201,9 +201,9 @@ def _without_folds(start, spline, minimum=0.05, rounds=30):
 def fit_affine(pair: Pair, settings: dict, threads: int = 1) -> np.ndarray:
     """Affine (3, 4) from robust least squares over the displacements of blocks.
 
-    The blocks are matched on descriptors as in the levels that follow, and held
-    together by one spanning tree, which flat regions need; each counts by how sharp its
-    best match is.
+    The blocks are matched on descriptors as in the levels that follow, and regularized
+    by one spanning tree, which flat regions need; each is weighted by the sharpness of its
+    best match.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def fit_affine(pair: Pair, settings: dict, threads: int = 1) -> np.ndarray:
         none = np.zeros((len(level.at), 3), np.float32)
         shift = trees.best(cost, [tree], none, grid.step, level.weight)
         trust = cost.mean(axis=1) - cost.min(axis=1)
-        if not (trust > 0).any():  # nothing seen in both, or nothing to see
+        if not (trust > 0).any():  # no common tissue, or no structure in it
             break
         target = (level.at + shift) @ affine[:, :3].T + affine[:, 3]
         affine = _robust(level.at, target, trust)
@@ -253,7 +253,7 @@ def _robust(at, target, trust, rounds=20):
         size = np.sqrt((left**2).sum(axis=1))
         scale = max(0.5, 1.5 * float(np.median(size)))
         w = weight / (1 + (size / scale) ** 2)
-        # A little of the identity's shape, for blocks too few to determine twelve numbers.
+        # A weak prior for the identity, where blocks are too few to determine twelve numbers.
         ridge = 1e-3 * np.diag(np.r_[(design[:, :3] ** 2 * w[:, None]).sum(axis=0), 0])
         normal = design.T @ (design * w[:, None]) + ridge + 1e-9 * np.eye(4)
         solution = np.linalg.solve(
@@ -269,7 +269,7 @@ def measure(pair: Pair, start: Field, field: Field) -> dict[str, float]:
     Returns
     -------
     dict : `before`, `affine` (through `start`), `after` (through `field`); `chance`, that of tissue
-        24 mm apart, which two images have in common without being registered at all; `overlap`,
+        24 mm apart, by which two images agree without registration; `overlap`,
         the share of the fixed grid that both show
     """
     step = max(2.5, 1.2 * max(pair.spacing))

@@ -2,9 +2,9 @@
 
 Heinrich et al., "Towards realtime multimodal fusion for image-guided interventions
 using self-similarities", MICCAI 2013: twelve patch distances between those of a voxel's
-six neighbours that are not opposite each other, each scaled by the voxel's own mean distance. They
-describe how the tissue around a voxel is built, not how bright it is, so a contrast phase
-doesn't change them. Each of the twelve is rounded to 0..5 and written as a thermometer
+six neighbours that are not opposite each other, each scaled by the voxel's mean distance. They
+describe the structure of the tissue around a voxel, not its brightness, so a contrast phase
+hardly changes them. Each of the twelve is rounded to 0..5 and written as a thermometer
 of five bits; the Hamming distance of two voxels is then the L1 distance of both.
 """
 
@@ -22,7 +22,7 @@ STEPS = np.array([-np.log((i + 1.5) / 6.0) for i in range(4, -1, -1)], np.float3
 
 
 class _Rule(NamedTuple):
-    """How distances become bits; a named tuple, since numba knows no dataclass."""
+    """How distances become bits; a named tuple, since numba does not support dataclasses."""
 
     step: int  # distance of the neighbours, voxels
     floor: np.float32  # minimum local variation
@@ -45,7 +45,7 @@ def codes(image: np.ndarray, valid: np.ndarray, step: int = 1) -> np.ndarray:
     Parameters
     ----------
     image : float32 (z, y, x)
-    valid : uint8 (z, y, x), 0 where nothing is known
+    valid : uint8 (z, y, x), 0 where the image is unknown
     step : distance of the neighbours, voxels
 
     Returns

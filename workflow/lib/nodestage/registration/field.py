@@ -14,7 +14,7 @@ SLAB = 16  # slices evaluated at a time: a whole dense field of a full-size CT i
 
 @dataclass(frozen=True)
 class Field:
-    """Where each point of the fixed image lies in the moving one.
+    """The position of each point of the fixed image in the moving one.
 
     A point p of the fixed grid, in mm from its first voxel's center, goes to
     affine(p + u(p)), in mm from the same point; u is a uniform cubic B-spline.
@@ -160,7 +160,7 @@ class Field:
         size = tuple(len(a) for a in axes)
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         u = np.moveaxis(self.bend(points).reshape(*size, 3), -1, 0)
-        # The loop counts from the region's own corner.
+        # The loop counts from the region's corner.
         affine = self.affine.copy()
         affine[:, 3] += affine[:, :3] @ np.array([a[0] for a in axes])
         slab = sampling.Slab(
@@ -207,11 +207,11 @@ class Field:
         return out
 
     def folded(self) -> float:
-        """Share of voxels where the transform turns space inside out."""
+        """Share of voxels where the transform folds (its determinant is 0 or below)."""
         return float(np.mean(self.jacobian() <= 0))
 
     def inverse(self, iterations: int = 20) -> "Field":
-        """Where each point of the moving grid lies in the fixed image (same grid)."""
+        """The position of each point of the moving grid in the fixed image (same grid)."""
         back = np.linalg.inv(np.vstack([self.affine, [0, 0, 0, 1]]))[:3]
         # Half the control spacing: the inverse of a spline is not a spline on the same grid.
         spacing = [s / 2 for s in self.control_spacing]
@@ -253,6 +253,6 @@ def _split(spacing, finer):
 
 
 def identity(shape: Sequence[int], spacing: Vector) -> Field:
-    """The field that moves nothing, on a grid of this shape and spacing (z, y, x; mm)."""
+    """The field without displacement, on a grid of this shape and spacing (z, y, x; mm)."""
     flat = np.zeros((3, 1, 1, 1), np.float32)
     return Field(tuple(shape), tuple(spacing), np.eye(3, 4), flat, (0.0,) * 3, tuple(spacing))

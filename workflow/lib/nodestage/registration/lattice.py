@@ -13,8 +13,8 @@ from nodestage.registration.field import Field
 class Lattice:
     """Points `step` mm apart over the fixed grid, and control points over them.
 
-    The image is held `fine` times finer than the points, so that descriptors see what
-    lies between two displacements.
+    The image is held `fine` times finer than the points, so that descriptors include what
+    is between two displacements.
     """
 
     shape: tuple[int, ...]  # of the image
@@ -83,7 +83,7 @@ class Lattice:
 def over(shape: Sequence[int], spacing: Sequence[float], grid: float, step: float) -> Lattice:
     """The lattice for a control spacing and step (mm) over a grid of this shape and spacing."""
     native = float(np.mean(spacing))
-    step = max(step, 0.5 * native)  # finer than half a voxel there is nothing to see
+    step = max(step, 0.5 * native)  # half a voxel is the finest useful step
     grid = max(grid, 2 * step)
     fine = 2 if step / 2 >= 0.95 * native else 1
     h = step / fine

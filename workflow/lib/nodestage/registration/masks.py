@@ -26,8 +26,8 @@ def carry_mask(
     Volume on the study grid, of the mask's dtype
 
     Where the study grid is coarser than the mask, each voxel takes the label that fills
-    most of it. A connected structure of at most 1,500 mm³ that would so lose voxels
-    takes those that it fills most, up to its own volume (times the field's change of
+    most of it. A connected structure of at most 1,500 mm³ that would lose voxels that way
+    takes those that it fills most, up to its volume (times the field's change of
     volume), from the background; a larger one is left as it is.
     """
     origin = first_voxel(mask, grid, patient, role)
@@ -59,7 +59,7 @@ def _keep_small(mask, field, grid, origin, out):
                 [c, c + (n - 1) * s]
                 for c, n, s in zip(corner, alone.shape, mask.spacing, strict=True)
             ]
-            region, volume = _seen_from(field, ends, grid, volume)
+            region, volume = _visible_from(field, ends, grid, volume)
             if region is None:
                 continue
             share = field.label_share(alone, 1, mask.spacing, corner, region)
@@ -74,8 +74,8 @@ def _keep_small(mask, field, grid, origin, out):
             out[region][chosen] = label
 
 
-def _seen_from(field, ends, grid, volume):
-    """Slices of the grid from which a box of the mask can be seen, and its volume there.
+def _visible_from(field, ends, grid, volume):
+    """Slices of the grid that a box of the mask maps to, and its volume there.
 
     ends : first and last position of the box along each axis, mm; volume : mm³, in the mask
     """

@@ -14,7 +14,7 @@ from nodestage.registration.field import Field, identity
 from nodestage.registration.settings import complete
 
 OUTSIDE = -1024  # HU where the arterial phase has no voxel
-# Of the affine's similarity above chance; where the affine is right already, a little is lost.
+# Share of the affine's similarity above chance; where the affine is exact already, a little is lost.
 MIN_KEPT = 0.95
 
 
@@ -54,9 +54,9 @@ def study_pair(
     Parameters
     ----------
     phases : {"arterial": Volume, "venous": Volume}, or one of them where the other may be
-        stood in for
+        replaced
     spacing : of the study grid, (z, y, x), mm
-    substitute : whether a failed registration is answered by the venous phase twice
+    substitute : whether the venous phase is used twice where the registration fails
 
     Returns
     -------
@@ -116,21 +116,21 @@ def align(
         )
     still = identity(venous.array.shape, venous.spacing)
     source, source_spacing, at = _not_finer(arterial, venous.spacing, origin)
-    laid, known = still.warp_known(source, OUTSIDE, source_spacing, at)
+    warped, known = still.warp_known(source, OUTSIDE, source_spacing, at)
     field = register(
-        venous.array, laid, venous.spacing, valid=(None, known), threads=threads, **chosen
+        venous.array, warped, venous.spacing, valid=(None, known), threads=threads, **chosen
     )
     record = _record(field, chosen, float(known.mean()))
     if record["failed"]:
         field = still
     else:
-        laid, known = field.warp_known(source, OUTSIDE, source_spacing, at)
+        warped, known = field.warp_known(source, OUTSIDE, source_spacing, at)
     record["valid_share"] = float(known.mean())
-    return venous.with_array(_int16(laid)), field, record
+    return venous.with_array(_int16(warped)), field, record
 
 
 def _record(field, chosen, covered):
-    """What the registration did, and whether it can be believed."""
+    """Figures of the registration, and whether it failed."""
     size = np.sqrt((_strided(field) ** 2).sum(axis=-1))
     folded = field.folded()
     stretch = np.linalg.svd(field.affine[:, :3], compute_uv=False)
@@ -223,7 +223,7 @@ def _overlap(volume, grid, origin):
 def _not_finer(volume, spacing, origin):
     """Array, spacing and first position, averaged along axes finer than `spacing`.
 
-    What is as coarse as the grid or coarser stays as it is, to be interpolated only once.
+    Axes as coarse as the grid or coarser stay as they are, to be interpolated only once.
     """
     coarser = [
         max(a, b) if b > 1.05 * a else a for a, b in zip(volume.spacing, spacing, strict=True)

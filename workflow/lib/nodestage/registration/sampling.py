@@ -8,7 +8,7 @@ from numba import njit
 ALL_VALID = np.zeros((0, 0, 0), np.uint8)
 
 
-# The compiled loops take named tuples: numba knows no dataclass.
+# The compiled loops take named tuples: numba does not support dataclasses.
 class Source(NamedTuple):
     """The image or mask that is read.
 
@@ -16,7 +16,7 @@ class Source(NamedTuple):
     ----------
     array : (z, y, x), float32 for `image`, uint16 for `labels`
     origin, spacing : float64 (3,), mm of the first voxel and between voxels, (z, y, x)
-    valid : uint8 (z, y, x), 0 where nothing is known, or `ALL_VALID`
+    valid : uint8 (z, y, x), 0 where the value is unknown, or `ALL_VALID`
     """
 
     array: np.ndarray
@@ -100,8 +100,8 @@ def labels(source, slab, split, wanted, out, share):
     """Label by label linear, then the largest, for a slab of points.
 
     Each voxel is the mean over split[0] × split[1] × split[2] points spread through it, so
-    that a finer mask is averaged and not picked from. The source and `out` are uint16. With `wanted` ≥ 0 nothing but that label's share is
-    written, to `share` (float32), else only `out`.
+    that a finer mask is averaged and not subsampled. The source and `out` are uint16. With `wanted` ≥ 0 only
+    that label's share is written, to `share` (float32), else only `out`.
     """
     array, origin, source_spacing, _ = source
     shift, first, spacing, affine = slab

@@ -1,6 +1,6 @@
 """The best displacement of every control point, exact on a spanning tree.
 
-Heinrich et al., TMI 2013: neighbours that look alike should move alike, so the control
+Heinrich et al., TMI 2013: similar neighbours should have similar displacements, so the control
 grid is thinned to the tree that joins the most similar neighbours, on which two passes of
 min-sum belief propagation find the optimum.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 
-# The compiled loops take named tuples: numba knows no dataclass.
+# The compiled loops take named tuples: numba does not support dataclasses.
 class Tree(NamedTuple):
     """A spanning tree of the control grid.
 
@@ -104,8 +104,8 @@ def best(
 
     Minimises the sum of the nodes' costs and of weight × |difference of displacement|²
     over a tree's edges, where the displacement is `start` plus the label's. With several trees
-    the min-marginals are added before the minimum is taken: where one tree leads a region astray, the others
-    outvote it, while a mean of their displacements would lie in between.
+    the min-marginals are added before the minimum is taken: where one tree is wrong in a region, the others
+    decide, while a mean of their displacements would be in between.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def best(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _min_sum(belief, message, tree, start, labels):
-    """Min-marginals of all nodes, in position: up from the leaves, then down from the root."""
+    """Min-marginals of all nodes, in place: up from the leaves, then down from the root."""
     order, parent = tree
     width, step, weight = labels
     count = belief.shape[1]
@@ -186,7 +186,7 @@ def _penalties(to, of, step, weight, penalty):
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _min_convolution(one, two, penalty):
-    """Distance transform of `one` under the quadratic penalty, axis by axis, in position.
+    """Distance transform of `one` under the quadratic penalty, axis by axis, in place.
 
     With few labels along an axis, trying all pairs in whole vector registers is faster
     than the lower envelope of parabolas, which branches.

@@ -1,4 +1,4 @@
-"""Sharing a loop among threads; the compiled loops let go of the interpreter's lock."""
+"""Sharing a loop among threads; the compiled loops release the interpreter's lock."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -152,7 +152,7 @@ def _performance_line(method, rows, metrics, notes):
         below = Markup("")
         if row["estimate"].defined:
             ends = numbers.interval(row, digits=digits)
-            # After a standard deviation the interval takes a line of its own.
+            # After a standard deviation the interval goes on the next line.
             if row["sd"].defined:
                 below = Markup('<span class="second">{}</span>').format(ends)
             else:

@@ -220,7 +220,7 @@ def _of_registration(record):
 
 
 def mean_dice(rows):
-    """Mean Dice of each structure, a row each, by center."""
+    """Mean Dice of each structure, one row per structure, one column per center."""
     centers = sorted({row["center"] for row in rows})
     values = {}
     for row in rows:

@@ -4,7 +4,7 @@ Pictures are axial slices in canonical orientation: the patient's right on the l
 at the top, seen from the feet. The slice that explains a score may be coronal or sagittal, the
 head at the top. Pixels are square and interpolated for display; nothing is
 measured on them. CT is stored as gray values that span `STORED_HU`; a page gets its windows
-from it by a linear filter. Every overlay is a picture of its own with a clear background.
+from it by a linear filter. Every overlay is a separate picture with a transparent background.
 """
 
 import base64
@@ -66,7 +66,7 @@ class Scan:
     Attributes
     ----------
     arterial, venous : arrays (z, y, x) of HU; None where the phase is missing
-    overlays : {name: mask (z, y, x)}; names as in `LAYERS` or a user's own; `organs` is a label
+    overlays : {name: mask (z, y, x)}; names as in `LAYERS` or a user's; `organs` is a label
         map, the others are true where not 0
     attention : array (z, y, x) in [0, 1], the attention map, or None
     spacing : (z, y, x), mm

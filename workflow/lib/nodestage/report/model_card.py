@@ -1,4 +1,4 @@
-"""A card of the frozen model: what it is for, how it did, where it fails, and on which terms it is given.
+"""A card of the frozen model: what it is for, how it did, where it fails, and on which terms it may be used.
 
 Made from the study's results, as Markdown and HTML, and laid beside the bundle's manifest, which names
 the model and does not change with it. The layout follows Mitchell and others (FAT* 2019, "Model cards

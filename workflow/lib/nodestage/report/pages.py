@@ -108,7 +108,7 @@ def study_page(statistics_folder, centers, facts, output, record=None, figures=N
 
     Parameters
     ----------
-    statistics_folder : folder of the study's own tables (heterogeneity, table_1 to table_7)
+    statistics_folder : folder of the study's tables (heterogeneity, table_1 to table_7)
     centers : list of records.Center
     facts : records.Facts; records of patients aren't needed
     output : path of the HTML file

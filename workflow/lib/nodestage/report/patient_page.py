@@ -179,16 +179,16 @@ def moved(record: Mapping[str, Any]) -> list[str]:
 
 def compared(record: Mapping[str, Any]) -> dict[str, Any]:
     """The section on the training patients: a sentence, and lines of the table (first fold's summary)."""
-    found = record["training_patients"]
-    if found is None:
+    comparison = record["training_patients"]
+    if comparison is None:
         absent = (
             "The bundle holds no summary of its training patients, or the images were not used."
         )
         return {"sentence": absent, "lines": [], "far": False}
-    if found["distance"] is None:
-        return {"sentence": _sentence(found["reason"]), "lines": [], "far": False}
-    folds = found["folds"]
-    far = 2 * found["far_in"] > len(folds)
+    if comparison["distance"] is None:
+        return {"sentence": _sentence(comparison["reason"]), "lines": [], "far": False}
+    folds = comparison["folds"]
+    far = 2 * comparison["far_in"] > len(folds)
     closer = sorted(one["closer"] for one in folds if one["distance"] is not None)
     share = closer[len(closer) // 2]
     lead = (
@@ -197,7 +197,7 @@ def compared(record: Mapping[str, Any]) -> dict[str, Any]:
         else "This examination is like those that the models learned from."
     )
     sentence = (
-        f"{lead} Its distance from their mean is {numbers.fixed(found['distance'], 2)} "
+        f"{lead} Its distance from their mean is {numbers.fixed(comparison['distance'], 2)} "
         f"(about 1 is usual), larger than that of at least {100 * share:.0f} % of the training patients."
     )
     first = folds[0]

@@ -10,11 +10,11 @@ from typing import Any
 
 import nodestage
 from nodestage.core import tables
-from nodestage.lymph_nodes import found
+from nodestage.lymph_nodes import consensus
 from nodestage.statistics import reference
 
 ENSEMBLE = "ensemble"
-NUMBERS = frozenset({*found.COLUMNS} - {"nearest_structure", "station"})
+NUMBERS = frozenset({*consensus.COLUMNS} - {"nearest_structure", "station"})
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Tables:
     predictions : {method: {part: row}}; parts are `fold0`, … and, of an external patient, `ensemble`
     folds : the folds that the score comes from
     thresholds : {method: threshold of the call: of the fold, or the mean over the folds}
-    nodes : rows of the patient's nodes (`lymph_nodes.found`)
+    nodes : rows of the patient's nodes (`lymph_nodes.consensus`)
     instances : {fold: rows of its instance table}
     statistics : row of numbers on the examination; empty without images
     """
@@ -41,13 +41,13 @@ class Tables:
 
 def predictions(paths: Sequence[str], patient: str) -> dict[str, dict[str, dict[str, str]]]:
     """{method: {part: the patient's row}} of results/predictions/{method}/{part}/{center}.tsv."""
-    found_rows: dict[str, dict[str, dict[str, str]]] = {}
+    by_method: dict[str, dict[str, dict[str, str]]] = {}
     for path in map(Path, paths):
         method, part = path.parts[-3:-1]
         for row in tables.read(path):
             if row["patient"] == patient:
-                found_rows.setdefault(method, {})[part] = row
-    return found_rows
+                by_method.setdefault(method, {})[part] = row
+    return by_method
 
 
 def record(
@@ -122,7 +122,7 @@ def _compared(references, of):
     numbers = {key: tables.number(text) for key, text in of.statistics.items() if key != "patient"}
     each = [
         {"fold": fold, "patients": summary["patients"]}
-        | reference.compare(summary, numbers | found.totals(of.instances[fold]))
+        | reference.compare(summary, numbers | consensus.totals(of.instances[fold]))
         for fold, summary in zip(of.folds, references, strict=True)
     ]
     known = [one for one in each if one["distance"] is not None]

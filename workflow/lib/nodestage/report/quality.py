@@ -1,6 +1,6 @@
 """Whether a center's images are fit to be used: flags of patients, and notes on the whole center.
 
-It needs no network but that for the organs, so it can be used before any network for nodes is trained.
+It needs only the organ network, so it can be used before any network for nodes is trained.
 """
 
 from collections import Counter
@@ -60,7 +60,7 @@ class Records:
     contrast : {patient: what `cohort.phase_contrast` gave}
     reasons : {patient: why the images are not used}
     volumes : {patient: {structure: ml}} of the organ labels, of those who have any
-    given : whether the masks came with the images. Then a center need not draw every structure: a
+    drawn_organs : whether the organ masks came with the images. Then a center need not draw every structure: a
         structure is missing in a patient only if another patient shows it.
     negative : patients with metastasis whose drawn nodes are all negative
     organ : the structure that holds the tumor
@@ -73,7 +73,7 @@ class Records:
     contrast: dict = field(default_factory=dict)
     reasons: dict = field(default_factory=dict)
     volumes: dict = field(default_factory=dict)
-    given: bool = False
+    drawn_organs: bool = False
     negative: tuple = ()
     organ: str = "pancreas"
     known: tuple = ()
@@ -91,10 +91,10 @@ def patients(codes, records):
     missing, notes = _missing(people, records)
     known = [value for value in (similarity(p.registration) for p in people) if value is not None]
     drawn = {name for volumes in records.volumes.values() for name in volumes}
-    vessels = not records.given or not drawn.isdisjoint(VESSELS)
+    vessels = not records.drawn_organs or not drawn.isdisjoint(VESSELS)
     for patient in people:
         patient.flags += _of_contrast(patient.contrast, vessels)
-        patient.flags += _of_organs(patient.volumes, missing, records.given)
+        patient.flags += _of_organs(patient.volumes, missing, records.drawn_organs)
         if patient.code in records.negative:
             patient.flags.append(Flag("nodes", ALL_NEGATIVE))
         value = similarity(patient.registration)
@@ -113,7 +113,7 @@ def patients(codes, records):
 
 def _patient(code, records):
     registration = records.registration.get(code, {})
-    # Where one phase is used in place of both there is nothing to compare.
+    # Where one phase is used for both there is nothing to compare.
     alone = bool(registration.get("substituted")) or not registration
     intake, reason = records.intake.get(code, {}), records.reasons.get(code, "")
     masks = records.masks.get(code, {})
@@ -143,14 +143,14 @@ def _missing(people, records):
     vessels = [name for name in plausible.limits()["needed"] if name in (records.known or VESSELS)]
     for name in [*vessels, records.organ]:
         absent = sum(name not in volumes for volumes in labelled)
-        if records.given and absent == len(labelled):
+        if records.drawn_organs and absent == len(labelled):
             if labelled:
                 notes.append(
                     f"{_named(name).capitalize()}: not drawn in any patient of this center."
                 )
         elif not _is_common(absent, len(labelled)):
             flagged.append(name)
-        elif records.given:
+        elif records.drawn_organs:
             notes.append(
                 f"{_named(name).capitalize()}: not drawn in {absent} of {len(labelled)} patients."
             )

@@ -23,7 +23,7 @@ class Run:
     discovery_organs_source, discovery_tumor_source : the same at the discovery center
     methods : names of the compared methods
     radiomics : {features: number per phase, robustness: {icc, patients} or None} where a method reads radiomics, else None
-    frozen : whether a given bundle scored the patients
+    frozen : whether a frozen bundle scored the patients
     unlearned : sentences on networks that have not fitted their own training data
     warnings, elsewhere : sentences for the top of the page; `elsewhere` is about centers that were
         scored at their own site
@@ -90,7 +90,7 @@ class Facts:
     patients : list of dicts with patient, metastasis, the clinical columns, scores ({method: score,
         probability, call, reason}), flags (sentences), registration (record; `warnings` marks the
         patient in the figure) and deciding_node
-    substituted : number of patients with one phase in place of both; None if unknown
+    substituted : number of patients with one phase used for both; None if unknown
     thresholds : {method: mean of the folds' frozen thresholds}
     returned : head of the file that this center sent back, or None; its page has no gallery
     images : Images, or None

@@ -1,4 +1,4 @@
-"""The study's own tables on its page: the paper's, and those about detection and radiomics."""
+"""The study's tables on its page: the paper's, and those about detection and radiomics."""
 
 from pathlib import Path
 

@@ -78,7 +78,7 @@ def _shown(row):
     """`0.61 (0.50–0.70)`, rounded and worded as on a page."""
     digits = numbers.digits_for(row["n"].number)
     ends = numbers.interval(row, digits=digits).striptags()
-    # The terminal's library would read brackets as its own marks.
+    # The terminal's library would read brackets as markup.
     ends = ends.replace("[", "(").replace("]", ")")
     return " ".join(filter(None, [numbers.fixed(row["estimate"].number, digits), ends]))
 

@@ -114,9 +114,9 @@ def check(settings: dict) -> None:
             "Take it out of the anatomy, or name a sample sheet in `samples`."
         )
     for name, center in settings["centers"].items():
-        used = [place for place, weight in center["tumor_location"].items() if weight]
-        places = {part for place in used for part in place.split("_")}
-        unknown = sorted(places - set(of(settings).courses))
+        used = [name for name, weight in center["tumor_location"].items() if weight]
+        parts = {part for name in used for part in name.split("_")}
+        unknown = sorted(parts - set(of(settings).courses))
         if unknown:
             raise InputError(
                 f"simulator, center {name}: no tumor of the {anatomy['tumor_organ']} lies in {', '.join(unknown)}. "

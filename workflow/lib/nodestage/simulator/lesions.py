@@ -112,7 +112,7 @@ def lay(canvas: Canvas, image: np.ndarray, body: Body, phase: str) -> tuple[Box,
     Parameters
     ----------
     canvas : Canvas with the painted tissues
-    image : float32 (z, y, x), changed in place
+    image : float32 (z, y, x); the body is blended into it
     body : Body
     phase : "arterial" or "venous"
 

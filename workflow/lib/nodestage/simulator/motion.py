@@ -1,9 +1,9 @@
-"""What bends space: the patient's own variation, and breathing and bowel between the phases.
+"""What bends space: the patient's variation, and breathing and bowel between the phases.
 
 Three coordinate systems, all in mm as (z, y, x) around the middle of the body:
 - v, the patient on the table in the venous phase;
 - a = v + u(v), where the same point lies in the arterial phase (u is the true field);
-- q = v + w(v), the anatomy's own coordinates, in which shapes are formulas.
+- q = v + w(v), the anatomy's coordinates, in which shapes are formulas.
 
 All terms are products of three functions of one coordinate each, so a regular grid costs three
 short vectors and one product.

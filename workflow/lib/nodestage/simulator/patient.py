@@ -19,7 +19,7 @@ class Patient:
     Attributes
     ----------
     patient : code
-    arterial, venous : Volume, int16 HU, each on its own grid
+    arterial, venous : Volume, int16 HU, each on its grid
     organs, tumor, lymph_nodes : Volume, uint8, on the grid of the center's `mask_phase`
     truth : dict
         `organs`, `tumor`, `nodes` (instances), `confounders` (kinds) as {phase: Volume};

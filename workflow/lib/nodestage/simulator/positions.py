@@ -1,6 +1,6 @@
 """Where nodes and confounders lie.
 
-Nodes follow laws of their own (a structure by its share of the stations, then a distance from its
+Nodes follow other laws (a structure by its share of the stations, then a distance from its
 surface), not the ranges of Table II: the ranges can be learned from a study, not read out of it.
 """
 

@@ -36,7 +36,7 @@ def sheet(settings: dict, seed: int) -> list[dict[str, str]]:
 
     Parameters
     ----------
-    settings : dict, the config's section `simulator`; `anatomy`, where the study has its own, holds
+    settings : dict, the config's section `simulator`; `anatomy`, where the study names one, holds
         its `labels`, `tumor_organ` and `phases`
     seed : int
 

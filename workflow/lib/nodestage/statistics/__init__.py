@@ -1,7 +1,7 @@
 """Statistics of the study: pure functions, arrays in, numbers out.
 
 What the data do not define raises `UndefinedError` with the reason; the tables print
-that reason in place of the number.
+that reason instead of the number.
 """
 
 from nodestage.statistics.bootstrap import (

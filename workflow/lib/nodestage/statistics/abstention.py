@@ -57,10 +57,10 @@ def both_tables(scored, predictions, frozen, option):
             p = p_values(records, probabilities, one.patients, one.fold, by_class)
             coverage += rows(one, p, option)
             if one.fold is None:
-                everybody = [row["patient"] for row in parts["ensemble"]]
-                p = p_values(records, probabilities, everybody, None, by_class)
+                all_patients = [row["patient"] for row in parts["ensemble"]]
+                p = p_values(records, probabilities, all_patients, None, by_class)
                 held = conformal.sets(p, option["coverage"])
-                chosen = dict(zip(everybody, held.tolist(), strict=True))
+                chosen = dict(zip(all_patients, held.tolist(), strict=True))
         if one.fold is None:
             spread += uncertainty.rows(one.method, parts, chosen)
     return {"coverage.tsv": coverage, "uncertainty.tsv": spread}
@@ -78,9 +78,9 @@ def p_values(records, probabilities, patients, fold=None, by_class=True):
     by_class : see `conformal.p_values`
     """
 
-    def of(names, some):
-        given = [[probabilities[name].get(p, np.nan) for p in some] for name in names]
-        return conformal.p_values([records[name] for name in names], given, by_class)
+    def of(names, codes):
+        by_fold = [[probabilities[name].get(p, np.nan) for p in codes] for name in names]
+        return conformal.p_values([records[name] for name in names], by_fold, by_class)
 
     if fold is None:
         return of(list(records), patients)
@@ -129,11 +129,11 @@ def rows(scored, p, option):
     ]
 
 
-def _row(y, held, everybody):
+def _row(y, held, all_patients):
     row = dict.fromkeys(COLUMNS[3:]) | {"n": len(y), "positives": int(y.sum()), "note": ""}
     notes = []
-    if everybody > len(y):
-        notes.append(f"{everybody - len(y)} of {everybody} patients without a probability")
+    if all_patients > len(y):
+        notes.append(f"{all_patients - len(y)} of {all_patients} patients without a probability")
     if len(y):
         true = held[np.arange(len(y)), y.astype(int)]
         decided = held.sum(1) == 1

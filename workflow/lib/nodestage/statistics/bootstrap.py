@@ -85,7 +85,7 @@ def interval(values, level=0.95):
 
 
 def resampled(y, values, metric, n=1000, seed=0, design=WITHIN_CLASSES):
-    """`distributions`, refused where they would look sharp for want of patients.
+    """`distributions`, or UndefinedError where too few patients would make them look precise.
 
     Raises UndefinedError where a class that the metric looks at has fewer than
     `intervals.FEWEST` patients, or fewer than `intervals.FEWEST_IN_FOLD` in a stratum.
@@ -163,11 +163,11 @@ def paired_from(difference, gaps, level=0.95):
 
 
 def wilcoxon_on_bootstrap(y, a, b, metric="balanced_accuracy", n=1000, seed=0):
-    """The paper's own test: Wilcoxon's signed rank on the pairs of bootstrap values.
+    """The paper's test: Wilcoxon's signed rank on the pairs of bootstrap values.
 
     It asks whether the resampled values differ, not whether patients beyond this cohort would:
     its p falls with the number of resamples, and between two equally good models it finds
-    p < 0.05 in over 90 % of cohorts. Given because Tables VI and VII do; never read alone.
+    p < 0.05 in over 90 % of cohorts. Reported because Tables VI and VII report it; not to be read alone.
 
     Returns
     -------
@@ -189,11 +189,11 @@ def wilcoxon_from(gaps):
 
 @lru_cache(maxsize=4)
 def _draw(n, seed, sizes, fewer=0):
-    """Copies of positives and negatives of each stratum: the same for whatever is compared.
+    """Copies of positives and negatives of each stratum, shared by all that is compared.
 
     `fewer` patients than there are make a resample, at least one.
 
-    Kept, since ten methods with eight metrics ask for the same resamples.
+    Cached, since ten methods with eight metrics use the same resamples.
     """
     random = np.random.default_rng(seed)
     drawn = [tuple(copies_of(random, n, size, fewer) for size in pair) for pair in sizes]
@@ -213,6 +213,6 @@ def copies_of(random, n, size, fewer=0):
 
 
 def _cluster_copies(clusters, n, seed):
-    """The same where whole patients are drawn: float32 (n, instances)."""
+    """As `copies_of`, with whole patients drawn: float32 (n, instances)."""
     _, member = np.unique(np.asarray(clusters), return_inverse=True)
     return copies_of(np.random.default_rng(seed), n, int(member.max()) + 1)[:, member]

@@ -32,7 +32,7 @@ def calibration_line(y, probability):
 
 
 def why_no_slope(y, probability):
-    """The reason why `calibration_line` gives no slope, or nothing."""
+    """The reason why `calibration_line` gives no slope, or ""."""
     y, logit = _logits(y, probability)
     if np.ptp(logit) <= 1e-9:
         return "the same probability for everybody: no slope"
@@ -40,7 +40,7 @@ def why_no_slope(y, probability):
 
 
 def _joined(group, least):
-    """Group numbers (n,) after each group smaller than `least` has joined the one below (the lowest: above)."""
+    """Group numbers (n,) after each group smaller than `least` was joined to the one below (the lowest: above)."""
     group = group.copy()
     while len(names := np.unique(group)) > 1:
         sizes = [(group == name).sum() for name in names]
@@ -87,8 +87,8 @@ def calibration_curve(y, probability, bins=10, least=5):
 def decision_curve(y, probability, thresholds=None):
     """Net benefit of acting above each risk threshold (Vickers and Elkin 2006).
 
-    true positives / n - false positives / n * t / (1 - t); acting on everybody is given beside
-    it, acting on nobody is 0.
+    true positives / n - false positives / n * t / (1 - t); beside it that of acting on
+    everybody; that of acting on nobody is 0.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def net_benefit_limits(y, probability, thresholds, n=1000, seed=0):
     """95 % percentile interval of the net benefit at each threshold.
 
     Whole patients are resampled, not each class by itself: the net benefit depends on the prevalence,
-    whose own uncertainty belongs to it (Vickers and others 2008, Extensions to decision curve analysis).
+    whose uncertainty is part of it (Vickers and others 2008, Extensions to decision curve analysis).
 
     Parameters
     ----------

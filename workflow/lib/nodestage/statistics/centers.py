@@ -6,7 +6,7 @@ import numpy as np
 
 from nodestage.statistics.undefined import UndefinedError
 
-# Below this a variance is 0 but for rounding, as where every resample gives the same value.
+# Below this a variance is 0 apart from rounding, as where every resample gives the same value.
 NONE = 1e-12
 
 TWO = "two centers give little information about differences between centers"
@@ -28,7 +28,7 @@ def random_effects(estimates, variances, level=0.95):
     """Random-effects mean of several centers and the interval for a new one.
 
     DerSimonian and Laird (1986) by statsmodels' `combine_effects`. The interval is Hartung and
-    Knapp's (2001), with Student's t on k - 1 degrees, and never narrower than the centers' own
+    Knapp's (2001), with Student's t on k - 1 degrees, and never narrower than the centers'
     variances make it (Röver, Knapp and Friede 2015: their q is at least 1); normal quantiles would
     take the variance between a handful of centers as known. The prediction interval is that of
     Higgins, Thompson and Spiegelhalter (2009), with t on k - 2 degrees, around the same error.

@@ -25,8 +25,8 @@ WORDS = {
 ORDER = ("sex", "age", "metastasis", "pt_stage", "pn_stage", "tumor_size_cm", "tumor_location", "ct_reported")  # fmt: skip
 
 
-def rows(sheet_rows, discovery_rows, nodes=((), ()), own=None):
-    """Counts with percentages, medians with quartiles; missing values have their own line.
+def rows(sheet_rows, discovery_rows, nodes=((), ()), clinical=None):
+    """Counts with percentages, medians with quartiles; missing values have a separate line.
 
     Parameters
     ----------
@@ -34,27 +34,27 @@ def rows(sheet_rows, discovery_rows, nodes=((), ()), own=None):
         here has is left out
     nodes : drawn lymph nodes of either center, rows with `class` (positive or negative) and
         `volume_mm3`; without any in either there is no line on them
-    own : {column: whether it holds numbers} of the study's own clinical columns
+    clinical : {column: whether it holds numbers} of the study's additional clinical columns
 
     Returns
     -------
     list of dicts with `COLUMNS`
     """
-    own = own or {}
+    clinical = clinical or {}
     parts = (sheet_rows, discovery_rows)
     lines = [_line("Patients, n", "", [str(len(part)) for part in parts])]
     known = {key for row in sheet_rows for key in row} if sheet_rows else set(ORDER)
     for key in (key for key in ORDER if key in known):
         lines += _counted(key, parts) if key in COUNTED else _measured(key, parts)
-    for key, measured in own.items():
+    for key, measured in clinical.items():
         lines += _measured(key, parts) if measured else _counted(key, parts)
     return lines + (_node_volumes(nodes) if any(nodes) else [])
 
 
 def _name(key, unit=", n (%)"):
-    """The line's name; of a study's own column its name in words."""
-    spoken = key.replace("_", " ")
-    return COUNTED.get(key) or MEASURED.get(key) or f"{spoken[0].upper()}{spoken[1:]}{unit}"
+    """The line's name; of an additional clinical column its name in words."""
+    words = key.replace("_", " ")
+    return COUNTED.get(key) or MEASURED.get(key) or f"{words[0].upper()}{words[1:]}{unit}"
 
 
 def _counted(key, parts):

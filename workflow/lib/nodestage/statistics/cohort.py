@@ -1,4 +1,4 @@
-"""One method's patients, labels, scores and calls, with everybody who is missing and why."""
+"""One method's patients, labels, scores and calls, and the patients without them, with reasons."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -110,8 +110,8 @@ def _decisions(method, y, points, probability, n, seed):
     thresholds = [point["threshold"] for point in points]
     ends = [(None, None)] * len(points)
     if probability is not None:
-        found = answer(calibration.net_benefit_limits, y, probability, thresholds, n, seed)[0]
-        ends = found or ends
+        limits = answer(calibration.net_benefit_limits, y, probability, thresholds, n, seed)[0]
+        ends = limits or ends
     return [
         {"method": method, "threshold": p["threshold"], "net_benefit": p["net_benefit"]}
         | {"low": low, "high": high, "n": len(y), "positives": int(y.sum())}

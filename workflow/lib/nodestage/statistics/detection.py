@@ -1,4 +1,4 @@
-"""What attention should improve: recall by size and station, false positives by place, FROC.
+"""Detection of lymph nodes: recall by size and station, false positives by location, FROC.
 
 Nodes of one patient are not independent, so every interval resamples whole patients, and all
 variants of the same patients share the resamples. A difference is attention minus the row's
@@ -99,14 +99,14 @@ class _Part:
         self.nodes, self.candidates, self.copies = nodes, candidates, copies
         self.of_nodes = np.array([index_of[row["patient"]] for row in nodes], int)
         self.of_candidates = np.array([index_of[row["patient"]] for row in candidates], int)
-        self.found = np.array([int(row["found"]) for row in nodes], float)
+        self.is_found = np.array([int(row["found"]) for row in nodes], float)
 
     def recall(self, chosen):
         """(recall, its resamples) among chosen nodes; NaN where there is none."""
         weights = self.copies[:, self.of_nodes[chosen]]
         with np.errstate(invalid="ignore"):
-            drawn = weights @ self.found[chosen] / weights.sum(1)
-        return (float(self.found[chosen].mean()) if chosen.any() else np.nan), drawn
+            drawn = weights @ self.is_found[chosen] / weights.sum(1)
+        return (float(self.is_found[chosen].mean()) if chosen.any() else np.nan), drawn
 
     def per_patient(self, chosen):
         """(chosen candidates per patient, its resamples)."""

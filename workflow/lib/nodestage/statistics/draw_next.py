@@ -1,7 +1,7 @@
 """Rows of draw_next_patients.tsv and draw_next_nodes.tsv: whose lymph nodes to draw next.
 
-Patients without drawn nodes, those first on whom the models agree least. This is uncertainty sampling; whether a
-network gains more from these patients than from others drawn at random was not measured.
+Patients without drawn nodes, in the order of the models' disagreement (uncertainty sampling). Whether a network
+gains more from these patients than from others drawn at random was not measured.
 """
 
 import math
@@ -42,7 +42,7 @@ NODE_COLUMNS = (
 )
 VARIANT = "attention"
 SAME_MM = 5.0
-"""Centroids of two folds' nodes that lie this near are one node; ours, the size of a small node."""
+"""Centroids of two folds' nodes that lie this near are one node; our choice, the size of a small node."""
 
 DOUBTFUL = 0.75
 """Doubt from which a node counts as doubtful: a probability between 0.25 and 0.75."""
@@ -56,31 +56,32 @@ def both_tables(parts, undrawn, instances):
     Parameters
     ----------
     parts : {fold0: prediction rows, ...} of the declared method
-    undrawn : {patient: folds that may judge it}, patients with images and without drawn nodes: of the discovery
+    undrawn : {patient: folds that may score it}, patients with images and without drawn nodes: of the discovery
         center the fold that tests the patient, of an external center all folds
     instances : {fold0: rows of its table of instances, ...}
     """
     nodes = [row for patient, folds in undrawn.items() for row in _nodes(patient, folds, instances)]
-    people = [_patient(patient, folds, parts, nodes) for patient, folds in undrawn.items()]
+    patients = [_patient(patient, folds, parts, nodes) for patient, folds in undrawn.items()]
     return {
-        "draw_next_patients.tsv": _ranked([row for row in people if row]),
+        "draw_next_patients.tsv": _ranked([row for row in patients if row]),
         "draw_next_nodes.tsv": _ranked(nodes),
     }
 
 
-def same_node(found, same_mm=SAME_MM):
-    """Nodes that several folds found, by their centroids: each fold's at most once in a node.
+def same_node(instances, same_mm=SAME_MM):
+    """Instances of several folds joined into nodes by their centroids, at most one of a fold in a node.
 
     Parameters
     ----------
-    found : [(fold, instance row with `x`, `y`, `z` in mm and `confidence`)]
+    instances : [(fold, instance row with `x`, `y`, `z` in mm and `confidence`)]
 
     Returns
     -------
-    list of {fold: row}; the surest is joined first, each to the nearest within `same_mm`
+    list of {fold: row}; the most confident is joined first, each to the nearest within `same_mm`
     """
     order = sorted(
-        found, key=lambda pair: (-tables.number(pair[1]["confidence"]), pair[0], _center(pair[1]))
+        instances,
+        key=lambda pair: (-tables.number(pair[1]["confidence"]), pair[0], _center(pair[1])),
     )
     nodes: list[dict] = []
     for fold, row in order:
@@ -103,14 +104,14 @@ def doubt_of(probability):
 
 
 def _nodes(patient, folds, instances):
-    found = [
+    candidates = [
         (fold, row)
         for fold in folds
         for row in instances.get(fold, [])
         if row["patient"] == patient and row["variant"] == VARIANT
     ]
-    for node in same_node(found):
-        # A fold that did not find it gives it no probability.
+    for node in same_node(candidates):
+        # A fold that did not segment it counts as a probability of 0.
         p_node = sum(_p_node(row) for row in node.values()) / len(folds)
         positive = [tables.number(row["p_positive"]) for row in node.values()]
         p_positive = float(np.mean(positive))
@@ -137,33 +138,35 @@ def _p_node(row):
 
 def _patient(patient, folds, parts, nodes):
     """The row of a patient, or None without a probability by each fold."""
-    own = [node for node in nodes if node["patient"] == patient]
-    chances = [
+    of_patient = [node for node in nodes if node["patient"] == patient]
+    probabilities = [
         tables.number(row["probability"])
         for fold in folds
         for row in parts.get(fold, [])
         if row["patient"] == patient
     ]
-    if len(chances) < len(folds) or not chances or np.isnan(chances).any():
+    if len(probabilities) < len(folds) or not probabilities or np.isnan(probabilities).any():
         return None
-    mean = float(np.mean(chances))
-    several = len(chances) > 1
+    mean = float(np.mean(probabilities))
+    several = len(probabilities) > 1
     return {
         "patient": patient,
-        "doubt": float(np.std(chances, ddof=1)) if several else 0.5 - abs(mean - 0.5),
+        "doubt": float(np.std(probabilities, ddof=1)) if several else 0.5 - abs(mean - 0.5),
         "by": SPREAD if several else NEAR_HALF,
         "probability": mean,
-        "lowest": min(chances) if several else None,
-        "highest": max(chances) if several else None,
-        "folds": len(chances),
-        "nodes": len(own),
-        "doubtful_nodes": sum(node["doubt"] >= DOUBTFUL for node in own),
+        "lowest": min(probabilities) if several else None,
+        "highest": max(probabilities) if several else None,
+        "folds": len(probabilities),
+        "nodes": len(of_patient),
+        "doubtful_nodes": sum(node["doubt"] >= DOUBTFUL for node in of_patient),
     }
 
 
 def _ranked(rows):
-    place = [(-row["doubt"], row["patient"], row.get("x", 0.0), row.get("z", 0.0)) for row in rows]
-    order = sorted(range(len(rows)), key=place.__getitem__)
+    sort_keys = [
+        (-row["doubt"], row["patient"], row.get("x", 0.0), row.get("z", 0.0)) for row in rows
+    ]
+    order = sorted(range(len(rows)), key=sort_keys.__getitem__)
     return [{"rank": rank, **rows[i]} for rank, i in enumerate(order, start=1)]
 
 

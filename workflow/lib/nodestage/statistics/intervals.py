@@ -10,17 +10,17 @@ from nodestage.statistics.undefined import UndefinedError
 
 FEWEST = 5
 """Patients of a class below which nothing is bootstrapped: a class of one adds no variance at all,
-so that an interval is the sharper the less is known."""
+so that intervals would get narrower the fewer patients there are."""
 
 FEWEST_IN_FOLD = 2
 """The same in a fold, for the mean of the folds: a lone patient is in every resample."""
 
 FEW, FEW_IN_FOLD = 10, 3
-"""Patients of a class below which an interval is given, but called too narrow."""
+"""Patients of a class below which an interval has a note that it is too narrow."""
 
 MOST_UNDEFINED = 0.1
 """Share of resamples without a value (nobody called positive, for PPV) above which the others give
-no interval: they are the luckier part."""
+no interval: they are a favorable selection."""
 
 POINT = 1e-9
 """Width of an interval up to which it is a point, and would look like certainty."""
@@ -44,7 +44,7 @@ def wide(ends, reason=SAME):
 
 
 def undefined_share(drawn):
-    """`5 % of the resamples leave it undefined`, or nothing where each defines it.
+    """`5 % of the resamples leave it undefined`, or "" where each defines it.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def undefined_share(drawn):
 
 
 def why_none(y, metric, strata=None, clusters=None):
-    """Why nothing can be bootstrapped from these patients, or nothing.
+    """Why no interval can be bootstrapped from these patients, or "".
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def small_folds(y, strata):
 
 
 def caution(y, metric, strata=None):
-    """What to mind about an interval from these patients (see `why_none`), or nothing."""
+    """The caution to print with an interval from these patients (see `why_none`), or ""."""
     few, in_fold = _small(y, metric, FEW, FEW_IN_FOLD, strata)
     return "; ".join(
         f"{where} {kind}: the interval is narrower than it should be"

@@ -127,9 +127,9 @@ def table_5(rows, reference="attention", n=1000, seed=0):
 
     `fold_mean` is the mean over folds of the patients' mean rates (the paper's), `patient_mean`
     that over all patients, `pooled` the rate of summed counts. Intervals of Dice and F resample
-    whole patients, within their folds for `fold_mean`. A variant's own means leave out the patients
-    in whom it defines nothing (`metrics`), who may be others than `reference` leaves out: so
-    `on_pairs` has both means on the patients whom both define, `pairs` in number. p is one
+    whole patients, within their folds for `fold_mean`. A variant's means leave out the patients
+    in whom its measure is undefined (`metrics`), who may be others than `reference` leaves out: so
+    `on_pairs` has both means on the patients in whom both are defined, `pairs` their number. p is one
     signed-rank test on these pairs; `share` that of 1,000 resamples with p < 0.05.
 
     Parameters
@@ -241,7 +241,7 @@ def _patient_mean(rows, measure):
 
 
 def _fold_mean(rows, measure):
-    """Mean of the folds' own means; a fold in which no patient defines the measure is left out."""
+    """Mean of the folds' means; a fold in which no patient defines the measure is left out."""
     return _mean(
         [
             _patient_mean([row for row in rows if row["fold"] == fold], measure)

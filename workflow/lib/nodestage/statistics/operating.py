@@ -1,6 +1,6 @@
 """Rows of operating_point.tsv: what the threshold for a declared sensitivity gives.
 
-The thresholds were chosen on V of each fold and frozen (`core.operating`). Here they meet test and
+The thresholds were chosen on V of each fold and frozen (`core.operating`). Here they are applied to test and
 external patients, whose calls follow from the score alone.
 """
 
@@ -27,7 +27,7 @@ def rows(scored, frozen, n=1000, seed=0):
     Returns
     -------
     list of dicts with `COLUMNS`, none where the method has no operating point. `threshold` is the mean of the
-    folds' thresholds, which calls external patients; each test patient is called by its fold's own.
+    folds' thresholds, which calls external patients; each test patient is called by its fold's.
     """
     points = [records[scored.method].get("operating_point") for records in frozen.values()]
     if not scored.ranked or not points or points[0] is None:

@@ -1,4 +1,4 @@
-"""Methods beside an oracle that knows the laws and the cues behind a simulated patient."""
+"""Methods beside an oracle with access to the laws and the cues behind a simulated patient."""
 
 from nodestage.statistics import cohort, intervals, roc
 from nodestage.statistics.undefined import answer
@@ -22,7 +22,7 @@ COLUMNS = (
 def rows(predictions, role, sheet_rows, knowledge, settings=None, ceiling=None):
     """What an oracle reaches, and how far behind it each method stays.
 
-    The oracle's score is the log likelihood ratio of the status given the tumor's cue, the nodes'
+    The oracle's score is the log likelihood ratio of the status from the tumor's cue, the nodes'
     or both. AUCs of the discovery center are means over the folds, those of an external one over
     its patients; intervals and tests are DeLong's.
 
@@ -34,13 +34,13 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None, ceiling=None):
     knowledge : {patient: {tumor, nodes, both}}, log likelihood ratios
     settings : see `cohort.scored`
     ceiling : AUC that the paper's rule for nodes reaches under the simulator's laws if every node
-        is found and none is false (`simulator.ceiling`); None leaves its row out
+        is segmented and none is false (`simulator.ceiling`); None leaves its row out
 
     Returns
     -------
     list of dicts with `COLUMNS`: three rows of the oracle (`oracle_tumor`, ...), that of the
-    ceiling (`ceiling_nodes`), then one of each method that ranks, on the patients that it scores; `difference` is its AUC minus that of the
-    oracle who knows both
+    ceiling (`ceiling_nodes`), then one of each method that ranks, on the patients that it scores; `difference` is its AUC minus that of
+    the oracle with both cues
     """
     scored = [
         cohort.scored(method, parts, role, sheet_rows, settings)
@@ -49,9 +49,9 @@ def rows(predictions, role, sheet_rows, knowledge, settings=None, ceiling=None):
     scored = [one for one in scored if one.ranked]
     lines = []
     for cue in CUES if scored else ():
-        everybody = scored[0]
-        known = [knowledge[patient][cue] for patient in everybody.patients]
-        lines.append(_row(f"oracle_{cue}", everybody.y, known, everybody.fold))
+        first = scored[0]
+        known = [knowledge[patient][cue] for patient in first.patients]
+        lines.append(_row(f"oracle_{cue}", first.y, known, first.fold))
     if scored and ceiling is not None:
         lines.append(
             dict.fromkeys(COLUMNS) | {"method": "ceiling_nodes", "auc": ceiling, "note": ""}

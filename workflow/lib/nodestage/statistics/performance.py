@@ -1,4 +1,4 @@
-"""Rows of performance.tsv: each method's metrics with every interval that they allow."""
+"""Rows of performance.tsv: each method's metrics, with all intervals that are defined."""
 
 from dataclasses import dataclass, replace
 

@@ -141,27 +141,27 @@ def _rows(method, staged, n, seed):
     about = {"method": method, "n": len(staged.truth)}
     about |= {f"n_{name.lower()}": int(c) for name, c in zip(NAMES, counts, strict=True)}
     for metric, function in ((KAPPA, _kappa), (CORRECT, _correct)):
-        found, reason = answer(function, staged, n, seed)
-        yield _row(about, metric, found, reason)
+        numbers, reason = answer(function, staged, n, seed)
+        yield _row(about, metric, numbers, reason)
     for metric, cut in CUMULATIVE.items():
-        found, reason = answer(_auc, staged, cut, n, seed)
-        yield _row(about, metric, found, reason)
+        numbers, reason = answer(_auc, staged, cut, n, seed)
+        yield _row(about, metric, numbers, reason)
 
 
-def _row(about, metric, found, reason):
-    row = dict.fromkeys(COLUMNS) | about | {"metric": metric} | (found or {})
+def _row(about, metric, numbers, reason):
+    row = dict.fromkeys(COLUMNS) | about | {"metric": metric} | (numbers or {})
     return row | {"note": "; ".join(filter(None, [reason, row["note"]]))}
 
 
 def _kappa(staged, n, seed):
-    found = {"estimate": weighted_kappa(staged.truth, staged.call)}
+    numbers = {"estimate": weighted_kappa(staged.truth, staged.call)}
     few = [
         name
         for stage, name in enumerate(NAMES)
         if 0 < np.sum(staged.truth == stage) < intervals.FEWEST
     ]
     if few:
-        return found | {
+        return numbers | {
             "note": f"no interval: fewer than {intervals.FEWEST} patients {', '.join(few)}"
         }
     random = np.random.default_rng(seed)
@@ -171,7 +171,9 @@ def _kappa(staged, n, seed):
         copies[:, inside] = bootstrap.copies_of(random, n, int(inside.sum()))
     drawn = weighted_kappa(staged.truth, staged.call, copies)
     ends, reason = answer(bootstrap.interval, drawn)
-    return found | dict(zip(("low", "high"), ends or (None, None), strict=True)) | {"note": reason}
+    return (
+        numbers | dict(zip(("low", "high"), ends or (None, None), strict=True)) | {"note": reason}
+    )
 
 
 def _correct(staged, n, seed):
@@ -187,13 +189,13 @@ def _auc(staged, cut, n, seed):
     y = y.astype(int)
     if strata is not None and intervals.small_folds(y, strata):
         strata, note = None, POOLED
-    found = {"estimate": rates.estimate(y, score, "auc", strata)}
+    numbers = {"estimate": rates.estimate(y, score, "auc", strata)}
     if strata is not None:
-        found["folds"] = len(np.unique(strata))
+        numbers["folds"] = len(np.unique(strata))
     design = bootstrap.Design(strata)
     ends, reason = answer(bootstrap.bootstrap_ci, y, score, "auc", n, seed, design)
-    found |= dict(zip(("low", "high"), ends or (None, None), strict=True))
-    return found | {"note": "; ".join(filter(None, [note, reason]))}
+    numbers |= dict(zip(("low", "high"), ends or (None, None), strict=True))
+    return numbers | {"note": "; ".join(filter(None, [note, reason]))}
 
 
 def _confusion(method, staged):

@@ -29,12 +29,12 @@ def estimate(y, values, metric, strata=None, of="patient"):
     y : labels (n,), 0 or 1
     values : calls, scores or probabilities (n,), see `takes`
     metric : one of `METRICS`
-    strata : fold of each patient (n,); with it, the mean of the folds' own values
-    of : what the labels are about, for the words of an error
+    strata : fold of each patient (n,); with it, the mean of the folds' values
+    of : what is labelled, for messages
 
     Returns
     -------
-    float; raises UndefinedError in words where the data do not define it
+    float; raises UndefinedError with the reason where the data do not define it
     """
     y, values = checked(y, values, metric)
     if strata is not None and len(y):
@@ -143,7 +143,7 @@ def _concordance(positive, negative, copies_positive, copies_negative):
 def exact_interval(successes, n, level=0.95):
     """Clopper and Pearson's (1934) interval of a share, from quantiles of the beta distribution.
 
-    It stays honest where the bootstrap collapses to a point, as with 7 right of 7.
+    It has a width where the bootstrap collapses to a point, as with 7 right of 7.
     """
     from scipy.special import betaincinv
 
@@ -180,7 +180,7 @@ def shares(y, call):
 
 
 def checked(y, values, metric):
-    """Labels as bool and values as float, refused in words when they can't be what they should."""
+    """Labels as bool and values as float; ValueError with what is wrong where they can't be used."""
     y, values = np.asarray(y), np.asarray(values, float)
     if y.shape != values.shape or y.ndim != 1:
         raise ValueError(f"expected one value per label, got {values.shape} and {y.shape}")
@@ -194,7 +194,7 @@ def checked(y, values, metric):
 
 
 def split(y, metric, of="patient"):
-    """Masks of the positive and negative patients; refused where the metric lacks a class."""
+    """Masks of the positive and negative patients; UndefinedError where the metric lacks a class."""
     positive, negative = int(y.sum()), int((~y).sum())
     if not positive + negative:
         raise UndefinedError(f"no {of}")

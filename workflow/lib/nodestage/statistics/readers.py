@@ -137,14 +137,14 @@ def _performance(read, with_model):
     for metric in read.metrics:
         about = {"condition": CONDITIONS[with_model], "metric": metric}
         for key in keys:
-            found, reason = answer(_single, read, key, metric)
+            numbers, reason = answer(_single, read, key, metric)
             keep = read.complete([key])
-            yield _row(COLUMNS, about, found, reader=key[0], **_size(read, keep, 1), note=reason)
+            yield _row(COLUMNS, about, numbers, reader=key[0], **_size(read, keep, 1), note=reason)
         if len(keys) > 1:
             keep = read.complete(keys)
-            found, reason = answer(_mean_of, read, keys, metric, keep)
+            numbers, reason = answer(_mean_of, read, keys, metric, keep)
             size = _size(read, keep, len(keys))
-            yield _row(COLUMNS, about, found, reader=AVERAGE, **size, note=reason)
+            yield _row(COLUMNS, about, numbers, reader=AVERAGE, **size, note=reason)
 
 
 def _single(read, key, metric):
@@ -224,7 +224,7 @@ def _compared(estimated, sides, names, read, keep, about):
     gaps, covariances = mrmc.differences(*pair, *sides)
     if len(names) > 1:
         notes = []
-        found = {
+        numbers = {
             "first": float(values[sides[0]].mean()),
             "second": float(values[sides[1]].mean()),
             "difference": float(gaps.mean()),
@@ -236,34 +236,36 @@ def _compared(estimated, sides, names, read, keep, about):
             average, reason = answer(function, gaps, covariances)
             notes += [reason] if reason and reason not in notes else []
             if average is not None:
-                found |= dict(zip(ends, (average.low, average.high, average.p_value), strict=True))
+                numbers |= dict(
+                    zip(ends, (average.low, average.high, average.p_value), strict=True)
+                )
                 if function is mrmc.random_readers and np.isfinite(average.df):
-                    found["df"] = average.df
-        found["note"] = "; ".join(notes)
-        yield _row(COMPARISON_COLUMNS, base, found, reader=AVERAGE, **size)
+                    numbers["df"] = average.df
+        numbers["note"] = "; ".join(notes)
+        yield _row(COMPARISON_COLUMNS, base, numbers, reader=AVERAGE, **size)
     for index, name in enumerate(names):
         average, reason = answer(
             mrmc.fixed_readers, gaps[[index]], covariances[np.ix_([index], [index])]
         )
-        found = {
+        numbers = {
             "first": float(values[sides[0][index]]),
             "second": float(values[sides[1][index]]),
             "difference": float(gaps[index]),
             "note": reason or (ONE if len(names) == 1 else ""),
         }
         if average is not None:
-            found |= {"fixed_low": average.low, "fixed_high": average.high}
-            found["p_fixed"] = average.p_value
-        yield _row(COMPARISON_COLUMNS, base, found, reader=name, **(size | {"readers": 1}))
+            numbers |= {"fixed_low": average.low, "fixed_high": average.high}
+            numbers["p_fixed"] = average.p_value
+        yield _row(COMPARISON_COLUMNS, base, numbers, reader=name, **(size | {"readers": 1}))
 
 
 def _size(read, keep, count):
     return {"n": int(keep.sum()), "positives": int(read.y[keep].sum()), "readers": count}
 
 
-def _row(columns, about, found=None, **more):
-    """A row with all columns; a note of `found` stays unless `more` has one."""
-    row = dict.fromkeys(columns) | about | (found or {})
+def _row(columns, about, numbers=None, **more):
+    """A row with all columns; a note of `numbers` stays unless `more` has one."""
+    row = dict.fromkeys(columns) | about | (numbers or {})
     row |= {key: value for key, value in more.items() if key != "note" or value}
     return row | {"note": row.get("note") or ""}
 

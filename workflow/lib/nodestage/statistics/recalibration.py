@@ -1,6 +1,6 @@
-"""Recalibration at a new center, by cross-validation on its own patients, beside the frozen model.
+"""Recalibration at a new center, by cross-validation on its patients, beside the frozen model.
 
-Uses the center's own labels, so it shows what the probabilities could become there and is no
+Uses the center's labels, so it shows what the probabilities could become there and is no
 validation of the frozen model. The frozen model's probabilities, calls and tables stay as they are.
 Recalibration moves no patient past another: the AUC stays that of the frozen model.
 """
@@ -61,7 +61,7 @@ def fit(y, logit, kind):
 
 
 def cross_validated(y, logit, kind, seed=0):
-    """Recalibrated probabilities of patients that their own fit has not seen.
+    """Recalibrated probabilities, each by a fit without the patient.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def rows(scored, n=1000, seed=0):
     Returns
     -------
     list of dicts with `COLUMNS`. `difference` is that of a loss, recalibrated minus frozen, with its
-    interval over the patients (`low`, `high`), given these fits: below 0 is a gain.
+    interval over the patients (`low`, `high`) with these fits held fixed: below 0 is a gain.
     """
     keep = scored.known("brier")
     y, probability = scored.y[keep], scored.probability[keep]
@@ -141,7 +141,7 @@ def rows(scored, n=1000, seed=0):
 
 def _of(y, probabilities, losses):
     """Metrics of probabilities (repeats, n), averaged over the repeats; None where undefined."""
-    with np.errstate(over="ignore"):  # far out, where statsmodels' weights are 0 all the same
+    with np.errstate(over="ignore"):  # of extreme logits, where statsmodels' weights are 0
         lines = [answer(calibration.calibration_line, y, p)[0] or {} for p in probabilities]
     values = {metric: float(loss.mean()) for metric, loss in losses.items()}
     values["observed_expected"] = float(np.mean(y.mean() / probabilities.mean(1)))
@@ -180,11 +180,11 @@ def _row(about, kind, metric, value, note=""):
 
 
 def _intercept(y, logit):
-    """Maximum likelihood with the logit as offset: Newton, whose loss is convex."""
+    """Maximum likelihood with the logit as offset, by Newton steps on a convex loss."""
     at = 0.0
     for _ in range(100):
         p = _probability(at + logit)
-        # A step of at most 1: far out the curve is flat, and a whole step would overshoot.
+        # A step of at most 1: where the curve is flat, a whole step would overshoot.
         step = float(np.clip((y - p).sum() / max(float((p * (1 - p)).sum()), 1e-12), -1, 1))
         at += step
         if abs(step) < 1e-12:

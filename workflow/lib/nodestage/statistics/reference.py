@@ -3,10 +3,10 @@
 The summary of the training patients that goes into a bundle holds means, SDs, correlations and a few
 quantiles over all of them: no value of any single patient. The distance is Mahalanobis's, with the
 correlations shrunk (Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance
-matrices"), divided by the square root of the number of statistics: about 1 is usual. How usual, the
-distances of the training patients show, each from the summary of the others.
+matrices"), divided by the square root of the number of statistics: about 1 is usual. A distance is
+compared with those of the training patients, each from the summary of the others.
 
-A small distance does not show that a score is right. A large one shows that the models saw no such
+A small distance does not show that a score is right. A large one shows that the models were trained on no such
 examination.
 """
 

@@ -10,7 +10,7 @@ from nodestage.statistics.agreement import icc_agreement
 COLUMNS = ("phase", "feature", "icc", "low", "high", "patients", "kept", "note")
 
 MIN_PATIENTS = 3
-"""Below this the ICC says nothing, and no feature is taken out."""
+"""Below this the ICC is not informative, and no feature is taken out."""
 
 SUMMARY_COLUMNS = (
     "group",
@@ -51,8 +51,8 @@ def rows(values, minimum):
         [[[of[c][name] for name in names] for c in changes] for of in values.values()], float
     )
     made = []
-    for name, *found in zip(names, *icc_agreement(table), strict=True):
-        icc, low, high = (None if np.isnan(value) else float(value) for value in found)
+    for name, *icc_of_feature in zip(names, *icc_agreement(table), strict=True):
+        icc, low, high = (None if np.isnan(value) else float(value) for value in icc_of_feature)
         made.append(
             _row(
                 name,

@@ -1,6 +1,6 @@
 """ROC curves and DeLong's inference on the area under them.
 
-No curve is ever turned round: a score that ranks the negatives higher has an AUC below 0.5.
+No curve is mirrored: a score that ranks the negatives higher has an AUC below 0.5.
 """
 
 from typing import NamedTuple
@@ -57,8 +57,8 @@ def auc_ci(y, score, level=0.95, strata=None):
 
     Returns
     -------
-    (low, high). Under perfect separation DeLong's variance is 0 and both ends are 1: take the
-    bootstrap's or a larger cohort's word then.
+    (low, high). Under perfect separation DeLong's variance is 0 and both ends are 1: no interval is
+    to be reported then.
     """
     from scipy.special import ndtri
 
@@ -78,7 +78,7 @@ def delong_test(y, a, b, strata=None):
     y : labels (n,), 0 or 1
     a, b : scores (n,)
     strata : fold of each patient (n,). Scores of five models are not on one scale; with strata
-        the difference is the mean over folds of the folds' own differences and its variance
+        the difference is the mean of the folds' differences and its variance
         the sum of theirs over K^2, so that no positive is compared with another fold's negative
 
     Returns
@@ -193,7 +193,7 @@ def components(y, score):
     Returns
     -------
     arrays (positives,) and (negatives,); O(n log n). A patient's rank among the sorted
-    other class, ties in their middle, is the midrank in everybody less that in the own class.
+    other class, ties in their middle, is its midrank among all patients less that in its class.
     """
     y, score = checked(y, score, "auc")
     _both_classes(y)

@@ -4,7 +4,7 @@ Each metric is a function of the number of patients that gives the width of the 
 `fewest` is the smallest number that keeps it. The formulas are those of Riley and others (2021, "Minimum
 sample size for external validation of a clinical prediction model with a binary outcome") for the
 C statistic, calibration and net benefit, and the intervals of this package for shares and balanced
-accuracy. A width to expect is no promise: half of all studies get a wider interval.
+accuracy. A width is an expectation: half of all studies get a wider interval.
 """
 
 import math

@@ -43,8 +43,8 @@ def rows(nodes, candidates, patients, n=1000, seed=0):
 
     Returns
     -------
-    list of dicts with `COLUMNS`. A drawn node counts for its own station, a predicted one for its own;
-    `same_station` is how many of the drawn nodes that were found have a partner of the same station.
+    list of dicts with `COLUMNS`. A drawn node counts for its station, a predicted one likewise;
+    `same_station` is how many of the matched drawn nodes have a partner of the same station.
     `drawn_doubtful` and `predicted_doubtful` count those with another station nearly as close.
     """
     if not any("station" in row for row in candidates):
@@ -60,11 +60,11 @@ def rows(nodes, candidates, patients, n=1000, seed=0):
         for station in detection.in_order(map(_station, [*drawn, *predicted])):
             of_drawn = [row for row in drawn if _station(row) == station]
             of_predicted = [row for row in predicted if _station(row) == station]
-            found = [int(row["found"]) for row in of_drawn]
-            hits = [int(_matched(row)) for row in of_predicted]
-            recall, why_recall = _share(found, [index[r["patient"]] for r in of_drawn], copies)
+            is_found = [int(row["found"]) for row in of_drawn]
+            is_matched = [int(_matched(row)) for row in of_predicted]
+            recall, why_recall = _share(is_found, [index[r["patient"]] for r in of_drawn], copies)
             precision, why_precision = _share(
-                hits, [index[r["patient"]] for r in of_predicted], copies
+                is_matched, [index[r["patient"]] for r in of_predicted], copies
             )
             same = [
                 partner[r["patient"], str(r["node"])] == station
@@ -73,10 +73,15 @@ def rows(nodes, candidates, patients, n=1000, seed=0):
             ]
             notes = {"recall": why_recall, "precision": why_precision}
             made.append(
-                {"variant": variant, "station": station, "drawn": len(found), "found": sum(found)}
+                {
+                    "variant": variant,
+                    "station": station,
+                    "drawn": len(is_found),
+                    "found": sum(is_found),
+                }
                 | dict(zip(("recall", "recall_low", "recall_high"), recall, strict=True))
                 | {"drawn_doubtful": _doubtful(of_drawn)}
-                | {"predicted": len(hits), "matched": sum(hits)}
+                | {"predicted": len(is_matched), "matched": sum(is_matched)}
                 | dict(
                     zip(("precision", "precision_low", "precision_high"), precision, strict=True)
                 )

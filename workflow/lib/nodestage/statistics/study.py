@@ -106,7 +106,7 @@ def study_tables(center_results, evaluation, settings, seed=0):
 
 
 def lymph_node_tables(evaluation, n=1000, seed=0):
-    """Tables IV and V; recall by size and station, precision by station, false positives by place, FROC.
+    """Tables IV and V; recall by size and station, precision by station, false positives by location, FROC.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def table_7(external):
 def _block(result, basis):
     """One line per method: `estimate ± SD [low-high]` of five metrics, two marks, then `NUMBERS`.
 
-    `wilcoxon_bootstrap` is the paper's own mark (balanced accuracy), `holm` that of the paired
+    `wilcoxon_bootstrap` is the paper's mark (balanced accuracy), `holm` that of the paired
     bootstrap after Holm's adjustment: * for p < 0.05, NS, ref, or undefined. `p_delong` is by
     fold where there are folds.
     """
@@ -274,7 +274,7 @@ def _block(result, basis):
         mark = marks.get(method)
         wilcoxon, holm = ("ref", "ref") if mark == "ref" else map(_mark, mark or (None, None))
         p_values = (None, None) if mark in (None, "ref") else mark
-        about = {}  # each reason once, with the metrics that it is about
+        about = {}  # each reason once, with its metrics
         for metric, cell in cells.items():
             for part in filter(None, cell["note"].split("; ")):
                 about.setdefault(part, []).append(metric.replace("_", " "))

@@ -38,7 +38,7 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0, min_cell=0):
     Parameters
     ----------
     all_scored : list of cohort.Scored of one center; of discovery the AUC is the mean of the
-        folds' own where each has two patients of each class in the group, all else has them pooled
+        folds' AUCs where each has two patients of each class in the group, all other metrics pool the folds
     sheet_rows : rows of the center's patients, with the columns of `cohort.scanning` where known
     methods : names of the methods to show
     min_cell : a group by the scan with fewer scored patients of a class has no numbers: what a scanner
@@ -58,7 +58,7 @@ def rows(all_scored, sheet_rows, methods, n=1000, seed=0, min_cell=0):
             if subgroup == "phases" and any(row.get("one_phase") for row in sheet_rows):
                 continue  # the study has one phase
             if column and not _is_known(column, sheet_rows):
-                continue  # nothing of the kind is known of this center
+                continue  # no patient of this center has it
             least = min_cell if column in SCANNED else 0
             group = np.array(
                 [rule(by_patient[p], why.get(p, "")) for p in scored.patients], dtype=str
@@ -98,7 +98,7 @@ def _row(part, about, metric, n, seed, min_cell):
     strata, pooled = None, []
     if metric == "auc" and part.fold is not None:
         strata = part.fold[keep]
-        # Where a fold can't bear an interval of its own, the models' scores are mixed after all.
+        # Where a fold is too small for an interval, the models' scores are pooled.
         if intervals.small_folds(y, strata):
             strata, pooled = None, [POOLED]
     row["estimate"], row["note"] = answer(rates.estimate, y, values, metric, strata)
@@ -128,11 +128,11 @@ def _range(column, borders, unit):
         value = tables.number(row.get(column))
         if np.isnan(value):
             return "unknown"
-        place = int(np.searchsorted(borders, round(value, 3), side="left"))
-        if place == 0:
+        index = int(np.searchsorted(borders, round(value, 3), side="left"))
+        if index == 0:
             return f"up to {borders[0]:g} {unit}"
-        low = f"over {borders[place - 1]:g}"
-        return f"{low} {unit}" if place == len(borders) else f"{low} to {borders[place]:g} {unit}"
+        low = f"over {borders[index - 1]:g}"
+        return f"{low} {unit}" if index == len(borders) else f"{low} to {borders[index]:g} {unit}"
 
     return rule
 

@@ -67,7 +67,7 @@ class CenterRows:
     rows, discovery : the sample sheet's rows of this and of the discovery center
     nodes : drawn lymph nodes of this and of the discovery center, see `characteristics.rows`
     stages : {fold0: rows of scores with pN, ...} of the methods that predict it
-    undrawn : {patient: folds that judge it} of those without drawn nodes
+    undrawn : {patient: folds that score it} of those without drawn nodes
     instances : {fold0: rows of tables of their instances, ...}
     """
 

@@ -43,7 +43,7 @@ def spread(probabilities, level=0.95):
     """SD and range of the folds' probabilities, and an interval for that of one more such model.
 
     The interval is Student's for one further value, on the logit scale. The folds' training patients
-    overlap, so it is narrower than for a model with training patients of its own.
+    overlap, so it is narrower than for a model with other training patients.
 
     Parameters
     ----------
@@ -59,12 +59,12 @@ def spread(probabilities, level=0.95):
     logit, k = np.log(p / (1 - p)), len(p)
     half = float(t.ppf(0.5 + level / 2, k - 1) * logit.std(ddof=1) * math.sqrt(1 + 1 / k))
     low, high = (1 / (1 + math.exp(-(logit.mean() + side * half))) for side in (-1, 1))
-    given = np.asarray(probabilities, float)
-    return Spread(float(given.std(ddof=1)), float(given.min()), float(given.max()), low, high)
+    values = np.asarray(probabilities, float)
+    return Spread(float(values.std(ddof=1)), float(values.min()), float(values.max()), low, high)
 
 
 def rows(method, parts, chosen=None):
-    """Rows of one method at an external center, whatever is known of the patients' status.
+    """Rows of one method at an external center, with or without a known status.
 
     Parameters
     ----------
@@ -86,14 +86,18 @@ def rows(method, parts, chosen=None):
     made = []
     for row in parts["ensemble"]:
         probability = tables.number(row["probability"])
-        given = by_patient.get(row["patient"], [])
-        if math.isnan(probability) or len(given) < len(folds) or np.isnan(given).any():
+        probabilities = by_patient.get(row["patient"], [])
+        if (
+            math.isnan(probability)
+            or len(probabilities) < len(folds)
+            or np.isnan(probabilities).any()
+        ):
             continue
         held = (chosen or {}).get(row["patient"])
         made.append(
             {"method": method, "patient": row["patient"], "probability": probability}
-            | {"folds": len(given)}
-            | spread(given)._asdict()
+            | {"folds": len(probabilities)}
+            | spread(probabilities)._asdict()
             | {"status_set": "" if held is None else SETS[tuple(map(bool, held))]}
         )
     return made

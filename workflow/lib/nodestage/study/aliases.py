@@ -1,6 +1,6 @@
 """Settings that have a new name: the old one is still read in this release, with a warning.
 
-The only module that knows old names. An entry is removed in the release after the one in which the
+The only module with old names. An entry is removed in the release after the one in which the
 setting was renamed (CHANGELOG.md).
 """
 

@@ -28,7 +28,7 @@ def path_of(config: dict[str, Any], base: str | Path = "") -> Path:
     Parameters
     ----------
     config : dict whose `anatomy` names a file: a path from the study's folder, or the name of a file
-        of nodestage's own `config/`; None or absent: the built-in anatomy
+        of nodestage's `config/`; None or absent: the built-in anatomy
     base : the study's folder
 
     Raises
@@ -68,7 +68,7 @@ def read(path: str | Path, check: bool = True) -> dict[str, Any]:
 def structures(
     config: dict[str, Any], bundle: Frozen | None = None, base: str | Path = ""
 ) -> list[str] | None:
-    """Names by which a config may call structures; None: those of the built-in anatomy.
+    """Names of structures that a config may use; None: those of the built-in anatomy.
 
     Read before the config is checked, so a file with faults gives None, and is reported later.
     """
@@ -94,7 +94,7 @@ def complete(anatomy: dict[str, Any]) -> dict[str, Any]:
     organ = anatomy.get("tumor_organ", "pancreas")
     built_in = configs.load(BUILT_IN) if "vessels" not in anatomy else {"vessels": []}
     return {
-        "cancer": "pancreatic cancer" if organ == "pancreas" else f"{spoken(organ)} cancer",
+        "cancer": "pancreatic cancer" if organ == "pancreas" else f"{in_words(organ)} cancer",
         "tumor_organ": organ,
         "phases": list(PHASES),
         "vessels": [name for name in built_in["vessels"] if name in anatomy["labels"]],
@@ -104,8 +104,8 @@ def complete(anatomy: dict[str, Any]) -> dict[str, Any]:
     } | anatomy
 
 
-def spoken(structure: str) -> str:
-    """The name of a structure as a sentence has it: `left_kidney` is "left kidney"."""
+def in_words(structure: str) -> str:
+    """The name of a structure inside a sentence: `left_kidney` is "left kidney"."""
     return structure.replace("_", " ")
 
 
@@ -177,7 +177,7 @@ def _without_range(anatomy):
 
 
 def _drawn_before(anatomy):
-    """Sentences on structures that the first organ network would have to leave out between others."""
+    """Sentences on structures of `drawn_only` that are not numbered last."""
     labels, drawn = anatomy["labels"], set(anatomy.get("drawn_only") or ())
     last = max((n for name, n in labels.items() if name not in drawn), default=0)
     if not last:
@@ -223,7 +223,7 @@ def _another_organ(anatomy, config):
     organ = anatomy["tumor_organ"]
     for key in ("piece", "without_mask"):
         if config["tumor"].get(key) == "pancreas" != organ:
-            yield f"  tumor.{key}: `pancreas`, but the tumor is one of the {spoken(organ)}. Write `organ`."
+            yield f"  tumor.{key}: `pancreas`, but the tumor is one of the {in_words(organ)}. Write `organ`."
 
 
 def _of_two_phases(phase, config):

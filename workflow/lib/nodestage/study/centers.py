@@ -11,7 +11,7 @@ SOURCES = ("organs", "tumor")
 
 @dataclass(frozen=True)
 class Centers:
-    """Who the centers are.
+    """The centers and their settings.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Centers:
 
     @property
     def reported(self) -> list[str]:
-        """Centers with a report of their own."""
+        """Centers that get a report each."""
         return [self.discovery, *self.external] if self.discovery else self.external
 
     @property
@@ -76,7 +76,7 @@ class Centers:
         return entry.get("source") or self.defaults[mask]["source"]
 
     def substitutes(self, center: str) -> bool:
-        """Whether patients with one phase go on with that phase in place of both."""
+        """Whether patients with one phase are processed with that phase for both."""
         return self.entries[center].get("substitute_phase", self.defaults["substitute_phase"])
 
     def chunks(self, center: str) -> int:

@@ -1,7 +1,7 @@
 """A study checked before anything is run: config, sheet, returned files, image headers, training patients.
 
-`python -m nodestage.study.check my_study/config.yaml` does it from a terminal, and prints there
-what no log may hold: paths, and series descriptions.
+`python -m nodestage.study.check my_study/config.yaml` does it from a terminal, and prints what
+no log may contain: paths, and series descriptions.
 """
 
 import argparse
@@ -85,13 +85,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_notes(changes: dict[tuple[str, str], list[str]], questions: Iterable[str]) -> None:
-    """What intake leaves out or changes of each image, and what should be looked at."""
+    """Print what intake leaves out or changes of each image, and what should be looked at."""
     _print_list("Intake leaves out or changes:", notices.summary(changes))
     _print_list("Look at these:", [f"  {question}" for question in questions])
 
 
 def _print_added(bundle: Frozen | None) -> None:
-    """The code of a bundle that isn't nodestage's, before anything runs."""
+    """Print which code of a bundle isn't nodestage's, before anything runs."""
     if bundle:
         _print_list(
             "The bundle brings code:", [f"  {sentence}" for sentence in bundle.added.values()]
@@ -129,15 +129,15 @@ def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any]
     """The whole config that the arguments ask for, and the bundle that it names, or None."""
     folder.check_name(base)
     written = _current(configs.read(options.config))
-    under = None if options.preset is None else preset.chosen(base, options.preset)
+    preset_file = None if options.preset is None else preset.chosen(base, options.preset)
     named = options.bundle or _path(written.get("bundle"), base)
     bundle = opened(named)
     # Centers must be valid before their rows can be checked.
-    schema.check(written, _structures(written, under, bundle, base))
+    schema.check(written, _structures(written, preset_file, bundle, base))
     if options.sheet:
         written["samples"] = str(Path(options.sheet).absolute())
     folder.check_samples(written)
-    return _whole(written, under, base), bundle
+    return _whole(written, preset_file, base), bundle
 
 
 def _path(named: Any, base: Path) -> Path | None:
@@ -146,10 +146,10 @@ def _path(named: Any, base: Path) -> Path | None:
 
 
 def _structures(
-    written: dict[str, Any], under: Path | None, bundle: Frozen | None, base: Path
+    written: dict[str, Any], preset_file: Path | None, bundle: Frozen | None, base: Path
 ) -> list[str] | None:
-    """Names of the structures that a study's own config may use."""
-    layers = [configs.read(under)] if under else []
+    """Names of the structures that a study's config may use."""
+    layers = [configs.read(preset_file)] if preset_file else []
     named = [layer["anatomy"] for layer in [*layers, written] if "anatomy" in layer]
     return anatomies.structures({"anatomy": named[-1]} if named else {}, bundle, base)
 
@@ -162,17 +162,17 @@ def _current(written: dict[str, Any]) -> dict[str, Any]:
     return written
 
 
-def _whole(written: dict[str, Any], under: Path | None, base: Path) -> dict[str, Any]:
-    """A study's config with all that it leaves out: the defaults, the preset, then its own.
+def _whole(written: dict[str, Any], preset_file: Path | None, base: Path) -> dict[str, Any]:
+    """A study's config with all that it leaves out: the defaults, the preset, then its settings.
 
     Parameters
     ----------
-    written : the study's own config
-    under : file whose settings it replaces, or None
+    written : the study's config
+    preset_file : file whose settings it replaces, or None
     base : folder from which the paths in it start
     """
     layers = [configs.read(CONFIGS / name) for name in DEFAULTS]
-    layers += [_current(configs.read(under))] if under else []
+    layers += [_current(configs.read(preset_file))] if preset_file else []
     whole: dict[str, Any] = {}
     for layer in [*layers, written]:
         update_config(whole, layer)

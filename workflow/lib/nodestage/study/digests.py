@@ -34,7 +34,7 @@ def of_script(script: str, *sources: Path) -> str:
 
 
 def not_compared(script: str, *sources: Path) -> str:
-    """What stands in place of `of_script` where nothing is planned: reading the library costs a second."""
+    """Replaces `of_script` in jobs, which plan nothing: reading the library takes a second."""
     return ""
 
 

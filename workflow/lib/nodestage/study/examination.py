@@ -1,4 +1,4 @@
-"""One examination as a study of its own: a config, a bundle and a sheet with one row."""
+"""One examination as a study: a config, a bundle and a sheet with one row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,8 +33,8 @@ class Examination:
     masks : {organs, tumor: file}, drawn on the venous phase, for a bundle without networks for them
     columns : further columns of the sheet that a method may read: ct_reported, age, …
     patient : study code, the name of the files
-    substitute : whether one phase may be used in place of both
-    folder : a DICOM folder that holds every phase of the model, in place of `arterial` and `venous`
+    substitute : whether one phase may be used for both
+    folder : a DICOM folder that holds every phase of the model, instead of `arterial` and `venous`
     """
 
     arterial: str = ""
@@ -65,7 +65,7 @@ def in_folder(
 
     Raises
     ------
-    InputError where the folder is absent or isn't one, or which series is which isn't clear
+    InputError where the folder is absent or isn't one, or the phase of a series isn't clear
     """
     path = Path(path)
     if not path.exists():
@@ -177,5 +177,5 @@ def write(folder: str | Path, examination: Examination, bundle: str | Path) -> N
         **examination.columns,
     }
     files.write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    own = [column for column in examination.columns if column not in COLUMNS]
-    tables.write(folder / SHEET, [row], [*COLUMNS, *own])
+    added = [column for column in examination.columns if column not in COLUMNS]
+    tables.write(folder / SHEET, [row], [*COLUMNS, *added])

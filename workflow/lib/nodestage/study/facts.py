@@ -1,6 +1,6 @@
 """What tables, reports, the bundle and a returned file state about the study.
 
-No paths, and no more of the sheet than their readers may see.
+No paths, and only those columns of the sheet that their readers may see.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ class ImageFacts(TypedDict):
 
 @dataclass(frozen=True)
 class Facts:
-    """Statements about a study, made of its parts."""
+    """Statements about a study, from its parts."""
 
     settings: Settings
     centers: Centers
@@ -195,7 +195,9 @@ class Facts:
         for mask in SOURCES:
             source = self.centers.source(mask, self.centers.discovery)
             kept[mask] = config[mask] | {"source": source}
-            kept[mask].pop("teacher_source", None)  # a folder of this hospital, which scores nobody
+            kept[mask].pop(
+                "teacher_source", None
+            )  # a folder of this hospital, not needed for scoring
         kept["methods"] = {
             method: self._bundled_method(method)
             for method, entry in config["methods"].items()
@@ -218,7 +220,7 @@ class Facts:
         """Digest of all settings that can change a result; how jobs are run is left out."""
         config = self.settings.config
         kept = {k: v for k, v in config.items() if k not in NOT_IN_DIGEST}
-        # What the file holds counts, not where it lies.
+        # The content of the file counts, not its path.
         if kept.pop("anatomy", None):
             kept["anatomy"] = self.settings.anatomy
         kept["centers"] = {
@@ -236,7 +238,7 @@ class Facts:
 
     @property
     def _folds_from(self) -> str | None:
-        """Who made the folds; unknown of a bundle's."""
+        """How the folds were made: `given` or `stratified`; None for a bundle's."""
         if self.bundle:
             return None
         return "given" if self.settings.config["folds"]["folder"] else "stratified"
@@ -263,7 +265,7 @@ class Facts:
 
 
 def _without_path(entry: dict[str, Any]) -> dict[str, Any]:
-    """A method's entry without the path of its pretrained weights, which is this hospital's own."""
+    """A method's entry without the path of its pretrained weights, which belongs to this hospital."""
     weights = (entry.get("settings") or {}).get("pretrained")
     if not isinstance(weights, dict):
         return entry

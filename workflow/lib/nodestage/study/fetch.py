@@ -47,7 +47,7 @@ def obtain(one: Published, folder: Path) -> str:
 
     Raises
     ------
-    InputError that says how to fetch the file by hand, or that it is another file
+    InputError with how to fetch the file by hand, or where it is another file
     """
     path = folder / one.file
     if path.is_file():

@@ -1,4 +1,4 @@
-"""A study's own folder: its config, read with a sentence for every usual mistake.
+"""A study's folder: whether its name and its config can be used.
 
 `python -m nodestage.study.folder my_study` reports, before Snakemake is started, whether the folder
 holds a config that can be read and names its sample sheet.
@@ -19,7 +19,7 @@ CONFIG = "config.yaml"
 
 
 def check_samples(config: dict[str, Any]) -> None:
-    """Raise `InputError` where a study's own config names no sheet: the simulated one would be run."""
+    """Raise `InputError` where a study's config names no sheet: the simulated one would be run."""
     if config and "samples" not in config:
         raise InputError(
             f"{CONFIG} names no sample sheet. Add `samples: samples.tsv` "

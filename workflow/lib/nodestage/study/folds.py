@@ -16,14 +16,13 @@ CANDIDATE_PARTS = 5
 
 @dataclass(frozen=True)
 class Folds:
-    """The folds of the discovery center, and whom each of them trains on, measures and scores.
+    """The folds of the discovery center, and the patients that each trains on, measures and scores.
 
     Attributes
     ----------
     settings : the section `folds` of the config
     seed : the study's seed
     patients, centers, masks : of the study
-    given : {fold: {patient: subset}} instead of folds drawn or read
     """
 
     settings: dict[str, Any]
@@ -31,7 +30,6 @@ class Folds:
     patients: Roster
     centers: Centers
     masks: Masks
-    given: dict[int, dict[str, str]] | None = None
 
     @cached_property
     def tables(self) -> dict[int, dict[str, str]]:
@@ -39,8 +37,6 @@ class Folds:
 
         The folds of a bundle are empty: none of its patients is here.
         """
-        if self.given is not None:
-            return self.given
         if self.centers.bundle_scores:
             return {fold: {} for fold in range(self.settings["n"])}
         known = self.patients.metastasis(self.patients.of(self.centers.discovery))
@@ -116,7 +112,7 @@ class Folds:
         return "none" if fold is None else f"fold{fold}"
 
     def tested_together(self, part: str, chunk: int | str) -> list[str]:
-        """A chunk's patients with drawn nodes of whom `tested_in` is the same."""
+        """A chunk's patients with drawn nodes and the same `tested_in`."""
         return self._tested_together.get((part, int(chunk)), [])
 
     @cached_property
@@ -165,9 +161,9 @@ class Folds:
         return {p: fold for p, fold in folds.items() if p in self._tested_in}
 
     def undrawn(self, center: str) -> dict[str, list[str]]:
-        """{patient: folds that may judge it} of a center's imaged patients without drawn lymph nodes.
+        """{patient: folds that may score it} of a center's imaged patients without drawn lymph nodes.
 
-        All folds judge an external patient; one of the discovery center, the fold that tests it.
+        All folds score an external patient; one of the discovery center only the fold that tests it.
         """
         if center in self.centers.returned:
             return {}

@@ -1,7 +1,7 @@
-"""What a study lacks to be run, as config and sheet show it: networks without training patients.
+"""What is missing for a study to run, by config and sheet: networks without training patients.
 
-`schema.check` finds the faults of the config, `cohort.sheet_check` those of a row. Here the study is
-looked at as a whole: too few patients for the folds, no masks for a network.
+`schema.check` finds the faults of the config, `cohort.sheet_check` those of a row. This module
+checks the study as a whole: too few patients for the folds, no masks for a network.
 """
 
 from collections import Counter

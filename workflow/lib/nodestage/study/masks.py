@@ -1,4 +1,4 @@
-"""Drawn masks: who has them, and which networks are trained or tested on them."""
+"""Drawn masks: patients who have them, and networks trained or tested on them."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Masks:
 
     @property
     def organs_tested(self) -> list[str]:
-        """Discovery patients whose drawn organs test the networks; nobody where they are given."""
+        """Discovery patients whose drawn organs test the networks; none where they are given."""
         drawn = self.centers.source("organs", self.centers.discovery) == "given"
         return [] if drawn else self.organ_set("test")
 
@@ -65,11 +65,11 @@ class Masks:
 
     def read(self, center: str) -> list[tuple[str, str]]:
         """(patient, role) of the drawn masks of a center that the workflow uses."""
-        own = self.centers.role(center) in ("discovery", "auxiliary")
+        trains = self.centers.role(center) in ("discovery", "auxiliary")
         return [
             (patient, role)
             for role in MASKS
-            if own or (role in SOURCES and self.centers.source(role, center) == "given")
+            if trains or (role in SOURCES and self.centers.source(role, center) == "given")
             for patient in self.drawn(role, center)
             if role != "lymph_nodes" or center == self.centers.discovery
         ]
@@ -89,7 +89,7 @@ class Masks:
         return cohort_centers.segments(self._entry(patient))
 
     def original(self, patient: str, role: str) -> str:
-        """The image that a mask with a place of its own was drawn on, as the sheet has it.
+        """The cell of the image on which a mask other than NIfTI was drawn, for comparison of UIDs.
 
         Empty for NIfTI, which is compared with the checked image alone.
         """

@@ -1,4 +1,4 @@
-"""Files of methods that a user added, looked at without being run."""
+"""Files of methods that a user added, checked without running them."""
 
 import ast
 from pathlib import Path

@@ -48,7 +48,7 @@ class Methods:
         return {name: entry for name in self.names if (entry := self.config[name]) is not None}
 
     @property
-    def own_files(self) -> dict[str, str]:
+    def user_files(self) -> dict[str, str]:
         """{method: file} of the methods that a user added."""
         return {name: entry["file"] for name, entry in self.entries.items() if "file" in entry}
 
@@ -77,8 +77,8 @@ class Methods:
 
     @property
     def shipped_families(self) -> list[str]:
-        """Families of nodestage's own methods alone."""
-        added = set(self.own_files)
+        """Families with only built-in methods."""
+        added = set(self.user_files)
         return [family for family, methods in self.families.items() if not added & set(methods)]
 
     # Scores and calls

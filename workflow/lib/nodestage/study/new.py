@@ -78,7 +78,7 @@ def begin(folder: str | Path, settings: str = preset.DEFAULT) -> None:
     texts = {
         "config.yaml": CONFIG.format(folder=quoted, title=title.strip()),
         "samples.tsv": "\t".join(COLUMNS) + "\n",
-        # `make` reads which settings lie between nodestage's own and config.yaml.
+        # `make` reads which settings come between the defaults and config.yaml.
         preset.FILE: f"{settings}\n",
     }
     for name, text in texts.items():

@@ -1,4 +1,4 @@
-"""Settings in one order, whatever order a config file has.
+"""Settings in one order, independent of the order in a config file.
 
 Snakemake compares a job's parameters as text, in which `{a: 1, b: 2}` and `{b: 2, a: 1}` differ.
 """
@@ -6,7 +6,7 @@ Snakemake compares a job's parameters as text, in which `{a: 1, b: 2}` and `{b: 
 from collections.abc import Mapping
 from typing import Any
 
-# Sections whose keys are names of the user's own, in an order that tables keep.
+# Sections whose keys are names chosen by the user, in an order that tables keep.
 NAMED = ("centers", "methods")
 
 

@@ -1,4 +1,4 @@
-"""A study in one line per center, so that a person sees whether the numbers are right."""
+"""A study in one line per center, so that a person can check the numbers."""
 
 from nodestage.cohort import readers
 from nodestage.cohort.codes import names_in
@@ -54,7 +54,7 @@ def _status(study: Study, center: str) -> tuple[int, int, int]:
 
 
 def notes(study: Study, center: str) -> list[str]:
-    """Sentences about a center that can be run, but may not answer what is asked."""
+    """Sentences about a center that can be run, but not fully evaluated."""
     role, summarised = study.centers.role(center), center in study.centers.summarised
     if not study.patients.of(center) and not summarised:
         return [

@@ -1,7 +1,7 @@
 """Where the workflow's files lie, relative to the study's folder.
 
-Names of helpers show what they return: one path is a `str`, several are a list, inputs under names
-of their own are a dict for `unpack`. A mask that a hospital gave is one file per patient; predicted
+Names of helpers show what they return: one path is a `str`, several are a list, named inputs
+are a dict for `unpack`. A mask that a hospital gave is one file per patient; predicted
 masks come as the folder of a chunk, which holds a file per patient. `masks` keeps the two apart by
 the input's name, and a script gets each patient's file from `core.files.masks`.
 """
@@ -113,7 +113,7 @@ class Paths:
     def prepared(self, patient: str, fold: int | str) -> str:
         """The folder that holds an annotated patient as the lymph-node networks read patients.
 
-        One per chunk of those whom the same fold tests: no fold waits for a patient whom it tests.
+        One per chunk of the patients tested by the same fold, so that a fold does not wait for those it tests.
         """
         part, chunk = self.folds.tested_in(patient), self.patients.chunk_of(patient)
         return f"results/lymph_nodes/prepared/{self._ranges(fold)}/{part}/chunk{chunk}"
@@ -132,8 +132,8 @@ class Paths:
     def learned(self, center: str, trained: str, frozen: str) -> str:
         """A file that discovery patients trained: of its stage, or its copy in the bundle.
 
-        External centers read the bundle, as a hospital elsewhere does: nothing else of the
-        discovery center reaches their scores.
+        External centers read the bundle, as another hospital does: their scores depend on nothing else
+        of the discovery center.
         """
         if self.centers.role(center) == "external":
             return f"results/bundle/{frozen}"
@@ -192,7 +192,7 @@ class Paths:
         return sorted({self.instances(patient, fold) for patient in patients})
 
     def undrawn_instances(self, center: str) -> list[str]:
-        """The tables of instances of a center's patients without drawn nodes, of the folds that judge them."""
+        """The tables of instances of a center's patients without drawn nodes, of the folds that score them."""
         undrawn = self.folds.undrawn(center)
         return [
             path
@@ -207,10 +207,14 @@ class Paths:
     def method_inputs(
         self, family: str, fold: int | str, patients: Collection[str]
     ) -> dict[str, list[str]]:
-        """What the methods of a family read, of the patients with images."""
+        """What the methods of a family read, of the patients with images.
+
+        Views and radiomics say why a patient has none; lymph nodes don't, so they come with the
+        records of the registration.
+        """
         needs = self.methods.needs(family)
         imaged = [p for p in patients if self.patients.is_imaged(p)]
-        inputs = {"records": self.registration_records(imaged)} if needs else {}
+        inputs = {"records": self.registration_records(imaged)} if "nodes" in needs else {}
         if "views" in needs:
             inputs["views"] = [self.views(p) for p in imaged]
         if "radiomics" in needs:
@@ -247,7 +251,7 @@ class Paths:
         ]
 
     def robustness(self, family: str, fold: int | str) -> list[str]:
-        """The table of a fold's robust features; none where they are not asked for or not read."""
+        """The table of a fold's robust features; none where they are off or not read."""
         if self.settings.robustness is None or "radiomics" not in self.methods.needs(family):
             return []
         return [f"results/baselines/fold{fold}/robustness.tsv"]
@@ -256,13 +260,13 @@ class Paths:
         """Those of all folds that fit a method to radiomics; none where a bundle scores."""
         if self.centers.discovery is None:
             return []
-        found = {
+        tables = {
             path: None
             for fold in self.folds
             for family in self.methods.families
             for path in self.robustness(family, fold)
         }
-        return list(found)
+        return list(tables)
 
     def perturbed(self, fold: int | str) -> list[str]:
         """Features under small changes, of the training patients in whom a fold measures robustness."""

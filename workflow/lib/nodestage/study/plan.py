@@ -1,8 +1,8 @@
 """How many patients an external validation needs: `make plan ARGS="--prevalence 0.4 --auc 0.75"`.
 
-Says for each metric how many patients give a 95 % interval of the wanted width, if the model performs as
-expected. `--expected results/statistics/CENTER` takes what is expected from a study's own tables. A width
-to expect is no promise: about half of all validations of that size get a wider interval.
+Prints for each metric how many patients give a 95 % interval of the wanted width, if the model performs as
+expected. `--expected results/statistics/CENTER` takes the expected values from a study's tables. About half
+of all validations of that size get a wider interval.
 """
 
 import argparse
@@ -27,7 +27,7 @@ WIDTHS = {
     "slope": 0.2,
     "net_benefit": 0.2,
 }
-"""Widths that Riley and others (2021) aim at, and 0.1 for shares of patients."""
+"""Widths recommended by Riley and others (2021), and 0.1 for shares of patients."""
 
 SHARES = {
     "prevalence": "share of patients with metastasis",
@@ -57,7 +57,7 @@ class Line:
     metric : with the expected value
     wanted : width of the interval
     patients, positives : needed for that width; None where no number is enough
-    with_given : width to expect with the number of patients asked about, or None
+    with_asked : width to expect with the number of patients of `--patients`, or None
     reason : why there is no number
     """
 
@@ -65,7 +65,7 @@ class Line:
     wanted: float
     patients: int | None
     positives: int | None
-    with_given: float | None
+    with_asked: float | None
     reason: str = ""
 
 
@@ -129,7 +129,7 @@ def printed(expected: Expected, lines: list[Line], patients: int | None = None) 
             line.reason if line.patients is None else f"{line.patients:,}",
             "" if line.positives is None else f"{line.positives:,}",
         ]
-        rows.append(row + ([] if line.with_given is None else [f"{line.with_given:.2f}"]))
+        rows.append(row + ([] if line.with_asked is None else [f"{line.with_asked:.2f}"]))
     known = [line for line in lines if line.patients is not None]
     text = [f"Expected prevalence of metastasis: {expected.prevalence:.3f}", ""]
     text += _columns([heads, *rows])
@@ -199,10 +199,10 @@ def _expected(options) -> Expected:
     return Expected(**values, linear_predictor=predictor)
 
 
-def _widths(given: list[str]) -> dict[str, float]:
-    """`WIDTHS` with those that were given as `metric=width`."""
+def _widths(texts: list[str]) -> dict[str, float]:
+    """`WIDTHS`, replaced by those written as `metric=width`."""
     widths = dict(WIDTHS)
-    for text in given:
+    for text in texts:
         name, _, value = text.partition("=")
         try:
             width = float(value)

@@ -1,7 +1,7 @@
 """The preset of a study: settings that replace nodestage's defaults and are replaced by the study's config.
 
 `make study` writes its name into the study's file `preset`, and every later `make` takes it from
-there. What the file holds is a path to be checked, never a part of a command.
+there. The file's content is a path that is checked, and never part of a command.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ HINT = (
 
 
 def chosen(folder: str | Path, option: str = "") -> Path:
-    """The file of settings that lies under a study's own.
+    """The file of settings that a study's config replaces.
 
     Parameters
     ----------

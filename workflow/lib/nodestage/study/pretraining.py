@@ -1,7 +1,7 @@
 """Which patient networks start from published weights: the section `weights` of the config.
 
-`slices` holds for the networks on nine slices, `crop` for ResNet3D. A method's own
-`settings.pretrained` goes before both.
+`slices` holds for the networks on nine slices, `crop` for ResNet3D. A method's
+`settings.pretrained` takes precedence over both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -84,7 +84,7 @@ def from_scratch(config: Mapping[str, Any], full: Mapping[str, Any]) -> list[str
     """What is below the paper: networks without weights where `full` has them, in words."""
     known = published.known()
     scratch: dict[str, list[str]] = {}
-    for part, name in _concerned(config, own=True):
+    for part, name in _concerned(config, explicit=True):
         settings = config["methods"][name].get("settings") or {}
         if _asked(full).get(part) and not is_pretrained(settings):
             scratch.setdefault(part, []).append(name)
@@ -118,12 +118,12 @@ def _chosen(config, part):
     return {"path": published.PREFIX + file, "sha256": digest} if digest else None
 
 
-def _concerned(config: Mapping[str, Any], own: bool = False) -> Iterable[tuple[str, str]]:
-    """(part, method) of the networks that are on; with `own` also those with weights of their own."""
+def _concerned(config: Mapping[str, Any], explicit: bool = False) -> Iterable[tuple[str, str]]:
+    """(part, method) of the networks that are on; with `explicit` also those whose settings name weights."""
     for part, names in METHODS.items():
         for name in names:
             entry = config["methods"].get(name)
             if entry is None or "file" in entry:
                 continue
-            if own or not is_pretrained(entry.get("settings") or {}):
+            if explicit or not is_pretrained(entry.get("settings") or {}):
                 yield part, name

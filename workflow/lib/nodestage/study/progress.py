@@ -1,4 +1,4 @@
-"""A run of Snakemake for somebody who waits for one patient: a line per stage, and the errors."""
+"""A run of Snakemake for one patient: a line per stage, and the errors."""
 
 import os
 import re
@@ -34,7 +34,7 @@ LAST = 30  # lines of what Snakemake printed, where no error of ours explains a 
 
 
 def run(command: Sequence[str], show: Callable[[str], None]) -> list[str]:
-    """Run a command of Snakemake; [] if it ended well, else the errors as a person should read them.
+    """Run a command of Snakemake; [] if it ended well, else its errors as sentences.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ def _shown(lines: Iterable[str], show: Callable[[str], None]) -> Iterable[str]:
 
 def errors(lines: Sequence[str]) -> list[str]:
     """Sentences that jobs printed as errors, each once, with the indented lines that belong to them."""
-    found: list[str] = []
+    messages: list[str] = []
     inside = False
     for line in lines:
         if line.startswith(ERROR):
-            found.append(line.removeprefix(ERROR).rstrip())
+            messages.append(line.removeprefix(ERROR).rstrip())
             inside = True
         elif inside and line.startswith("    #"):
-            found[-1] += f"\n{line.rstrip()}"
+            messages[-1] += f"\n{line.rstrip()}"
         else:
             inside = False
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(messages))

@@ -70,7 +70,7 @@ class Roster:
 
     @cached_property
     def _imaged(self) -> dict[str, list[str]]:
-        # Input functions of every job ask for these and the next: they are looked up, once per study.
+        # Input functions of every job need these and the next: computed once per study.
         return {
             center: [patient for patient in patients if self.is_imaged(patient)]
             for center, patients in self._by_center.items()
@@ -110,7 +110,7 @@ class Roster:
     def series(self, patient: str, phase: str) -> str:
         """Which series of a DICOM folder to take; empty where there is only one.
 
-        A UID or a description is a digest: Snakemake keeps what a job is given in its own records.
+        A UID or a description is a digest: Snakemake stores the parameters of jobs in its records.
         """
         return series_names.without_text(sheet.series_of(self.rows[patient], phase))
 

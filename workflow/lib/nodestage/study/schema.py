@@ -1,7 +1,7 @@
 """The config against its schema: every fault of every key in one list, before any job.
 
-The main process asks once. Jobs read the workflow again, but their config was checked
-before they began, so they don't pay for importing jsonschema (0.3 s).
+The main process checks once. Jobs parse the workflow again, but their config was checked
+before, so they don't import jsonschema (0.3 s).
 """
 
 import difflib
@@ -32,7 +32,7 @@ def check(config: dict, structures: Iterable[str] | None = None) -> None:
     Parameters
     ----------
     config : dict, a study's whole config, or a user's file that is to be merged into the default
-    structures : names of the study's own anatomy; None: those of config/anatomy.yaml
+    structures : names in the study's anatomy; None: those of config/anatomy.yaml
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     if structures is not None:
@@ -67,14 +67,14 @@ def faults_of(settings: dict, schema: dict) -> dict[tuple[tuple, str], str]:
 
 
 def _with_text_for_keys(value, path, faults):
-    """The same with text for keys: YAML reads the name 1 as a number and `no` as false."""
+    """The same value with keys as text: YAML reads the name 1 as a number and `no` as false."""
     if isinstance(value, (list, tuple)):
         return [_with_text_for_keys(part, path, faults) for part in value]
     if not isinstance(value, dict):
         return value
     with_text = {}
     for key, part in value.items():
-        # In a label_system numbers are our own ids.
+        # In a label_system numbers are the study's ids.
         if not isinstance(key, str) and "label_system" not in path:
             faults[path, str(key)] = (
                 f"YAML reads a name as {key!r}, which is not text. Put it in quotes."
@@ -233,7 +233,7 @@ def _unknown_methods(config, schema):
     built_in = schema["properties"]["methods"]["properties"]
     faults = {}
     for name, settings in methods.items():
-        # A user's own method may be switched off; a spelling mistake must not pass for that.
+        # A user's method may be switched off; a spelling mistake must not be taken for that.
         near = _near(name, built_in, cutoff=0.85)
         if settings is None and name not in built_in and near:
             faults[("methods",), name] = (
@@ -303,7 +303,7 @@ def _scores_of_absent_methods(config):
             continue
         parts = _section(methods, name, "settings").get("of")
         for part in parts if isinstance(parts, list) else default:
-            # A user's file is laid over the default methods: one that it doesn't name may be on.
+            # A user's file is merged into the default methods: one that it doesn't name may be on.
             off = part in methods and methods[part] is None
             if off or part in late:
                 why = "is switched off" if off else "averages scores itself"

@@ -66,12 +66,12 @@ class Settings:
 
     @property
     def ranged(self) -> list[int]:
-        """Labels of the structures around which lymph nodes are looked for."""
+        """Labels of the structures around which lymph nodes are searched."""
         return [self.anatomy["labels"][name] for name in self.anatomy["ranges_mm"]]
 
     @property
-    def own_clinical(self) -> dict[str, bool]:
-        """{column: whether it holds numbers} of the study's own clinical columns."""
+    def added_clinical(self) -> dict[str, bool]:
+        """{column: whether it holds numbers} of the study's additional clinical columns."""
         clinical = self.anatomy["clinical"]
         return {column: isinstance(clinical[column], dict) for column in own_columns(clinical)}
 
@@ -124,7 +124,7 @@ class Settings:
 
     @property
     def view_organ(self) -> str | None:
-        """Name of the organ on which views are centered where no tumor is found; None: on nothing."""
+        """Name of the organ on which views are centered without a tumor mask; None: such patients have no views."""
         chosen = self.config["tumor"]["without_mask"]
         return self.anatomy["tumor_organ"] if chosen in AT_ORGAN else None
 
@@ -141,7 +141,7 @@ class Settings:
 
 
 def simulated(config: dict[str, Any], anatomy: dict[str, Any]) -> dict[str, Any]:
-    """The simulator's settings, with the part of the anatomy that it draws where a study has its own."""
+    """The simulator's settings, with the anatomy that it draws where a study has another one."""
     if not config.get("anatomy"):
         return config["simulator"]
     drawn = {key: anatomy[key] for key in ("labels", "tumor_organ", "phases")}

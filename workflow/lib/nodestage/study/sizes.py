@@ -1,4 +1,4 @@
-"""How large a study's networks and grids are, for the methods section, and beside the paper's."""
+"""Sizes of a study's networks and grids, for the methods section, and compared with the paper's."""
 
 import math
 from functools import cache

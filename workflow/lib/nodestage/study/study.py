@@ -1,4 +1,4 @@
-"""A study: its config and sample sheet, read once, as a record of small ones."""
+"""A study: its config and sample sheet, read once, as a record with a part for each topic."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from nodestage.study.settings import Settings, simulated
 
 @dataclass(frozen=True)
 class Study:
-    """Who takes part in which role, in which fold, with which settings; see the package.
+    """Centers, patients, folds and settings of a study; see the package.
 
     Attributes
     ----------
@@ -90,9 +90,9 @@ def build(
     )
     settings = Settings(config, anatomy)
     by_code = {row["patient"]: row for row in rows}
-    own = own_columns(anatomy["clinical"])
-    by_code = {code: dict.fromkeys(own, "") | row for code, row in by_code.items()}
-    patients = Roster(by_code, centers, tuple(anatomy["phases"]), own)
+    columns = own_columns(anatomy["clinical"])
+    by_code = {code: dict.fromkeys(columns, "") | row for code, row in by_code.items()}
+    patients = Roster(by_code, centers, tuple(anatomy["phases"]), columns)
     masks = Masks(patients, centers)
     folds = Folds(config["folds"], config["seed"], patients, centers, masks)
     methods = Methods(config["methods"], config["statistics"]["primary"]["method"])

@@ -1,4 +1,4 @@
-"""Who labels the patients that the study's own networks learn from: `organs.teacher_source` and `tumor.teacher_source`.
+"""The source of the labels that the study's networks learn from: `organs.teacher_source` and `tumor.teacher_source`.
 
 `auxiliary`: a network trained here on the masks of auxiliary centers. `totalsegmentator`: that program
 (organs alone). `{nnunet: FOLDER}`: a nnU-Net v2 model of the user's.

@@ -35,7 +35,7 @@ def nine_slices(arterial, venous, mask, spacing, size, pixel_mm=None):
 
     Pixels are isotropic, so that a sagittal slice shows the tumor in its true proportions; between
     voxels the images are interpolated linearly, the mask cut at one half. Slices are centered at the centroid
-    of their own mask (see `_middle`). Equal areas go to the lowest index; a tumor that reaches
+    of their mask (see `_middle`). Equal areas go to the lowest index; a tumor that reaches
     fewer than three slices of a plane repeats its largest.
     """
     pixel = pixel_mm or spacing[2]
@@ -114,7 +114,7 @@ class ViewSettings:
 
 
 def views(arterial, venous, tumor, organ, spacing, settings: ViewSettings):
-    """All that the networks see of one patient.
+    """The slices and the crop that the networks read of one patient.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ def _named(candidates, choice):
 
 
 def _is_meant(text, choice):
-    """Whether a header's text is what a cell says, or what the digest in its place was made of."""
+    """Whether a header's text is the cell's, or has the digest that the cell holds instead."""
     if choice.startswith(DIGEST):
         return bool(text) and without_text(text) == choice
     return text in (choice, choice.lower())

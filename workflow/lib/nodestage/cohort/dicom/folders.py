@@ -218,7 +218,7 @@ def _reject(contents, reason, data, kind):
         contents.rejected.append(Rejected(reason, str(data.get("SeriesInstanceUID") or ""), shape))
 
 
-# Reasons for which a slice of the series itself could be left out, and what the message says of them.
+# Reasons for which a slice of the series itself could be left out, and how the message puts them.
 MATTERS = {
     "without_position": "no position or orientation",
     "without_spacing": "no pixel spacing",

@@ -10,7 +10,7 @@ from nodestage.cohort.faults import IntakeError, some
 
 FRAGMENT = 2  # slices; groups of no more than these are parts of a volume, or strays
 IN_LINE_MM = 0.1
-# Tags on which HU or place depend, in the words of the standard.
+# Tags on which HU or position depend, in the words of the standard.
 SAME_IN_ALL = (
     "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept", "RescaleType", "KVP",
     "ConvolutionKernel",
@@ -28,7 +28,7 @@ DIVIDED_BY = (
 def joined(groups, facts):
     """The same groups, those joined that continue one another or interleave on one grid.
 
-    Raises `IntakeError` where a tag that HU or place depend on differs between such groups: neither
+    Raises `IntakeError` where a tag that HU or position depend on differs between such groups: neither
     of them is the whole scan.
     """
     _check_persons(groups)
@@ -56,7 +56,7 @@ def _check_persons(groups):
     total = sum(count.values())
     if len(count) > 0.5 * total:
         raise IntakeError(
-            f"its {total} slices carry {len(count)} patient IDs, nearly each one of its own. Anonymise the original "
+            f"its {total} slices carry {len(count)} patient IDs, nearly one for each slice. Anonymise the original "
             "series again, with one ID for all slices"
         )
     missing = f"; {count['']} slices have none" if count[""] else ""
@@ -67,7 +67,7 @@ def _check_persons(groups):
 
 
 def _of_one_series(members):
-    """Groups under one series UID: joined where they are parts of a volume, each on its own otherwise."""
+    """Groups under one series UID: joined where they are parts of a volume, otherwise left apart."""
     frames = [frame for group in members for frame in group.frames]
     for key in DIVIDED_BY:
         parts = {}
@@ -166,7 +166,7 @@ def check_parts(candidates):
 
 
 def _is_volume(frames, relaxed=False):
-    """Whether frames lie at positions of their own on one line, evenly (`relaxed`: gaps allowed)."""
+    """Whether frames lie at different positions on one line, evenly (`relaxed`: gaps allowed)."""
     normal = Series(frames).normal
     positions = np.array([frame.position for frame in frames])
     along = positions @ normal
@@ -197,7 +197,7 @@ def _check_alike(frames):
 
 
 def check_tags(series, rejected, facts):
-    """Raise where a tag that HU or place depend on is absent or different in some slices.
+    """Raise where a tag that HU or position depend on is absent or different in some slices.
 
     Parameters
     ----------
@@ -219,12 +219,12 @@ def check_tags(series, rejected, facts):
         if len(values) < 2:
             continue
         if tag in UIDS and len(values) > 0.5 * len(frames):
-            facts["uid_per_slice"] = True  # an anonymiser gave each slice its own
+            facts["uid_per_slice"] = True  # an anonymiser made one for each slice
             continue
         usual = values.most_common(1)[0][0]
         others = [frame for frame in frames if frame.tags.get(tag, "") != usual]
         raise IntakeError(_differs(tag, frames, others))
-    # A scanner may give each slice a rescale of its own; one that most share and some don't was changed.
+    # A scanner may rescale each slice differently; a rescale that most share and some don't was changed.
     pairs = Counter((frame.slope, frame.intercept) for frame in frames)
     usual, number = pairs.most_common(1)[0]
     if number < len(frames) <= 2 * number:

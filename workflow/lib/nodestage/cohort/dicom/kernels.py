@@ -1,6 +1,6 @@
-"""How sharp a CT's reconstruction kernel is, by its vendor's name for it, in words of our own.
+"""How sharp a CT's reconstruction kernel is, by its vendor's name for it, in words that don't name it.
 
-Vendors name kernels in codes of their own (0018,1210). Only the class is kept: a record holds no text of
+Vendors each have their codes for kernels (0018,1210). Only the class is kept: a record holds no text of
 a header. The limits are those of everyday use for the abdomen, not a measurement of the kernel.
 """
 

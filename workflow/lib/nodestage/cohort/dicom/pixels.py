@@ -74,7 +74,7 @@ def raw(frame):
 def silenced(syntax):
     """Without what a decoder's C or C++ code prints: it may hold values of the header.
 
-    Decoders write past Python to the process's own output, which is a job's log or the terminal.
+    Decoders write past Python to the process's output, which is a job's log or the terminal.
     """
     if not syntax.is_compressed:
         yield

@@ -30,11 +30,11 @@ def faults(rows, head):
     -------
     list of sentences
     """
-    sentences = [fault for row in rows for fault in _alone(row, head)]
+    sentences = [fault for row in rows for fault in _of_row(row, head)]
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = {row["metric"]: row for row in rows if row["method"] == method}
         if not sentences and all(metric in of_method for metric in CALLS):
-            sentences += _together(of_method)
+            sentences += _between_rows(of_method)
     return sentences
 
 
@@ -43,7 +43,7 @@ def standard_error(rows):
 
     Parameters
     ----------
-    rows : {metric: row} of one method, as `faults` found nothing wrong with
+    rows : {metric: row} of one method, in which `faults` sees nothing wrong
 
     Returns
     -------
@@ -64,19 +64,19 @@ def standard_error(rows):
     return errors
 
 
-def _alone(row, head):
+def _of_row(row, head):
     """Faults of one row, by itself or against the head."""
     who = f"{row['metric']} of {row['method']}"
-    n, positives, everybody = (int(row[key]) for key in returned.COUNTS)
+    n, positives, all_patients = (int(row[key]) for key in returned.COUNTS)
     of_class = {"positives": int(head["positives"])}
     of_class["negatives"] = int(head["patients"]) - of_class["positives"]
-    if n == everybody and positives != of_class["positives"]:
+    if n == all_patients and positives != of_class["positives"]:
         yield (
             f"{who}: it has {positives} positives of all {n} patients, and the head "
             f"{of_class['positives']}"
         )
     for name, count in (("positives", positives), ("negatives", n - positives)):
-        if n < everybody and count > of_class[name]:
+        if n < all_patients and count > of_class[name]:
             yield f"{who}: it has more {name} than the head"
     for low, high in INTERVALS:
         if bool(row[low]) != bool(row[high]):
@@ -102,7 +102,7 @@ def _alone(row, head):
             yield f"{who}: its estimate is not a share of {patients} patients"
 
 
-def _together(rows):
+def _between_rows(rows):
     """Faults between the rows of one method; {metric: row}."""
     sensitivity, specificity = rows["sensitivity"], rows["specificity"]
     n, positives = (int(sensitivity[key]) for key in ("n", "positives"))

@@ -198,7 +198,7 @@ def predictions(file, frozen):
 def performance(file):
     """Rows of performance.tsv from a file of summaries, each with a note that the center reports it.
 
-    A share's standard error is that of its counts, whatever the file says: the random-effects mean
+    A share's standard error is that of its counts, not the file's: the random-effects mean
     over centers weighs by it.
     """
     rows, by_method = [], {}

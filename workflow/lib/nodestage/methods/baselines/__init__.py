@@ -1,1 +1,1 @@
-"""The methods that the paper's own is compared with (Section IV-E)."""
+"""The methods with which the paper's method is compared (Section IV-E)."""

@@ -18,7 +18,7 @@ class Method:
         self.state = None
 
     def fit(self, train, validation):
-        """Validation patients choose nothing here; they are read to report who lacks features."""
+        """Fit the signature on the training patients; of validation patients only those without features are reported."""
         validation.gather(validation.radiomics)
         names, values, _ = train.gather(train.radiomics)
         table, features = matrix(

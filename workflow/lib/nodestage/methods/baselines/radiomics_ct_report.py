@@ -1,9 +1,9 @@
 """Radiomics and CT-reported status: a logistic regression on signature and report.
 
 The regression learns from signatures of training patients that were fitted without them
-(out of fold, inside T): the signature of a patient it was fitted on would look better
-than it is, and the report would hardly count. Which features are robust, where that is asked
-(`radiomics.robustness`), is found in T as a whole: it uses no label.
+(out of fold, inside T): the signature of a patient it was fitted on is too
+optimistic, and the report would have little weight. Robust features
+(`radiomics.robustness`) are determined in T as a whole: this uses no label.
 """
 
 import numpy as np

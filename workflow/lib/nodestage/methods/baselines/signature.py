@@ -1,4 +1,4 @@
-"""The radiomics signature: impute, scale, LASSO, logistic regression on what it keeps.
+"""The radiomics signature: impute, scale, LASSO, logistic regression on the features that it keeps.
 
 Everything is fitted on the training part of a fold alone. The state is plain numbers, so
 that scoring needs NumPy and nothing else.
@@ -83,7 +83,7 @@ def log_odds(state, features):
 
 def probability(log_odds):
     """Probability of metastasis that belongs to a signature."""
-    # A tumor far from all that was learned from has log odds beyond what exp can take.
+    # Log odds of a tumor unlike all training tumors may overflow exp.
     return float(np.exp(-np.logaddexp(0, -log_odds)))
 
 

@@ -1,9 +1,9 @@
 """Late fusion: the mean of two or more methods' scores, each on the scale of the validation patients.
 
 Beyond the paper: radiomics reads the tumor's texture well from few patients, the networks read
-tumor and nodes. Nothing is fitted on the status. Scores of training patients would say too much,
-since the methods have learned from these; a score's center and spread therefore come from the
-fold's validation patients, without their labels.
+tumor and nodes. Nothing is fitted on the status. Scores of training patients are too optimistic,
+since the methods learned from them; a score's center and spread therefore come from the fold's
+validation patients, without their labels.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ class Method:
     def predict(self, patients):
         """Mean of the standardized scores of each patient, or the reason why there is none."""
         names, values, reasons = patients.gather(*self._readers(patients))
-        # A center may have no patient with all scores: the rows are then none, of as many columns.
+        # A center may have no patient with all scores: then there is no row, but every column.
         scores = np.asarray(values, float).reshape(len(names), len(self.settings["of"]))
         scores = (scores - self.state["center"]) / self.state["spread"]
         return {n: float(row.mean()) for n, row in zip(names, scores, strict=True)} | reasons

@@ -7,7 +7,7 @@ from nodestage.methods.fusion.settings import over
 
 
 class Nodes:
-    """ClsbyLNSeg: nothing to learn; the threshold is chosen later, on validation."""
+    """ClsbyLNSeg: nothing is fitted; the threshold is chosen later, on validation."""
 
     variant: str | None = None  # "plain" or "attention"
 

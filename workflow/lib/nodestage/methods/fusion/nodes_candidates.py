@@ -5,7 +5,7 @@ Candidates are weighed, not cut: 1 minus the product of their probabilities of b
 
 
 class Method:
-    """Nothing to learn here: the fold's forests have learned; the threshold is chosen later."""
+    """Nothing is fitted here: the fold's forests were; the threshold is chosen later."""
 
     family = "fusion"
     needs = ("nodes",)

@@ -1,6 +1,6 @@
-"""Weights that others published: which files, where they lie here, and which of them are there.
+"""Published pretrained weights: which files, where they are stored, and which of them are present.
 
-Imports no torch: the workflow asks each time it is read.
+Imports no torch: this is needed each time the workflow is parsed.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from nodestage.core import files
 
 FOLDER = Path(__file__).parents[5] / "weights"
 RECORD = "digests.json"
-# In a method's settings, before the name of a file in `FOLDER`: the path of the repository is in no
-# settings, so that a clone that was moved trains nothing again.
+# In a method's settings, before the name of a file in `FOLDER`: settings do not
+# hold the repository's path, so that nothing is trained again in a clone that was moved.
 PREFIX = "published:"
 
 

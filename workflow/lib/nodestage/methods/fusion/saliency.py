@@ -1,8 +1,8 @@
-"""Where in a tumor slice a network's score comes from, so that a radiologist sees why.
+"""Which pixels of a tumor slice a network's score depends on, for a radiologist.
 
 A pixel's part in the score is, to first order, its gradient times how far it lies from the mean
-of its slice: what the score would lose if the pixel were as the slice is on average. It shows
-where the network looked, not that what it saw there is a sign of metastasis.
+of its slice: the loss of score if the pixel had the slice's mean. It shows
+which pixels the score depends on, not that they are a sign of metastasis.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional
 from nodestage.methods.fusion import inputs, training
 
 SMOOTH = 1 / 45
-"""SD of the smoothing, of a slice's side: gradients of single pixels are noise to the eye."""
+"""SD of the smoothing, of a slice's side: gradients of single pixels are noisy."""
 
 
 def pixel_parts(network, images, masks, volume, settings):
@@ -66,8 +66,8 @@ def explain(method, patients, threshold=None, calls=None):
     ----------
     method : a fitted `DeepMethod` of two dimensions (its `state` is set)
     patients : Patients
-    threshold : above this score the network's own call is positive; None takes 0.5
-    calls : {patient: bool}, the calls that the report shows; who is not there gets the network's own
+    threshold : above this score the network's call is positive; None takes 0.5
+    calls : {patient: bool}, the calls that the report shows; for other patients the network's
 
     Returns
     -------
@@ -106,8 +106,10 @@ def explain(method, patients, threshold=None, calls=None):
             "source": about["source"],
         }
         if method.volume_features:
-            bare = training.Views(images[None], masks[None], torch.zeros(1, method.volume_features))
-            (facts["without_nodes"],) = training.predict(network, bare, method.settings)
+            without_nodes = training.Views(
+                images[None], masks[None], torch.zeros(1, method.volume_features)
+            )
+            (facts["without_nodes"],) = training.predict(network, without_nodes, method.settings)
         explained[name] = {
             "image": images[chosen].numpy(),
             "mask": mask.astype(np.uint8),

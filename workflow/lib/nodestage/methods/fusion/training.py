@@ -120,7 +120,7 @@ class PatientLearner:
 
 
 def _batches(count, size, generator):
-    """Indices of patients, pass after pass, each pass in an order of its own, without an end.
+    """Indices of patients, pass after pass, each pass in a new order, endlessly.
 
     A pass is cut into even parts of about `size`: batch norm can't learn from a patient left over.
     """
@@ -137,7 +137,7 @@ def _draw_views(batch, count, settings, generator):
 
 
 def logits_of(network, images, masks, volumes, settings, drawn=None):
-    """Logits (B, 2) of views, computed where the network is.
+    """Logits (B, 2) of views, computed on the network's device.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def logits_of(network, images, masks, volumes, settings, drawn=None):
 def predict(network, views, settings):
     """Probability of metastasis of each patient, the mean over the views.
 
-    Patients go through one by one, so that no score depends on who else is asked for.
+    Patients are scored one by one, so that no score depends on other patients.
     """
     network.eval()
     scores = []

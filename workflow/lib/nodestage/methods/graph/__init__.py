@@ -1,8 +1,8 @@
-"""Methods that see a patient as a set: its lymph-node candidates and its tumor. Beyond the paper.
+"""Methods that represent a patient as a set: its lymph-node candidates and its tumor. Beyond the paper.
 
 The paper describes tumor and nodes apart, and of all nodes keeps the volume of the largest positive
-one. Here each candidate counts by its probabilities, size and place. All methods give the
-same score whatever the order of the candidates, and one for a patient without any.
+one. Here each candidate counts by its probabilities, size and position. The order of the candidates
+does not matter, and a patient without any has a score too.
 
 - `elements`       what is read of a candidate and of the tumor
 - `network`        a small network over candidates, with messages by distance

@@ -24,7 +24,7 @@ TUMOR = (
     "venous_sd",
 )
 CERTAIN = 0.005  # probabilities nearer to 0 or 1 than this count as this
-FAR_MM = 300.0  # distance to a tumor that was not found
+FAR_MM = 300.0  # distance where no tumor was segmented
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Elements:
     candidates : (n, len(CANDIDATE)), float
     node, positive : probability of a lymph node and of a positive one, (n,)
     between : distance between candidates, (n, n), mm
-    to_tumor : distance to the tumor's center, (n,), mm; `FAR_MM` where no tumor was found
+    to_tumor : distance to the tumor's center, (n,), mm; `FAR_MM` where no tumor was segmented
     tumor : (len(TUMOR),), float
     """
 

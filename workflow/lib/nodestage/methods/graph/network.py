@@ -43,9 +43,8 @@ class NodeGraph(nn.Module):
         """What each candidate adds before they are joined, p·exp(e) (patients, n), and the tumor's log odds."""
         embedded = torch.relu(self.embed(batch["candidates"]))
         near = -batch["between"] / self.log_scale.exp() + batch["log_node"][:, None, :]
-        near = torch.cat(
-            [near, torch.zeros_like(near[..., :1])], dim=2
-        )  # no candidate near: a message of 0
+        # One more share, so that without a candidate nearby the message is 0.
+        near = torch.cat([near, torch.zeros_like(near[..., :1])], dim=2)
         share = torch.softmax(near, dim=2)[..., :-1]
         received = share @ self.message(embedded)
         joined = torch.cat([embedded, received, batch["to_tumor"][..., None]], dim=2)

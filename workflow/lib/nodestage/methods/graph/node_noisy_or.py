@@ -1,6 +1,6 @@
 """Probability of at least one positive node, with a learned weight for a candidate's size.
 
-A multiple-instance rule in place of the paper's "largest positive volume": a candidate of volume v with log odds l of
+A multiple-instance rule instead of the paper's "largest positive volume": a candidate of volume v with log odds l of
 being a positive node makes the patient positive with the probability s(a + b·l + c·log(v / 300 mm³)), s the
 logistic function; the patient is positive where at least one candidate, or a base rate, makes it so.
 """
@@ -25,7 +25,7 @@ class Method:
         self.state = {}
 
     def fit(self, train, validation):
-        """The four numbers of greatest likelihood; the penalty draws them to the plain noisy-or."""
+        """The four numbers of greatest likelihood, penalized for their distance from the plain noisy-or."""
         from scipy.optimize import minimize
 
         names, values, _ = train.gather(lambda p: _candidates(train, p))

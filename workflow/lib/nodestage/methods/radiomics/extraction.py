@@ -25,12 +25,12 @@ def settings():
 
 
 def features(image, mask, spacing):
-    """Radiomics features of one phase, equal to PyRadiomics' own call on the whole image.
+    """Radiomics features of one phase, equal to those of PyRadiomics on the whole image.
 
     Parameters
     ----------
     image : (z, y, x), HU. Four filters are scaled by the largest |HU| of this image, as
-        in PyRadiomics, so hand over the same part of every patient
+        in PyRadiomics, so give the same part of every patient
     mask : (z, y, x), foreground where > 0
     spacing : (z, y, x), mm
 
@@ -115,9 +115,9 @@ def _of_image(name, image, node, binned, classes, options):
 
 @functools.cache
 def _sharing_bins(base):
-    """The feature class `base`, taking gray levels already binned: each of the six bins anew.
+    """The feature class `base` on gray levels already binned; each of the six would bin anew.
 
-    It also remembers its own feature names, which `base` looks up by inspection each time.
+    It also stores its feature names, which `base` looks up by inspection each time.
     """
     names = base.getFeatureNames()
 
@@ -133,7 +133,7 @@ def _sharing_bins(base):
             self.coefficients["Ng"] = int(levels[-1])
             return binned.copy()
 
-    # PyRadiomics names its loggers after the module; `_quietly` knows them by `radiomics`.
+    # PyRadiomics names its loggers after the module; `_quietly` silences those of `radiomics`.
     SharingBins.__module__ = base.__module__
     return SharingBins
 

@@ -1,4 +1,4 @@
-"""Whether PyRadiomics is there, before a run that needs it begins without."""
+"""Whether PyRadiomics is installed, checked before a run that needs it."""
 
 from importlib.util import find_spec
 

@@ -27,7 +27,7 @@ def of_patient(phases, mask, spacing, source="tumor"):
     try:
         first, second = phases
         values = {PHASES[0]: features(first, mask, spacing)}
-        # Where one phase is used in place of both, its features are computed once.
+        # Where one phase is used for both, its features are computed once.
         same = np.array_equal(first, second)
         values[PHASES[1]] = dict(values[PHASES[0]]) if same else features(second, mask, spacing)
     except Unscorable as error:

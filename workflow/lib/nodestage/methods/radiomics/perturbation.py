@@ -18,7 +18,7 @@ NAMES = ("eroded", "dilated", "contour", "shifted", "regridded", "noise")
 CONTOUR_MM, CONTOUR_VOXELS = 1.0, 0.5
 """SD of the contour's displacement: the larger of 1 mm and half a voxel."""
 SMOOTH = 3.0
-"""How far the displacement of one place of the contour reaches, in SDs of it."""
+"""Distance over which points of the contour move together, in SDs of the displacement."""
 NOISE_MARGIN = 8
 """Voxels around the tumor from which the noise of an image is estimated too."""
 
@@ -53,9 +53,9 @@ def perturbed(
 def displaced_contour(
     mask: np.ndarray, spacing: tuple[float, ...], rng: np.random.Generator
 ) -> np.ndarray:
-    """The mask with its contour moved out and in by a smooth random field, as another reader draws it.
+    """The mask with its contour moved out and in by a smooth random field, as by another reader.
 
-    The displacement of a place is normal, with an SD of 1 mm or of half a voxel if that is more, and
+    The displacement of a point is normal, with an SD of 1 mm or of half a voxel if that is more, and
     neighbors within three such SDs move together.
     """
     edge = float(np.mean(spacing))

@@ -1,7 +1,7 @@
 """The nodal stage, pN0, pN1 or pN2, from number and volume of the nodes: proportional odds.
 
 Beyond the paper. The score is the probability of any metastasis (pN1 or pN2), so the method is a row of every
-table; beside it stands the probability of pN2, from which the stage follows.
+table; a further column has the probability of pN2, from which the stage follows.
 """
 
 import math

@@ -58,15 +58,7 @@ def attention_steps(steps: MapSteps, title=""):
     plain.set_title("CT" if nodes is None else "CT, nodes drawn")
     first = figure.add_subplot(grid[1, 0])
     _ct(first, image, aspect)
-    first.imshow(
-        np.ma.masked_equal(steps.labels, 0),
-        cmap="tab20",
-        vmin=0,
-        vmax=19,
-        alpha=0.55,
-        aspect=aspect,
-        interpolation="nearest",
-    )
+    _organs(first, steps.labels, aspect)
     first.set_title("Organs and vessels")
     for column, organ in enumerate(organs, start=1):
         axes = figure.add_subplot(grid[0, column])
@@ -139,15 +131,7 @@ def overlays(nodes=(), organs=(), title=""):
         aspect = patient["spacing"][1] / patient["spacing"][2]
         for axes in cells[row]:
             _ct(axes, patient["image"], aspect)
-        cells[row][1].imshow(
-            np.ma.masked_equal(patient["labels"], 0),
-            cmap="tab20",
-            vmin=0,
-            vmax=19,
-            alpha=0.55,
-            aspect=aspect,
-            interpolation="nearest",
-        )
+        _organs(cells[row][1], patient["labels"], aspect)
         cells[row][2].imshow(
             _clear(patient["attention"]), cmap="inferno", vmin=0, vmax=1, alpha=0.6, aspect=aspect
         )
@@ -175,6 +159,18 @@ def _ct(axes, image, aspect):
             va="center",
             transform=axes.transAxes,
         )
+
+
+def _organs(axes, labels, aspect):
+    axes.imshow(
+        np.ma.masked_equal(labels, 0),
+        cmap="tab20",
+        vmin=0,
+        vmax=19,
+        alpha=0.55,
+        aspect=aspect,
+        interpolation="nearest",
+    )
 
 
 def _clear(attention):

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from nodestage.core import files
 
 INK = "#1b1d21"
-"""Text and axes; a page puts its own text color in its place."""
+"""Text and axes; a page replaces this by its text color."""
 
 RULE = "#c8ccd2"
-"""Grid lines; a page replaces this by its own line color."""
+"""Grid lines; a page replaces this by its line color."""
 
 COLORS = {
     "combined": "#d1495b",
@@ -134,6 +134,6 @@ def save(figure, stem, formats=("svg", "png"), dpi=200):
 
 
 def nothing(axes, sentence):
-    """Say in the figure itself why there is nothing to see."""
+    """Write into the figure why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True, transform=axes.transAxes)

@@ -1,7 +1,7 @@
 """The lymph nodes of one patient, over the folds that score the patient.
 
-Each fold has networks of its own, which number their nodes in their own way. Nodes of several folds are
-one node where they overlap as detected nodes do (IoU of 0.3, `metrics.matched_pairs`).
+The networks of each fold number their nodes independently. Nodes of several folds are one node where they
+overlap as detected nodes do (IoU of 0.3, `metrics.matched_pairs`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,18 +38,18 @@ VARIANT = "attention"  # the variant whose nodes the scores of patients use
 def totals(rows: Iterable[Mapping[str, str]]) -> dict[str, float]:
     """Number and volume (ml) of one patient's nodes in one fold: `nodes`, `nodes_ml`.
 
-    rows : those of an instance table, as text; of the variant `attention` alone they count
+    rows : those of an instance table, as text; only the variant `attention` counts
     """
     volumes = [tables.number(row["volume_mm3"]) for row in rows if row["variant"] == VARIANT]
     return {"nodes": float(len(volumes)), "nodes_ml": sum(volumes) / 1000}
 
 
-def together(
+def merge_folds(
     instances: Sequence[np.ndarray],
     rows: Sequence[Sequence[Mapping[str, str]]],
     spacing: Sequence[float],
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """The nodes that any fold found, each once.
+    """The nodes that any fold segmented, each once.
 
     Parameters
     ----------
@@ -60,32 +60,34 @@ def together(
     Returns
     -------
     uint16 array (z, y, x) : nodes numbered from 1; a voxel belongs to a node if at least half of
-        the folds that found the node agree
+        the folds that segmented the node agree
     list of dicts with `COLUMNS`, by falling probability: volume and short axis are those of the mask returned,
         `p_positive` (and `p_node`, where candidates are classified) the mean over the folds that
-        found it, `found_in` their number of `folds`; `nearest_structure`, `distance_mm` and `station`
+        segmented it, `found_in` their number of `folds`; `nearest_structure`, `distance_mm` and `station`
         are those of the first of them. With one fold the numbers are that fold's.
     """
     boxes = [_boxes(array) for array in instances]
     groups = _groups(instances, boxes)
     labels = _majority(instances, boxes, groups)
-    found = []
-    for number, box in _boxes(labels).items():  # one whose voxels all went to others is left out
+    nodes = []
+    for number, box in _boxes(
+        labels
+    ).items():  # a group whose voxels all went to other groups is left out
         group, inside = groups[number - 1], labels[box] == number
         members = [_row(rows[fold], instance) for fold, instance in group.items()]
-        found.append((number, _described(inside, members, len(instances), spacing)))
-    found.sort(key=lambda one: (-one[1]["p_positive"], -one[1]["volume_mm3"], one[0]))
+        nodes.append((number, _described(inside, members, len(instances), spacing)))
+    nodes.sort(key=lambda entry: (-entry[1]["p_positive"], -entry[1]["volume_mm3"], entry[0]))
     order = np.zeros(len(groups) + 1, np.uint16)
-    for node, (number, row) in enumerate(found, start=1):
-        order[number] = node
-        row["node"] = node
-    return order[labels], [{c: row.get(c) for c in COLUMNS} for _, row in found]
+    for number_of_node, (number, row) in enumerate(nodes, start=1):
+        order[number] = number_of_node
+        row["node"] = number_of_node
+    return order[labels], [{c: row.get(c) for c in COLUMNS} for _, row in nodes]
 
 
 def _groups(instances, boxes):
-    """[{fold: instance}] of the nodes that are one; boxes : those of each fold's instances."""
+    """[{fold: instance}] of each node; boxes : those of each fold's instances."""
     groups: list[dict[int, int]] = []
-    seen = np.zeros(instances[0].shape, np.uint16)  # each group as the first fold saw it
+    seen = np.zeros(instances[0].shape, np.uint16)  # each group as its first fold segmented it
     for fold, array in enumerate(instances):
         pairs = {ours: group for group, ours, _ in matched_pairs(seen, array)} if fold else {}
         for instance, box in boxes[fold].items():
@@ -112,8 +114,8 @@ def _majority(instances, boxes, groups):
 
 def _boxes(labels):
     """{number: its box, a slice per axis} of a label map: nodes are small, and a CT is not."""
-    found = ndimage.find_objects(labels.astype(np.int32, copy=False))
-    return {number: box for number, box in enumerate(found, start=1) if box is not None}
+    boxes = ndimage.find_objects(labels.astype(np.int32, copy=False))
+    return {number: box for number, box in enumerate(boxes, start=1) if box is not None}
 
 
 def _around(boxes):
