@@ -1,4 +1,4 @@
-"""All ten methods on true and on permuted labels: what is learned, and that nothing else is.
+"""Fifteen methods on true and on permuted labels: what is learned, and that nothing else is.
 
     OMP_NUM_THREADS=1 python benchmarks/permuted_labels.py --work work/permuted
 
@@ -11,8 +11,9 @@ from 0.5 would be a leak: a test label that reached a fit, or folds that favour 
 Three parts before the patient-level ones are stood in by the simulator's truth, which makes them
 cheap and hides no label from anyone: the true tumor mask in place of the tumor networks', the
 true deformation in place of the registration, and true nodes in place of the node networks'
-(a fifth is overlooked, those that look like nodes are found too, and `p_positive` reads the
-node's appearance with an error). `plain` also finds what lies far from every structure.
+(a fifth is overlooked, those that look like nodes are found too, `p_positive` reads the node's
+appearance with an error, and `p_node` tells nodes from the rest with one). `plain` also finds what
+lies far from every structure.
 
 Then the combined networks of the true labels are asked: the image fixed and the volume varied,
 and the reverse. May be stopped and started again with the same `--work`; tables go to stdout
@@ -60,16 +61,26 @@ SETTINGS = {
     "tumor_net": SMALL,
     "nodes_plain": {},
     "nodes_attention": {},
+    "nodes_candidates": {},
+    "node_noisy_or": {},
+    "node_order": {},
+    "node_graph": {},
     "combined": SMALL,
+    "combined_candidates": SMALL,
 }
 NETWORKS = {m for m, settings in SETTINGS.items() if "learning_rate" in settings}
 # How often labels are permuted: nothing to learn, a minute of CPU for all, a minute for each.
 PERMUTATIONS = {
-    **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention"), 200),
-    **dict.fromkeys(("radiomics", "radiomics_ct_report"), 8),
+    **dict.fromkeys(("ct_report", "nodes_plain", "nodes_attention", "nodes_candidates"), 200),
+    **dict.fromkeys(("node_noisy_or", "node_order"), 40),
+    **dict.fromkeys(("radiomics", "radiomics_ct_report", "node_graph"), 8),
 }
 MISSED, ERROR = 0.2, 0.5  # of the stood-in node networks: overlooked nodes, error of a reading
-NODE_COLUMNS = ("patient", "variant", "instance", "volume_mm3", "p_positive")
+IS_NODE, COUNTS = 0.5, 0.3  # least `p_node` of a node, least `p_node_positive` of one that counts
+NODE_COLUMNS = (
+    *("patient", "variant", "instance", "volume_mm3", "short_axis_mm", "confidence"),
+    *("distance_mm", "x", "y", "z", "p_positive", "p_node", "p_node_positive", "is_node", "counts"),
+)
 VOLUMES = (0.0, 100.0, 300.0, 665.0, 1500.0, 3000.0)  # mm3, for one and the same image
 
 
@@ -94,8 +105,9 @@ def make(row, settings, work, seed):
     venous, spacing = made.venous.array, made.venous.spacing
     tumor = made.truth["tumor"]["venous"].array > 0
     pancreas = made.truth["organs"]["venous"].array == 11
-    settings = slices.ViewSettings(SLICE, CROP, pixel_mm=PIXEL_MM)
-    views = slices.views(arterial, venous, tumor, pancreas, spacing, settings)
+    size = slices.ViewSettings(SLICE, CROP, pixel_mm=PIXEL_MM)
+    views = slices.views(arterial, venous, tumor, pancreas, spacing, size)
+    views["center_mm"] = slices.center_mm(tumor, spacing, made.venous.origin)
     phases = np.stack([arterial, venous])
     code = row["patient"]
     radiomics.write(work / f"radiomics/{code}.tsv", *radiomics.of_patient(phases, tumor, spacing))
@@ -107,12 +119,35 @@ def nodes(code, made, settings, seed):
     """Instance table as the node networks would leave it, their errors blind to the label."""
     random = np.random.default_rng(seeds.of_method(seed, f"{code} nodes"))
     effect = settings["node_effect"]
-    found = []
+    rows = []
+
+    def add(volume, center, cue, is_node, variants):
+        """One instance; its distance to a structure and the network's confidence mean nothing here."""
+        # The likelihood ratio of a positive and a negative node, a third of all positive.
+        p_positive = _logistic(effect * cue - effect**2 / 2 - np.log(2))
+        p_node = _logistic((2 if is_node else -2) + random.normal())
+        row = {
+            "patient": code,
+            "instance": 1 + len(rows),
+            "volume_mm3": volume,
+            "short_axis_mm": np.cbrt(6 * volume / np.pi),
+            "confidence": random.random(),
+            "distance_mm": 10 * random.random(),
+            **dict(zip("xyz", center, strict=True)),
+            "p_positive": p_positive,
+            "p_node": p_node,
+            "p_node_positive": p_node * p_positive,
+            "is_node": int(p_node >= IS_NODE),
+            "counts": int(p_node * p_positive >= COUNTS),
+        }
+        rows.append([row | {"variant": variant} for variant in variants])
+
     for node in made.truth["record"]["nodes"]:
         seen = random.random() >= MISSED
         cue = node["appearance"] + ERROR * random.normal()
         if seen and node["volume_mm3"] >= settings["nodes"]["min_volume_mm3"]:
-            found.append((node["volume_mm3"], cue, ("plain", "attention")))
+            center = node["center"]["venous"]
+            add(node["volume_mm3"], center, cue, True, ("plain", "attention"))
     confounders = made.truth["confounders"]["venous"]
     instances = metrics.label_instances(confounders.array)
     voxel = float(np.prod(confounders.spacing))
@@ -120,20 +155,14 @@ def nodes(code, made, settings, seed):
         mask = instances == number
         kind = int(confounders.array[mask][0])
         far = kind in (lesions.OUTSIDE, lesions.INSIDE)
-        cue = random.normal()
-        found.append((int(mask.sum()) * voxel, cue, ("plain",) if far else ("plain", "attention")))
-    return [
-        {
-            "patient": code,
-            "variant": variant,
-            "instance": number,
-            "volume_mm3": volume,
-            # The likelihood ratio of a positive and a negative node, a third of all positive.
-            "p_positive": 1 / (1 + np.exp(-(effect * cue - effect**2 / 2 - np.log(2)))),
-        }
-        for number, (volume, cue, variants) in enumerate(found, start=1)
-        for variant in variants
-    ]
+        center = slices.center_mm(mask, confounders.spacing, confounders.origin)
+        variants = ("plain",) if far else ("plain", "attention")
+        add(int(mask.sum()) * voxel, center, random.normal(), False, variants)
+    return [row for one in rows for row in one]
+
+
+def _logistic(odds):
+    return float(1 / (1 + np.exp(-odds)))
 
 
 def labels_of(rows, name):
@@ -222,10 +251,10 @@ def shown(one):
 def print_parts(data, rows, work, options):
     """Image fixed and volume varied, and the reverse, by the combined networks of all folds."""
     labels = labels_of(rows, "true")
-    given = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
+    rows = [{"patient": p, "metastasis": str(v)} for p, v in labels.items()]
     classes = {"combined": registry.load("combined")}
     by_volume, by_image = [], []
-    for fold, table in enumerate(cohort_folds.make_folds(given, options.folds, options.seed)):
+    for fold, table in enumerate(cohort_folds.make_folds(rows, options.folds, options.seed)):
         model = checkpoints.load(work / f"models/combined.{fold}.pt")
         tested = [p for p, subset in table.items() if subset == "test"]
         grid = []

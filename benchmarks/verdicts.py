@@ -1,4 +1,4 @@
-"""What the headline of an external center says, and how often it is right, by simulation.
+"""How often the headline of an external center is right, by simulation.
 
     python benchmarks/verdicts.py                   2,000 cohorts a line, under a minute
     python benchmarks/verdicts.py --cohorts 200
@@ -14,8 +14,10 @@ from collections import Counter
 
 import numpy as np
 
-from nodestage.report import headline, pages
+from nodestage.report import headline
+from nodestage.report.records import Center
 from nodestage.report.sources import Cell, Row, Rows
+from nodestage.statistics import comparisons
 
 DISCOVERY, TRUTH = (351, 398), 0.70
 CENTERS = ((37, 22), (39, 93), (100, 100))
@@ -48,16 +50,17 @@ def performance(random, sizes, truth, basis, resamples=1000):
 def line(sizes, truth, cohorts, seed=0):
     """Cells of one line of the table: coverage of the difference, and the share of each verdict."""
     random, covered = np.random.default_rng(seed), 0
-    said = {margin: Counter() for margin in MARGINS}
+    verdicts = {margin: Counter() for margin in MARGINS}
+    center = Center("x", "external", None)
     for _ in range(cohorts):
         home = performance(random, DISCOVERY, TRUTH, "fold_mean")
         here = performance(random, sizes, truth, "ensemble")
         gap = headline.difference(here[0], home[0])
         covered += gap is not None and gap.low <= truth - TRUTH <= gap.high
-        for margin, found in said.items():
-            primary = pages.PRIMARY | {"margin": margin}
-            found[headline.headline("x", "external", here, primary, home).verdict] += 1
-    shares = [f"{said[m][verdict] / cohorts:.2f}" for m, verdict in COLUMNS]
+        for margin, count in verdicts.items():
+            primary = comparisons.endpoint({"margin": margin})
+            count[headline.headline(center, here, primary, home).verdict] += 1
+    shares = [f"{verdicts[m][verdict] / cohorts:.2f}" for m, verdict in COLUMNS]
     return [f"{sizes[0]} + {sizes[1]}", f"{truth:.2f}", f"{covered / cohorts:.3f}", *shares]
 
 

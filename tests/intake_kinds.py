@@ -458,7 +458,7 @@ KINDS = [
     ct("", "12 bits with an overlay in the high bits", series(stored=12, change=overlays), "read"),
     ct("", "12 bits, signed", series(stored=12, signed=True, slopes=(1, 0), change=twelve_signed), "read"),
     ct("", "rescale slope and intercept of each slice's own",
-       series(slopes=lambda k: (1, -1024 - 2 * k)), "read"),
+       series(slopes=lambda k: (1, -1024 - 2 * k)), "corrected", "rescale_per_slice"),
     ct("", "rescale intercept lost", series(change=lacking("RescaleIntercept", "RescaleSlope")),
        "refused", "shifted by 1024", "hu_offset"),
     ct("", "rescale intercept lost, `hu_offset: -1024` set",

@@ -67,25 +67,25 @@ def predict(
     folder = _bundle(bundle)
     frozen = bundles.read(folder)
     named = ct if isinstance(ct, Examination) else Examination(folder=str(ct))
-    given, sentences = examination.located(named, frozen)
+    scans, sentences = examination.located(named, frozen)
     for sentence in sentences:
         show(sentence)
-    examination.check(given, frozen)
+    examination.check(scans, frozen)
     out = Path(out)
-    page, record = (out / f"{given.patient}.{kind}" for kind in ("html", "json"))
-    viewer = out / f"{given.patient}{VIEWER}"
+    page, record = (out / f"{scans.patient}.{kind}" for kind in ("html", "json"))
+    viewer = out / f"{scans.patient}{VIEWER}"
     present = [path for path in (page, record, viewer) if path.exists()]
     if present:
         raise InputError(
             f"{present[0]} exists already. Name another folder or another patient code, or remove it."
         )
     with _folder(out, keep) as study:
-        examination.write(study, given, folder)
-        _check(study, given.patient, show)
-        _run(study, given.patient, str(cores), show)
-        _copy(study / "results", given.patient, page, viewer)
+        examination.write(study, scans, folder)
+        _check(study, scans.patient, show)
+        _run(study, scans.patient, str(cores), show)
+        _copy(study / "results", scans.patient, page, viewer)
         with files.whole(record) as temporary:
-            shutil.copyfile(study / "results/patients" / given.patient / RECORD, temporary)
+            shutil.copyfile(study / "results/patients" / scans.patient / RECORD, temporary)
     return files.read_json(record)
 
 

@@ -14,6 +14,7 @@ DATE = re.compile(
     rf"{YEAR}([._-]?){MONTH}\1{DAY}"
     rf"|(?:{DAY}([._-]?){MONTH}|{MONTH}([._-]?){DAY})(?:\2|\3){YEAR}"
     rf"|(?:{_D})\.(?:{_M})\.{YEAR}"
+    rf"|(?:{_D})[._-]?(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[._-]?{YEAR}"
     r")(?!\d)"
 )
 # What codes are made of, and no name.

@@ -132,7 +132,7 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
             middle = functools.partial(nifti.middle, path, header)
         plan = grids.plan(shape, affine)
         facts |= plan.facts
-        if hu_offset is not None and not _looks_like_hu(middle, hu_offset):
+        if hu_offset is not None and not _looks_like_hu(middle, hu_offset, facts):
             read_ct_with_record(
                 path, patient=patient, column=column, series=series, hu_offset=hu_offset
             )
@@ -141,14 +141,15 @@ def ct_headers(path, *, patient="", column="", series="", hu_offset=None):
         return Headers(plan.grid, mark, facts, lattice, references, *digests, sex)
 
 
-def _looks_like_hu(middle, hu_offset):
-    """Whether some slices pass for HU. Slices with one value throughout say nothing."""
+def _looks_like_hu(middle, hu_offset, facts):
+    """Whether some slices pass for HU; what they show goes into `facts`. Those with one value throughout say nothing."""
     try:
-        stored = middle()
+        stored, seen = middle(), {}
         if stored.min() < stored.max():
-            values.to_hu(stored, {}, hu_offset)
+            values.to_hu(stored, seen, hu_offset)
     except IntakeError:
         return False
+    facts |= {key: seen[key] for key in ("air_at_hu",) if key in seen}
     return True
 
 

@@ -6,6 +6,7 @@ from nodestage.cohort import notices
 from nodestage.cohort.plausible import limits
 from nodestage.core.names import PHASES
 
+NOISY = 0.2  # of the voxels that differ between two slices
 EDGES_HU = (-1024, -900, -500, -150, -20, 20, 80, 150, 250, 400, 700, 1500, 32768)
 
 
@@ -71,11 +72,41 @@ def _findings(array, coarse):
     distinct = len(np.unique(tissue))
     if noisy and tissue.size > 20_000 and distinct < 100:
         facts["few_values"] = distinct
+    facts |= _of_slices(array)
     repeated = repetition(array)
     if repeated:
         facts["repeated_along_z"] = (
             f"from slice {repeated + 1} on the anatomy repeats that of the first slices: two phases in one file?"
         )
+    return facts
+
+
+def _of_slices(array):
+    """What sides, rows and neighboring slices show of padding, files cut short, and slices out of place."""
+    facts = {}
+    for wall in (array[:, 0], array[:, -1], array[:, :, 0], array[:, :, -1]):
+        if wall.min() == wall.max() and wall.min() > -900:
+            facts["border_at_hu"] = str(wall.min())  # 0 is worth a sentence, too
+    blank = (array.max(2) == array.min(2)).sum(1)
+    jumps = np.abs(np.diff(blank)) > 0.1 * array.shape[1]
+    whole = blank == array.shape[1]  # counted as blank slices
+    jumps = np.flatnonzero(jumps & ~whole[1:] & ~whole[:-1])
+    if len(jumps):
+        facts["rows_blank"] = int(jumps[0]) + 1
+    thin = array[:, :: max(1, array.shape[1] // 96), :: max(1, array.shape[2] // 96)]
+    thin = np.clip(thin, -200, 250).astype(np.int16)
+    changed = (thin[1:] != thin[:-1]).mean((1, 2))
+    if not (changed > NOISY).any():
+        return facts  # without noise, neighbors may well be equal
+    repeated = int(np.count_nonzero((changed == 0) & ~whole[1:]))
+    if repeated:
+        facts["slices_repeated"] = repeated
+    if len(thin) > 12:
+        next_one, next_but_one = (
+            float(np.median(np.abs(thin[n:] - thin[:-n]).mean((1, 2)))) for n in (1, 2)
+        )
+        if next_but_one < 0.9 * next_one and not repeated:
+            facts["slices_alternate"] = True
     return facts
 
 

@@ -56,7 +56,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
     Returns
     -------
     Volume : uint8 (z, y, x), canonical; all zero is allowed (looked at, nothing there)
-    dict : what intake changed or noticed; only counts and words of our own
+    dict : what intake changed or noticed; only counts and fixed words
     """
     from nodestage.core.volumes import Volume
 
@@ -67,6 +67,8 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
         raise ValueError("organ masks need `known`, the labels of config/anatomy.yaml")
     with about(patient, column or role):
         labels, affine = _read(path, rules, _target(image, source), source, facts)
+        if role != "organs" and image is not None:
+            possible.check_share(labels)
         plan = grids.plan(labels.shape, affine)
         facts |= plan.facts
         array, grid = plan(labels, labels=True), plan.grid
@@ -76,7 +78,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
             array, grid = _onto(array, grid, target, rules.resample, facts)
         if plan.matrix is not None or "resampled" in facts:
             array = kept.restore(labels, affine, array, grid, facts)
-        if role == "organs" and image is not None and not isinstance(image, grids.Grid):
+        if image is not None and not isinstance(image, grids.Grid):
             named = rules.label_system or "segments" in facts
             possible.check(array, image.array, grid.spacing, known, named)
     facts["volume_mm3_as_drawn"] = drawn
@@ -109,20 +111,24 @@ def _read(path, rules, target, source, facts):
 def _drawn(drawing, rules, target, source, facts):
     """`_read` of a mask that isn't NIfTI."""
     wanted = _wanted(drawing, rules, source, facts)
-    own = drawing.lattice(target, wanted)
+    return _painted(drawing, drawing.lattice(target, wanted), wanted, rules, target, facts)
+
+
+def _painted(drawing, lattice, wanted, rules, target, facts):
+    """`_drawn`, by the segments that are wanted and the lattice of the file."""
     if drawing.names is None:
         labels = _whole_numbers(drawing.values(), rules.role, rules.label_system, facts)
         labels = map_labels(labels, rules.label_system, rules.classes)
     else:
-        pieces = drawing.pieces(wanted, own)
-        labels = painting.paint(pieces, own.shape, rules.role, facts)
+        pieces = drawing.pieces(wanted, lattice)
+        labels = painting.paint(pieces, lattice.shape, rules.role, facts)
     facts |= drawing.facts
-    labels, own = _on_image(labels, own, target, facts)
-    voxel = abs(float(np.linalg.det(own.affine[:3, :3])))
+    labels, lattice = _on_image(labels, lattice, target, facts)
+    voxel = abs(float(np.linalg.det(lattice.affine[:3, :3])))
     for voxels, volume in (("overlap_voxels", "overlap_mm3"), ("outside_voxels", "outside_mm3")):
         if voxels in facts:
             facts[volume] = round(facts.pop(voxels) * voxel, 3)
-    return labels, own.affine
+    return labels, lattice.affine
 
 
 def _wanted(drawing, rules, source, facts):
@@ -136,11 +142,13 @@ def _wanted(drawing, rules, source, facts):
     return chosen.classes
 
 
-def _on_image(labels, own, target, facts):
+def _on_image(labels, lattice, target, facts):
     """Labels of a part of the image's slices or of turned axes on its whole stored grid, where they lie on it."""
-    where = None if target is None or own is target else lattices.placement(own, target)
+    where = None
+    if target is not None and lattice is not target:
+        where = lattices.placement(lattice, target)
     if where is None:
-        return labels, own
+        return labels, lattice
     whole, outside = lattices.paste(*where(labels), target.shape)
     if outside:
         facts["outside_voxels"] = facts.get("outside_voxels", 0) + outside
@@ -152,7 +160,7 @@ def _on_image(labels, own, target, facts):
 
 
 def mask_headers(path, rules=None, *, patient="", column="", source=None):
-    """What the header of a mask says, and a few slices of it.
+    """What the header and a few slices of a mask show.
 
     Parameters
     ----------
@@ -172,9 +180,10 @@ def mask_headers(path, rules=None, *, patient="", column="", source=None):
         header = nifti.read_header(path)
         plan = grids.plan(header.shape, header.affine)
         nifti.check_length(path, header)
-        if rules is not None and not _looks_like_labels(path, header, rules):
+        facts = header.facts | plan.facts
+        if rules is not None and not _looks_like_labels(path, header, rules, facts):
             read_mask_with_record(path, rules, patient=patient, column=column)
-        return plan.grid, header.facts | plan.facts
+        return plan.grid, facts
 
 
 def _drawing_headers(drawing, rules, source):
@@ -185,25 +194,27 @@ def _drawing_headers(drawing, rules, source):
         if rules is not None:
             _wanted(drawing, rules, source, facts)
         return None, facts
-    if drawing.names is None or drawing.facts["mask_format"] == "rtstruct":
-        _drawn(drawing, rules, target, source, facts)
     wanted = _wanted(drawing, rules, source, facts)
-    own = drawing.lattice(target, wanted)
-    if own is not target and lattices.placement(own, target) is not None:
-        own = target
-    plan = grids.plan(own.shape, own.affine)
+    lattice = drawing.lattice(target, wanted)
+    if drawing.names is None or drawing.facts["mask_format"] == "rtstruct":
+        _painted(drawing, lattice, wanted, rules, target, facts)
+    if lattice is not target and lattices.placement(lattice, target) is not None:
+        lattice = target
+    plan = grids.plan(lattice.shape, lattice.affine)
     facts |= drawing.facts | plan.facts
     if {"segments_missing", "segments_ignored"} & set(facts):
         facts["segments_found"] = names.quoted(drawing.names)
     return plan.grid, facts
 
 
-def _looks_like_labels(path, header, rules):
-    """Whether some slices from the middle pass for a mask."""
+def _looks_like_labels(path, header, rules, facts):
+    """Whether some slices from the middle pass for a mask; notes where most of them is marked."""
     try:
         stored = nifti.middle(path, header)
         labels = _whole_numbers(stored, rules.role, rules.label_system, {})
-        map_labels(labels, rules.label_system, rules.classes)
+        labels = map_labels(labels, rules.label_system, rules.classes)
+        if rules.role != "organs" and possible.share(labels) > possible.MOST:
+            facts["mostly_marked"] = True
     except InputError:
         return False
     return True

@@ -83,12 +83,12 @@ def read_header(path):
 
 
 def read(path):
-    """Header and stored values, scaled only where the file says so.
+    """Header and stored values, scaled only where the header has a slope.
 
     Returns
     -------
     header : Header
-    stored : array (k, j, i) in the file's own type, or float32 or float64 where it is scaled
+    stored : array (k, j, i) in the file's type, or float32 or float64 where it is scaled
     """
     header = read_header(path)
     count = int(np.prod(header.shape))
@@ -186,10 +186,12 @@ def _parse(start):
             f"its voxels are {COLOR.get(code, f'of type {code}')}. Give a gray image of integers or floats"
         )
     slope, intercept = first["slope"], first["intercept"]
-    if slope == 0 or not np.isfinite(slope):
+    if slope == 0 or np.isnan(slope):
         slope, intercept = 1.0, 0.0  # by the standard: not scaled
-    if not np.isfinite(intercept):
-        intercept = 0.0
+    if not (np.isfinite(slope) and np.isfinite(intercept)):
+        raise IntakeError(
+            f"its header scales its values by {slope:.3g} and adds {intercept:.3g}. Convert the original series again"
+        )
     if (slope, intercept) != (1.0, 0.0):
         facts["scaled_storage"] = True
     affine = _affine(first, dims, facts)

@@ -14,6 +14,7 @@ _LEFT_OUT = {
     "without_position": "images without a position",
     "without_spacing": "images without pixel spacing",
     "with_a_lookup_table": "images with a modality lookup table",
+    "computed": "projections, subtractions or maps",
     "other_plane": "images of another plane",
     "pieces_of_one_or_two_slices": "slices of pieces of one or two",
 }
@@ -35,6 +36,17 @@ _SENTENCES = {
     "repeated_along_z": "{}",
     "cut_at_hu": "no voxel above {} HU, where many lie: it may have been cut to a window",
     "few_values": "{} gray values between −150 and 250 HU: stored coarsely, or from a picture",
+    "border_at_hu": "a side of it holds {} HU throughout: padding that reads as tissue?",
+    "air_at_hu": "its air lies near {} HU, not −1000: shifted, or scaled?",
+    "rows_blank": "beside slice {} rows are blank that its neighbor fills: was it cut short?",
+    "slices_repeated": "{} slices equal their neighbors, voxel by voxel",
+    "slices_alternate": "every second slice fits better than the next one: two phases between one another?",
+    "acquisitions": "its slices come from {} acquisitions: is it one phase?",
+    "derived": "its headers call it derived: reformatted or computed from other images",
+    "thicknesses": "its slices are of {} thicknesses",
+    "numbers_missing": "{} numbers are missing among those of its images: is it whole?",
+    "images_announced": "its headers announce {} images: is it whole?",
+    "rescale_per_slice": "rescale slope and intercept are each slice's own",
 }
 _MASK_SENTENCES = {
     "segments_missing": "no segment for {}",
@@ -42,9 +54,11 @@ _MASK_SENTENCES = {
     "segments_found": "its segments: {}",
     "series_not_compared": "which series it was drawn on can't be compared, its position can",
     "fractional_threshold": "fractional segments taken from {} of their maximum",
+    "mostly_marked": "most of its middle is marked: is it turned inside out, or a mask of the body?",
     "overlap_mm3": "{} mm³ drawn as two classes",
     "contours_without_area": "{} points or open contours left out",
     "contours_outside": "{} contours lie outside the image",
+    "contours_cut": "{} contours reach beyond the image and are cut there",
     "slices_skipped": "{} slices between contours of a structure have none; nothing is drawn there",
     "straightened_deg": "resampled straight, {}° off the body's axes",
     "axes_snapped_deg": "axes {}° off, taken as straight",
@@ -62,12 +76,14 @@ _MASK_SENTENCES = {
 # Worth a radiologist's look on the quality page; the rest is housekeeping.
 WARNINGS = (
     "lossy_compression", "blank_slices", "repeated_along_z", "cut_at_hu", "few_values", "padding_value_within_tissue",
+    "border_at_hu", "air_at_hu", "rows_blank", "slices_repeated", "slices_alternate", "acquisitions", "numbers_missing", "images_announced", "thicknesses",
 )  # fmt: skip
 
 
 LOSSES = (
     "slices_skipped",
     "contours_outside",
+    "contours_cut",
     "small_structures_kept",
     "structures_outside",
     "structures_cut",

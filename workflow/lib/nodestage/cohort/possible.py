@@ -11,6 +11,13 @@ import numpy as np
 from nodestage.cohort.faults import IntakeError
 
 LIMITS = Path(__file__).with_name("possible.yaml")
+# Of what is drawn by hand; far beyond disease, as in possible.yaml.
+DRAWN = {
+    "tumor": {"max_ml": 5000, "hu": [-300, 1000]},
+    "negative": {"max_ml": 2000, "hu": [-300, 1000]},
+    "positive": {"max_ml": 2000, "hu": [-300, 1000]},
+}
+MOST = 0.5  # of an image that a tumor or lymph nodes may fill
 MIN_VOXELS = 30  # fewer have no median worth judging
 
 
@@ -32,6 +39,8 @@ def check(labels, image, spacing, known, label_system=None):
     ]
     if not faults:
         return
+    if set(known) <= set(DRAWN):
+        raise IntakeError(f"{'; '.join(faults)}. Was it drawn on this image? Give its own mask")
     hint = (
         "Correct the center's `label_system`, or its `segments` where these have names"
         if label_system
@@ -41,6 +50,20 @@ def check(labels, image, spacing, known, label_system=None):
     raise IntakeError(
         f"{'; '.join(faults)}. {hint}. An organ that is right all the same: take it out of the mask"
     )
+
+
+def share(labels):
+    """Share of the voxels that are marked."""
+    return float(np.count_nonzero(labels) / max(1, labels.size))
+
+
+def check_share(labels):
+    """Raise where tumor or lymph nodes fill most of the voxels: a mask turned inside out, or of the body."""
+    if share(labels) > MOST:
+        raise IntakeError(
+            f"{share(labels):.0%} of its voxels are marked: turned inside out, or a mask of the body. Mark what was drawn, with 0 "
+            "for all else"
+        )
 
 
 def _organs(labels, image, known):
@@ -55,7 +78,7 @@ def _organs(labels, image, known):
 
 
 def _faults(name, voxels, voxel_ml):
-    limits = _limits().get(name, {})
+    limits = _limits().get(name) or DRAWN.get(name, {})
     volume = len(voxels) * voxel_ml
     if volume > limits.get("max_ml", np.inf):
         yield f"{name} measures {volume:.0f} ml (at most {limits['max_ml']} is plausible)"

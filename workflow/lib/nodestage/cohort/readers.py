@@ -23,8 +23,8 @@ class Column(NamedTuple):
 def columns(names: Iterable[str]) -> list[Column]:
     """The columns of readers among some column names: by reader, without the model first."""
     matches = [(name, COLUMN.fullmatch(name)) for name in dict.fromkeys(names)]
-    found = [Column(name, int(match[1]), bool(match[2])) for name, match in matches if match]
-    return sorted(found, key=lambda column: column[1:])
+    listed = [Column(name, int(match[1]), bool(match[2])) for name, match in matches if match]
+    return sorted(listed, key=lambda column: column[1:])
 
 
 def are_calls(cells: Iterable[str]) -> bool:

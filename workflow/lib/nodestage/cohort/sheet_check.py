@@ -162,8 +162,8 @@ def _check_values(rows, numbers, faults, clinical):
     """Each cell against its column's entry in the schema, whose `x-hint` is the advice."""
     (of_readers,) = _schema()["patternProperties"].values()
     names = dict.fromkeys(name for row in rows for name in row)
-    own = {column: cell_rule(column, values) for column, values in clinical.items()}
-    properties = {**_schema()["properties"], **own} | {
+    added = {column: cell_rule(column, values) for column, values in clinical.items()}
+    properties = {**_schema()["properties"], **added} | {
         column.name: of_readers for column in readers.columns(names)
     }
     good = set()  # cells repeat: each distinct value is checked once

@@ -12,6 +12,8 @@ PADDING = -1200  # below it no scanner stores tissue or air
 MIN_SOFT = 0.005  # between 10 and 250 HU: blood, muscle, organs
 MAX_DENSE = 0.15  # above 700 HU: bone, contrast agent, metal
 MAX_METAL = 0.02  # above 3100 HU
+MIN_DARK = 0.1  # of the voxels, between PADDING and −700: enough to see where air lies
+AIR_AT = (-1060, -900)  # its most frequent value
 # Without air (a field of view within the body) also:
 MIN_SOFT_INSIDE = 0.2
 MIN_FAT_INSIDE = 0.002  # between −200 and −20 HU
@@ -43,7 +45,7 @@ def to_hu(stored, facts, hu_offset=0):
     if hu_offset:
         stored = stored.astype(np.int32) + int(hu_offset)
         facts["hu_offset"] = int(hu_offset)
-    _check_hu(stored)
+    _check_hu(stored, facts)
     low = int(np.count_nonzero(stored < AIR))
     high = int(np.count_nonzero(stored > HIGHEST))
     if low:
@@ -109,6 +111,12 @@ class _Shares:
     def percentile(self, share):
         return int(np.searchsorted(np.cumsum(self.counts), share / 100)) + self.LOW
 
+    def peak(self, low, high, step=20):
+        """Middle of the fullest step between two values."""
+        part = self.counts[low - self.LOW : high - self.LOW]
+        sums = part[: len(part) // step * step].reshape(-1, step).sum(1)
+        return low + step * int(sums.argmax()) + step // 2
+
     def ends(self):
         """Lowest and highest value, and the shares of voxels that have exactly these."""
         filled = np.flatnonzero(self.counts)
@@ -121,8 +129,8 @@ class _Shares:
         )
 
 
-def _check_hu(stored):
-    """Raise unless air, fat and soft tissue lie where Hounsfield units put them."""
+def _check_hu(stored, facts):
+    """Raise unless air, fat and soft tissue lie where Hounsfield units put them; note air that lies elsewhere."""
     shares = _Shares(stored)
     _check_shift(shares)
     if not shares.total:
@@ -155,7 +163,12 @@ def _check_hu(stored):
             f"{soft:.1%} of its voxels lie between 10 and 250 HU, where soft tissue does ({middle}): shifted or scaled, "
             "not Hounsfield units. Convert it again with rescale slope and intercept"
         )
-    if shares.between(PADDING, -700) > 0.0005:
+    dark = shares.between(PADDING, -700)
+    if dark > MIN_DARK:
+        air = shares.peak(PADDING, -700)
+        if not AIR_AT[0] <= air <= AIR_AT[1]:
+            facts["air_at_hu"] = air
+    if dark > 0.0005:
         return
     # No air: a field of view within the body, or a CT that was cut to a window.
     if max(at_low, at_high) > MAX_PILED and high < 3000:

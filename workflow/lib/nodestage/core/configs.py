@@ -104,13 +104,36 @@ class _Strict(yaml.SafeLoader):
                         "`key: value`, with the key in quotes if it holds brackets"
                     )
                 line = key.start_mark.line + 1
-                if key.value in first:
+                name = self._name(key)
+                if name in first:
                     raise _Fault(
-                        f"lines {first[key.value]} and {line}: {key.value!r} is set twice. YAML would keep the "
+                        f"lines {first[name]} and {line}: {key.value!r} is set twice. YAML would keep the "
                         "second in silence: remove one"
                     )
-                first[key.value] = line
+                first[name] = line
                 self._check_keys(value, seen)
+
+    def _name(self, key):
+        """A key as it is compared: 1, +1 and "1" are one name, and so are yes and true."""
+        if key.tag == "tag:yaml.org,2002:merge":
+            return key.value
+        return str(self.construct_object(key))
+
+
+def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Write `{}` into a merged config, in place, where `over` says so and Snakemake's merge left null.
+
+    Its `update_config` keeps the null of a method that is off by default, so that `pn_ordinal: {}` would not switch
+    it on.
+
+    config : merged already; over : what was laid over it last
+    """
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            if not value and config.get(key) is None:
+                config[key] = {}
+            elif isinstance(config.get(key), dict):
+                keep_empty(config[key], value)
 
 
 def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:

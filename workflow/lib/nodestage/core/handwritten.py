@@ -44,7 +44,23 @@ def lines(path, what, header=True, delimiter=None):
         table = _text_lines(decoded(path, what), what, header, delimiter)
     else:
         raise InputError(f"{what} is neither .tsv, .csv nor .xlsx. Save it as one of these.")
-    return [(number, [_stripped(cell) for cell in cells]) for number, cells in table]
+    table = [(number, [_stripped(cell) for cell in cells]) for number, cells in table]
+    if header and table:
+        _check_names(table, what)
+    return table
+
+
+def _check_names(table, what):
+    """Refuse values below an empty name: their column would be lost, whichever it was."""
+    names = table[0][1]
+    for index, name in enumerate(names):
+        if not name and not isinstance(name, BadCell):
+            filled = [str(n) for n, cells in table[1:] if index < len(cells) and cells[index]]
+            if filled:
+                raise InputError(
+                    f"{what} has no name for its column {index + 1}, which holds values (line {', '.join(filled[:3])}"
+                    f"{' …' if filled[3:] else ''}). Name the column, or remove it."
+                )
 
 
 def decoded(path, what):
@@ -149,8 +165,13 @@ def _check_widths(table, written, delimiter, what):
             f"{what} ends within line {number}, after {len(cells)} of {width} cells: it was cut short. "
             "Copy it again, or end the last line with a line break."
         )
-    short = [str(n) for n, cells in table[1:] if len(cells) < width]
-    if short and delimiter != "\t":
+    short = [(n, cells) for n, cells in table[1:] if len(cells) < width]
+    # An editor that strips tabs at the ends of lines does so in all of them.
+    stripped = delimiter == "\t" and not any(
+        len(cells) > 1 and not cells[-1].strip() for _, cells in table[1:]
+    )
+    if short and not stripped:
+        short = [str(n) for n, _ in short]
         raise InputError(
             f"{what} has fewer cells than columns in line {', '.join(short[:10])}: the row is "
             "incomplete. Write a separator for each empty cell."

@@ -59,6 +59,8 @@ def check_patients(path, rows, patients):
     rows : as from `read`, with `patient`
     patients : codes that must have a row, each
     """
+    if any("patient" not in row for row in rows):
+        raise seals.changed(path, "has no column `patient`")
     absent = sorted(set(patients) - {row["patient"] for row in rows})
     if absent:
         raise seals.changed(

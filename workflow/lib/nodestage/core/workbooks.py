@@ -1,11 +1,15 @@
 """Workbooks (.xlsx) as text, cell by cell as their author sees them."""
 
 import re
+import warnings
 import zipfile
+from collections import Counter
 
 from nodestage.core.errors import InputError
 
-MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts; a sheet of 5,000 patients has some 5 MB
+MAX_UNPACKED = 300_000_000  # bytes of a workbook's parts, pictures included
+MAX_SHEET = 60_000_000  # bytes of its sheets; one of 5,000 patients has some 5 MB
+ADDRESS = re.compile(rb'<(?:\w+:)?c\s[^>]*?\br="([A-Z]{1,3}[0-9]{1,7})"')
 SHEET = "samples"
 DIGITS = 15  # a spreadsheet stores no more of a number
 PLAIN = re.compile(r"0+(\.0+)?")
@@ -27,17 +31,13 @@ def lines(path, what):
     stored, or the cell is part of a merged block.
     """
     try:
-        with zipfile.ZipFile(path) as parts:
-            unpacked = sum(part.file_size for part in parts.infolist())
-        if unpacked > MAX_UNPACKED:
-            raise InputError(
-                f"{what} unpacks to {unpacked / 1e6:.0f} MB, more than any sample sheet. "
-                "Save the sheet alone as .xlsx or .tsv."
-            )
+        _check_parts(path, what)
         book = _opened(path, stored=False)
         page = _page(book, what)
-        formulas = any(cell.data_type == "f" for row in page.iter_rows() for cell in row)
-        stored = _opened(path, stored=True)[page.title] if formulas else page
+        rows = _rows(page)
+        stored = page
+        if any(cell.data_type == "f" for row in rows.values() for cell in row.values()):
+            stored = _opened(path, stored=True)[page.title]
     except InputError:
         raise
     except Exception as error:  # a damaged workbook fails in zip, XML or any of its parts
@@ -46,20 +46,52 @@ def lines(path, what):
         ) from error
     merged = _merged(page)
     table = []
-    for number, (row, values) in enumerate(
-        zip(page.iter_rows(), stored.iter_rows(), strict=True), start=1
-    ):
-        cells = [_text(*pair, merged) for pair in zip(row, values, strict=True)]
+    for number, row in sorted(rows.items()):
+        cells = [""] * max(row)
+        for column, cell in row.items():
+            cells[column - 1] = _text(cell, stored.cell(number, column), merged)
         if any(cells) or any(isinstance(cell, BadCell) for cell in cells):
             table.append((number, cells))
     return table
+
+
+def _check_parts(path, what):
+    """Refuse a workbook that unpacks to too much, or names a cell twice: one of the two would be lost."""
+    with zipfile.ZipFile(path) as parts:
+        sheets = [p for p in parts.infolist() if p.filename.startswith("xl/worksheets/")]
+        unpacked = sum(part.file_size for part in parts.infolist())
+        if unpacked > MAX_UNPACKED or sum(part.file_size for part in sheets) > MAX_SHEET:
+            raise InputError(
+                f"{what} unpacks to {unpacked / 1e6:.0f} MB, more than any sample sheet. "
+                "Save the sheet alone as .xlsx or .tsv."
+            )
+        for sheet in sheets:
+            twice = [a for a, n in Counter(ADDRESS.findall(parts.read(sheet))).items() if n > 1]
+            if twice:
+                raise InputError(
+                    f"{what} holds the cell {twice[0].decode()} twice ({len(twice)} cells in all): one of the two would be "
+                    "lost. Open it in a spreadsheet program and save it again."
+                )
 
 
 def _opened(path, stored):
     # Not `read_only`, which believes the sheet's dimension tag: a wrong one hides rows.
     import openpyxl
 
-    return openpyxl.load_workbook(path, data_only=stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about looks, and may show a cell's text
+        return openpyxl.load_workbook(path, data_only=stored)
+
+
+def _rows(page):
+    """{row number: {column number: cell}} of the cells that a workbook holds, empty rows left out.
+
+    Not by `iter_rows`, which makes every cell up to the last one: one at XFD1048576 fills the memory.
+    """
+    rows = {}
+    for (number, column), cell in page._cells.items():
+        rows.setdefault(number, {})[column] = cell
+    return rows
 
 
 def _page(book, what):

@@ -34,6 +34,11 @@ BUNDLED = (
     "radiomics",
     "statistics",
 )
+SECTIONS = (
+    "registration", "attention", "lymph_nodes", "identification", "statistics", "organs", "tumor", "methods",
+    "folds", "anatomy",
+)  # fmt: skip
+MAX_FOLDS = 100
 MAY_SET = (*BUNDLED, "organs", "tumor", "methods", "folds", *BESIDE)
 
 
@@ -138,12 +143,34 @@ def read(folder: str | Path) -> Frozen:
             f"bundle: {len(missing)} of {len(digests)} files are missing ({', '.join(missing[:5])}). "
             "Copy it again, whole."
         )
-    for method in settings["methods"].values():
+    _check_folds(digests, settings)
+    for name, method in settings["methods"].items():
         if "file" in method:
+            if method["file"] not in digests:
+                raise InputError(
+                    f"bundle, {MANIFEST}: the file of the method {name} is not among the bundle's. Ask for it again."
+                )
             check(Path(folder, method["file"]), method["file"], digests.get(method["file"]))
             method["file"] = str(Path(folder, method["file"]))
     beside = {key: settings.pop(key) for key in BESIDE}
     return Frozen(str(folder), digests, settings, code=manifest["code"], **beside)
+
+
+def _check_folds(digests, settings):
+    """Raise `InputError` unless every fold has the same files: a list that was cut would score with fewer models."""
+    folds: dict[str, set] = {f"fold{k}": set() for k in range(settings["folds"]["n"])}
+    for file in digests:
+        folder, _, name = file.rpartition("/")
+        if folder.startswith("fold"):
+            folds.setdefault(folder, set()).add(name)
+    every = set().union(*folds.values())
+    lacking = [f"{fold}/{name}" for fold, names in folds.items() for name in sorted(every - names)]
+    if lacking or len(folds) != settings["folds"]["n"]:
+        what = f"lacks {lacking[0]}" if lacking else f"lists {len(folds)} folds"
+        raise InputError(
+            f"bundle: {MANIFEST} {what}, but the model has {settings['folds']['n']} folds with the same files. Copy it again; "
+            "if that doesn't help, ask the coordinating team."
+        )
 
 
 def check(path: str | Path, name: str, digest: str | None) -> None:
@@ -207,7 +234,17 @@ def _check_form(manifest):
             wrong.append("settings.methods")
         elif not all(isinstance(m.get("file", ""), str) for m in methods.values()):
             wrong.append("settings.methods (file)")
-        wrong += [f"settings.{key}" for key in BESIDE if key not in settings]
+        forms = dict.fromkeys(SECTIONS, dict) | {"seed": int, "simulated": bool}
+        wrong += [
+            f"settings.{key}"
+            for key, form in forms.items()
+            if not isinstance(settings.get(key), form) and key != "methods"
+        ]
+        folds = settings.get("folds")
+        if isinstance(folds, dict) and not (
+            isinstance(folds.get("n"), int) and 1 <= folds["n"] <= MAX_FOLDS
+        ):
+            wrong.append("settings.folds.n")
         beyond = sorted(set(settings) - set(MAY_SET))
         if beyond:
             raise InputError(

@@ -16,7 +16,7 @@ from nodestage.cohort import notices
 from nodestage.cohort.centers import check_label_systems
 from nodestage.cohort.check import check_headers_and_notices
 from nodestage.cohort.clinical import own_columns
-from nodestage.cohort.faults import millimeters
+from nodestage.cohort.faults import millimeters, some
 from nodestage.cohort.image_quality import median_spacing
 from nodestage.cohort.sheet import IMAGES, MASKS, read_sheet
 from nodestage.cohort.sheet_check import check_sheet
@@ -78,6 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
         if spacings:
             median = median_spacing(spacings)
             print(f"Discovery images: median spacing {millimeters(median)} mm (z, y, x)")
+        if rows.ignored:
+            print(f"Columns of the sheet that nothing reads: {some(rows.ignored)}")
         _print_notes(changes, questions)
         for notice in [] if bundle else pretraining.missing(config):
             print(notice)
@@ -114,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--preset",
-        help="settings that the study's own ones replace, as in `make run`; empty: those that the study's "
+        help="settings that those of the study replace, as in `make run`; empty: those that the study's "
         "file `preset` names",
     )
     parser.add_argument("--bundle", help="another bundle than the one that the config names")

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m nodestage.study.run", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--study", default="", help="the study's folder; none: the default study")
-    parser.add_argument("--preset", default="", help="settings that the study's own ones replace")
+    parser.add_argument("--preset", default="", help="settings that those of the study replace")
     parser.add_argument(
         "--score", action="store_true", help="with a bundle's models; no preset is used"
     )

@@ -44,11 +44,34 @@ def find(path, choice="", facts=None):
     if series.merged:
         facts["copies_dropped"] = series.merged
     facts["slices"] = len(series.frames)
+    _note_oddities(series, folder, facts)
     if math.isfinite(first.thickness) and first.thickness > 0:
         facts["slice_thickness_mm"] = round(first.thickness, 3)
     if sharpness := kernels.sharpness(first.kernel):
         facts["kernel"] = sharpness
     return series
+
+
+def _note_oddities(series, folder, facts):
+    """What the headers of a whole series leave to a person: acquisitions, thickness, missing numbers."""
+    frames = series.frames
+    acquisitions = {frame.splits[0] for frame in frames} - {""}
+    if frames[0].index is None and 1 < len(acquisitions) <= len(frames) / 3:
+        facts["acquisitions"] = len(acquisitions)
+    if any(frame.derived for frame in frames):
+        facts["derived"] = True
+    thicknesses = {round(f.thickness, 2) for f in frames if math.isfinite(f.thickness)}
+    if len(thicknesses) > 1:
+        facts["thicknesses"] = len(thicknesses)
+    numbers = {frame.instance_number for frame in frames} - {None}
+    alone = sum(frame.series == frames[0].series for frame in folder.frames) == len(frames)
+    if alone and len(numbers) == len(frames):
+        absent = max(numbers) - min(numbers) + 1 - len(frames)
+        if absent:
+            facts["numbers_missing"] = absent
+        announced = {frame.announced for frame in frames}
+        if len(announced) == 1 and len(acquisitions) < 2 and max(announced) > len(frames):
+            facts["images_announced"] = max(announced)
 
 
 def listed(path):

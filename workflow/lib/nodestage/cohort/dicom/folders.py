@@ -15,6 +15,7 @@ from nodestage.cohort.dicom.headers import (
     MAX_DEFLATED,
     MAX_SIDE,
     TAGS,
+    HeaderFault,
     enhanced_frames,
     frame_of,
     is_axial,
@@ -106,7 +107,7 @@ def collect(path):
             continue
         for entry in entries:
             contents.add_damaged(what, entry)
-    blank = []
+    blank, unknown = [], []
     for file in paths:
         if looks_like_dicom(file):
             _add_file(file, contents)
@@ -115,8 +116,14 @@ def collect(path):
             if kind:
                 blank.append((kind, file))
             else:
-                contents.left_out["not_dicom"] += 1
+                unknown.append(file)
     suffixes = {_form(frame.path) for frame in contents.frames}
+    for file in unknown:
+        # What a failed download or another program left in a slice's place.
+        if _form(file) in suffixes and not os.path.basename(file).startswith("."):
+            contents.add_damaged("named like slices, but not DICOM by their content", file)
+        else:
+            contents.left_out["not_dicom"] += 1
     for kind, file in blank:
         # An empty .nomedia says nothing; an empty file named like the slices was one.
         if kind == "zeros throughout" or _form(file) in suffixes:
@@ -168,8 +175,12 @@ def _add_file(path, contents):
             return
         _check_complete(path, data)
         frame = frame_of(path, data)
+        axial = is_axial(frame.orientation)
     except IntakeError:
         raise
+    except HeaderFault as error:
+        contents.add_damaged(str(error), path)
+        return
     except _CutShort:
         contents.add_damaged("cut short", path)
         return
@@ -179,7 +190,7 @@ def _add_file(path, contents):
         what = f"with a decimal comma in {comma}" if comma else "with a header that can't be read"
         contents.add_damaged(what, path)
         return
-    if is_axial(frame.orientation):
+    if axial:
         contents.frames.append(frame)
     else:
         contents.left_out["other_plane"] += 1
@@ -225,6 +236,7 @@ MATTERS = {
     "not_in_hu": "a rescale type other than HU",
     "burned_in_text": "burned-in text",
     "picture": "colors, or gray turned round",
+    "computed": "a word in ImageType for a projection, subtraction or map",
     "with_a_lookup_table": "a modality lookup table in place of rescale slope and intercept",
 }
 

@@ -17,7 +17,20 @@ DICOMDIR = "1.2.840.10008.1.3.10"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 MAX_DEFLATED = 1_000_000_000  # bytes that a deflated file may unpack to
 MAX_SIDE = 8192  # rows or columns
+RIGHT_ANGLE = 0.01  # cosine; 0.6°
 MAX_SLOPE, MAX_INTERCEPT = 1000, 100_000  # beyond these no stored value is in HU
+
+# Words of ImageType: no image of these has the HU of tissue at its place.
+COMPUTED = {
+    "MIP", "MAXIP", "MAX_IP", "MAXIMUM", "MINIP", "MIN_IP", "MNIP", "MINIMUM", "SUBTRACTION", "SUBTRACT", "DIVISION",
+    "MULTIPLICATION", "STD_DEVIATION", "VNC", "VIRTUAL_NON_CONTRAST", "VIRTUAL_UNENHANCED", "VUE", "IODINE",
+    "IODINE_MAP", "ELECTRON_DENSITY", "EFFECTIVE_Z", "PERFUSION",
+}  # fmt: skip
+
+
+class HeaderFault(ValueError):
+    """What is wrong with a header, in words that follow "files"."""
+
 
 # pydicom shows the values that it warns of, and they would reach a log.
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
@@ -31,7 +44,7 @@ TAGS = (
     "ImageType BurnedInAnnotation AcquisitionNumber TemporalPositionIdentifier AcquisitionTime AcquisitionDateTime "
     "ConvolutionKernel SliceThickness ImagePositionPatient ImageOrientationPatient PixelSpacing Rows Columns "
     "SamplesPerPixel PhotometricInterpretation RescaleSlope RescaleIntercept RescaleType NumberOfFrames "
-    "ConcatenationUID SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+    "ConcatenationUID SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence InstanceNumber ImagesInAcquisition"
 ).split()
 
 
@@ -60,6 +73,9 @@ class Frame:
     sex: str = ""  # as the header writes it
     sop: str = ""
     lossy: bool = False
+    derived: bool = False
+    instance_number: int | None = None
+    announced: int = 0  # images of the acquisition, as the header counts them
     # What must be the same in all slices of a series, {tag: value or ""}, since HU or place depend on it.
     tags: dict = field(default_factory=dict, compare=False)
 
@@ -83,10 +99,13 @@ def stranger(data, kind):
     """Why an image is not an axial CT slice, or ''."""
     if kind == DICOMDIR:
         return "not_an_image"
-    if kind != CT and kind not in ENHANCED:
+    if (kind != CT and kind not in ENHANCED) or str(data.get("Modality") or "CT") != "CT":
         return "not_ct"
-    if "LOCALIZER" in [str(word).upper() for word in (data.get("ImageType") or [])]:
+    words = _image_type(data)
+    if "LOCALIZER" in words:
         return "localizer"
+    if COMPUTED & set(words):
+        return "computed"
     if str(data.get("BurnedInAnnotation") or "").upper() == "YES":
         return "burned_in_text"
     if (
@@ -95,12 +114,7 @@ def stranger(data, kind):
     ):
         return "picture"
     if kind == CT:
-        if str(data.get("RescaleType") or "HU").upper() not in (
-            "HU",
-            "US",
-            "HU_MOD",
-            "UNSPECIFIED",
-        ):
+        if not _is_in_hu(data):
             return "not_in_hu"  # iodine and other material maps
         if not data.get("ImagePositionPatient") or not data.get("ImageOrientationPatient"):
             return "without_position"
@@ -109,6 +123,16 @@ def stranger(data, kind):
         if data.get("ModalityLUTSequence"):
             return "with_a_lookup_table"
     return ""
+
+
+def _image_type(data):
+    words = data.get("ImageType") or []
+    return [str(word).strip().upper() for word in ([words] if isinstance(words, str) else words)]
+
+
+def _is_in_hu(data):
+    kind = str(data.get("RescaleType") or "HU").strip().upper()
+    return kind in ("HU", "US", "HU_MOD", "UNSPECIFIED")
 
 
 def is_axial(orientation):
@@ -155,6 +179,8 @@ def _single(data):
 
 def frame_of(path, data):
     """The `Frame` of a file with one image plane."""
+    if int(data.get("NumberOfFrames") or 1) != 1:
+        raise HeaderFault("with several frames at one position")
     return _frame(path, data, _single(data))
 
 
@@ -188,6 +214,9 @@ def _frame(path, data, plane):
         sex=str(data.get("PatientSex") or "").strip().upper()[:1],
         sop=str(data.get("SOPInstanceUID") or ""),
         lossy=_is_lossy(data),
+        derived="DERIVED" in _image_type(data)[:1],
+        instance_number=_whole(data.get("InstanceNumber")) if plane.index is None else None,
+        announced=_whole(data.get("ImagesInAcquisition")) or 0,
         tags={
             "RescaleSlope": "" if slope is None else "given",
             "RescaleIntercept": "" if intercept is None else "given",
@@ -195,20 +224,44 @@ def _frame(path, data, plane):
             "KVP": _rounded(plane.kvp),
             "FrameOfReferenceUID": str(data.get("FrameOfReferenceUID") or ""),
             "PatientID": str(data.get("PatientID") or data.get("PatientName") or ""),
+            "PatientName": str(data.get("PatientName") or ""),
+            "PatientBirthDate": str(data.get("PatientBirthDate") or ""),
+            "PatientSex": str(data.get("PatientSex") or ""),
             "StudyInstanceUID": str(data.get("StudyInstanceUID") or ""),
             "ConvolutionKernel": str(kernel or ""),
             "SeriesInstanceUID": str(data.get("SeriesInstanceUID") or ""),
             "SeriesNumber": str(data.get("SeriesNumber") or ""),
         },
     )
-    if not np.isfinite([*frame.position, *frame.orientation, *frame.spacing]).all():
-        raise ValueError("a number of the geometry is not finite")
+    _check_geometry(frame)
     if not (0 < abs(frame.slope) <= MAX_SLOPE and abs(frame.intercept) <= MAX_INTERCEPT):
         raise IntakeError(
             f"the slice at z = {frame.position[2]:.2f} mm has the rescale slope {frame.slope:.3g} and intercept "
             f"{frame.intercept:.3g}, by which no stored value is in HU. Export the series again"
         )
     return frame
+
+
+def _check_geometry(frame):
+    if not np.isfinite([*frame.position, *frame.orientation, *frame.spacing]).all():
+        raise HeaderFault("with a place that isn't finite")
+    numbers = [len(frame.position), len(frame.orientation), len(frame.spacing)]
+    if numbers != [3, 6, 2]:
+        raise HeaderFault("with too few or too many numbers in position, orientation or spacing")
+    if min(frame.spacing) <= 0:
+        raise HeaderFault("with a pixel spacing that isn't above 0")
+    row, column = np.reshape(frame.orientation, (2, 3))
+    lengths = np.linalg.norm(row) * np.linalg.norm(column)
+    if not lengths > 0.5 or abs(row @ column) > RIGHT_ANGLE * lengths:
+        raise HeaderFault("with rows and columns that aren't at right angles")
+
+
+def _whole(value):
+    """A count of a header, or None."""
+    try:
+        return int(str(value))
+    except (TypeError, ValueError):
+        return None
 
 
 # JPEG, near-lossless JPEG-LS, JPEG 2000 and High-Throughput JPEG 2000 where they may lose.
@@ -240,8 +293,11 @@ def digest_of(text):
 def enhanced_frames(path, data, left_out):
     """Frames of an Enhanced CT file, each placed by its position."""
     shared = (data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
-    frames = []
-    for index, item in enumerate(data.get("PerFrameFunctionalGroupsSequence") or []):
+    items = data.get("PerFrameFunctionalGroupsSequence") or []
+    if len(items) != int(data.get("NumberOfFrames") or 1):
+        raise HeaderFault("with another number of frames than places of frames")
+    frames, unplaced = [], 0
+    for index, item in enumerate(items):
 
         def group(name, item=item):
             return (item.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
@@ -251,8 +307,13 @@ def enhanced_frames(path, data, left_out):
         orientation = group("PlaneOrientationSequence").get("ImageOrientationPatient")
         if "LOCALIZER" in [str(word).upper() for word in kind]:
             left_out["localizer"] += 1
+        elif COMPUTED & {str(word).upper() for word in kind}:
+            left_out["computed"] += 1
+        elif not _is_in_hu(group("PixelValueTransformationSequence")):
+            left_out["not_in_hu"] += 1
         elif not position or not orientation:
             left_out["without_position"] += 1
+            unplaced += 1
         elif not is_axial(_numbers(orientation)):
             left_out["other_plane"] += 1
         else:
@@ -278,4 +339,6 @@ def enhanced_frames(path, data, left_out):
                     ),
                 )
             )
+    if frames and unplaced:
+        raise HeaderFault("with frames of which some have no position")
     return frames

@@ -13,9 +13,9 @@ IN_LINE_MM = 0.1
 # Tags on which HU or position depend, in the words of the standard.
 SAME_IN_ALL = (
     "PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept", "RescaleType", "KVP",
-    "ConvolutionKernel",
+    "ConvolutionKernel", "PatientName", "PatientBirthDate", "PatientSex",
 )  # fmt: skip
-UIDS = ("StudyInstanceUID", "FrameOfReferenceUID")
+UIDS = ("StudyInstanceUID", "FrameOfReferenceUID", "PatientName", "PatientBirthDate")
 # How one series is divided where two images lie at a position: acquisition, temporal position, time.
 DIVIDED_BY = (
     lambda frame: "",
@@ -230,6 +230,8 @@ def check_tags(series, rejected, facts):
     if number < len(frames) <= 2 * number:
         others = [frame for frame in frames if (frame.slope, frame.intercept) != usual]
         raise IntakeError(_differs("RescaleSlope or RescaleIntercept", frames, others))
+    if len(pairs) > 1:
+        facts["rescale_per_slice"] = True
 
 
 def _differs(tag, frames, others):

@@ -48,12 +48,18 @@ def raw(frame):
             data.file_meta.TransferSyntaxUID = syntax
         for name in ("BitsAllocated", "BitsStored", "PixelRepresentation"):
             int(data[name].value)
+        beyond = _bytes_beyond(data, UID(syntax))
     except Exception as error:
         raise IntakeError(
             f"the slice at z = {frame.position[2]:.2f} mm has a damaged header ({type(error).__name__}). "
             "Export it again",
             f"{frame.path}: {error}",
         ) from error
+    if beyond:
+        raise IntakeError(
+            f"the slice at z = {frame.position[2]:.2f} mm holds {beyond} bytes more than its header's rows and columns: a part "
+            "of it would be lost. Export it again"
+        )
     try:
         with silenced(UID(syntax)):
             return data, pixel_array(data, index=frame.index or 0)
@@ -68,6 +74,16 @@ def raw(frame):
             f"{_name(syntax)}): damaged or cut short. Export it again",
             f"{frame.path}: {error}",
         ) from error
+
+
+def _bytes_beyond(data, syntax):
+    """Bytes of uncompressed pixels beyond what the header announces, where they are a row or more."""
+    if not syntax.is_transfer_syntax or syntax.is_compressed or "PixelData" not in data:
+        return 0
+    row = int(data.Columns) * int(data.BitsAllocated) // 8
+    frame = int(data.Rows) * row * int(data.get("SamplesPerPixel") or 1)
+    beyond = len(data.PixelData) - frame * int(data.get("NumberOfFrames") or 1)
+    return beyond if beyond >= row else 0
 
 
 @contextmanager

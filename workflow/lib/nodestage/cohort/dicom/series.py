@@ -1,5 +1,6 @@
 """Planes that make one volume: separated from others, phases separated, copies dropped."""
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -81,7 +82,7 @@ def split(series):
     """Separate a series with two images at each position: drop copies, separate phases."""
     groups = _distinct(series)
     if all(len(frames) == 1 for _, frames in groups):
-        return [series]
+        return _interleaved(series)
     differing = []
     for position, frames in groups:
         if len({pixels.digest(frame) for frame in frames}) > 1:
@@ -100,7 +101,21 @@ def split(series):
     raise IntakeError(_two_images(differing, len(groups)))
 
 
-def _are_phases(parts, by_time):
+def _interleaved(series):
+    """Acquisitions whose slices lie between one another's, each a volume; the series itself where there are none."""
+    for rank in range(2):
+        parts = {}
+        for frame in series.frames:
+            parts.setdefault(frame.splits[rank], []).append(frame)
+        parts = [Series(frames).sort() for frames in parts.values()]
+        if len(parts) > 1 and _are_phases(parts):
+            along = sorted((frames.positions_mm() for frames in parts), key=min)
+            if any(min(b) < max(a) for a, b in itertools.pairwise(along)):
+                return parts
+    return [series]
+
+
+def _are_phases(parts, by_time=False):
     """Whether each part is a volume: one image per position, evenly spaced; not a handful of strays.
 
     Phases may differ in length. A time differs for other reasons too, so parts by time are of about

@@ -51,9 +51,9 @@ class Placement:
 
     Attributes
     ----------
-    axes : axis (0 i, 1 j, 2 k) of the other lattice, per own axis
-    signs : 1 or -1, per own axis
-    start : index (i, j, k) on the other lattice of the own first voxel
+    axes : axis (0 i, 1 j, 2 k) of the other lattice, per axis of the first
+    signs : 1 or -1, per axis of the first
+    start : where voxel (0, 0, 0) of the first lies, index (i, j, k) on the other lattice
     """
 
     axes: tuple[int, ...]
@@ -62,24 +62,25 @@ class Placement:
 
     def __call__(self, array: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
         """An array (k, j, i) turned into the other lattice's axes, and the index (k, j, i) of its corner."""
-        own = [self.axes.index(axis) for axis in range(3)]  # own axis of each other axis
-        turned = array.transpose([2 - own[axis] for axis in (2, 1, 0)])
-        flips = tuple(2 - axis for axis in range(3) if self.signs[own[axis]] < 0)
+        source = [self.axes.index(axis) for axis in range(3)]  # the array's axis per target axis
+        turned = array.transpose([2 - source[axis] for axis in (2, 1, 0)])
+        flips = tuple(2 - axis for axis in range(3) if self.signs[source[axis]] < 0)
         corner = [
-            self.start[axis] - (array.shape[2 - own[axis]] - 1 if self.signs[own[axis]] < 0 else 0)
+            self.start[axis]
+            - (array.shape[2 - source[axis]] - 1 if self.signs[source[axis]] < 0 else 0)
             for axis in range(3)
         ]
         return np.flip(turned, flips), tuple(corner[::-1])
 
 
-def placement(own: Lattice, other: Lattice) -> Placement | None:
-    """How `own` lies on `other`; None unless their voxels coincide to `MATCH_VOXELS`."""
-    linear = np.linalg.inv(other.affine[:3, :3]) @ own.affine[:3, :3]
-    start = other.indices(own.affine[:3, 3][None])[0]
+def placement(lattice: Lattice, other: Lattice) -> Placement | None:
+    """How `lattice` lies on `other`; None unless their voxels coincide to `MATCH_VOXELS`."""
+    linear = np.linalg.inv(other.affine[:3, :3]) @ lattice.affine[:3, :3]
+    start = other.indices(lattice.affine[:3, 3][None])[0]
     whole = np.rint(linear)
     if not (np.abs(whole).sum(0) == 1).all() or not (np.abs(whole).sum(1) == 1).all():
         return None
-    corners = np.array(list(itertools.product(*[(0, n - 1) for n in own.shape[::-1]])))
+    corners = np.array(list(itertools.product(*[(0, n - 1) for n in lattice.shape[::-1]])))
     off = corners @ (linear - whole).T + start - np.rint(start)
     if np.abs(off).max() > MATCH_VOXELS:
         return None

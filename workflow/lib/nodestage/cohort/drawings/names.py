@@ -71,7 +71,7 @@ def check(segments: Mapping | None, organs: Mapping[str, int]) -> list[str]:
 
 
 def choose(
-    found: Sequence[str],
+    names: Sequence[str],
     role: str,
     segments: Mapping | None,
     known: Mapping[str, Mapping[str, int]],
@@ -80,7 +80,7 @@ def choose(
 
     Parameters
     ----------
-    found : names in the file, by index; equal ones are joined
+    names : names in the file, by index; equal ones are joined
     role : organs, tumor or lymph_nodes
     segments : the center's `segments`, or None
     known : {role: {our class: our id}} of every kind of mask
@@ -94,13 +94,13 @@ def choose(
     ignored = (segments or {}).get("ignore", [])
     classes: dict[int, int] = {}
     unknown, left_out = [], []
-    for index, name in enumerate(found):
+    for index, name in enumerate(names):
         matching = _matching(name, ours)
         if len(matching) > 1:
             raise IntakeError(
-                f"segment {index + 1} of {len(found)} has a name of {' and '.join(matching)} by the config's `segments`. "
+                f"segment {index + 1} of {len(names)} has a name of {' and '.join(matching)} by the config's `segments`. "
                 "Make their names there narrower",
-                _listing(found, [index]),
+                _listing(names, [index]),
             )
         if matching:
             classes[index] = known[role][matching[0]]
@@ -115,17 +115,17 @@ def choose(
     if unknown:
         one = len(unknown) == 1
         raise IntakeError(
-            f"{len(unknown)} of its {len(found)} segments {'has a name' if one else 'have names'} that the config doesn't know. "
+            f"{len(unknown)} of its {len(names)} segments {'has a name' if one else 'have names'} that the config doesn't know. "
             f"Add {'it' if one else 'them'} to `segments` of the center, or to `ignore` there (`ignore: others` for all that "
             f"are not named). For {role} it knows {_readable(ours)}",
-            _listing(found, unknown),
+            _listing(names, unknown),
         )
     if not classes and role not in (segments or {}).get("optional", []):
         raise IntakeError(
-            f"none of its {len(found)} segments is called {_readable(ours)}. Add their names to `segments` of the center, or "
+            f"none of its {len(names)} segments is called {_readable(ours)}. Add their names to `segments` of the center, or "
             f"empty the cell if {role} weren't drawn. Where a file without them means that there are none, write "
             f"`optional: [{role}]` into `segments`",
-            _listing(found),
+            _listing(names),
         )
     facts: dict = {"segments": len(classes)}
     if left_out:
@@ -142,9 +142,9 @@ def plain(name: str) -> str:
     return " ".join(str(name).replace("_", " ").split()).casefold()
 
 
-def quoted(found: Iterable[str]) -> str:
+def quoted(names: Iterable[str]) -> str:
     """Names of a file for the terminal."""
-    return some((repr(name) for name in found), 40)
+    return some((repr(name) for name in names), 40)
 
 
 def _matching(name: str, classes: Mapping[str, list[str]]) -> list[str]:
@@ -171,7 +171,7 @@ def _readable(ours: Mapping[str, list[str]]) -> str:
     return some((name for theirs in ours.values() for name in theirs), 25)
 
 
-def _listing(found: Sequence[str], marked: Iterable[int] = ()) -> str:
-    text = f"  its segments: {quoted(found)}"
+def _listing(names: Sequence[str], marked: Iterable[int] = ()) -> str:
+    text = f"  its segments: {quoted(names)}"
     marked = list(marked)
-    return text + (f"\n  of these: {quoted(found[i] for i in marked)}" if marked else "")
+    return text + (f"\n  of these: {quoted(names[i] for i in marked)}" if marked else "")

@@ -35,7 +35,7 @@ def check(mask: References, source: Source | None, facts: dict) -> None:
     Parameters
     ----------
     mask : what the mask names
-    source : the image beside it; None, or an image from NIfTI, has no UIDs: place alone is compared then
+    source : the image beside it; None, or an image from NIfTI, has no UIDs: positions alone are compared then
     facts : takes `series_not_compared` where the mask is from DICOM, and neither series nor slices could be compared
     """
     image = source.image.references if source and source.image else References()

@@ -48,7 +48,7 @@ class StructureSet:
         self.references, self.facts = references, facts
 
     def lattice(self, target: Lattice | None, wanted: Mapping[int, int]) -> Lattice:
-        """The image's grid: contours have none of their own. Raises where they don't lie on its slices."""
+        """The image's grid: contours have none. Raises where they don't lie on its slices."""
         if target is None:
             raise IntakeError(
                 "contours can't be read without the image that they were drawn on. Correct the image first"
@@ -70,7 +70,7 @@ class StructureSet:
 
     def _check_slices(self, lattice, wanted):
         """Raise where contours lie between slices, or where all lie outside the image."""
-        between, worst, outside, total = 0, 0.0, 0, 0
+        between, worst, outside, cut, total = 0, 0.0, 0, 0, 0
         for index in wanted:
             for points, _ in self._segments[index].contours:
                 indices = lattice.indices(points)
@@ -83,6 +83,8 @@ class StructureSet:
                 low, high = indices.min(0), indices.max(0)
                 beyond = (high < -0.5) | (low > np.array(lattice.shape[::-1]) - 0.5)
                 outside += bool(beyond.any())
+                over = (low < -0.5) | (high > np.array(lattice.shape[::-1]) - 0.5)
+                cut += bool(over.any() and not beyond.any())
         if between:
             raise IntakeError(
                 f"{between} of {total} contours don't lie on slices of the image: up to {worst:.2f} mm off one (slices are "
@@ -94,6 +96,8 @@ class StructureSet:
             )
         if outside:
             self.facts["contours_outside"] = outside
+        if cut:
+            self.facts["contours_cut"] = cut
 
 
 def opened(path: str | Path) -> StructureSet:

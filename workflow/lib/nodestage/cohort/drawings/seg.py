@@ -1,10 +1,12 @@
 """DICOM Segmentation objects: binary, fractional, and label maps.
 
-highdicom reads the object and decodes its frames one by one. Each frame is put where its own position
+highdicom reads the object and decodes its frames one by one. Each frame is put where its position
 says, on the slices of the image: a series of a tilted gantry has no regular grid that the standard's
 readers would build, and slices on which nothing was drawn are left out of most files.
 """
 
+import contextlib
+import io
 import logging
 import os
 import warnings
@@ -22,6 +24,7 @@ from nodestage.cohort.faults import IntakeError
 
 THRESHOLD = 0.5  # of the maximum of a fractional segment
 MAX_FRAMES = 200_000
+PIXEL_DATA = b"\xe0\x7f\x10\x00"  # its tag, in little endian
 EVEN = 0.1  # of the step: how far a frame may lie from an even row
 
 
@@ -52,16 +55,21 @@ class Segmentation:
             self.names = self.names[:background] + self.names[background + 1 :]
         self.references = _references(seg)
         self._frames = _frames(seg)
+        if self._kind == "FRACTIONAL" and not 0 < int(seg.MaximumFractionalValue) <= 255:
+            raise IntakeError(
+                f"its fractional segments have the maximum {int(seg.MaximumFractionalValue)}. Export it again"
+            )
+        _check_once(self._frames)
 
     def lattice(self, target: Lattice | None, wanted: Mapping[int, int]) -> Lattice:
-        """The image's grid if the frames of `wanted` lie on it, else an even one of their own."""
+        """The image's grid if the frames of `wanted` lie on it, else an even one through these frames."""
         numbers = {self._numbers[index] for index in wanted}
         frames = [f for f in self._frames if f.segment is None or f.segment in numbers]
         if target is not None and all(
             placement(frame.lattice(target), target) is not None for frame in frames
         ):
             return target
-        return _own(frames or self._frames, self._seg)
+        return _even_lattice(frames or self._frames, self._seg)
 
     def pieces(self, wanted: Mapping[int, int], lattice: Lattice) -> Iterator[tuple[int, Piece]]:
         """Parts of the segments in `wanted`, {index: our id}."""
@@ -95,7 +103,12 @@ class Segmentation:
         from nodestage.cohort.dicom.pixels import silenced
 
         try:
-            with silenced(self._seg.file_meta.TransferSyntaxUID):
+            with (
+                silenced(self._seg.file_meta.TransferSyntaxUID),
+                contextlib.redirect_stderr(
+                    io.StringIO()
+                ),  # highdicom writes a path and a traceback there
+            ):
                 stored = self._seg.get_stored_frame(index, as_index=True)
         except Exception as error:  # decoders raise what their C code gives them
             raise IntakeError(
@@ -165,6 +178,10 @@ def opened(path: str | Path) -> Segmentation:
             f"{headers.MAX_SIDE} × {headers.MAX_SIDE} are read. {nifti.DAMAGED}"
         )
     packed = seg.file_meta.TransferSyntaxUID.is_compressed or deflated
+    if not packed and _pixel_bytes(path) * 8 >= rows * columns * bits * (number + 1):
+        raise IntakeError(
+            f"its file holds more than {number} frames of {rows} × {columns} pixels, as its header says. Export it again"
+        )
     if not packed and os.path.getsize(path) * 8 < rows * columns * number * bits:
         raise IntakeError(f"cut short: its file holds less than {number} frames. {nifti.DAMAGED}")
     try:
@@ -178,6 +195,30 @@ def opened(path: str | Path) -> Segmentation:
             f"its frames don't say where they lie, or of which segment they are ({type(error).__name__}). Export it again",
             f"path: {path}\n{error}",
         ) from error
+
+
+def _pixel_bytes(path):
+    """Length of the pixel data by its own header, 0 where it isn't stated; the pixels aren't read."""
+    import pydicom
+
+    with open(path, "rb") as handle:
+        data = pydicom.dcmread(handle, stop_before_pixels=True)
+        start = handle.read(12)  # of the element at which it stopped
+    if start[:4] != PIXEL_DATA:
+        return 0
+    implicit = data.file_meta.TransferSyntaxUID.is_implicit_VR
+    length = int.from_bytes(start[4:8] if implicit else start[8:12], "little")
+    return length if length < 0xFFFFFFFF else 0
+
+
+def _check_once(frames):
+    """Raise where a segment has two frames at one place: one of them belongs elsewhere."""
+    places = [(f.segment, *np.round(f.position, 2), *np.round(f.row, 3)) for f in frames]
+    twice = len(places) - len(set(places))
+    if twice:
+        raise IntakeError(
+            f"{twice} of its {len(frames)} frames lie where another frame of their segment does. Export it again"
+        )
 
 
 def _frames(seg):
@@ -217,7 +258,7 @@ def _references(seg):
     return References(frozenset({frame} - {""}), frozenset(series), frozenset(slices))
 
 
-def _own(frames, seg):
+def _even_lattice(frames, seg):
     """An even lattice of the frames alone."""
     first = frames[0]
     for frame in frames:

@@ -3,7 +3,7 @@
 A .seg.nrrd names its segments in its header, and segments that overlap lie in several layers:
 https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html
 ITK reads the voxels; what it would read without asking (a file elsewhere, more voxels than memory
-holds, a grid without a place) is refused by the header first.
+holds, a grid without an origin) is refused by the header first.
 """
 
 import os
@@ -47,7 +47,7 @@ class Slicer:
         self.names = tuple(name for name, _, _ in self._segments) or None
 
     def lattice(self, target: Lattice | None, wanted: Mapping[int, int]) -> Lattice:
-        """The file's own grid."""
+        """The file's grid."""
         reader = self._reader
         affine = np.eye(4)
         direction = np.reshape(reader.GetDirection(), (reader.GetDimension(),) * 2)[:3, :3]
@@ -72,8 +72,8 @@ class Slicer:
                 raise IntakeError(
                     f"voxels of the value {some(strange)} belong to none of its segments. Save it again in Slicer"
                 )
-            for index, (_, value, own) in enumerate(self._segments):
-                if own != layer or index not in wanted:
+            for index, (_, value, layer_of_segment) in enumerate(self._segments):
+                if layer_of_segment != layer or index not in wanted:
                     continue
                 piece = trimmed(stored == value)
                 if piece:

@@ -105,6 +105,8 @@ def read(path, center, methods=None):
     """
     lines = _lines(path, center)
     comments = [line[0] for line in lines if line[0].startswith("#")]
+    if any(line[0].startswith("#") for line in lines[len(comments) :]):
+        _stop(center, ["a line that begins with # stands in or below its table"])
     refusal = [line for line in comments if line.startswith(f"# {returned.REFUSED}: ")]
     if refusal:
         _stop(
@@ -116,6 +118,8 @@ def read(path, center, methods=None):
     if not head:
         _stop(center, ["it has none of the lines `# key: value` at its head"])
     table = [line for line in lines if not line[0].startswith("#")]
+    keys = Counter(line.lstrip("# ").partition(": ")[0] for line in comments)
+    _stop(center, [f"its line `# {key}: …` stands there twice" for key in head if keys[key] > 1])
     faults = [
         f"its line `# {key}: …` {'is missing' if key not in head else f'reads {head[key]!r}'}"
         for key, form in FORMS.items()
@@ -299,6 +303,8 @@ def _of_rows(rows, methods, head):
     for number, count in Counter(row["number"] for row in rows).items():
         if count > 1 and not faults:
             faults.append(f"number {number} occurs {count} times")
+    if not faults and {int(row["number"]) for row in rows} != set(range(1, len(rows) + 1)):
+        faults.append(f"its numbers are not those from 1 to {len(rows)}: rows are missing")
     counts = {"patients": len(rows), "positives": sum(r["metastasis"] == "1" for r in rows)}
     return faults + [
         f"its head announces {head[key]} {key}, but it holds {n}"

@@ -45,26 +45,26 @@ def encoded(scan: Scan) -> dict[str, str]:
         return _nifti(np.rint(cut).astype(np.uint8), voxel, slope, intercept)
 
     low, high = STORED_HU
-    found = {
+    volumes = {
         name: file(gray(phase), 1, (high - low) / 255, low) for name, phase in scan.phases.items()
     }
     if scan.attention is not None:
-        found["map"] = file(np.clip(scan.attention, 0, 1) * 255, 1, 1 / 255)
-    return found | {name: file(mask, 0) for name, mask in masks.items()}
+        volumes["map"] = file(np.clip(scan.attention, 0, 1) * 255, 1, 1 / 255)
+    return volumes | {name: file(mask, 0) for name, mask in masks.items()}
 
 
 def _masks(scan):
-    """Overlays that are no picture of their own: negative and positive nodes share one volume."""
-    layers, found = scan.layers, {}
+    """Overlays as label volumes: negative and positive nodes share one volume."""
+    layers, masks = scan.layers, {}
     for name in ("organs", "tumor"):
         if name in layers:
-            found[name] = layers[name].astype(np.uint8)
+            masks[name] = layers[name].astype(np.uint8)
     for name, prefix in (("nodes", "nodes"), ("drawn", "truth")):
         kinds = [layers.get(f"{prefix}_{kind}") for kind in ("negative", "positive")]
         values = [value * (kind > 0) for value, kind in enumerate(kinds, 1) if kind is not None]
         if values:
-            found[name] = np.max(values, axis=0).astype(np.uint8)
-    return {name: mask for name, mask in found.items() if mask.any()}
+            masks[name] = np.max(values, axis=0).astype(np.uint8)
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _box(scan, masks):
