@@ -136,22 +136,6 @@ def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
                 keep_empty(config[key], value)
 
 
-def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Write `{}` into a merged config, in place, where `over` says so and Snakemake's merge left null.
-
-    Its `update_config` keeps the null of a method that is off by default, so that `pn_ordinal: {}` would not switch
-    it on.
-
-    config : merged already; over : what was laid over it last
-    """
-    for key, value in over.items():
-        if isinstance(value, Mapping):
-            if not value and config.get(key) is None:
-                config[key] = {}
-            elif isinstance(config.get(key), dict):
-                keep_empty(config[key], value)
-
-
 def _check_size(root):
     """Refuse aliases that contain themselves or multiply beyond any config."""
     sizes, open_nodes = {}, set()
