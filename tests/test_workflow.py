@@ -17,9 +17,12 @@ from cohort_phantom import dicom_series
 
 from nodestage import command
 from nodestage.cohort.clinical import CLINICAL
+from nodestage.cohort.folds import make_folds
 from nodestage.core import files, tables, volumes
 from nodestage.exchange import packet
+from nodestage.methods.graph import shares
 from nodestage.predict import predict
+from nodestage.statistics import vocabulary
 from nodestage.study import examination
 
 METHODS = (
@@ -36,7 +39,17 @@ METHODS = (
     "combined",
     "combined_candidates",
     "combined_radiomics",
+    "node_graph",
+    "node_order",
+    "node_noisy_or",
+    "pn_ordinal",
 )
+BEYOND = (
+    "node_graph",
+    "node_order",
+    "node_noisy_or",
+    "pn_ordinal",
+)  # those that are off by default
 STAGES_OF_A_FOLD = (
     "lymph_nodes",
     "identification",
@@ -44,6 +57,8 @@ STAGES_OF_A_FOLD = (
     "fusion",
     "baselines",
     "late",
+    "graph",
+    "staging",
     "bundle",
 )
 REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
@@ -54,9 +69,31 @@ def study(tmp_path_factory):
     """The study after one run."""
     folder = tmp_path_factory.mktemp("workflow") / "study"
     folder.mkdir()
-    workflow.make(folder)
+    # As few patients as train a model of pN in both folds: two of each pN.
+    workflow.make(folder, workflow.PATIENTS | {"changhai": 16}, prevalence=0.625)
+    give_stages(folder)
+    workflow.write_config(
+        folder,
+        methods={name: {} for name in BEYOND},
+        statistics={
+            "operating_point": {"sensitivity": 0.8},
+            "conformal": {"coverage": 0.6, "by_class": True},
+        },
+    )
     workflow.snakemake(folder)
     return folder
+
+
+def give_stages(folder):
+    """N1 and N2 by turns for the positive training patients of each fold."""
+    rows = sheet(folder)
+    by_code = {row["patient"]: row for row in rows}
+    discovery = [row for row in rows if row["center"] == "changhai"]
+    for table in make_folds(discovery, 2, 3):
+        train = [by_code[patient] for patient, subset in table.items() if subset == "train"]
+        for k, row in enumerate(row for row in train if row["metastasis"] == "1"):
+            row["pn_stage"] = f"N{1 + k % 2}"
+    workflow.write_sheet(folder, rows)
 
 
 @pytest.fixture
@@ -107,6 +144,67 @@ def test_each_center_and_the_study_have_a_report(study):
     for page in ("changhai", "shengjing", "tianjin", "study"):
         html = (study / f"results/report/{page}.html").read_text(encoding="utf-8")
         assert "not a medical device" in html.lower()
+
+
+def test_methods_and_tables_beyond_the_paper_have_numbers_and_stand_on_the_pages(study):
+    """Sets of candidates, pN, conformal sets and a second threshold: all off by default, on in this study."""
+    for fold in range(2):
+        frozen = files.read_json(study / f"results/bundle/fold{fold}/thresholds.json")
+        for method in BEYOND:
+            assert 0 < frozen[method]["operating_point"]["threshold"] <= 1
+            kept = frozen[method]["conformal"]
+            assert all(0 <= p <= 1 for probabilities in kept.values() for p in probabilities)
+    for center in ("changhai", "shengjing", "tianjin"):
+        folder = study / f"results/statistics/{center}"
+        basis = "pooled" if center == "changhai" else "ensemble"
+        for method in BEYOND:
+            accuracy = only(folder / "performance.tsv", method, metric="accuracy", basis=basis)
+            assert 0 <= tables.number(accuracy["estimate"]) <= 1 and int(accuracy["n"]) >= 3
+            second = only(folder / "operating_point.tsv", method, metric="sensitivity", basis=basis)
+            assert second["target"] == "sensitivity" and 0 <= tables.number(second["estimate"]) <= 1
+            declared = only(folder / "coverage.tsv", method, declared="1")
+            assert tables.number(declared["wanted"]) == 0.6
+            assert 0 <= tables.number(declared["covered"]) <= 1
+        staged = tables.read(folder / "pn_confusion.tsv")
+        assert sum(int(row["n"]) for row in staged) >= 3
+        called = [int(row[f"called_pn{k}"]) for row in staged for k in range(3)]
+        assert sum(called) == sum(int(row["n"]) for row in staged)
+        page = (study / f"results/report/{center}.html").read_text(encoding="utf-8")
+        for method in BEYOND:
+            assert vocabulary.name("methods", method) in page
+        for words in ("At the threshold for", "Uncertainty of single patients", 'id="stages"'):
+            assert words in page, (center, words)
+        assert "Of what nodes add to Nodes and tumor, graph, fold" in page
+    spread = tables.read(study / "results/statistics/tianjin/uncertainty.tsv")
+    assert {row["method"] for row in spread} >= set(BEYOND)
+
+
+def only(path, method, **values):
+    """The one row of a method with these values."""
+    rows = [row for row in tables.read(path) if row["method"] == method]
+    (row,) = [row for row in rows if all(row[key] == value for key, value in values.items())]
+    return row
+
+
+def test_what_each_node_adds_is_that_of_the_table_of_scores(study):
+    """The gallery shows of each patient the fold that tests it, or fold 0 of an external one."""
+    for center, folds in (("changhai", (0, 1)), ("tianjin", (0,))):
+        entries = {
+            entry["patient"]: entry["facts"].get("node_shares")
+            for entry in files.read_json(study / f"results/report/gallery/{center}.json")[
+                "patients"
+            ]
+        }
+        for fold in folds:
+            rows = tables.read(study / f"results/graph/fold{fold}/scores/{center}.tsv")
+            for row in (row for row in rows if row["method"] == "node_graph" and row["score"]):
+                shown = entries[row["patient"]]
+                if shown["fold"] != fold:  # a validation patient of this fold
+                    continue
+                expected = [share for _, share in shares.read(row["node_shares"])]
+                assert [node["share"] for node in shown["nodes"]] == expected
+                assert not expected or sum(expected) == pytest.approx(1, abs=1e-3)
+        assert any(one and one["nodes"] for one in entries.values())
 
 
 def test_the_studys_figures_and_the_tables_beside_the_papers_are_there(study):
@@ -166,7 +264,7 @@ def test_a_changed_fold_reruns_that_fold_and_the_tables(copy):
     jobs = workflow.planned(copy)
     assert (jobs["folds"] if "folds" in jobs else 1) == 1
     assert jobs["lymph_nodes_train"] == jobs["identification_train"] == jobs["thresholds"] == 1
-    assert jobs["fit"] == 3
+    assert jobs["fit"] == 5
     assert jobs["center_statistics"] == 3
     assert not {"register", "organs", "tumor", "radiomics", "attention"} & set(jobs)
 
@@ -219,7 +317,7 @@ def _beside(folder, row, phase):
 def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_patients(copy):
     """The leak test: weights, scalers and thresholds of fold 0, byte for byte."""
     before = digests(copy, "results/bundle/fold0/*")
-    assert len(before) == 8
+    assert len(before) == 10
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
     workflow.write_config(copy, folds={"folder": str(folds)})
@@ -442,13 +540,16 @@ def test_one_examination_has_the_numbers_that_the_study_has_for_it(study, tmp_pa
         theirs = tables.read(study / path.format("tianjin"))
         theirs = [r | {"patient": "P1"} for r in theirs if r["patient"] == row["patient"]]
         assert tables.read(kept / path.format("examination")) == theirs
-    assert "at least 5 are summarized" in record["training_patients"]["reason"]  # it has four
+    assert record["training_patients"]["distance"] > 0
     assert any("Finding lymph nodes" in line for line in shown)
     page = (tmp_path / "out/P1.html").read_text(encoding="utf-8")
     assert "Doe" not in page and str(tmp_path) not in page and "for lymph-node metastasis" in page
     names = ["P1-viewer", "P1.html", "P1.json"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
     assert 'href="P1-viewer/index.html#0"' in page
+    assert record["node_shares"]["fold"] == 0
+    assert all(vocabulary.name("methods", method) in page for method in BEYOND)
+    assert "Of what nodes add to Nodes and tumor, graph, fold 0" in page
     assert command.main(["export", str(kept), "--format", "sr", "--cores", "2"]) == 0
     seg = pydicom.dcmread(kept / "export/P1/seg/organs.dcm")
     assert (
@@ -479,7 +580,7 @@ def test_a_page_of_a_test_patient_comes_from_the_fold_that_did_not_learn_from_it
 
 def test_a_users_method_and_estimated_ranges_travel_with_the_bundle(copy, tmp_path):
     (copy / "own.py").write_text(OWN, encoding="utf-8")
-    methods = {"mine": {"file": "own.py", "needs": []}}
+    methods = workflow.read_config(copy)["methods"] | {"mine": {"file": "own.py", "needs": []}}
     workflow.write_config(copy, attention={"ranges": "estimated"}, methods=methods)
     frozen = [
         f"results/bundle/{f}" for f in ("fold0/ranges.json", "fold1/ranges.json", "methods/mine.py")

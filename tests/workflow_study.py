@@ -16,10 +16,11 @@ REPOSITORY = Path(__file__).parents[1]
 PATIENTS = {"changhai": 12, "shengjing": 4, "tianjin": 3, "teaching": 2}
 
 
-def make(folder, patients=PATIENTS):
+def make(folder, patients=PATIENTS, prevalence=0.5):
     """Write simulated images, `samples.tsv` and `config.yaml` into `folder`; give the sheet's rows.
 
-    `patients` says how many each center has; centers that it leaves out take no part.
+    `patients` says how many each center has; centers that it leaves out take no part. `prevalence` is that of the
+    discovery center.
     """
     text = (REPOSITORY / "config/simulator.yaml").read_text(encoding="utf-8")
     settings = yaml.safe_load(text)["simulator"]
@@ -29,6 +30,7 @@ def make(folder, patients=PATIENTS):
         center["patients"] = patients[name]
         center["prevalence"] = 0.5
         center.pop("spacing", None)
+    settings["centers"]["changhai"]["prevalence"] = prevalence
     settings["centers"]["changhai"]["labels"]["organs"] = {"train": 3, "validation": 1, "test": 2}
     rows = simulator.sheet(settings, seed=3)
     for row in rows:
