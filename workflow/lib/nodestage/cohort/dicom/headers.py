@@ -101,7 +101,7 @@ def stranger(data, kind):
         return "not_an_image"
     if (kind != CT and kind not in ENHANCED) or str(data.get("Modality") or "CT") != "CT":
         return "not_ct"
-    words = _image_type(data)
+    words = _words(data.get("ImageType"))
     if "LOCALIZER" in words:
         return "localizer"
     if COMPUTED & set(words):
@@ -125,9 +125,11 @@ def stranger(data, kind):
     return ""
 
 
-def _image_type(data):
-    words = data.get("ImageType") or []
-    return [str(word).strip().upper() for word in ([words] if isinstance(words, str) else words)]
+def _words(value):
+    """The words of ImageType or FrameType, in capitals; pydicom gives a single one as text."""
+    return [
+        str(word).strip().upper() for word in ([value] if isinstance(value, str) else value or [])
+    ]
 
 
 def _is_in_hu(data):
@@ -214,7 +216,7 @@ def _frame(path, data, plane):
         sex=str(data.get("PatientSex") or "").strip().upper()[:1],
         sop=str(data.get("SOPInstanceUID") or ""),
         lossy=_is_lossy(data),
-        derived="DERIVED" in _image_type(data)[:1],
+        derived="DERIVED" in _words(data.get("ImageType"))[:1],
         instance_number=_whole(data.get("InstanceNumber")) if plane.index is None else None,
         announced=_whole(data.get("ImagesInAcquisition")) or 0,
         tags={
@@ -302,12 +304,12 @@ def enhanced_frames(path, data, left_out):
         def group(name, item=item):
             return (item.get(name) or shared.get(name) or [pydicom.Dataset()])[0]
 
-        kind = group("CTImageFrameTypeSequence").get("FrameType") or []
+        words = _words(group("CTImageFrameTypeSequence").get("FrameType"))
         position = group("PlanePositionSequence").get("ImagePositionPatient")
         orientation = group("PlaneOrientationSequence").get("ImageOrientationPatient")
-        if "LOCALIZER" in [str(word).upper() for word in kind]:
+        if "LOCALIZER" in words:
             left_out["localizer"] += 1
-        elif COMPUTED & {str(word).upper() for word in kind}:
+        elif COMPUTED & set(words):
             left_out["computed"] += 1
         elif not _is_in_hu(group("PixelValueTransformationSequence")):
             left_out["not_in_hu"] += 1
