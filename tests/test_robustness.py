@@ -8,11 +8,14 @@ from study_config import default_config, study, with_rows, with_tables
 from nodestage.core import tables
 from nodestage.methods import base, evidence, radiomics, registry
 from nodestage.methods.baselines import radiomics as method
-from nodestage.methods.radiomics import extraction, perturbation
 from nodestage.methods.radiomics import robustness as perturbed
 from nodestage.statistics import robustness
 from nodestage.statistics.agreement import icc_agreement
 from nodestage.statistics.undefined import UndefinedError
+
+NEEDED = "PyRadiomics builds on Python 3.11 alone"
+perturbation = pytest.importorskip("nodestage.methods.radiomics.perturbation", reason=NEEDED)
+extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=NEEDED)
 
 # Table 2 of Shrout and Fleiss (1979): six targets, four judges.
 RATINGS = np.array(

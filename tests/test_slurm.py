@@ -1,5 +1,9 @@
-"""A part of a study through a real Slurm, where one answers; what goes wrong there: `test_cluster`."""
+"""A part of a study through a real Slurm, where one answers; what goes wrong there: `test_cluster`.
 
+A whole small study is run to its reports by `pytest -m further tests/test_slurm.py`.
+"""
+
+import hashlib
 import os
 import re
 import shutil
@@ -8,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import workflow_study as workflow
 import yaml
 
 from nodestage.core import volumes
@@ -17,14 +22,21 @@ PATIENTS = ("CH001", "CH002")
 TARGETS = [f"results/cohort/{patient}/venous.nii.gz" for patient in PATIENTS]
 
 
-def snakemake(folder, *arguments, check=True):
+# Methods of which a small study needs none to reach its reports.
+OFF = (
+    "radiomics_ct_report", "resnet3d", "resnet2d", "deepten", "tumor_net", "nodes_plain", "nodes_candidates",
+    "combined_candidates", "combined_radiomics",
+)  # fmt: skip
+
+
+def snakemake(folder, *arguments, check=True, timeout=900):
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow/Snakefile"]
     command += ["--directory", folder, *arguments]
     done = subprocess.run(
         list(map(str, command)),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=timeout,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     printed = done.stdout + done.stderr
@@ -65,6 +77,42 @@ def test_jobs_of_two_patients_are_one_submission_and_give_the_same_files_as_here
     assert first.array.any() and second.array.any()
     same = (tmp_path / name / TARGETS[0] for name in ("there", "here"))
     assert len({path.read_bytes() for path in same}) == 1
+
+
+def study(folder):
+    """Images and given masks of two centers; a node network is trained per fold."""
+    folder.mkdir()
+    workflow.make(folder, {"changhai": 12, "tianjin": 2})
+    masks = {"source": "given"}
+    workflow.write_config(
+        folder,
+        organs=masks,
+        tumor=masks,
+        identification={"candidates": False},
+        folds={"n": 2, "inner": 0},
+        methods=dict.fromkeys(OFF),
+    )
+
+
+def results(folder):
+    """{file: digest} of all that jobs wrote for a person or another job."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("results/**/*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.further
+def test_a_small_study_has_the_same_results_as_here(slurm, tmp_path):
+    for place, how in (("there", grouped()), ("here", ["--cores", "2"])):
+        study(tmp_path / place)
+        small = Path(__file__).with_name("small.yaml")
+        configs = ["--configfile", small, tmp_path / place / "config.yaml"]
+        snakemake(tmp_path / place, *how, *configs, timeout=7200)
+    here, there = (results(tmp_path / place) for place in ("here", "there"))
+    assert {"results/report/study.html", "results/report/tianjin.html"} <= set(there)
+    assert here == there
 
 
 def test_the_grouped_profile_is_the_other_one_with_groups():
