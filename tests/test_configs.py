@@ -94,3 +94,32 @@ def test_a_method_that_is_off_by_default_is_switched_on_by_an_empty_mapping():
     update_config(config, {"methods": {"pn_ordinal": None}})
     configs.keep_empty(config, {"methods": {"pn_ordinal": None}})
     assert config["methods"]["pn_ordinal"] is None
+
+
+def test_values_inside_a_command_lines_config_have_the_types_of_yaml():
+    """As Snakemake hands over `--config radiomics='{robustness: {icc: 0.75}}'` and the like."""
+    from snakemake.cli import parse_config
+    from snakemake.utils import update_config
+
+    line = parse_config(
+        [
+            "radiomics={robustness: {icc: 0.75, patients: 12}}",
+            "spacing_mm=[2, 1e-1, x]",
+            "methods={radiomics: null, mine: {file: mine.py, settings: {on: true, of: [007, 8]}}}",
+            "seed=5",
+        ]
+    )
+    config = {"methods": {"combined": {"rate": "1"}}, "title": "12"}
+    update_config(config, line)
+    configs.read_command_line(config, line)
+    assert config == {
+        "radiomics": {"robustness": {"icc": 0.75, "patients": 12}},
+        "spacing_mm": [2, 0.1, "x"],
+        "methods": {
+            "combined": {"rate": "1"},
+            "radiomics": None,
+            "mine": {"file": "mine.py", "settings": {"on": True, "of": ["007", 8]}},
+        },
+        "title": "12",
+        "seed": 5,
+    }

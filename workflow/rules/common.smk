@@ -32,6 +32,7 @@ from nodestage.study import (
 from nodestage.study.study import load
 
 configs.keep_empty(config, workflow.config_settings.overwrite_config)
+configs.read_command_line(config, workflow.config_settings.config)
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:

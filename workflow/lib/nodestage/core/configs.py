@@ -14,6 +14,7 @@ MAX_BYTES = 1_000_000
 MAX_VALUES = 100_000  # once every alias is written out
 PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 PLAIN_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?", re.ASCII)
+WORDS = {"true": True, "false": False, "null": None, "~": None}
 
 
 def read(path):
@@ -134,6 +135,39 @@ def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
                 config[key] = {}
             elif isinstance(config.get(key), dict):
                 keep_empty(config[key], value)
+
+
+def read_command_line(config: dict[str, Any], line: Mapping[str, Any]) -> None:
+    """Give values of `--config key={inner: 0.5}` their types in a merged config, in place.
+
+    Snakemake reads everything inside such a value as text, also numbers, true, false and null.
+
+    config : merged already; line : what Snakemake read from its command line
+    """
+    for key, value in line.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            config[key] = _typed(config[key], value)
+        elif isinstance(value, list) and config.get(key) == value:
+            config[key] = [_typed(item, item) for item in value]
+
+
+def _typed(value, line):
+    """`value` with types where it is the text of `line`."""
+    if isinstance(line, Mapping) and isinstance(value, dict):
+        return {k: _typed(v, line[k]) if k in line else v for k, v in value.items()}
+    if value != line:
+        return value
+    if isinstance(line, list):
+        return [_typed(item, item) for item in line]
+    if not isinstance(line, str):
+        return value
+    if line.lower() in WORDS:
+        return WORDS[line.lower()]
+    if PLAIN_NUMBER.fullmatch(line):
+        return int(line)
+    # A code such as 007 stays text.
+    is_float = PLAIN_FLOAT.fullmatch(line) and not re.match("[-+]?0[0-9]", line)
+    return float(line) if is_float else value
 
 
 def _check_size(root):
