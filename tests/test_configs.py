@@ -111,7 +111,7 @@ def test_values_inside_a_command_lines_config_have_the_types_of_yaml():
     )
     config = {"methods": {"combined": {"rate": "1"}}, "title": "12"}
     update_config(config, line)
-    configs.read_command_line(config, line)
+    update_config(config, configs.with_types(line))
     assert config == {
         "radiomics": {"robustness": {"icc": 0.75, "patients": 12}},
         "spacing_mm": [2, 0.1, "x"],

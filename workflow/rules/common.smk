@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
 HERE = Path(workflow.current_basedir)
 REPOSITORY = HERE.parent.parent
@@ -31,8 +32,8 @@ from nodestage.study import (
 )
 from nodestage.study.study import load
 
+update_config(config, configs.with_types(workflow.config_settings.config))
 configs.keep_empty(config, workflow.config_settings.overwrite_config)
-configs.read_command_line(config, workflow.config_settings.config)
 try:
     if workflow.is_main_process:
         for path in workflow.configfiles:

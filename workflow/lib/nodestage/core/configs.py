@@ -137,37 +137,30 @@ def keep_empty(config: dict[str, Any], over: Mapping[str, Any]) -> None:
                 keep_empty(config[key], value)
 
 
-def read_command_line(config: dict[str, Any], line: Mapping[str, Any]) -> None:
-    """Give values of `--config key={inner: 0.5}` their types in a merged config, in place.
+def with_types(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What Snakemake read from `--config key={inner: 0.5}`, to be laid over a config once more, with types.
 
-    Snakemake reads everything inside such a value as text, also numbers, true, false and null.
-
-    config : merged already; line : what Snakemake read from its command line
+    Snakemake reads everything inside such a value as text, also numbers, true, false and null. The value
+    itself has its type already.
     """
-    for key, value in line.items():
-        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
-            config[key] = _typed(config[key], value)
-        elif isinstance(value, list) and config.get(key) == value:
-            config[key] = [_typed(item, item) for item in value]
+    return {key: value if isinstance(value, str) else _typed(value) for key, value in line.items()}
 
 
-def _typed(value, line):
-    """`value` with types where it is the text of `line`."""
-    if isinstance(line, Mapping) and isinstance(value, dict):
-        return {k: _typed(v, line[k]) if k in line else v for k, v in value.items()}
-    if value != line:
+def _typed(value):
+    """A value with numbers, booleans and nulls where it holds their text."""
+    if isinstance(value, Mapping):
+        return {key: _typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if not isinstance(value, str):
         return value
-    if isinstance(line, list):
-        return [_typed(item, item) for item in line]
-    if not isinstance(line, str):
-        return value
-    if line.lower() in WORDS:
-        return WORDS[line.lower()]
-    if PLAIN_NUMBER.fullmatch(line):
-        return int(line)
+    if value.lower() in WORDS:
+        return WORDS[value.lower()]
+    if PLAIN_NUMBER.fullmatch(value):
+        return int(value)
     # A code such as 007 stays text.
-    is_float = PLAIN_FLOAT.fullmatch(line) and not re.match("[-+]?0[0-9]", line)
-    return float(line) if is_float else value
+    is_float = PLAIN_FLOAT.fullmatch(value) and not re.match("[-+]?0[0-9]", value)
+    return float(value) if is_float else value
 
 
 def _check_size(root):
