@@ -15,7 +15,7 @@ from drawing_files import read as read_mask
 from nifti_phantom import cube
 
 from nodestage import cohort
-from nodestage.cohort import codes, notices, possible, same, values
+from nodestage.cohort import codes, masks, notices, possible, same, values
 from nodestage.cohort.image_quality import quality
 from nodestage.core import configs, handwritten, seals, tables
 from nodestage.core.errors import InputError
@@ -195,8 +195,34 @@ def test_air_that_lies_elsewhere_is_noted(air, noted):
     assert bool(facts) == noted and (not noted or abs(facts["air_at_hu"] - air) <= 10)
 
 
-def noise(array):
-    return (array + np.random.default_rng(0).normal(0, 20, SHAPE)).astype(np.int16)
+@pytest.mark.parametrize("shift, noted", [(0, False), (10, False), (50, True), (-50, True)])
+def test_a_shift_that_fat_alone_shows_is_noted(shift, noted):
+    array = phantom()
+    array[:, :, :6] = -105  # fat
+    facts = {}
+    values.to_hu(noise(array, sd=8) + shift, facts)
+    assert ("fat_at_hu" in facts) == noted
+    if noted:
+        assert abs(facts["fat_at_hu"] - (shift - 105)) <= 10
+        assert f"its fat lies near {facts['fat_at_hu']} HU" in " ".join(notices.of_image(facts))
+
+
+@pytest.mark.parametrize(
+    "zeroed, skipped", [([], 0), ([6], 1), ([5, 6], 2), ([4, 6], 2), ([2, 9], 0)]
+)
+def test_slices_of_a_structure_that_are_lost_are_noted(tmp_path, zeroed, skipped):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2:10, 8:14, 8:14] = 1
+    labels[3:5, 3:5, 3:5] = 2  # another node, of other slices
+    labels[zeroed] = 0
+    path = nifti(tmp_path / "nodes.nii", labels)
+    _, facts = masks.read_mask_with_record(path, masks.MaskRules("lymph_nodes"))
+    assert facts.get("slices_skipped", 0) == skipped
+    assert ("within a structure" in " ".join(notices.of_mask(facts))) == bool(skipped)
+
+
+def noise(array, sd=20):
+    return (array + np.random.default_rng(0).normal(0, sd, SHAPE)).astype(np.int16)
 
 
 def with_blank_rows(array):

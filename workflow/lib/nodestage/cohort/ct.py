@@ -149,7 +149,7 @@ def _looks_like_hu(middle, hu_offset, facts):
             values.to_hu(stored, seen, hu_offset)
     except IntakeError:
         return False
-    facts |= {key: seen[key] for key in ("air_at_hu",) if key in seen}
+    facts |= {key: seen[key] for key in ("air_at_hu", "fat_at_hu") if key in seen}
     return True
 
 

@@ -38,6 +38,7 @@ _SENTENCES = {
     "few_values": "{} gray values between −150 and 250 HU: stored coarsely, or from a picture",
     "border_at_hu": "a side of it holds {} HU throughout: padding that reads as tissue?",
     "air_at_hu": "its air lies near {} HU, not −1000: shifted, or scaled?",
+    "fat_at_hu": "its fat lies near {} HU, not −100: shifted, or scaled?",
     "rows_blank": "beside slice {} rows are blank that its neighbor fills: was it cut short?",
     "slices_repeated": "{} slices equal their neighbors, voxel by voxel",
     "slices_alternate": "every second slice fits better than the next one: two phases between one another?",
@@ -59,7 +60,7 @@ _MASK_SENTENCES = {
     "contours_without_area": "{} points or open contours left out",
     "contours_outside": "{} contours lie outside the image",
     "contours_cut": "{} contours reach beyond the image and are cut there",
-    "slices_skipped": "{} slices between contours of a structure have none; nothing is drawn there",
+    "slices_skipped": "{} slices within a structure have nothing drawn; it is taken so",
     "straightened_deg": "resampled straight, {}° off the body's axes",
     "axes_snapped_deg": "axes {}° off, taken as straight",
     "unit_scaled_to_mm": "scaled to mm by {}",
@@ -76,7 +77,7 @@ _MASK_SENTENCES = {
 # Worth a radiologist's look on the quality page; the rest is housekeeping.
 WARNINGS = (
     "lossy_compression", "blank_slices", "repeated_along_z", "cut_at_hu", "few_values", "padding_value_within_tissue",
-    "border_at_hu", "air_at_hu", "rows_blank", "slices_repeated", "slices_alternate", "acquisitions", "numbers_missing", "images_announced", "thicknesses",
+    "border_at_hu", "air_at_hu", "fat_at_hu", "rows_blank", "slices_repeated", "slices_alternate", "acquisitions", "numbers_missing", "images_announced", "thicknesses",
 )  # fmt: skip
 
 

@@ -14,6 +14,11 @@ MAX_DENSE = 0.15  # above 700 HU: bone, contrast agent, metal
 MAX_METAL = 0.02  # above 3100 HU
 MIN_DARK = 0.1  # of the voxels, between PADDING and −700: enough to see where air lies
 AIR_AT = (-1060, -900)  # its most frequent value
+# Fat, where there is enough of it and it has one peak: −95 to −125 HU by the tube voltage, so that a shift of
+# 50 HU, which leaves air and soft tissue where they may be, shows.
+MIN_FAT = 0.03  # of the voxels, between −200 and −30 HU
+MIN_FAT_AT_PEAK = 0.4  # of these, within 30 HU of the most frequent value
+FAT_AT = (-140, -65)  # that value
 # Without air (a field of view within the body) also:
 MIN_SOFT_INSIDE = 0.2
 MIN_FAT_INSIDE = 0.002  # between −200 and −20 HU
@@ -168,6 +173,7 @@ def _check_hu(stored, facts):
         air = shares.peak(PADDING, -700)
         if not AIR_AT[0] <= air <= AIR_AT[1]:
             facts["air_at_hu"] = air
+    _note_fat(shares, facts)
     if dark > 0.0005:
         return
     # No air: a field of view within the body, or a CT that was cut to a window.
@@ -185,6 +191,15 @@ def _check_hu(stored, facts):
             f"(10 to 250), values from {low} to {high}: normalised, or stored without its offset, not Hounsfield units. "
             "Convert the original series again with rescale slope and intercept"
         )
+
+
+def _note_fat(shares, facts):
+    """Note fat that lies elsewhere than fat does."""
+    low, high = -200, -30  # above it lies soft tissue that is shifted by −50 HU
+    fat, peak = shares.between(low, high), shares.peak(low, high, step=10)
+    near = shares.between(peak - 30, min(peak + 30, high))
+    if fat >= MIN_FAT and near >= MIN_FAT_AT_PEAK * fat and not FAT_AT[0] <= peak <= FAT_AT[1]:
+        facts["fat_at_hu"] = peak
 
 
 def _too_dense(shares, metal):
