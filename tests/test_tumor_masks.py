@@ -101,6 +101,9 @@ def test_a_network_of_both_phases_reads_each_in_its_place(tmp_path):
     images = {phase: image.array for phase, image in phases.items()}
     found = masks.predict(model, images, SPACING)
     assert masks.evaluate(truth.array, found, SPACING)["dice"] > 0.75
+    small, large = (masks.predict(model, images, SPACING, threshold=t) for t in (0.99, 0.01))
+    assert (small <= found).all() and (found <= large).all()
+    assert small.sum() < found.sum() < large.sum()
     changed = {"arterial": images["venous"], "venous": images["arterial"]}
     wrong = masks.predict(model, changed, SPACING)
     assert (masks.evaluate(truth.array, wrong, SPACING)["dice"] or 0) < 0.3

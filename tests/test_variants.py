@@ -23,6 +23,7 @@ from nodestage.core.reasons import SENTENCES
 from nodestage.core.volumes import Volume
 from nodestage.exchange import bundle, returned
 from nodestage.exchange.returned import reading
+from nodestage.study import schema
 from nodestage.study.method_files import check_method_files
 
 NAMES = "patient\tcenter\tsex\tseries\n"
@@ -394,6 +395,30 @@ def test_a_manifest_of_which_a_part_is_lost_or_strange(frozen, change, words):
     (frozen / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(InputError) as error:
         bundle.read(frozen)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda m: None, ""),
+        (lambda m: m["lymph_nodes"].update(threshold="high"), "lymph_nodes.threshold: 'high' is not"),
+        (lambda m: m["lymph_nodes"].update(treshold=0.5), "did you mean 'threshold'"),
+        (lambda m: m["statistics"].update(bootstraps=-1), "statistics.bootstraps: -1 is not"),
+        (lambda m: m["tumor"].update(slice_size="; rm -rf"), "tumor.slice_size"),
+        (lambda m: m["methods"]["combined"].update(settings={"steps": True}), "methods.combined.settings.steps"),
+        (lambda m: m["methods"]["mine"].update(colour="red"), "methods.mine: unknown setting 'colour'"),
+        (lambda m: m.update(spacing_mm=[0, 1, 1]), "spacing_mm"),
+    ],
+)  # fmt: skip
+def test_settings_of_a_bundle_that_no_config_may_have(frozen, change, words):
+    settings = bundle.read(frozen).settings
+    change(settings)
+    if not words:
+        return schema.check_bundle(settings)
+    with pytest.raises(InputError) as error:
+        schema.check_bundle(settings)
+    assert "bundle: 1 of its settings can't be used" in str(error.value)
     assert words in str(error.value)
 
 

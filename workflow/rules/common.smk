@@ -51,6 +51,8 @@ try:
     order.as_in_defaults(config, defaults[0] | defaults[1])
     if bundle:
         aliases.rename(bundle.settings)
+        if workflow.is_main_process:
+            schema.check_bundle(bundle.settings, anatomy.structures(config, bundle))
         config.update(bundle.settings_over(config), anatomy=None)  # it brings its own
         for sentence in bundle.added.values() if workflow.is_main_process else []:
             logger.warning(sentence)

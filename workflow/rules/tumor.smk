@@ -170,6 +170,7 @@ rule tumor:
     params:
         code=code("tumor.py"),
         mirror=TUMOR_MIRRORED,
+        threshold=config["tumor"].get("threshold", 0.5),  # a bundle may be older than this key
         patients=lambda w: patients.in_chunk(w.center, w.chunk),
         organ=study.settings.piece_organ,
     script:

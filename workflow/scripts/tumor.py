@@ -21,6 +21,7 @@ with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.masks) as fo
             {phase: image.array for phase, image in images.items()},
             grid.spacing,
             organ,
+            threshold=params.threshold,
             threads=snakemake.threads,
             mirror=params.mirror,
         )

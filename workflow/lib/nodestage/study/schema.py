@@ -23,6 +23,7 @@ CANDIDATE_METHODS = (
     "node_order",
     "node_noisy_or",
 )
+DECLARED = ("family", "needs")
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -47,6 +48,34 @@ def check(config: dict, structures: Iterable[str] | None = None) -> None:
         head = f"The config has {len(faults)} {'fault' if len(faults) == 1 else 'faults'}:"
         lines = [f"  {dotted(path)}: {sentence}" for (path, _), sentence in faults.items()]
         raise InputError("\n".join([head, *lines]))
+
+
+def check_bundle(settings: dict, structures: Iterable[str] | None = None) -> None:
+    """Raise `InputError` for settings of a bundle that no config may have.
+
+    They replace a hospital's sections after its own config was checked.
+
+    Parameters
+    ----------
+    settings : `exchange.bundle.Frozen.settings`
+    structures : names in the bundle's anatomy
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if structures is not None:
+        schema["$defs"]["structure"]["enum"] = list(structures)
+    built_in = schema["properties"]["methods"]["properties"]
+    # What a bundle declares of a method of nodestage; in a config only a method of one's own declares it.
+    methods = {
+        name: {k: v for k, v in entry.items() if name not in built_in or k not in DECLARED}
+        for name, entry in settings["methods"].items()
+    }
+    faults = faults_of(settings | {"methods": methods}, schema)
+    if faults:
+        (path, _), sentence = next(iter(faults.items()))
+        raise InputError(
+            f"bundle: {len(faults)} of its settings can't be used, first {dotted(path)}: {sentence} Copy it again; if "
+            "that doesn't help, ask the coordinating team."
+        )
 
 
 def faults_of(settings: dict, schema: dict) -> dict[tuple[tuple, str], str]:

@@ -108,17 +108,23 @@ def phases_of(model):
     return list(model.model["plans"]["channels"])
 
 
-def predict(model, images, spacing, organ=None, **options):
+def predict(model, images, spacing, organ=None, *, threshold=0.5, **options):
     """Tumor mask of one patient: one piece of the network's mask, see `tumor_piece`.
 
     One patient has one primary tumor, so a second piece is an error more often than not. Empty
     stays empty. Arguments as in `pseudo_mask`, but
 
     images : HU array of the model's phase, or {phase: array} with all of `phases_of`
+    threshold : a voxel is tumor above this probability; 0.5 takes the likelier label, as nnU-Net does
     """
     if not isinstance(images, dict):
         images = dict.fromkeys(phases_of(model)[:1], images)
-    mask = model.labels([images[phase] for phase in phases_of(model)], spacing, **options)
+    channels = [images[phase] for phase in phases_of(model)]
+    if threshold == 0.5:
+        mask = model.labels(channels, spacing, **options)
+    else:
+        _, probabilities = model.labels(channels, spacing, softmax=True, **options)
+        mask = probabilities[1] > threshold
     return largest_piece(mask) if organ is None else tumor_piece(mask, organ, spacing)
 
 
