@@ -11,6 +11,7 @@ import sys
 import conda_stand_in as conda
 import pytest
 from job_environments import PACKAGE, ROOT, imports, jobs, pins
+from needed import PYRADIOMICS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from snakemake_files import rules
@@ -44,7 +45,7 @@ APART = "totalsegmentator"
 def test_an_environment_pins_what_was_tested(path):
     """Every package that constraints.txt knows and that comes in, asked for or not."""
     if path.stem == "radiomics":
-        pytest.importorskip("radiomics", reason="PyRadiomics builds on Python 3.11 alone")
+        pytest.importorskip("radiomics", reason=PYRADIOMICS)
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     lines = [Requirement(line) for line in text.splitlines() if not line.startswith("#")]
     tested = {canonicalize_name(line.name): line.specifier for line in lines}

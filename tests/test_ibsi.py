@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from needed import PYRADIOMICS
 
-extraction = pytest.importorskip(
-    "nodestage.methods.radiomics.extraction", reason="PyRadiomics builds on Python 3.11 alone"
-)
+extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=PYRADIOMICS)
 ROOT = Path(__file__).parents[1]
 PHANTOM = yaml.safe_load((ROOT / "tests/ibsi_digital_phantom.yaml").read_text(encoding="utf-8"))
 REFERENCES = PHANTOM["features"]

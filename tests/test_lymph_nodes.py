@@ -8,6 +8,7 @@ import lymph_node_phantom as phantom
 import numpy as np
 import pytest
 import torch
+from batchgeneratorsv2.transforms.intensity.brightness import BrightnessAdditiveTransform
 
 from nodestage import metrics
 from nodestage.core import checkpoints, volumes
@@ -23,7 +24,7 @@ from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
 from nodestage.lymph_nodes.variants import VARIANTS
 from nodestage.nnunet import network
 from nodestage.nnunet.plans import make_plans
-from nodestage.nnunet.trainer import Loader, copy_patches
+from nodestage.nnunet.trainer import Loader, copy_patches, with_shift
 
 ANATOMY = {
     "labels": {"aorta": 8, "pancreas": 11},
@@ -197,6 +198,28 @@ def training_transforms():
     return LymphNodeTrainer.get_training_transforms(
         (16, 24, 24), (-0.5, 0.5), None, (0, 1, 2), False, use_mask_for_norm=[False] * 3
     )
+
+
+def test_a_shift_moves_each_phase_by_itself_and_leaves_the_map_alone():
+    transforms = training_transforms()
+    with_shift(transforms, 0.5)
+    spare_map(transforms)
+    (shift,) = (
+        t
+        for t in transforms.transforms
+        if isinstance(getattr(t, "transform", t), BrightnessAdditiveTransform)
+    )
+    torch.manual_seed(0)
+    drawn = []
+    for _ in range(200):
+        before = picture()[0].clone()
+        image = shift(image=before.clone(), segmentation=torch.zeros(1, 16, 24, 24))["image"]
+        moved = (image - before).flatten(1)
+        assert (moved.amax(1) - moved.amin(1)).max() < 1e-5 and not moved[2].any()
+        drawn.append(moved[:2, 0].numpy())
+    drawn = np.array(drawn)
+    assert np.abs(drawn.std(0) - 0.5).max() < 0.1 and np.abs(drawn.mean(0)).max() < 0.1
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.2
 
 
 def test_intensity_augmentation_leaves_the_map_alone():

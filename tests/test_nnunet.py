@@ -248,6 +248,21 @@ def test_same_seed_same_weights_other_seed_other_weights(training, tmp_path):
     assert first == again != other
 
 
+def test_a_shift_in_hu_is_drawn_in_units_of_the_normalised_image(training, tmp_path, monkeypatch):
+    from nodestage.nnunet import trainer
+
+    drawn, real = [], trainer.with_shift
+    monkeypatch.setattr(trainer, "with_shift", lambda t, sd: (drawn.append(sd), real(t, sd)))
+    digests = []
+    for shift in (None, 0, 10):
+        folder = tmp_path / str(shift)
+        intensity = {"CT": {"low": -50, "high": 200, "mean": 80, "sd": 40}}
+        patients, plan = make_dataset(folder, epochs=1, shift_hu=shift, intensity=intensity)
+        run = Run(5, folder / "checkpoint.pt", folder)
+        digests.append(training.train(plan, TrainingSet(patients, []), run)["digest"])
+    assert drawn == [0.25] and digests[0] == digests[1] != digests[2]
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(training, tmp_path):
     """The process is killed for good (SIGKILL) in mid-epoch, after its first checkpoint."""
     patients, plan = make_dataset(tmp_path)

@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from needed import PYRADIOMICS
 from scipy import ndimage
 
 from nodestage.core.errors import InputError
 from nodestage.methods import radiomics
 
-NEEDED = "PyRadiomics builds on Python 3.11 alone"
-featureextractor = pytest.importorskip("radiomics.featureextractor", reason=NEEDED)
-extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=NEEDED)
-filters = pytest.importorskip("nodestage.methods.radiomics.filters", reason=NEEDED)
+featureextractor = pytest.importorskip("radiomics.featureextractor", reason=PYRADIOMICS)
+extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=PYRADIOMICS)
+filters = pytest.importorskip("nodestage.methods.radiomics.filters", reason=PYRADIOMICS)
 SPACING = (2.5, 2.0, 2.2)
 SHAPE = (33, 44, 41)  # odd sizes: the wavelet transform pads them
 

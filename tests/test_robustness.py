@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from needed import PYRADIOMICS
 from scipy import ndimage
 from study_config import default_config, study, with_rows, with_tables
 
@@ -13,9 +14,8 @@ from nodestage.statistics import robustness
 from nodestage.statistics.agreement import icc_agreement
 from nodestage.statistics.undefined import UndefinedError
 
-NEEDED = "PyRadiomics builds on Python 3.11 alone"
-perturbation = pytest.importorskip("nodestage.methods.radiomics.perturbation", reason=NEEDED)
-extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=NEEDED)
+perturbation = pytest.importorskip("nodestage.methods.radiomics.perturbation", reason=PYRADIOMICS)
+extraction = pytest.importorskip("nodestage.methods.radiomics.extraction", reason=PYRADIOMICS)
 
 # Table 2 of Shrout and Fleiss (1979): six targets, four judges.
 RATINGS = np.array(

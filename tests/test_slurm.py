@@ -3,7 +3,6 @@
 A whole small study is run to its reports by `pytest -m further tests/test_slurm.py`.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -94,15 +93,6 @@ def study(folder):
     )
 
 
-def results(folder):
-    """{file: digest} of all that jobs wrote for a person or another job."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob("results/**/*"))
-        if path.is_file()
-    }
-
-
 @pytest.mark.further
 def test_a_small_study_has_the_same_results_as_here(slurm, tmp_path):
     for place, how in (("there", grouped()), ("here", ["--cores", "2"])):
@@ -110,7 +100,9 @@ def test_a_small_study_has_the_same_results_as_here(slurm, tmp_path):
         small = Path(__file__).with_name("small.yaml")
         configs = ["--configfile", small, tmp_path / place / "config.yaml"]
         snakemake(tmp_path / place, *how, *configs, timeout=7200)
-    here, there = (results(tmp_path / place) for place in ("here", "there"))
+    here, there = (
+        workflow.digests(tmp_path / place, "results/**/*") for place in ("here", "there")
+    )
     assert {"results/report/study.html", "results/report/tianjin.html"} <= set(there)
     assert here == there
 

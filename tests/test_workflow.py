@@ -4,7 +4,6 @@ One study is run once; every test looks at it or at a copy. Networks learn nothi
 what they learn is tested stage by stage.
 """
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -102,15 +101,6 @@ def copy(study, tmp_path):
     folder = tmp_path / "study"
     shutil.copytree(study, folder, copy_function=shutil.copy2)
     return folder
-
-
-def digests(folder, pattern):
-    """{file: digest} of a study's files that fit a pattern, without the hidden digests beside them."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob(pattern))
-        if path.is_file() and not path.name.startswith(".")
-    }
 
 
 def sheet(folder):
@@ -316,7 +306,7 @@ def _beside(folder, row, phase):
 
 def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_patients(copy):
     """The leak test: weights, scalers and thresholds of fold 0, byte for byte."""
-    before = digests(copy, "results/bundle/fold0/*")
+    before = workflow.digests(copy, "results/bundle/fold0/*")
     assert len(before) == 10
     folds = copy / "folds"
     shutil.copytree(copy / "results/cohort/folds", folds)
@@ -338,7 +328,7 @@ def test_nothing_of_a_fold_changes_with_the_labels_of_its_test_and_external_pati
     for stage in STAGES_OF_A_FOLD:
         shutil.rmtree(copy / f"results/{stage}/fold0")
     workflow.snakemake(copy, *before)
-    assert digests(copy, "results/bundle/fold0/*") == before
+    assert workflow.digests(copy, "results/bundle/fold0/*") == before
 
 
 def test_candidates_of_test_patients_grow_no_tree_and_choose_no_cut(copy):
@@ -413,7 +403,7 @@ def network_digests(path):
 
 def test_masks_that_only_test_change_no_score(copy):
     """Drawn tumors, organs of the test set: emptied, and every score stays byte for byte."""
-    before = digests(copy, "results/predictions/*/*/*.tsv")
+    before = workflow.digests(copy, "results/predictions/*/*/*.tsv")
     for row in sheet(copy):
         if row["center"] == "teaching":
             continue
@@ -422,7 +412,7 @@ def test_masks_that_only_test_change_no_score(copy):
             mask = volumes.read(path)
             volumes.write(path, np.zeros_like(mask.array), like=mask)
     workflow.snakemake(copy)
-    assert digests(copy, "results/predictions/*/*/*.tsv") == before
+    assert workflow.digests(copy, "results/predictions/*/*/*.tsv") == before
 
 
 def test_external_scores_come_from_the_bundle_alone(copy):
@@ -463,10 +453,10 @@ def test_a_hospital_with_a_packet_alone_gets_the_same_scores_and_trains_nothing(
     for theirs in study.glob("results/predictions/*/*/tianjin.tsv"):
         mine = home / theirs.relative_to(study).with_name("our_hospital.tsv")
         assert mine.read_bytes() == theirs.read_bytes(), theirs
-    frozen = digests(study, "results/bundle/**/*")
+    frozen = workflow.digests(study, "results/bundle/**/*")
     cards = {name: frozen.pop(name) for name in list(frozen) if "model_card" in name}
     assert len(cards) == 2  # made from the study's results, and no part of the frozen model
-    assert digests(home, "results/bundle/**/*") == frozen
+    assert workflow.digests(home, "results/bundle/**/*") == frozen
     page = (home / "results/report/our_hospital.html").read_text(encoding="utf-8")
     assert "There is no comparison with the discovery center" in page or "be answered" in page
     assert "Discovery center" not in page and "simulated patients" not in page

@@ -1,5 +1,6 @@
 """A small study with a sample sheet of its own, and the workflow run on it as a user would."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -93,3 +94,12 @@ def planned(folder, *targets, **how):
 
 def read_config(folder):
     return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+
+
+def digests(folder, pattern):
+    """{file: digest} of a study's files that fit a pattern, without the hidden digests beside them."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob(pattern))
+        if path.is_file() and not path.name.startswith(".")
+    }

@@ -19,6 +19,8 @@ class TrainingSettings:
     oversample_foreground : share of the patches that must hold a label
     foreground_anywhere : such a patch may hold its voxel anywhere, not only in the middle
     augmentation : "full" (nnU-Net's) or "light" (without the slow image filters)
+    shift_hu : SD of the HU that are added to a training patch, drawn for each patch and phase: a scanner's offset
+        and the contrast agent's timing differ between centers; None or 0 adds none, as nnU-Net
     mirror_axes : axes that are flipped in training and may be in prediction
     processes : that load patches; 0 loads them in the training's process
     compile : torch.compile, where nnU-Net would use it
@@ -37,6 +39,7 @@ class TrainingSettings:
     oversample_foreground: float | None = None
     foreground_anywhere: bool = False
     augmentation: str = "full"
+    shift_hu: float | None = None
     mirror_axes: list[int] | None = None
     processes: int = 0
     compile: bool = True

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.intensity.brightness import BrightnessAdditiveTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform
 
@@ -209,6 +210,8 @@ class Trainer(nnunet.nnUNetTrainer):
         )
         if self.settings.augmentation == "light":
             without_filters(training)
+        if self.settings.shift_hu:
+            with_shift(training, self.settings.shift_hu / self._sd_hu())
         fixed_choice_of_algorithm(training)
         for transforms in (training, validation):
             copy_patches(transforms)
@@ -217,6 +220,11 @@ class Trainer(nnunet.nnUNetTrainer):
             self._generator(self.make_loader(for_training, initial, training, training=True)),
             self._generator(self.make_loader(for_validation, patch, validation, training=False)),
         )
+
+    def _sd_hu(self):
+        """HU of one unit of the normalised images; of the first phase, all are scaled alike by default."""
+        constants = self.plans_manager.plans["foreground_intensity_properties_per_channel"]
+        return constants["0"]["std"]
 
     def make_loader(self, dataset, initial_patch, transforms, training):
         """A loader over `dataset`; a subclass may choose another one."""
@@ -327,6 +335,13 @@ def without_filters(transforms):
     transforms.transforms = [
         t for t in transforms.transforms if type(getattr(t, "transform", t)).__name__ not in FILTERS
     ]
+
+
+def with_shift(transforms, sd):
+    """Add an offset to every patch and channel, of this SD in units of the normalised image."""
+    shift = BrightnessAdditiveTransform(0.0, sd, synchronize_channels=False, p_per_channel=1.0)
+    first = [isinstance(t, SpatialTransform) for t in transforms.transforms].index(True)
+    transforms.transforms.insert(first + 1, shift)
 
 
 def fixed_choice_of_algorithm(transforms):
