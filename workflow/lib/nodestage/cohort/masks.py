@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from nodestage.cohort import grids, kept, nifti, possible
+from nodestage.cohort import grids, kept, lost_slices, nifti, possible
 from nodestage.cohort.drawings import kinds, lattices, names, painting, references
 from nodestage.cohort.faults import IntakeError, about, some
 from nodestage.cohort.labels import counts, map_labels
@@ -13,8 +12,6 @@ from nodestage.core.errors import InputError
 
 KNOWN = {"tumor": {"tumor": 1}, "lymph_nodes": {"negative": 1, "positive": 2}}
 NEAREST = "nearest neighbour"
-MAX_SKIPPED = 3  # slices without a structure between two parts of it
-MIN_SHARED = 6  # voxels of a slice
 WHOLE = 1e-3  # how far a label may lie from a whole number
 
 
@@ -84,7 +81,7 @@ def read_mask_with_record(path, rules, image=None, *, patient="", column="", sou
         if image is not None and not isinstance(image, grids.Grid):
             named = rules.label_system or "segments" in facts
             possible.check(array, image.array, grid.spacing, known, named)
-    skipped = 0 if role == "organs" else skipped_slices(array)
+    skipped = 0 if role == "organs" else lost_slices.count(array)
     if skipped:
         facts.setdefault("slices_skipped", skipped)
     facts["volume_mm3_as_drawn"] = drawn
@@ -325,51 +322,6 @@ def _volumes(labels, affine):
     voxel = abs(float(np.linalg.det(np.asarray(affine)[:3, :3])))
     number = counts(labels)
     return {str(v): round(int(number[v]) * voxel, 3) for v in np.flatnonzero(number) if v}
-
-
-def skipped_slices(labels: np.ndarray) -> int:
-    """Slices between two parts of one structure in which nothing of it is drawn.
-
-    A broken copy zeroes frames of a segmentation, and a reader forgets slices. The parts are at most `MAX_SKIPPED`
-    slices apart and share most of their outline; the tips of two nodes above one another don't. Organs are not
-    asked: a vessel leaves a slice and comes back.
-
-    Parameters
-    ----------
-    labels : integer array (z, y, x), 0 where nothing is drawn
-
-    Returns
-    -------
-    number of slices
-    """
-    skipped: set[int] = set()
-    for value, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        drawn, first = labels[box] == value, box[0].start
-        for gap in range(1, min(MAX_SKIPPED, len(drawn) - 2) + 1):
-            for z in range(len(drawn) - gap - 1):
-                between = drawn[z + 1 : z + gap + 1].any(0)
-                if _continues_without(drawn[z], drawn[z + gap + 1], between):
-                    skipped.update(range(first + z + 1, first + z + gap + 1))
-    return len(skipped)
-
-
-def _continues_without(lower, upper, between):
-    """Whether a piece of one slice goes on in another with none of it between them."""
-    pieces, number = ndimage.label(lower & ~_touched(lower, between))
-    for piece in range(1, number + 1):
-        one = pieces == piece
-        shared = (one & upper).sum()
-        if shared >= MIN_SHARED and shared >= 0.6 * one.sum():
-            return True
-    return False
-
-
-def _touched(mask, other):
-    """The connected pieces of a 2D mask that share a voxel with another."""
-    pieces, _ = ndimage.label(mask)
-    return np.isin(pieces, np.setdiff1d(pieces[other], 0))
 
 
 def _touching(array):
