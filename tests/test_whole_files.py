@@ -57,6 +57,22 @@ def test_a_replaced_file_forgets_the_digest_of_the_one_before(tmp_path):
     assert files.read_json(path) == {"a": 2} and not seals.of(path).exists()
 
 
+def test_what_a_killed_process_left_is_removed_and_what_others_write_stays(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    for process in (ended.pid, os.getppid()):
+        for name in ("venous.nii.gz", "P1-venous.nii.gz"):
+            (tmp_path / f".part{process}-{name}").write_bytes(b"half")
+    files.write_text(tmp_path / "venous.nii.gz", "whole")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {
+        "venous.nii.gz",
+        f".part{os.getppid()}-venous.nii.gz",
+        f".part{os.getppid()}-P1-venous.nii.gz",
+        f".part{ended.pid}-P1-venous.nii.gz",
+    }
+
+
 def test_records_and_arrays_that_were_cut_are_named(tmp_path):
     record, views = tmp_path / "record.json", tmp_path / "views.npz"
     files.write_json(record, {"failed": False, "reason": ""})

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written under a temporary name, then renamed."""
 
+import glob
 import json
 import os
 import shutil
@@ -19,10 +20,12 @@ from nodestage.core.seals import digest as digest
 def whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block ends well.
 
-    The temporary name keeps every suffix, since writers choose the format by it.
+    The temporary name keeps every suffix, since writers choose the format by it. What a killed process left of the
+    same file is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_what_was_left(path)
     temporary = path.with_name(f".part{os.getpid()}-{path.name}")
     try:
         yield temporary
@@ -30,6 +33,24 @@ def whole(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_what_was_left(path):
+    """Remove temporary files of `path` whose process isn't running any more."""
+    for left in path.parent.glob(f".part*-{glob.escape(path.name)}"):
+        process, _, name = left.name.removeprefix(".part").partition("-")
+        if name == path.name and process.isdigit() and not _is_running(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
 
 def masks(inputs, role: str, patients: Sequence[str]) -> list[Path]:
