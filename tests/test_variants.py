@@ -403,7 +403,7 @@ def test_a_manifest_of_which_a_part_is_lost_or_strange(frozen, change, words):
     [
         (lambda m: None, ""),
         (lambda m: m["lymph_nodes"].update(threshold="high"), "lymph_nodes.threshold: 'high' is not"),
-        (lambda m: m["lymph_nodes"].update(treshold=0.5), "did you mean 'threshold'"),
+        (lambda m: m["lymph_nodes"].update(thresholds=0.5), "did you mean 'threshold'"),
         (lambda m: m["statistics"].update(bootstraps=-1), "statistics.bootstraps: -1 is not"),
         (lambda m: m["tumor"].update(slice_size="; rm -rf"), "tumor.slice_size"),
         (lambda m: m["methods"]["combined"].update(settings={"steps": True}), "methods.combined.settings.steps"),
