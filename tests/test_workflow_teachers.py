@@ -33,7 +33,7 @@ def study(tmp_path_factory):
     """Discovery patients alone: no auxiliary center is needed."""
     folder = tmp_path_factory.mktemp("teachers") / "study"
     folder.mkdir()
-    workflow.make(folder, {"changhai": 8})
+    workflow.make(folder, {"changhai": 12})
     return folder
 
 
