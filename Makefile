@@ -74,7 +74,7 @@ run: $(VENV)/ready ## Run the simulated study, or your own with STUDY=folder
 	$(RUN)
 	@$(BIN)/python -m nodestage.report.summary -- "$${STUDY:-.}/results"
 
-test: $(VENV)/ready ## Run all tests (under 25 minutes on two cores) and print the coverage
+test: $(VENV)/ready ## Run all tests (about half an hour on two cores) and print the coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@echo "Coverage of the library, without jobs that Snakemake starts: $$($(BIN)/coverage report --format=total) %"
 

@@ -144,4 +144,4 @@ def test_the_default_study_in_lines(config):
     text = "\n".join(outline.lines(study(config)))
     assert "changhai (discovery): 24 patients; metastasis: 11 positive, 13 negative" in text
     assert "unscored: 1 (arterial phase missing: 1)" in text
-    assert "teaching (auxiliary): 8 patients; both phases: 8; masks: organs 8, tumor 8" in text
+    assert "teaching (auxiliary): 16 patients; both phases: 16; masks: organs 8, tumor 16" in text
