@@ -5,7 +5,6 @@ Twenty starts of Snakemake take minutes, so this is left out unless it is asked 
 network is trained: killed trainings are in `test_killed_training.py`.
 """
 
-import hashlib
 import os
 import random
 import shutil
@@ -71,15 +70,6 @@ def life(folder, jobs, delay):
     return run.returncode == -signal.SIGKILL
 
 
-def written(folder):
-    """{file: digest} of every table, record and image that jobs wrote."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob("results/**/*"))
-        if path.is_file()
-    }
-
-
 def test_twenty_kills_change_no_file(study, tmp_path):
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(study, undisturbed)
@@ -95,4 +85,7 @@ def test_twenty_kills_change_no_file(study, tmp_path):
     print(f"{kills} kills while jobs were running")
     assert kills >= KILLS - 2  # the last ones may come after the end
     assert tables.read(study / "results/statistics/changhai/performance.tsv")
-    assert written(study) == written(undisturbed)
+    now, expected = (
+        workflow.digests(folder, "results/**/*", hidden=True) for folder in (study, undisturbed)
+    )
+    assert now == expected

@@ -96,10 +96,10 @@ def read_config(folder):
     return yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
 
 
-def digests(folder, pattern):
-    """{file: digest} of a study's files that fit a pattern, without the hidden digests beside them."""
+def digests(folder, pattern, hidden=False):
+    """{file: digest} of a study's files that fit a pattern; `hidden`: those whose name begins with a point, too."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob(pattern))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and (hidden or not path.name.startswith("."))
     }

@@ -38,16 +38,10 @@ def count(labels: np.ndarray) -> int:
 
 def _continues_without(lower, upper, between):
     """Whether a piece of one slice goes on in another with none of it between them."""
-    pieces, number = ndimage.label(lower & ~_touched(lower, between))
+    pieces, number = ndimage.label(lower)
     for piece in range(1, number + 1):
         one = pieces == piece
         shared = (one & upper).sum()
-        if shared >= MIN_SHARED and shared >= SHARE * one.sum():
+        if shared >= MIN_SHARED and shared >= SHARE * one.sum() and not (one & between).any():
             return True
     return False
-
-
-def _touched(mask, other):
-    """The connected pieces of a 2D mask that share a voxel with another."""
-    pieces, _ = ndimage.label(mask)
-    return np.isin(pieces, np.setdiff1d(pieces[other], 0))

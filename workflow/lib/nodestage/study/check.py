@@ -213,7 +213,7 @@ def _study(
         return None
     if bundle:
         aliases.rename(bundle.settings)
-        schema.check_bundle(bundle.settings, bundle.anatomy.get("labels"))
+        schema.check_bundle(bundle.settings, anatomies.structures(config, bundle))
         config = config | bundle.settings_over(config) | {"anatomy": None}
     study = build(config, anatomy, Sheet(rows, centers), bundle, returned)
     _collect(errors, lacking.check, study)

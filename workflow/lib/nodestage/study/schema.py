@@ -35,9 +35,7 @@ def check(config: dict, structures: Iterable[str] | None = None) -> None:
     config : dict, a study's whole config, or a user's file that is to be merged into the default
     structures : names in the study's anatomy; None: those of config/anatomy.yaml
     """
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    if structures is not None:
-        schema["$defs"]["structure"]["enum"] = list(structures)
+    schema = _schema(structures)
     faults = faults_of(config, schema)
     checked = _with_text_for_keys(config, (), {})
     faults |= _unknown_methods(checked, schema)
@@ -60,9 +58,7 @@ def check_bundle(settings: dict, structures: Iterable[str] | None = None) -> Non
     settings : `exchange.bundle.Frozen.settings`
     structures : names in the bundle's anatomy
     """
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    if structures is not None:
-        schema["$defs"]["structure"]["enum"] = list(structures)
+    schema = _schema(structures)
     built_in = schema["properties"]["methods"]["properties"]
     # What a bundle declares of a method of nodestage; in a config only a method of one's own declares it.
     methods = {
@@ -76,6 +72,14 @@ def check_bundle(settings: dict, structures: Iterable[str] | None = None) -> Non
             f"bundle: {len(faults)} of its settings can't be used, first {dotted(path)}: {sentence} Copy it again; if "
             "that doesn't help, ask the coordinating team."
         )
+
+
+def _schema(structures):
+    """The schema of the config, with these names of structures; None: those of config/anatomy.yaml."""
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if structures is not None:
+        schema["$defs"]["structure"]["enum"] = list(structures)
+    return schema
 
 
 def faults_of(settings: dict, schema: dict) -> dict[tuple[tuple, str], str]:
