@@ -1,0 +1,149 @@
+"""Methods of several finished simulated studies, together: AUC and paired differences with intervals.
+
+    python benchmarks/pooled_studies.py scores larger6 larger6.tsv
+    python benchmarks/pooled_studies.py auc larger6.tsv larger7.tsv
+    python benchmarks/pooled_studies.py differences larger6.tsv larger7.tsv --method combined_candidates \
+        --against tumor_net nodes_candidates
+
+`scores` writes one row per scored patient of a study's folder: status, fold (discovery) or none, the
+oracles' and every method's score, without a patient's code. The other two read such tables. Scores of
+different models are not on one scale, so patients are compared within their fold or center alone: every
+value is a mean over folds in the discovery center, over centers outside, over both in the last column,
+with DeLong's interval.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nodestage import statistics
+from nodestage.core import tables
+from nodestage.statistics.undefined import UndefinedError
+
+ORACLES = ("tumor", "nodes", "both")
+KEYS = ("center", "fold", "metastasis", *(f"oracle_{name}" for name in ORACLES))
+
+
+def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("scores", help="write the scores of a finished study")
+    one.add_argument("study", type=Path, help="its folder")
+    one.add_argument("table", type=Path, help="the table to write")
+    for name in ("auc", "differences"):
+        several = commands.add_parser(name, help=f"print the {name} of studies, pooled")
+        several.add_argument("tables", nargs="+", type=Path, help="what `scores` wrote")
+        if name == "differences":
+            several.add_argument("--method", default="combined")
+            several.add_argument("--against", nargs="+", help="other methods; all by default")
+    options = parser.parse_args(arguments)
+    if options.command == "scores":
+        write(options.table, scores(options.study / "results"))
+        return
+    rows = [row for path in options.tables for row in read(path)]
+    methods = [key for key in rows[0] if key not in KEYS and key != "study"]
+    methods += [f"oracle_{name}" for name in ORACLES]
+    if options.command == "auc":
+        header("method")
+        for method in methods:
+            print(f"| {method} | " + " | ".join(auc(part, method) for part in parts(rows)) + " |")
+        return
+    header(f"{options.method} minus")
+    for other in options.against or methods:
+        if other != options.method:
+            cells = [difference(part, options.method, other) for part in parts(rows)]
+            print(f"| {other} | " + " | ".join(cells) + " |")
+
+
+def scores(results):
+    """Rows of every patient with a status whom some method scored, in `KEYS` and one column per method."""
+    found = {}
+    for path in sorted(results.glob("predictions/*/*/*.tsv")):
+        method, part, center = path.parts[-3], path.parts[-2], path.stem
+        for row in tables.read(path):
+            tested = row["subset"] == "test" if part != "ensemble" else True
+            if tested and row["score"] not in (None, ""):
+                of = found.setdefault((center, row["patient"]), {})
+                of.setdefault(method, {})[part] = float(row["score"])
+    made = []
+    for (center, patient), methods in sorted(found.items()):
+        truth = json.loads((results / "simulator/truth" / patient / "truth.json").read_text())
+        outside = any("ensemble" in by_part for by_part in methods.values())
+        fold = "" if outside else next(iter(next(iter(methods.values()))))
+        row = {"center": center, "fold": fold, "metastasis": int(truth["positive"])}
+        row |= {f"oracle_{name}": truth["oracle"][name] for name in ORACLES}
+        for method, by_part in methods.items():
+            row[method] = by_part["ensemble" if outside else fold]
+        made.append(row)
+    return made
+
+
+def write(path, rows):
+    """A table with one column per method; six significant digits keep the ranks."""
+    methods = sorted({key for row in rows for key in row} - set(KEYS))
+    columns = [*KEYS, *methods]
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_text(row.get(c, "")) for c in columns] for row in rows)
+
+
+def read(path):
+    """Rows of such a table, each value as text, with the name of the study."""
+    with open(path, newline="", encoding="utf-8") as handle:
+        return [row | {"study": str(path)} for row in csv.DictReader(handle, delimiter="\t")]
+
+
+def _text(value):
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def header(first):
+    print(f"| {first} | discovery | outside | all |\n| --- | --- | --- | --- |")
+
+
+def parts(rows):
+    """Rows of the discovery centers, of the others, and all."""
+    return [r for r in rows if r["fold"]], [r for r in rows if not r["fold"]], rows
+
+
+def arrays(rows, *methods):
+    """(status, scores of each method, stratum) of the patients whom all of the methods scored."""
+    kept = [row for row in rows if all(row.get(m) not in (None, "") for m in methods)]
+    y = np.array([int(row["metastasis"]) for row in kept])
+    values = [np.array([float(row[m]) for row in kept]) for m in methods]
+    strata = np.array([f"{row['study']} {row['center']} {row['fold']}" for row in kept])
+    return y, values, strata
+
+
+def auc(rows, method):
+    y, (score,), strata = arrays(rows, method)
+    if not len(y):
+        return "–"
+    try:
+        low, high = statistics.auc_ci(y, score, strata=strata)
+        values = [statistics.auc(y[strata == s], score[strata == s]) for s in np.unique(strata)]
+    except UndefinedError:
+        return "undefined"
+    return f"{np.mean(values):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def difference(rows, method, other):
+    """`+0.05 [0.01, 0.09], p 0.02` by DeLong's paired test within the strata."""
+    y, (a, b), strata = arrays(rows, method, other)
+    if not len(y):
+        return "–"
+    try:
+        test = statistics.delong_test(y, a, b, strata=strata)
+    except UndefinedError:
+        return "undefined"
+    low, high = statistics.difference_ci(y, a, b, strata=strata)
+    return f"{test.auc_a - test.auc_b:+.3f} [{low:+.3f}, {high:+.3f}], p {test.p_value:.2g}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
