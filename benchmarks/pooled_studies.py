@@ -22,7 +22,6 @@ import numpy as np
 
 from nodestage import statistics
 from nodestage.core import tables
-from nodestage.statistics.undefined import UndefinedError
 
 ORACLES = ("tumor", "nodes", "both")
 KEYS = ("center", "fold", "metastasis", *(f"oracle_{name}" for name in ORACLES))
@@ -61,25 +60,23 @@ def main(arguments):
 
 def scores(results):
     """Rows of every patient with a status whom some method scored, in `KEYS` and one column per method."""
+    external = {path.stem for path in results.glob("predictions/*/ensemble/*.tsv")}
     found = {}
     for path in sorted(results.glob("predictions/*/*/*.tsv")):
         method, part, center = path.parts[-3], path.parts[-2], path.stem
+        if (part == "ensemble") != (center in external):
+            continue  # a single fold's scores of an external center
+        fold = "" if center in external else part
         for row in tables.read(path):
-            tested = row["subset"] == "test" if part != "ensemble" else True
-            if tested and row["score"] not in (None, ""):
-                of = found.setdefault((center, row["patient"]), {})
-                of.setdefault(method, {})[part] = float(row["score"])
-    made = []
-    for (center, patient), methods in sorted(found.items()):
+            if row["score"] and (row["subset"] == "test" or not fold):
+                key = center, row["patient"]
+                scored = found.setdefault(key, {"center": center, "fold": fold})
+                scored[method] = float(row["score"])
+    for (_, patient), row in found.items():
         truth = json.loads((results / "simulator/truth" / patient / "truth.json").read_text())
-        outside = any("ensemble" in by_part for by_part in methods.values())
-        fold = "" if outside else next(iter(next(iter(methods.values()))))
-        row = {"center": center, "fold": fold, "metastasis": int(truth["positive"])}
+        row["metastasis"] = int(truth["positive"])
         row |= {f"oracle_{name}": truth["oracle"][name] for name in ORACLES}
-        for method, by_part in methods.items():
-            row[method] = by_part["ensemble" if outside else fold]
-        made.append(row)
-    return made
+    return [row for _, row in sorted(found.items())]
 
 
 def write(path, rows):
@@ -127,7 +124,7 @@ def auc(rows, method):
     try:
         low, high = statistics.auc_ci(y, score, strata=strata)
         values = [statistics.auc(y[strata == s], score[strata == s]) for s in np.unique(strata)]
-    except UndefinedError:
+    except statistics.UndefinedError:
         return "undefined"
     return f"{np.mean(values):.2f} [{low:.2f}, {high:.2f}]"
 
@@ -139,7 +136,7 @@ def difference(rows, method, other):
         return "–"
     try:
         test = statistics.delong_test(y, a, b, strata=strata)
-    except UndefinedError:
+    except statistics.UndefinedError:
         return "undefined"
     low, high = statistics.difference_ci(y, a, b, strata=strata)
     return f"{test.auc_a - test.auc_b:+.3f} [{low:+.3f}, {high:+.3f}], p {test.p_value:.2g}"
