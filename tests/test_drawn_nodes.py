@@ -5,8 +5,11 @@ import pytest
 import workflow_study as workflow
 
 from nodestage.cohort import drawn_nodes
-from nodestage.core import files, tables, volumes
+from nodestage.core import configs, files, tables, volumes
 from nodestage.core.errors import InputError
+
+SIMULATED = configs.read(workflow.REPOSITORY / "config/simulator.yaml")["simulator"]["centers"]
+DISCOVERY = [f"CH{k:03d}" for k in range(1, SIMULATED["changhai"]["patients"] + 1)]
 
 
 def records(**labels):
@@ -37,7 +40,7 @@ def test_patients_with_metastasis_and_negative_nodes_alone_are_named():
 def test_the_job_says_so_from_the_records_of_the_masks(tmp_path):
     target = "results/registration/drawn_nodes.json"
     (tmp_path / "config.yaml").write_text("{}\n", encoding="utf-8")
-    for patient in (f"CH{k:03d}" for k in range(1, 25)):
+    for patient in DISCOVERY:
         files.write_json(
             tmp_path / f"results/registration/{patient}/lymph_nodes.json",
             {"volume_mm3_as_drawn": {"1": 3.0}},
@@ -45,7 +48,7 @@ def test_the_job_says_so_from_the_records_of_the_masks(tmp_path):
     printed = workflow.snakemake(
         tmp_path, target, "--allowed-rules", "drawn_nodes", "--nolock", check=False
     )
-    assert "none of 24 node masks holds a positive node" in printed
+    assert f"none of {len(DISCOVERY)} node masks holds a positive node" in printed
 
 
 def test_each_drawn_node_has_its_volume_and_touching_classes_stay_apart():
@@ -68,7 +71,7 @@ def test_the_job_of_table_1_reads_the_masks_on_the_study_grid(tmp_path):
     (tmp_path / "config.yaml").write_text("{}\n", encoding="utf-8")
     mask = np.zeros((4, 4, 4), np.uint8)
     mask[1, 1, 1:3] = 2
-    for patient in (f"CH{k:03d}" for k in range(1, 25)):
+    for patient in DISCOVERY:
         drawn = volumes.Volume(mask, (2.5, 2.0, 2.0), (0.0, 0.0, 0.0))
         volumes.write_volume(tmp_path / f"results/registration/{patient}/lymph_nodes.nii.gz", drawn)
     workflow.snakemake(tmp_path, target, "--allowed-rules", "drawn_node_volumes", "--nolock")

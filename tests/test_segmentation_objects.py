@@ -2,6 +2,10 @@
 
 import os
 import runpy
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +17,7 @@ from drawing_files import LABELS, WAYS, Series, ball, lying, read, refused, writ
 
 from nodestage import cohort
 from nodestage.cohort.ct import ct_headers
+from nodestage.cohort.drawings import seg
 from nodestage.cohort.drawings.references import Source
 from nodestage.core import volumes
 
@@ -279,3 +284,30 @@ def test_a_header_that_announces_more_than_its_file_holds_is_refused(tmp_path):
     del data.PerFrameFunctionalGroupsSequence
     data.save_as(path)
     refused(path, series, "P1: tumor: ")
+
+
+def test_masks_read_side_by_side_leave_the_stream_of_errors_as_it_was(tmp_path, monkeypatch):
+    """`make check` reads in threads; a stream left in another's place loses every error reported later."""
+    series = lying("straight")
+    path = write_seg(tmp_path / "s.dcm", ALL, series)
+    first, second = seg.opened(path), seg.opened(path)
+    decodes, first_is_done = threading.Event(), threading.Event()
+    decode = type(first._seg).get_stored_frame
+
+    def slow(self, *arguments, **named):
+        if self is first._seg:
+            decodes.wait(0.5)  # for the second to be between its start and its end
+        else:
+            decodes.set()
+            first_is_done.wait(0.5)
+        return decode(self, *arguments, **named)
+
+    monkeypatch.setattr(type(first._seg), "get_stored_frame", slow)
+    stream = sys.stderr
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first.check_last)
+        one.add_done_callback(lambda _: first_is_done.set())
+        time.sleep(0.05)
+        two = pool.submit(second.check_last)
+        one.result(), two.result()
+    assert sys.stderr is stream

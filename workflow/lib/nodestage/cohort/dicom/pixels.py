@@ -1,9 +1,10 @@
 """Decoded DICOM pixels as Hounsfield units, slice by slice."""
 
 import hashlib
+import io
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 import numpy as np
 import pydicom
@@ -107,6 +108,17 @@ def silenced(syntax):
                 os.dup2(copy, fd)
                 os.close(copy)
             os.close(nowhere)
+
+
+@contextmanager
+def without_stderr():
+    """Without what Python code writes to `sys.stderr`.
+
+    One thread at a time: where two took turns, the first would give the stream back while the second
+    has it, and the second would leave the first's behind, in which all later errors are lost.
+    """
+    with _lock, redirect_stderr(io.StringIO()):
+        yield
 
 
 def _name(syntax):

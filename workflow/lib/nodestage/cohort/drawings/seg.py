@@ -5,8 +5,6 @@ says, on the slices of the image: a series of a tilted gantry has no regular gri
 readers would build, and slices on which nothing was drawn are left out of most files.
 """
 
-import contextlib
-import io
 import logging
 import os
 import warnings
@@ -100,15 +98,11 @@ class Segmentation:
 
     def _decoded(self, index, frame):
         """A frame as bool (rows, columns), or as numbers of segments in a label map."""
-        from nodestage.cohort.dicom.pixels import silenced
+        from nodestage.cohort.dicom.pixels import silenced, without_stderr
 
         try:
-            with (
-                silenced(self._seg.file_meta.TransferSyntaxUID),
-                contextlib.redirect_stderr(
-                    io.StringIO()
-                ),  # highdicom writes a path and a traceback there
-            ):
+            # highdicom writes a path and a traceback to stderr.
+            with silenced(self._seg.file_meta.TransferSyntaxUID), without_stderr():
                 stored = self._seg.get_stored_frame(index, as_index=True)
         except Exception as error:  # decoders raise what their C code gives them
             raise IntakeError(
