@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from nodestage.candidates import forest, patients, prediction, training
+from nodestage.candidates import forest, patients, prediction, scanners, training
 from nodestage.candidates.drawing import redrawn
 from nodestage.core import checkpoints
 from nodestage.core.volumes import Volume
-from nodestage.lymph_nodes import appearance
+from nodestage.lymph_nodes import appearance, sharpness
 
 VESSELS = [2]  # the aorta; 1 is the spleen
 
@@ -124,12 +124,106 @@ def test_annotated_nodes_are_drawn_anew_with_their_class():
     image = np.where(array == 2, 60, 100).astype(np.int16)
     mask = Volume(array, (2.0, 2.0, 2.0))
     rows = training.annotated_nodes(mask, image, image, seed=1)
-    assert [row["class"] for row in rows] == [1, 2] * (1 + training.REDRAWN)
+    assert [row["class"] for row in rows] == [1, 2] * (1 + training.REDRAWN + training.RESCANNED)
+    assert all(set(prediction.POSITIVE) < set(row) for row in rows)
     assert rows[0]["venous_mean"] == 100 and rows[1]["venous_mean"] == 60
     assert len({row["log_volume"] for row in rows}) > 2
     assert rows == training.annotated_nodes(mask, image, image, seed=1)
     empty = Volume(np.zeros_like(array), mask.spacing)
     assert training.annotated_nodes(empty, image, image, seed=1) == []
+
+
+# Other scanners
+
+
+def body(shape=(12, 80, 80), spacing=(2.0, 1.0, 1.0)):
+    """A cylinder of 50 HU in air, as a sharp scan shows it."""
+    y, x = np.indices(shape[1:]) - 39.5
+    return np.where(y**2 + x**2 < 30**2, 50.0, -1000.0) * np.ones(shape), spacing
+
+
+@pytest.mark.parametrize("fwhm", [2.0, 3.0, 4.0])
+def test_the_width_of_edges_is_that_of_the_blur(fwhm):
+    image, spacing = body()
+    soft = ndimage.gaussian_filter(image, [0, fwhm / 2.355, fwhm / 2.355])
+    noisy = soft + np.random.default_rng(0).normal(0, 10, soft.shape)
+    assert sharpness.edge_mm(noisy.astype(np.int16), spacing) == pytest.approx(fwhm, rel=0.15)
+    assert sharpness.edge_mm(image, spacing, fwhm) == pytest.approx(fwhm, rel=0.15)
+    lost = np.where(soft < -999, -3024, soft)  # what lies outside of the scanner's circle
+    assert sharpness.edge_mm(lost, spacing) == pytest.approx(fwhm, rel=0.15)
+
+
+def test_a_scan_without_edges_has_the_usual_width():
+    assert sharpness.edge_mm(np.full((5, 30, 30), 40, np.int16), (2, 1, 1)) == sharpness.USUAL_MM
+    assert sharpness.edge_mm(np.full((1, 3, 3), 40, np.int16), (2, 1, 1)) == sharpness.USUAL_MM
+
+
+def test_another_scanner_blurs_shifts_and_adds_noise():
+    image, spacing = body()
+    softer = scanners.Scanner(3.0, 3.0, 0.0, 7.0)
+    seen = softer.scan(image, spacing, np.random.default_rng(0))
+    assert seen[6, 40, 40] == pytest.approx(57, abs=0.01)
+    assert sharpness.edge_mm(seen, spacing) == pytest.approx(3, rel=0.15)
+    noisy = scanners.Scanner(2.0, 2.0, 6.0, 0.0).scan(image, spacing, np.random.default_rng(0))
+    assert noisy[:, 30:50, 30:50].std() == pytest.approx(6, rel=0.1)
+    drawn = [scanners.draw(np.random.default_rng(seed)) for seed in range(50)]
+    assert all(0 <= one.plane_mm <= scanners.PLANE_MM for one in drawn)
+    assert np.std([one.shift_hu for one in drawn]) == pytest.approx(scanners.SHIFT_HU, rel=0.3)
+
+
+def test_nodes_in_a_box_look_as_in_the_whole_scan(monkeypatch):
+    """Only the surroundings of a node are given to another scanner, since a whole scan is large."""
+    image, spacing = body((20, 80, 80))
+    nodes = np.zeros(image.shape, np.uint8)
+    nodes[8:11, 36:42, 20:26] = 1
+    nodes[8:11, 36:42, 27:33] = 2
+    image = image + 60 * (nodes > 0)
+    softer = scanners.Scanner(3.5, 3.5, 0.0, 0.0)
+    monkeypatch.setattr(scanners, "draw", lambda random: softer)
+    monkeypatch.setattr(training, "REDRAWN", 0)
+    monkeypatch.setattr(training, "RESCANNED", 1)
+    monkeypatch.setattr(training, "redrawn", lambda nodes, random: nodes)
+    rows = training.annotated_nodes(Volume(nodes, spacing), image, image, seed=0)[2:]
+    whole = softer.scan(image, spacing, np.random.default_rng(0))
+    phases = {"arterial": whole, "venous": whole}
+    expected = appearance.densities(training.label_instances(nodes), phases, spacing)
+    for row, one in zip(rows, expected, strict=True):
+        assert {name: row[name] for name in one} == pytest.approx(one, abs=1e-3)
+
+
+def test_what_is_positive_is_learned_for_softer_scanners_too():
+    """Positive nodes are darker; a soft scan makes every node darker, most of all its small ones."""
+    spacing, draw = (2.5, 2.0, 2.0), np.random.default_rng(0)
+    scene, _ = body((24, 80, 80), spacing)
+
+    def patient(fwhm, noise):
+        mask, image = np.zeros(scene.shape, np.uint8), np.where(scene > 0, -90.0, scene)
+        for number, (y, x) in enumerate([(26, 26), (26, 52), (52, 26), (52, 52)]):
+            node = ball(scene.shape, (12, y, x), draw.uniform(4, 7), spacing)
+            mask[node] = 1 + number % 2
+            image[node] = (90, 60)[number % 2] + draw.normal(0, 4)
+        width = fwhm / 2.355 / np.array(spacing)
+        image = ndimage.gaussian_filter(image, width) + draw.normal(0, noise, image.shape)
+        return Volume(mask, spacing), image.astype(np.int16)
+
+    def rows(fwhm, noise, count):
+        return [
+            training.annotated_nodes(mask, image, image, seed)
+            for seed, (mask, image) in enumerate(patient(fwhm, noise) for _ in range(count))
+        ]
+
+    def error(names, train, kept):
+        learned = [row for part in train for row in part[:kept]]
+        classes = np.array([int(row["class"] == 2) for row in learned])
+        grown = forest.grow(prediction.inputs(learned, names), classes, 2, 0, len(names))
+        tested = [row for part in soft for row in part[:4]]
+        said = forest.probabilities(grown, prediction.inputs(tested, names))[:, 1]
+        return np.mean([abs(p - (row["class"] == 2)) for p, row in zip(said, tested, strict=True)])
+
+    sharp, soft = rows(2.0, 8, 12), rows(4.5, 8, 6)
+    alone = [name for name in prediction.POSITIVE if name not in appearance.SCAN]
+    before = error(alone, sharp, 4 * (1 + training.REDRAWN))
+    assert error(prediction.POSITIVE, sharp, None) < 0.8 * before
 
 
 # Forests

@@ -9,8 +9,9 @@ from nodestage.lymph_nodes import appearance
 # What each of the two forests reads. Log odds are the networks' output; their inner
 # features are left out, since those of two networks are not comparable. Whether a node is positive is read from a few
 # numbers of its inside that hardly depend on where its mask ends, and from its volume, which decides
-# how much of it is mixed with its surroundings (docs/benchmarks.md, "Lymph nodes and candidates").
-NODE = list(appearance.COLUMNS)
+# how much of it is mixed with its surroundings (docs/benchmarks.md, "Lymph nodes and candidates"). How
+# much that is depends on the scan's sharpness too.
+NODE = [name for name in appearance.COLUMNS if name not in appearance.SCAN]
 POSITIVE = [
     "log_volume",
     *(
@@ -18,6 +19,7 @@ POSITIVE = [
         for phase in appearance.PHASES
         for name in ("inner", "inner_sd", "unmixed", "unmixed_sd", "p90")
     ),
+    *appearance.SCAN,
 ]
 COLUMNS = ["p_node", "p_node_positive", "is_node", "counts"]
 

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
-from nodestage.candidates import forest
+from nodestage.candidates import forest, scanners
 from nodestage.candidates.drawing import redrawn
 from nodestage.candidates.prediction import NODE, POSITIVE, classify, inputs, name_of
 from nodestage.core import logs, seeds, tables
-from nodestage.lymph_nodes.appearance import densities
+from nodestage.lymph_nodes.appearance import densities, edge_widths, margin
 from nodestage.metrics.instances import label_instances, matched_pairs
 
 OTHER, NEGATIVE_NODE, POSITIVE_NODE = range(3)  # classes of a candidate
@@ -18,6 +19,7 @@ CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 USUAL = 0.1
 NODE_CUTS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 REDRAWN = 2  # masks drawn anew of each annotated node
+RESCANNED = 4  # masks drawn anew that are measured on the scan as another scanner would show it
 KEPT = 0.9  # share of the validation patients' detected nodes that must still be called nodes
 
 
@@ -36,23 +38,50 @@ def classes_of(instances: np.ndarray, annotated: np.ndarray) -> np.ndarray:
 
 
 def annotated_nodes(mask, arterial: np.ndarray, venous: np.ndarray, seed: int) -> list[dict]:
-    """Densities and `class` of a patient's annotated nodes, as drawn and `REDRAWN` times drawn anew.
+    """Densities and `class` of a patient's annotated nodes, under several outlines and scanners.
 
-    The forest learns from them to classify what a network segments: masks that are shifted, larger
-    or smaller than a reader's.
+    The forest learns from them to classify what a network segments in any hospital: masks that are
+    shifted, larger or smaller than a reader's (`REDRAWN`), in scans that are softer, thicker,
+    noisier or of other HU than the training center's (`RESCANNED`).
 
     mask : Volume, 1 negative, 2 positive; arterial, venous : int16 (z, y, x), HU, on its grid;
-    seed : of the masks drawn anew
+    seed : of what is drawn
     """
     nodes = label_instances(mask.array)
-    classes = {n: int(mask.array[nodes == n][0]) for n in range(1, int(nodes.max(initial=0)) + 1)}
+    if not nodes.any():
+        return []
+    classes = {n: int(mask.array[nodes == n][0]) for n in range(1, int(nodes.max()) + 1)}
     random = np.random.default_rng(seed)
     images = {"arterial": arterial, "venous": venous}
-    return [
-        row | {"class": classes[row["instance"]]}
+    edges = edge_widths(images, mask.spacing)
+    rows = [
+        row | edges
         for drawn in (nodes, *(redrawn(nodes, random) for _ in range(REDRAWN)))
         for row in densities(drawn, images, mask.spacing)
     ]
+    for _ in range(RESCANNED):
+        rows += _rescanned(redrawn(nodes, random), images, mask.spacing, random)
+    return [row | {"class": classes[row["instance"]]} for row in rows]
+
+
+def _rescanned(nodes, images, spacing, random):
+    """Densities of nodes, all as one other scanner shows them."""
+    scanner = scanners.draw(random)
+    edges = edge_widths(images, spacing, scanner.plane_mm)
+    around = scanners.margin(spacing) + margin(spacing)
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(nodes.astype(np.int32)), start=1):
+        if box is None:
+            continue
+        box = tuple(
+            slice(max(side.start - more, 0), side.stop + more)
+            for side, more in zip(box, around, strict=True)
+        )
+        seen = {name: scanner.scan(image[box], spacing, random) for name, image in images.items()}
+        rows += [
+            row | edges for row in densities(nodes[box], seen, spacing) if row["instance"] == number
+        ]
+    return rows
 
 
 @dataclass(frozen=True)

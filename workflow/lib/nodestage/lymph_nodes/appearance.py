@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from nodestage.lymph_nodes.sharpness import edge_mm
+
 RIM_MM = 3.4  # tissue beside an instance, up to this distance
 RING_MM = (2.3, 6.0)  # distances of its surroundings, without the blurred edge
 BLUR_MM = 2.7  # FWHM with which a scan on a coarse grid mixes an instance and its surroundings
@@ -57,7 +59,8 @@ DENSITIES = (
     "venous_minus_arterial",
     "phases_correlation",
 )
-COLUMNS = [*SHAPE, *DENSITIES, *LOCATION, *NETWORK]
+SCAN = tuple(f"{phase}_edge_mm" for phase in PHASES)  # one number of a scan for all its instances
+COLUMNS = [*SHAPE, *DENSITIES, *LOCATION, *NETWORK, *SCAN]
 
 
 def appearance(
@@ -82,9 +85,10 @@ def appearance(
     core (a voxel or more from its surface, where there is one), its innermost third, its rim and its
     ring. `unmixed` is the density that the instance would have without its surroundings, and
     `unmixed_sd` the remaining variation inside. `in_…` are shares of its voxels; `organ_mm` is their
-    mean distance to the nearest organ, 0 inside.
+    mean distance to the nearest organ, 0 inside. `…_edge_mm` are the scans' own (`sharpness.edge_mm`).
     """
     mm = np.asarray(spacing, float)
+    edges = edge_widths(images, spacing) if instances.any() else {}
     rows = []
     for number, box, regions, depth in _instances(instances, mm):
         seen = {name: image[box] for name, image in images.items()}
@@ -92,8 +96,15 @@ def appearance(
         row |= _densities(seen, regions, mm)
         row |= _location(seen["organs"], seen["attention"], regions, mm, vessels)
         row |= _network(np.clip(seen["log_odds"], -MOST_LOG_ODDS, MOST_LOG_ODDS), regions)
-        rows.append(row)
+        rows.append(row | edges)
     return rows
+
+
+def edge_widths(
+    images: dict[str, np.ndarray], spacing: tuple[float, float, float], blur_mm: float = 0.0
+) -> dict[str, float]:
+    """`SCAN`: how sharp the phases are, after a further blur in the plane."""
+    return {f"{phase}_edge_mm": edge_mm(images[phase], spacing, blur_mm) for phase in PHASES}
 
 
 def densities(
@@ -112,15 +123,20 @@ def densities(
     return rows
 
 
+def margin(spacing: Sequence[float]) -> np.ndarray:
+    """Voxels (z, y, x) around an instance within which it is described."""
+    return np.ceil((RING_MM[1] + 2) / np.asarray(spacing)).astype(int)
+
+
 def _instances(instances, spacing):
     """Number, box, regions and depth in mm of each instance, in a box with some margin."""
-    margin = np.ceil((RING_MM[1] + 2) / spacing).astype(int)
+    around = margin(spacing)
     for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
         if box is None:
             continue
         box = tuple(
             slice(max(side.start - more, 0), side.stop + more)
-            for side, more in zip(box, margin, strict=True)
+            for side, more in zip(box, around, strict=True)
         )
         node = instances[box] == number
         outside = ndimage.distance_transform_edt(~node, sampling=spacing)
