@@ -39,11 +39,11 @@ def edge_mm(image: np.ndarray, spacing: tuple[float, float, float], blur_mm: flo
         ndimage.gaussian_filter(slices, (0, 1, 1)), *spacing[1:], axis=(1, 2)
     )
     steepness = np.hypot(along_y, along_x) + 1e-6
-    turned = (np.swapaxes(a, 1, 2) for a in (slices, along_y / steepness))
+    across, turned = np.swapaxes(slices, 1, 2), np.swapaxes(along_y / steepness, 1, 2)
     variances = np.concatenate(
         [
             _variances(slices, along_x / steepness, spacing[2]),
-            _variances(*turned, spacing[1]),
+            _variances(across, turned, spacing[1]),
         ]
     )
     if len(variances) < MIN_EDGES:
