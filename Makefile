@@ -21,16 +21,18 @@ PATIENT ?=
 KEEP ?=
 # What `make export` writes: seg, sr or keyimages.
 FORMAT ?=
+# By how much larger the voxels of a rehearsal are than at full size: for a machine without a GPU.
+COARSER ?=
 
 # Names reach Python through the environment, so that neither a shell nor make interprets them.
-$(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT,$(eval override $(name) := $$(value $(name))))
+$(foreach name,STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT COARSER,$(eval override $(name) := $$(value $(name))))
 ifdef arterial
 override ARTERIAL := $(value arterial)
 endif
 ifdef venous
 override VENOUS := $(value venous)
 endif
-export STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT CORES GPUS MEM_MB
+export STUDY DIR OUT BUNDLE PRESET ARGS CT ARTERIAL VENOUS PATIENT KEEP FORMAT COARSER CORES GPUS MEM_MB
 RUN = @PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m nodestage.study.run --study="$$STUDY" --preset="$$PRESET" \
 	--cores="$$CORES" --gpus="$$GPUS" --memory="$$MEM_MB" --more="$$ARGS"
 ifneq ($(STUDY),)
@@ -49,7 +51,7 @@ EXTRAS = $(if $(WHEELHOUSE),radiomics,dev$(,)slurm$(,)radiomics)
 # There are many short jobs: without compiled files each of them would parse torch and nnU-Net again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast lint docs study check quality packet plan weights bundle score predict export unlock clean help path
+.PHONY: run test test-fast lint docs study check quality rehearsal packet plan weights bundle score predict export unlock clean help path
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -111,6 +113,12 @@ packet: $(VENV)/ready ## Make a packet for a hospital that keeps its images: STU
 
 plan: $(VENV)/ready ## Count the patients that an external validation needs: ARGS="--prevalence 0.4 --auc 0.75"; ARGS=--help
 	@$(BIN)/python -m nodestage.study.plan --more="$$ARGS"
+
+rehearsal: $(VENV)/ready ## Run every stage of full size once, on few simulated patients, and table what each took: DIR=folder, COARSER=5 for larger voxels
+	@test -n "$$DIR" || { echo "Name a folder: make rehearsal DIR=my_rehearsal"; exit 1; }
+	@$(BIN)/python -m nodestage.study.rehearsal --coarser="$${COARSER:-1}" -- "$$DIR"
+	@STUDY="$$DIR" PRESET= $(MAKE) --no-print-directory run
+	@$(BIN)/python -m nodestage.report.costs --patients 940 --output "$$DIR/costs.md" -- "$$DIR"
 
 weights: $(VENV)/ready ## Fetch the published weights that the paper starts from, and check their digests
 	@$(BIN)/python -m nodestage.study.fetch
