@@ -135,11 +135,24 @@ def _configured(options: argparse.Namespace, base: Path) -> tuple[dict[str, Any]
     named = options.bundle or _path(written.get("bundle"), base)
     bundle = opened(named)
     # Centers must be valid before their rows can be checked.
-    schema.check(written, _structures(written, preset_file, bundle, base))
+    structures = _structures(written, preset_file, bundle, base)
+    schema.check(_with_simulator(written, preset_file), structures)
     if options.sheet:
         written["samples"] = str(Path(options.sheet).absolute())
     folder.check_samples(written)
     return _whole(written, preset_file, base), bundle
+
+
+def _with_simulator(written: dict[str, Any], preset_file: Path | None) -> dict[str, Any]:
+    """A config whose simulator has what it leaves out: a study may change one number of one center."""
+    own = written.get("simulator")
+    if not isinstance(own, dict) or not isinstance(own.get("centers", {}), dict):
+        return written
+    files = [CONFIGS / "simulator.yaml", *([preset_file] if preset_file else [])]
+    whole: dict[str, Any] = {}
+    for layer in [*(configs.read(file) for file in files), {"simulator": own}]:
+        update_config(whole, {"simulator": layer.get("simulator", {})})
+    return written | whole
 
 
 def _path(named: Any, base: Path) -> Path | None:
