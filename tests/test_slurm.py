@@ -27,6 +27,11 @@ OFF = (
     "combined_candidates", "combined_radiomics",
 )  # fmt: skip
 
+# What jobs took, on the study's page; how many of the reports had ended when it was made
+COST = re.compile(
+    r'<span class="number"[^>]* data-column="(jobs|seconds|peak_mb)"[^>]*>[^<]*</span>'
+)
+
 
 def snakemake(folder, *arguments, check=True, timeout=900):
     command = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "workflow/Snakefile"]
@@ -104,8 +109,13 @@ def test_a_small_study_has_the_same_results_as_here(slurm, tmp_path):
         workflow.digests(tmp_path / place, "results/**/*", hidden=True)
         for place in ("here", "there")
     )
-    assert {"results/report/study.html", "results/report/tianjin.html"} <= set(there)
+    page = "results/report/study.html"
+    assert {page, "results/report/tianjin.html"} <= set(there)
+    here.pop(page), there.pop(page)
     assert here == there
+    pages = [(tmp_path / place / page).read_text(encoding="utf-8") for place in ("here", "there")]
+    assert [len(COST.findall(text)) > 10 for text in pages] == [True, True]
+    assert COST.sub("", pages[0]) == COST.sub("", pages[1])
 
 
 def test_the_grouped_profile_is_the_other_one_with_groups():
