@@ -47,7 +47,8 @@ def test_a_coarser_rehearsal_has_as_many_windows_of_smaller_size():
     assert coarse["spacing_mm"] == coarse["simulator"]["spacing"] == [4.0, 3.4, 3.4]
     assert coarse["lymph_nodes"]["network"]["patch_size"] == [16, 32, 32]
     assert coarse["identification"]["crop"] == [16, 16, 16]
-    assert rehearsal.settings(1, gpu=False)["lymph_nodes"]["network"].get("patch_size") is None
+    alone = rehearsal.settings(1, gpu=False)["lymph_nodes"]["network"]
+    assert "patch_size" not in alone and alone["features"] == rehearsal.NARROW
     assert all(job == {"gpu": 0} for job in coarse["jobs"].values())
     assert coarse["tumor"]["network"]["compile"] is False
     assert "jobs" not in rehearsal.settings(5, gpu=True)
