@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from nodestage.lymph_nodes.appearance import boxes
+
 MARGIN = 3  # voxels around a node that a new mask may reach
 SMOOTHING = (0.5, 1.0)  # voxels
 SHIFT = 0.5  # SD, voxels
@@ -24,10 +26,7 @@ def redrawn(nodes: np.ndarray, random: np.random.Generator) -> np.ndarray:
     mask, one that falls apart its largest part.
     """
     drawn = np.zeros_like(nodes)
-    for number, box in enumerate(ndimage.find_objects(nodes.astype(np.int32)), start=1):
-        if box is None:
-            continue
-        box = tuple(slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in box)
+    for number, box in boxes(nodes, [MARGIN] * nodes.ndim):
         drawn[box][_outline(nodes[box] == number, random)] = number
     return drawn
 

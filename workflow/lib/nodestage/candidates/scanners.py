@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-FWHM = 2.355  # of a Gaussian, in SD
+from nodestage.lymph_nodes.sharpness import FWHM
+
 PLANE_MM, THROUGH_MM = 3.5, 3.5  # largest additional blur (FWHM), in the plane and across slices
 NOISE_HU = 8.0  # largest SD of the additional noise
 SHIFT_HU = 5.0  # SD of the offset

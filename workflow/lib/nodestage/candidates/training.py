@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from nodestage.candidates import forest, scanners
 from nodestage.candidates.drawing import redrawn
 from nodestage.candidates.prediction import NODE, POSITIVE, classify, inputs, name_of
 from nodestage.core import logs, seeds, tables
-from nodestage.lymph_nodes.appearance import densities, edge_widths, margin
+from nodestage.lymph_nodes.appearance import boxes, densities, edge_widths, margin
 from nodestage.metrics.instances import label_instances, matched_pairs
 
 OTHER, NEGATIVE_NODE, POSITIVE_NODE = range(3)  # classes of a candidate
@@ -70,13 +69,7 @@ def _rescanned(nodes, images, spacing, random):
     edges = edge_widths(images, spacing, scanner.plane_mm)
     around = scanners.margin(spacing) + margin(spacing)
     rows = []
-    for number, box in enumerate(ndimage.find_objects(nodes.astype(np.int32)), start=1):
-        if box is None:
-            continue
-        box = tuple(
-            slice(max(side.start - more, 0), side.stop + more)
-            for side, more in zip(box, around, strict=True)
-        )
+    for number, box in boxes(nodes, around):
         seen = {name: scanner.scan(image[box], spacing, random) for name, image in images.items()}
         rows += [
             row | edges for row in densities(nodes[box], seen, spacing) if row["instance"] == number

@@ -3,12 +3,12 @@
 No absolute position is among them: a number must mean the same in every patient and hospital.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from nodestage.lymph_nodes.sharpness import edge_mm
+from nodestage.lymph_nodes.sharpness import FWHM, edge_mm
 
 RIM_MM = 3.4  # tissue beside an instance, up to this distance
 RING_MM = (2.3, 6.0)  # distances of its surroundings, without the blurred edge
@@ -128,16 +128,22 @@ def margin(spacing: Sequence[float]) -> np.ndarray:
     return np.ceil((RING_MM[1] + 2) / np.asarray(spacing)).astype(int)
 
 
+def boxes(instances: np.ndarray, around: Sequence[int]) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """Number of each instance, and its box with so many voxels (z, y, x) around it, as far as there are any."""
+    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
+        if box is not None:
+            yield (
+                number,
+                tuple(
+                    slice(max(side.start - more, 0), side.stop + more)
+                    for side, more in zip(box, around, strict=True)
+                ),
+            )
+
+
 def _instances(instances, spacing):
     """Number, box, regions and depth in mm of each instance, in a box with some margin."""
-    around = margin(spacing)
-    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), start=1):
-        if box is None:
-            continue
-        box = tuple(
-            slice(max(side.start - more, 0), side.stop + more)
-            for side, more in zip(box, around, strict=True)
-        )
+    for number, box in boxes(instances, margin(spacing)):
         node = instances[box] == number
         outside = ndimage.distance_transform_edt(~node, sampling=spacing)
         depth = ndimage.distance_transform_edt(node, sampling=spacing)
@@ -153,7 +159,7 @@ def _instances(instances, spacing):
 
 def _share(node, spacing):
     """Share of the instance in each voxel's density, float (z, y, x): its mask, blurred as a scan is."""
-    return ndimage.gaussian_filter(node.astype(float), BLUR_MM / 2.355 / spacing)
+    return ndimage.gaussian_filter(node.astype(float), BLUR_MM / FWHM / spacing)
 
 
 def _or_else(region, node, least=1):

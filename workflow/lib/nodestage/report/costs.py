@@ -45,15 +45,15 @@ def of(study: str | Path) -> list[Cost]:
     study = Path(study)
     logs = sorted((study / ".snakemake/log").glob("*.log"), key=lambda path: path.name)
     costs: dict[str, Cost] = {}
-    measured: dict[str, str] = {}
+    benchmarks: dict[str, str] = {}
     for path in logs:
         for job in _jobs(path.read_text(encoding="utf-8", errors="replace").splitlines()):
             cost = costs.setdefault(job["rule"], Cost(job["rule"]))
             cost.per_patient |= PATIENT in job.get("wildcards", "")
             cost.asked_mb = max(cost.asked_mb, float(job.get("memory", 0)))
             if "benchmark" in job:
-                measured[job["benchmark"]] = job["rule"]
-    for name, rule in measured.items():
+                benchmarks[job["benchmark"]] = job["rule"]
+    for name, rule in benchmarks.items():
         if (study / name).exists():
             row = tables.read(study / name)[-1]
             for key, column in (
@@ -61,7 +61,7 @@ def of(study: str | Path) -> list[Cost]:
                 ("cpu_seconds", "cpu_time"),
                 ("peak_mb", "max_rss"),
             ):
-                getattr(costs[rule], key).append(_number(row[column]))
+                getattr(costs[rule], key).append(measured(row[column]))
     return [cost for cost in costs.values() if cost.seconds]
 
 
@@ -82,8 +82,8 @@ def _jobs(lines: Iterable[str]):
             job = {}
 
 
-def _number(text: str) -> float:
-    """A short job has no peak: Snakemake writes a dash."""
+def measured(text: str) -> float:
+    """A number of a benchmark file; 0 where Snakemake writes a dash, as of a job too short to measure."""
     return 0.0 if text in ("", "-", "NA") else float(text)
 
 

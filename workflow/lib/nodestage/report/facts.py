@@ -7,6 +7,7 @@ from pathlib import Path
 from nodestage.core import files, tables
 from nodestage.core import learning as trained
 from nodestage.core.names import PHASES
+from nodestage.report import costs
 from nodestage.report import gallery as galleries
 from nodestage.report.records import Facts, Images, Run
 
@@ -245,15 +246,11 @@ def timings(folder):
         )
         entry["jobs"] += 1
         entry["seconds"] += tables.number(row["s"])
-        entry["peak_mb"] = max(entry["peak_mb"], _megabytes(row["max_rss"]))
+        entry["peak_mb"] = max(entry["peak_mb"], costs.measured(row["max_rss"]))
     return [
         {**entry, "seconds": round(entry["seconds"]), "peak_mb": round(entry["peak_mb"])}
         for entry in stages.values()
     ]
-
-
-def _megabytes(text):
-    return 0.0 if text in ("", "-", "NA") else float(text)
 
 
 def _installed(name):

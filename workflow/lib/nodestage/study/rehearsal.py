@@ -28,7 +28,7 @@ NETWORKS = (
 )
 # Without a GPU: a window of the paper's widths, 32 to 320, takes 15 seconds, and a prediction has hundreds.
 NARROW = [4, 8, 16, 32]
-CROPS = (("tumor", "crop"), ("identification", "crop"))  # fmt: skip
+CROPS = (("tumor", "crop"), ("identification", "crop"))
 
 
 def begin(study: str | Path, coarser: float = 1) -> None:
