@@ -16,7 +16,8 @@ appearance with an error, and `p_node` tells nodes from the rest with one). `pla
 lies far from every structure.
 
 Then the combined networks of the true labels are asked: the image fixed and the volume varied,
-and the reverse. May be stopped and started again with the same `--work`; tables go to stdout
+and the reverse. With `--no-effects` the images hold nothing of the status, and the true labels teach nothing either
+(a folder of its own). May be stopped and started again with the same `--work`; tables go to stdout
 as Markdown.
 """
 
@@ -95,6 +96,8 @@ def sheet(options):
     path = REPOSITORY / "config/simulator.yaml"
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))["simulator"]
     settings["centers"] = {CENTER: settings["centers"][CENTER] | {"patients": options.patients}}
+    if options.no_effects:
+        settings |= {"tumor_effect": 0, "node_effect": 0}
     return settings, simulator.sheet(settings, options.seed)
 
 
@@ -288,6 +291,9 @@ def main():
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=240, help="of the networks")
+    parser.add_argument(
+        "--no-effects", action="store_true", help="patients whose images hold nothing of the status"
+    )
     parser.add_argument("--permutations", type=int, default=1, help="for each of the networks")
     options = parser.parse_args()
     # benchmarks/radiomics.py has PyRadiomics' own name, and a script's folder comes first.

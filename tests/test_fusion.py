@@ -29,6 +29,7 @@ SETTINGS = {
     "weight_decay": 1e-4,
     "patients_per_batch": 4,
     "views_per_patient": 3,
+    "mixed_precision": False,
     "windows_hu": {"arterial": [-39, 228], "venous": [-30, 173]},
     "third_channel": "mask",
     "augmentation": {
@@ -363,6 +364,32 @@ def test_all_that_a_network_sees_follows_it_to_a_card(dimensions):
     assert (logits.device.type, tuple(logits.shape)) == ("meta", (4, 2))
     logits.sum().backward()
     assert {p.grad.device.type for p in network.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_mixed_precision_begins_with_nearly_the_same_loss_and_keeps_single_precision_weights(
+    dimensions,
+):
+    shape = (32, 32) if dimensions == 2 else (8, 24, 24)
+    seen = training.Views(
+        torch.randint(-100, 200, (8, 3, 2, *shape), dtype=torch.int16),
+        torch.randint(0, 2, (8, 3, 1, *shape), dtype=torch.uint8),
+        torch.zeros(8),
+        np.arange(8) % 2,
+    )
+    losses, weights = {}, {}  # the losses drift apart later
+    for mixed in (False, True):
+        torch.manual_seed(1)
+        network = PatientNetwork(("gap",), dimensions=dimensions, width=8)
+        settings = SETTINGS | {"mixed_precision": mixed}
+        learner = training.PatientLearner(network, seen, seen, settings, 0)
+        learner.optimizer.rate = 0.01
+        losses[mixed] = [learner.step(number) for number in range(3)]
+        weights[mixed] = network.state_dict()
+    assert losses[True][0] == pytest.approx(losses[False][0], rel=0.15)
+    for name, value in weights[True].items():
+        assert value.dtype == weights[False][name].dtype
+        assert torch.isfinite(value.float()).all()
 
 
 # Methods
