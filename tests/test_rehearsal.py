@@ -8,6 +8,7 @@ import yaml
 from nodestage.core import configs
 from nodestage.report import costs
 from nodestage.study import check, rehearsal
+from nodestage.study.resources import ON_GPU
 
 ROOT = Path(__file__).parents[1]
 PAPER = configs.read(ROOT / "config/paper.yaml")
@@ -25,11 +26,10 @@ def test_at_full_size_only_patients_folds_and_lengths_differ_from_the_paper():
     changed = {path for path in leaves(FULL) if path[0] != "simulator"}
     lengths = ("epochs", "iterations_per_epoch", "validation_iterations", "steps", "checks")
     assert {path for path in changed if path[-1] not in lengths} == {
-        ("title",), ("samples",), ("folds", "n"),
+        ("title",), ("samples",), ("folds", "n"), ("jobs", "simulate", "mem_mb"), ("jobs", "simulate", "runtime"),
     }  # fmt: skip
     assert FULL["simulator"]["spacing"] == PAPER["spacing_mm"]
     assert FULL["simulator"]["grid"] == [200, 512, 512]
-    assert "jobs" not in FULL
     for section, name in rehearsal.NETWORKS:
         network = FULL[section][name]
         assert network["epochs"] * network["iterations_per_epoch"] <= 2
@@ -49,9 +49,9 @@ def test_a_coarser_rehearsal_has_as_many_windows_of_smaller_size():
     assert coarse["identification"]["crop"] == [16, 16, 16]
     alone = rehearsal.settings(1, gpu=False)["lymph_nodes"]["network"]
     assert "patch_size" not in alone and alone["features"] == rehearsal.NARROW
-    assert all(job == {"gpu": 0} for job in coarse["jobs"].values())
+    assert coarse["jobs"] == FULL["jobs"] | {kind: {"gpu": 0} for kind in ON_GPU}
     assert coarse["tumor"]["network"]["compile"] is False
-    assert "jobs" not in rehearsal.settings(5, gpu=True)
+    assert rehearsal.settings(5, gpu=True)["jobs"] == FULL["jobs"]
     assert rehearsal.settings(1, gpu=True) == FULL == configs.read(rehearsal.SETTINGS)
 
 

@@ -69,7 +69,7 @@ def settings(coarser: float = 1, gpu: bool = True) -> dict[str, Any]:
         _make_coarser(chosen, paper, coarser)
     if not gpu:
         alone = {"compile": False, "processes": 0, "features": NARROW}
-        chosen["jobs"] = {kind: {"gpu": 0} for kind in ON_GPU}
+        chosen["jobs"] |= {kind: {"gpu": 0} for kind in ON_GPU}
         for section, name in NETWORKS:
             chosen[section][name] = chosen[section][name] | alone
     return chosen
