@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from rungs.patients import on_venous_grid
 
 from nodestage.core import configs, volumes
 
@@ -38,10 +39,14 @@ def simulated(folder, grid):
         settings |= {"grid": list(grid), "spacing": list(SPACING), "scale": 1.3}
         row = next(row for row in sheet(settings, 3) if row["center"] == "changhai")
         patient = simulate_patient(3, row, patient_settings(settings, row))
-        # Both phases on one grid, as after registration: what lies where doesn't matter here.
+        # Both phases on one grid, as after registration.
+        arrays = {
+            "arterial": on_venous_grid(patient),
+            "venous": patient.venous.array,
+            "lymph_nodes": patient.truth["nodes"]["venous"].array.astype(np.uint8),
+        }
         for name, path in paths.items():
-            array = getattr(patient, name).array
-            volumes.write_volume(path, volumes.Volume(array, SPACING))
+            volumes.write_volume(path, volumes.Volume(arrays[name], SPACING))
     return paths
 
 
