@@ -1,8 +1,8 @@
-"""One training step of a patient network: memory format and precision, on one core.
+"""One training step of a patient network: memory format, on one core.
 
     OMP_NUM_THREADS=1 python benchmarks/patient_networks.py
 
-Views of noise, of the size and with the settings of config/larger.yaml. The three kinds of step alternate, so that a
+Views of noise, of the size and with the settings of config/larger.yaml. The two kinds of step alternate, so that a
 busy machine slows all of them; the figures are medians of CPU time, and ratios to the first kind.
 """
 
@@ -19,11 +19,7 @@ from nodestage.methods.fusion import training
 from nodestage.methods.fusion.network import PatientNetwork
 
 PATIENTS, VIEWS = 24, 9
-KINDS = {
-    "float32": (False, torch.contiguous_format),
-    "float32, channels last": (False, torch.channels_last),
-    "bfloat16, channels last": (True, torch.channels_last),
-}
+KINDS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 
 
 def learners(method):
@@ -40,9 +36,9 @@ def learners(method):
     )
     network = PatientNetwork(("gap", "tel"), width=asked["width"], tel=asked["tel"])
     found = {}
-    for kind, (mixed, memory) in KINDS.items():
+    for kind, memory in KINDS.items():
         one = copy.deepcopy(network)
-        learner = training.PatientLearner(one, views, views, asked | {"mixed_precision": mixed}, 0)
+        learner = training.PatientLearner(one, views, views, asked, 0)
         one.to(memory_format=memory)
         learner.optimizer.rate = 1e-4
         found[kind] = learner
@@ -61,9 +57,9 @@ def main():
             started = time.process_time()
             learner.step(step)
             seconds[kind].append(time.process_time() - started)
-    slowest = np.median(seconds["float32"])
+    slowest = np.median(seconds["contiguous"])
     for kind, taken in seconds.items():
-        print(f"{kind:<26} {1000 * np.median(taken):6.1f} ms  {np.median(taken) / slowest:.2f}")
+        print(f"{kind:<14} {1000 * np.median(taken):6.1f} ms  {np.median(taken) / slowest:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Train a patient network, choose its weights on validation, and score patients with it."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from nodestage.core import devices, learning, training
+from nodestage.core import learning, training
 from nodestage.core.optimizers import OPTIMIZERS, SCHEDULES
 from nodestage.methods.fusion import inputs, weights
 
@@ -90,9 +89,9 @@ class PatientLearner:
 
     def __init__(self, network, train, validation, settings, seed):
         self.network, self.settings = network, settings
-        self.device = next(network.parameters()).device
-        if self.device.type == "cpu":
-            # The same sums in another order, faster on a CPU (docs/benchmarks.md).
+        if next(network.parameters()).device.type == "cpu":
+            # The same sums in another order, faster on a CPU. In bfloat16 some gradients of the 3D
+            # network were not finite (docs/benchmarks.md).
             network.to(memory_format=_CHANNELS_LAST[train.images.ndim - 3])
         self.train, self.validation = train, validation
         self.labels = torch.as_tensor(np.asarray(train.labels), dtype=torch.long)
@@ -112,18 +111,11 @@ class PatientLearner:
         patients, chosen = _draw_views(batch, views.images.shape[1], self.settings, self.generator)
         drawn = inputs.draw(len(patients), self.settings["augmentation"], self.generator)
         seen = views.images[patients, chosen], views.masks[patients, chosen]
-        with self._precision():
-            logits = logits_of(self.network, *seen, views.volumes[patients], self.settings, drawn)
-        loss = functional.cross_entropy(logits.float(), self.labels[patients].to(logits.device))
+        logits = logits_of(self.network, *seen, views.volumes[patients], self.settings, drawn)
+        loss = functional.cross_entropy(logits, self.labels[patients].to(logits.device))
         loss.backward()
         self.optimizer.step()
         return loss.item()
-
-    def _precision(self):
-        """Of a step; on a GPU single precision, as patients are scored everywhere."""
-        if self.device.type != "cpu":
-            return nullcontext()
-        return devices.autocast(self.device, self.settings["mixed_precision"])
 
     def validation_loss(self):
         """Cross entropy of the validation patients; None without any."""
