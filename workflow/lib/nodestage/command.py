@@ -15,12 +15,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.study.folder import CONFIG, REPOSITORY
 
 Main = Callable[[argparse.Namespace], int]
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -38,16 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
 
         return plan.main(arguments[1:])
     options = _parser().parse_args(arguments)
-    try:
-        if not (REPOSITORY / "workflow/Snakefile").is_file():
-            raise InputError(
-                "nodestage was installed without its workflow. Clone its repository, and install that: "
-                "`pip install -e .` in the clone, or `make`."
-            )
-        return options.main(options)
-    except InputError as error:
-        print(f"Error: {getattr(error, 'full', error)}", file=sys.stderr)
-        return 1
+    if not (REPOSITORY / "workflow/Snakefile").is_file():
+        raise InputError(
+            "nodestage was installed without its workflow. Clone its repository, and install that: "
+            "`pip install -e .` in the clone, or `make`."
+        )
+    return options.main(options)
 
 
 def _with_more(arguments: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nodestage
 from nodestage.core import configs, files
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 
 MANIFEST = "manifest.json"
 PARTS = ("nodestage", "code", "sha256", "settings")
@@ -268,6 +268,7 @@ def _named(study):
     return Path(study, config["bundle"])
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Check a bundle from the command line; the exit status."""
     parser = argparse.ArgumentParser(
@@ -278,14 +279,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--study", help="folder of a study whose config.yaml names a bundle")
     options = parser.parse_args(arguments)
-    try:
-        folder = options.folder or _named(options.study)
-        frozen = read(folder)
-        for file, digest in frozen.digests.items():
-            check(Path(folder, file), file, digest)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    folder = options.folder or _named(options.study)
+    frozen = read(folder)
+    for file, digest in frozen.digests.items():
+        check(Path(folder, file), file, digest)
     print(f"{len(frozen.digests)} files are as they were frozen.")
     for sentence in frozen.added.values():
         print(sentence)

@@ -17,7 +17,7 @@ from pathlib import Path
 from nodestage.cohort.clinical import own_columns
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.core.names import PHASES
 from nodestage.exchange import bundle, wheelhouse
 from nodestage.exchange.carried import Carried, carried
@@ -274,6 +274,7 @@ def _copy(source, target):
         target.chmod(0o755)
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Make a packet from the command line; the exit status."""
     parser = argparse.ArgumentParser(
@@ -283,11 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", help="a new folder, or a file *.zip")
     parser.add_argument("--wheels", action="store_true", help="all packages too (WHEELS=1)")
     options = parser.parse_args(arguments)
-    try:
-        contents = write(options.bundle, options.out, options.wheels)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    contents = write(options.bundle, options.out, options.wheels)
     print("\n".join(contents))
     print(f"Wrote {options.out}. SHA-256 of the manifest, to be sent by another way:")
     print(files.digest(Path(options.bundle, bundle.MANIFEST)))

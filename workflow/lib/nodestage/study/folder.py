@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nodestage.core.configs import read
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 
 REPOSITORY = Path(__file__).parents[4]
 CONFIG = "config.yaml"
@@ -39,17 +39,14 @@ def check_name(folder: str | Path) -> None:
         )
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Check a study's folder from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder")
     options = parser.parse_args(arguments)
-    try:
-        check_name(options.folder)
-        check_samples(read(Path(options.folder, CONFIG)))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    check_name(options.folder)
+    check_samples(read(Path(options.folder, CONFIG)))
     return 0
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from nodestage.cohort.sheet import COLUMNS
 from nodestage.core import files
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.study import preset
 from nodestage.study.folder import check_name
 
@@ -98,17 +98,14 @@ def begin(folder: str | Path, settings: str = preset.DEFAULT) -> None:
     )
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Begin a study from the command line; the exit status."""
     parser = argparse.ArgumentParser(prog="make study DIR=folder", description=__doc__)
     parser.add_argument("folder", help="the study's folder; made if absent")
     parser.add_argument("--preset", default="", help="settings that replace the defaults")
     options = parser.parse_args(arguments)
-    try:
-        begin(options.folder, options.preset or preset.DEFAULT)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    begin(options.folder, options.preset or preset.DEFAULT)
     return 0
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodestage.core import tables
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.statistics import sample_size, vocabulary
 from nodestage.statistics.sample_size import Expected, Metric
 from nodestage.statistics.undefined import answer
@@ -69,17 +69,14 @@ class Line:
     reason: str = ""
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Print a plan; the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        if options.more:
-            options = _parser().parse_args(_words(options.more))
-        expected = _expected(options)
-        lines = plan(expected, _widths(options.width), options.patients)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    if options.more:
+        options = _parser().parse_args(_words(options.more))
+    expected = _expected(options)
+    lines = plan(expected, _widths(options.width), options.patients)
     print("\n".join(printed(expected, lines, options.patients)))
     return 0
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodestage.cohort.sheet import COLUMNS
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def rows(name: str, folder: str | Path) -> Iterator[dict[str, str]]:
         }
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Print the rows; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m nodestage.study.public", description=__doc__)
@@ -94,14 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", help="where the data set was unpacked")
     parser.add_argument("--header", action="store_true", help="print the column names first")
     options = parser.parse_args(arguments)
-    try:
-        lines = [
-            "\t".join(row[column] for column in COLUMNS)
-            for row in rows(options.set, options.folder)
-        ]
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    lines = [
+        "\t".join(row[column] for column in COLUMNS) for row in rows(options.set, options.folder)
+    ]
     print("\n".join((["\t".join(COLUMNS)] if options.header else []) + lines))
     return 0
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from nodestage.core import configs, files, gpus
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.study import folder, preset
 from nodestage.study.resources import ON_GPU
 
@@ -101,19 +101,16 @@ def _larger(spacing: list[float], factor: float) -> list[float]:
     return [round(mm * factor, 4) for mm in spacing]
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Write a rehearsal's study; the exit status."""
     parser = argparse.ArgumentParser(prog="make rehearsal DIR=folder", description=__doc__)
     parser.add_argument("folder", help="the rehearsal's folder; made if absent")
     parser.add_argument("--coarser", type=float, default=1, help="by how much voxels are larger")
     options = parser.parse_args(arguments)
-    try:
-        if not options.coarser >= 1:
-            raise InputError(f"COARSER={options.coarser:g}: a number from 1 on is needed.")
-        begin(options.folder, options.coarser)
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    if not options.coarser >= 1:
+        raise InputError(f"COARSER={options.coarser:g}: a number from 1 on is needed.")
+    begin(options.folder, options.coarser)
     return 0
 
 

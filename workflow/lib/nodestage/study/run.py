@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 
 from nodestage.core import disks
-from nodestage.core.errors import InputError
+from nodestage.core.errors import InputError, reports_input_errors
 from nodestage.study import folder, preset
 
 
+@reports_input_errors
 def main(arguments: list[str] | None = None) -> int:
     """Run Snakemake; the exit status."""
     parser = argparse.ArgumentParser(
@@ -36,13 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--unlock", action="store_true", help="remove the lock that a kill left")
     parser.add_argument("targets", nargs="*")
     options = parser.parse_args(arguments)
-    try:
-        command = words(options)
-        if fault_of_disks(options.study or "."):
-            raise InputError(fault_of_disks(options.study or "."))
-    except InputError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    command = words(options)
+    if fault_of_disks(options.study or "."):
+        raise InputError(fault_of_disks(options.study or "."))
     print(shlex.join(command), flush=True)
     code = subprocess.run(command).returncode
     if code and fault_of_disks(options.study or "."):
