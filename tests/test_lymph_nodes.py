@@ -15,7 +15,7 @@ from nodestage.core import checkpoints, volumes
 from nodestage.core import instances as table
 from nodestage.core.errors import InputError
 from nodestage.core.run import TrainingSet
-from nodestage.lymph_nodes import crossfitting, instances, prediction, training
+from nodestage.lymph_nodes import crossfitting, instances, prediction, preparation, training
 from nodestage.lymph_nodes.augmentation import ImagesOnly, spare_map
 from nodestage.lymph_nodes.loss import TverskyLoss
 from nodestage.lymph_nodes.network import LymphNodeUNet, build
@@ -39,7 +39,7 @@ def planned():
         "lymph_nodes",
         [phantom.SHAPE],
         phantom.SPACING,
-        training.CHANNELS,
+        preparation.CHANNELS,
         1,
         phantom.TINY["network"],
     )
@@ -86,7 +86,7 @@ def test_a_map_of_one_is_the_architecture_without_multiplication(planned):
 def test_each_stage_averages_the_map_of_the_stage_before_it(monkeypatch):
     """As good as from full size, and read once: a coarse voxel is never thousands summed up."""
     plan = make_plans(
-        "lymph_nodes", [(32, 48, 48)], (2.0, 2.0, 2.0), training.CHANNELS, 1,
+        "lymph_nodes", [(32, 48, 48)], (2.0, 2.0, 2.0), preparation.CHANNELS, 1,
         {"patch_size": [32, 48, 48], "features": [4, 4, 8, 8]},
     )  # fmt: skip
     net, pooled = fresh(plan, "attention"), []
@@ -681,7 +681,7 @@ def test_patients_who_were_prepared_once_give_the_same_networks(tmp_path):
     prepared = {}
     for patient, paths in phantom.cohort().items():
         folder = tmp_path / "prepared" / patient
-        training.prepare(patient, paths, phantom.TINY, folder)
+        preparation.prepare(patient, paths, phantom.TINY, folder)
         prepared[patient] = {"prepared": str(folder), "lymph_nodes": str(folder)}
     training.train_fold(phantom.fold(prepared), phantom.TINY, phantom.run(tmp_path))
     assert digests(tmp_path / "model.pt") == digests(phantom.tiny_fold())
@@ -692,7 +692,7 @@ def test_a_patient_prepared_for_another_network_is_refused(tmp_path):
     prepared = {}
     for patient, paths in phantom.cohort().items():
         folder = tmp_path / "prepared" / patient
-        training.prepare(patient, paths, {**phantom.TINY, "network": network}, folder)
+        preparation.prepare(patient, paths, {**phantom.TINY, "network": network}, folder)
         prepared[patient] = {"prepared": str(folder), "lymph_nodes": str(folder)}
     with pytest.raises(InputError, match=r"P0: .*prepared for a network of other `spacing_mm`"):
         training.train_fold(phantom.fold(prepared), phantom.TINY, phantom.run(tmp_path))

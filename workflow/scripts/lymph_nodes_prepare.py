@@ -1,7 +1,7 @@
 """Annotated patients of one chunk, prepared for the lymph-node networks."""
 
 from nodestage.core import files, logs
-from nodestage.lymph_nodes.training import prepare
+from nodestage.lymph_nodes.preparation import prepare
 
 with logs.to(snakemake.log[0]), files.whole_folder(snakemake.output.prepared) as folder:
     inputs, params = snakemake.input, snakemake.params

@@ -29,7 +29,7 @@ class Fold:
     patients : {patient: {arterial, venous, map, lymph_nodes}}, paths of volumes on the study grid;
         `lymph_nodes` holds 0, 1 (negative), 2 (positive), or is empty where the patient was not
         annotated, who is then left out of every training set; `prepared`, if it is there, is the folder
-        that `lymph_nodes.training.prepare` made of the four
+        that `lymph_nodes.preparation.prepare` made of the four
     train, validation : patients
     inner : disjoint parts of `train`; empty without inner cross-fitting
     """

@@ -4,18 +4,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from nodestage.core import checkpoints, seeds, volumes
+from nodestage.core import checkpoints, seeds
 from nodestage.core.errors import InputError
 from nodestage.core.run import Run, TrainingSet
+from nodestage.lymph_nodes import preparation
 from nodestage.lymph_nodes.crossfitting import Fold
 from nodestage.lymph_nodes.trainer import LymphNodeTrainer, LymphNodeTraining
 from nodestage.lymph_nodes.variants import variant
-from nodestage.nnunet import cases, cropping, plans
+from nodestage.nnunet import cases, plans
 from nodestage.nnunet import training as nnunet_training
-
-CHANNELS = ["arterial", "venous", "noNorm"]  # the map keeps its values
 
 
 def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
@@ -45,7 +42,7 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
         if paths.get("prepared"):
             cases.linked(patient, paths["prepared"], plan, run.work)
         else:
-            channels, labels, spacing = _case(patient, paths)
+            channels, labels, spacing = preparation.case(patient, paths)
             cases.preprocess(patient, channels, labels, spacing, plan, run.work)
     networks = {}
     for name, patients in sets.items():
@@ -66,25 +63,6 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     checkpoints.save(run.output, model)
     shutil.rmtree(run.work, ignore_errors=True)
     return model
-
-
-def prepare(patient: str, paths: dict, settings: dict, folder: str | Path) -> None:
-    """Prepare one annotated patient for the networks of every fold, as nnU-Net reads patients.
-
-    What is done to an image depends on the config alone, on no label, intensity or other patient.
-
-    Parameters
-    ----------
-    patient : code, for messages and the files' names
-    paths : `arterial`, `venous`, `map`, `lymph_nodes`: volumes on the study grid
-    settings : as in `train_fold`; of its `network`, `spacing_mm` and `intensity` matter
-    folder : for `train_fold`, as the patient's `prepared`
-    """
-    channels, labels, spacing = _case(patient, paths)
-    plan = plans.make_plans(
-        "lymph_nodes", [labels.shape], spacing, CHANNELS, 1, settings["network"]
-    )
-    cases.prepared(patient, channels, labels, spacing, plan, folder)
 
 
 def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
@@ -109,7 +87,9 @@ def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
 def _plan(fold, settings):
     """Plan from the geometry of the fold's images, without their labels and intensities."""
     shapes, spacings = zip(*(_geometry(fold.patients[p]) for p in fold.annotated), strict=True)
-    plan = plans.make_plans("lymph_nodes", shapes, spacings[0], CHANNELS, 1, settings["network"])
+    plan = plans.make_plans(
+        "lymph_nodes", shapes, spacings[0], preparation.CHANNELS, 1, settings["network"]
+    )
     loss = {name: float(settings[name]) for name in ("alpha", "beta") if name in settings}
     training = LymphNodeTraining(**vars(plan.training), **loss)
     return replace(plan, training=training, section="lymph_nodes.network")
@@ -119,19 +99,3 @@ def _geometry(paths):
     if paths.get("prepared"):
         return cases.geometry(paths["prepared"])
     return plans.geometry(paths["venous"])
-
-
-def _case(patient, paths):
-    """Channels, labels and spacing of one patient, of the body alone, for `cases.preprocess`."""
-    mask = volumes.read(paths["lymph_nodes"])
-    images = [volumes.read(paths[channel]) for channel in ("arterial", "venous", "map")]
-    for channel, image in zip(("arterial", "venous", "map"), images, strict=True):
-        if not volumes.same_grid(image, mask):
-            raise InputError(
-                f"{patient}: the `lymph_nodes` mask ({mask.array.shape} voxels) and the {channel} "
-                f"volume ({image.array.shape}) do not lie on one grid. Both must come from "
-                "the registration of this study."
-            )
-    labels = (mask.array > 0).astype(np.uint8)
-    box = cropping.training_box([image.array for image in images[:2]], mask.spacing, labels)
-    return [image.array[box] for image in images], labels[box], mask.spacing
