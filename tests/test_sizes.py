@@ -83,13 +83,13 @@ def test_the_page_warns_of_small_settings_and_offers_a_paragraph():
     kinds = dict(fields.notices(facts, "external"))
     assert "organ teacher: 240 steps (250,000)" in kinds["smaller"] and "…" in kinds["smaller"]
     rows = dict(fields.methods(facts))
-    assert "8 epochs × 40 steps" in rows["Lymph-node networks"]
+    assert "8 epochs × 60 steps" in rows["Lymph-node networks"]
     assert "lymph-node networks: 320 steps (250,000)" in rows["Smaller than the paper’s"]
     paragraph = rows["For a methods section"]
     assert "2.5 × 2.2 × 2.2 mm" in paragraph and "Seed 20210" in paragraph
     assert "smaller than the paper’s" in paragraph and "hardware" in paragraph
     known = answers.checklist_fields(facts, answers.PageOf("external", "c", {}, ""))
-    assert "8 epochs × 40 steps" in known["training"]
+    assert "8 epochs × 60 steps" in known["training"]
     # A full run has no such notice, and an older one without the facts has neither.
     assert "smaller" not in dict(fields.notices(made.facts([]), "external"))
     bare = dict(fields.methods(made.facts([])))

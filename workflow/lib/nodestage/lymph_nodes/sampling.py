@@ -1,9 +1,11 @@
 """nnU-Net's patch sampler, with informative negative selection (section III-A)."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from nodestage.lymph_nodes.variants import SMALLEST_ATTENTION
 from nodestage.nnunet.trainer import Loader
@@ -24,11 +26,17 @@ class InformativeLoader(Loader):
     them were empty, and how many of those delivered are.
     """
 
+    @cached_property
+    def _libraries(self):
+        # Found once: nnU-Net's `threadpool_limits` searches the process's memory map at every batch,
+        # a twentieth of a small network's step.
+        return ThreadpoolController()
+
     def generate_train_batch(self):
         """A batch of patches, and what `draws` counts."""
         patients = self.get_indices()
         samples, draws = [], np.zeros(3, dtype=np.int64)
-        with torch.no_grad(), threadpool_limits(limits=1, user_api=None):
+        with torch.no_grad(), self._libraries.limit(limits=1):
             for index, patient in enumerate(patients):
                 sample, drawn = self._sample(patient, self.get_do_oversample(index))
                 samples.append(sample)
