@@ -84,7 +84,7 @@ def test_the_page_warns_of_small_settings_and_offers_a_paragraph():
     assert "organ teacher: 240 steps (250,000)" in kinds["smaller"] and "…" in kinds["smaller"]
     rows = dict(fields.methods(facts))
     assert "8 epochs × 60 steps" in rows["Lymph-node networks"]
-    assert "lymph-node networks: 320 steps (250,000)" in rows["Smaller than the paper’s"]
+    assert "lymph-node networks: 480 steps (250,000)" in rows["Smaller than the paper’s"]
     paragraph = rows["For a methods section"]
     assert "2.5 × 2.2 × 2.2 mm" in paragraph and "Seed 20210" in paragraph
     assert "smaller than the paper’s" in paragraph and "hardware" in paragraph
