@@ -34,6 +34,8 @@ DEFAULTS = {
     # `training`: probabilities are those of a node of the training patients; `balanced`: of a node
     # drawn as often from either class, as the network sees them.
     "prior": "balanced",
+    # Which epoch of `attention` and `plain` is kept: the `best` on the validation patients, or the `last`.
+    "choose": "best",
 }
 
 
@@ -41,7 +43,7 @@ def train_fold(fold: Fold, segmentation_path: str | Path, settings: dict, run: R
     """Train the identification networks of a fold and write them to `run.output`.
 
     `attention` and `plain` start from the segmentation networks of those names, learn from the
-    annotated instances of the training patients and are chosen on the validation patients;
+    annotated instances of the training patients and, with `choose: best`, are chosen on the validation patients;
     `inner0`, … start from the inner segmentation networks, learn from the patients that those
     learned from and keep their last epoch. An instance is a 26-connected component of one label
     value.
@@ -142,7 +144,7 @@ def train_network(
     schedule = training.Schedule(
         checks=tuple(per_epoch * (epoch + 1) for epoch in range(epochs)),
         rate=lambda step: learning_rate * polynomial(step // per_epoch / epochs),
-        choose="best",
+        choose=settings["choose"],
         hint=f"Lower `identification.learning_rate` (now {learning_rate}).",
     )
     identity = [
