@@ -160,8 +160,6 @@ class Trainer(nnunet.nnUNetTrainer):
                 self.initial_lr,
                 betas=(momentum or 0.9, 0.99),
                 weight_decay=self.weight_decay,
-                # One call for all parameters: otherwise a tenth of a small network's step on a CPU.
-                fused=self.device.type in ("cpu", "cuda"),
             )
             schedule = nnunet.PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         elif momentum is not None:
