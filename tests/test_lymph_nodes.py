@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import io
-import re
 
 import lymph_node_phantom as phantom
 import numpy as np
@@ -506,21 +505,6 @@ def test_an_inner_network_learns_from_no_patient_that_it_measures():
         network = crossfitting.measured_by(patient, "train", "attention", inner).network
         assert patient not in sets[network].train
     assert sets["attention"] == (train, validation)
-
-
-def test_an_inner_network_takes_its_share_of_the_steps(tmp_path):
-    log = io.StringIO()
-    with contextlib.redirect_stdout(log):
-        training.train_fold(
-            phantom.fold(), {**phantom.TINY, "inner_steps": "share"}, phantom.run(tmp_path)
-        )
-    done = dict(re.findall(r"(\w+): (\d+) of \d+ in", log.getvalue()))
-    train, _, inner = phantom.SPLIT
-    full = 2 * 3  # epochs and steps of phantom.TINY
-    assert done["attention"] == done["plain"] == str(full)
-    for j, part in enumerate(inner):
-        assert done[f"inner{j}"] == str(2 * round(3 * (len(train) - len(part)) / len(train)))
-    assert all(int(done[f"inner{j}"]) < full for j in range(len(inner)))
 
 
 def test_a_training_patients_mask_reaches_only_the_networks_that_see_it(tmp_path):

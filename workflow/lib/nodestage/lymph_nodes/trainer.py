@@ -15,17 +15,10 @@ from nodestage.nnunet.trainer import DeepSupervisionWrapper, Trainer
 
 @dataclass(frozen=True)
 class LymphNodeTraining(TrainingSettings):
-    """Settings of a lymph-node network.
-
-    Attributes
-    ----------
-    alpha, beta : weights of false positives and false negatives (Eq. 3)
-    share : of `iterations_per_epoch` that this network takes
-    """
+    """Settings of a lymph-node network; `alpha` and `beta` are those of Eq. 3."""
 
     alpha: float = 0.5
     beta: float = 1.5
-    share: float = 1.0
 
 
 class LymphNodeTrainer(Trainer):
@@ -39,13 +32,6 @@ class LymphNodeTrainer(Trainer):
     def variant(self):
         """The Variant that the plans name."""
         return variant(self.plans_manager.plans["variant"])
-
-    def configure(self, settings, patients):
-        """Set settings and patients, and this network's share of the steps."""
-        super().configure(settings, patients)
-        self.num_iterations_per_epoch = max(
-            1, round(self.num_iterations_per_epoch * settings.share)
-        )
 
     @staticmethod
     def build_network_architecture(

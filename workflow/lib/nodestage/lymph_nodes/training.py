@@ -28,9 +28,7 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     fold : of whom the annotated patients are used
     settings : dict
         `variants` (plain, attention, and any of tversky, map_one), `alpha`, `beta` (Eq. 3),
-        `choose` (best or last epoch), `inner_steps` (`all`: inner networks take as many steps as the others;
-        `share`: as large a share of them as of the training patients), `network` (what
-        `nnunet.plans.make_plans` takes)
+        `choose` (best or last epoch), `network` (what `nnunet.plans.make_plans` takes)
     run : its work folder is kept when the training is cut short, so that it can resume
 
     Returns
@@ -49,11 +47,7 @@ def train_fold(fold: Fold, settings: dict, run: Run) -> dict:
     networks = {}
     for name, patients in sets.items():
         networks[name] = nnunet_training.train(
-            replace(
-                plan,
-                plans={**plan.plans, "variant": name},
-                training=replace(plan.training, share=_share(name, sets, settings)),
-            ),
+            replace(plan, plans={**plan.plans, "variant": name}),
             patients,
             replace(
                 run,
@@ -88,13 +82,6 @@ def training_sets(fold: Fold, variants: list[str]) -> dict[str, TrainingSet]:
                 "`folds.inner`, or set it to 0."
             )
     return sets
-
-
-def _share(name, sets, settings):
-    """Of the steps of a fold's other networks, how many this one takes."""
-    if name in settings["variants"] or settings.get("inner_steps", "all") == "all":
-        return 1.0
-    return len(sets[name].train) / len(sets[settings["variants"][0]].train)
 
 
 def _plan(fold, settings):
