@@ -73,3 +73,6 @@ def test_folds_and_networks_of_one_stage_share_a_sentence(tmp_path):
     )
     assert "networks lymph nodes (plain, attention) have" in nodes
     assert "in 4 of 4 trainings" in nodes and "below 0.3" in nodes
+    first = [row for row in tables.read(tmp_path / "learning.tsv") if "plain" in row["network"]]
+    (plain,) = learning.sentences(first)
+    assert plain.startswith("The network lymph nodes (plain) has not fitted its own")
