@@ -4,12 +4,15 @@
     python benchmarks/pooled_studies.py auc larger6.tsv larger7.tsv
     python benchmarks/pooled_studies.py differences larger6.tsv larger7.tsv --method combined_candidates \
         --against tumor_net nodes_candidates
+    python benchmarks/pooled_studies.py differences larger6.tsv larger7.tsv --method mean \
+        --mean node_graph node_order radiomics
 
 `scores` writes one row per scored patient of a study's folder: status, fold (discovery) or none, the
 oracles' and every method's score, without a patient's code. The other two read such tables. Scores of
 different models are not on one scale, so patients are compared within their fold or center alone: every
 value is a mean over folds in the discovery center, over centers outside, over both in the last column,
-with DeLong's interval.
+with DeLong's interval. `--mean` adds a method `mean`: the mean of the standardized log odds of the methods
+that it names, within each fold or center.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy import special, stats
 
 from nodestage import statistics
 from nodestage.core import tables
@@ -36,6 +40,7 @@ def main(arguments):
     for name in ("auc", "differences"):
         several = commands.add_parser(name, help=f"print the {name} of studies, pooled")
         several.add_argument("tables", nargs="+", type=Path, help="what `scores` wrote")
+        several.add_argument("--mean", nargs="+", help="methods whose mean is added as a method")
         if name == "differences":
             several.add_argument("--method", default="combined")
             several.add_argument("--against", nargs="+", help="other methods; all by default")
@@ -44,7 +49,10 @@ def main(arguments):
         write(options.table, scores(options.study / "results"))
         return
     rows = [row for path in options.tables for row in read(path)]
-    methods = [key for key in rows[0] if key not in KEYS and key != "study"]
+    if options.mean:
+        add_mean(rows, options.mean)
+    methods = list(dict.fromkeys(key for row in rows for key in row))
+    methods = [key for key in methods if key not in KEYS and key != "study"]
     methods += [f"oracle_{name}" for name in ORACLES]
     if options.command == "auc":
         header("method")
@@ -115,6 +123,18 @@ def arrays(rows, *methods):
     values = [np.array([float(row[m]) for row in kept]) for m in methods]
     strata = np.array([f"{row['study']} {row['center']} {row['fold']}" for row in kept])
     return y, values, strata
+
+
+def add_mean(rows, methods):
+    """Give every patient whom all methods scored, as probabilities, their `mean`; see the module."""
+    kept = [row for row in rows if all(row.get(m) not in (None, "") for m in methods)]
+    _, values, strata = arrays(kept, *methods)
+    odds = special.logit(np.clip(values, 1e-6, 1 - 1e-6))
+    for stratum in np.unique(strata):
+        of = strata == stratum
+        means = stats.zscore(odds[:, of], axis=1).mean(axis=0)
+        for i, value in zip(np.flatnonzero(of), means, strict=True):
+            kept[i]["mean"] = value
 
 
 def auc(rows, method):

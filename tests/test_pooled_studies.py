@@ -85,3 +85,19 @@ def test_patients_are_compared_within_their_fold_or_center_alone(pooled, study, 
     pooled.main(["differences", *paths, "--method", "good", "--against", "bad"])
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("| bad"))
     assert line.split(" | ")[3].startswith(f"{2 * np.mean(by_part) - 1:+.3f} [")
+
+
+def test_a_mean_is_of_scores_standardized_within_a_fold_or_center(pooled):
+    """Two folds whose scores differ in level and spread; a patient without one of them has no mean."""
+    rows = [
+        {"study": "s", "center": "home", "fold": fold, "metastasis": "0", "a": str(a), "b": str(b)}
+        for fold, scores in (
+            ("fold0", ((0.1, 0.5), (0.9, 0.6))),
+            ("fold1", ((0.2, 0.9), (0.3, 0.8))),
+        )
+        for a, b in scores
+    ]
+    rows.append({**rows[0], "b": ""})
+    pooled.add_mean(rows, ["a", "b"])
+    np.testing.assert_allclose([row["mean"] for row in rows[:4]], [-1, 1, 0, 0], atol=1e-9)
+    assert "mean" not in rows[4]

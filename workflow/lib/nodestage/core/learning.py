@@ -111,13 +111,10 @@ def sentences(rows: list[dict]) -> list[str]:
         values = sorted(tables.number(row["value"]) for row in bad)
         reached = f"{values[0]:.2f}" + (f" to {values[-1]:.2f}" if len(values) > 1 else "")
         count = f" in {len(bad)} of {len(trained)} trainings" if len(trained) > 1 else ""
-        who = (
-            f"network {_joined(names)} has"
-            if len(names) == 1
-            else f"networks {_joined(names)} have"
-        )
+        one = len(names) == 1
+        noun, verb, whose = ("network", "has", "its") if one else ("networks", "have", "their")
         warnings.append(
-            f"The {who} not fitted {'its' if len(names) == 1 else 'their'} own training data{count}: "
+            f"The {noun} {_joined(names)} {verb} not fitted {whose} own training data{count}: "
             f"{bad[0]['measure']} {reached}, below {bad[0]['limit']}. Results that build on it carry no "
             f"information about the images. {bad[0]['remedy']}."
         )
