@@ -362,6 +362,35 @@ def test_a_resumed_training_continues_with_its_learning_rate(training, tmp_path,
     assert run("broken", idle)["digest"] == whole["digest"] and idle == []
 
 
+@pytest.mark.parametrize("stop_after", [3, 8, 13])
+def test_a_network_that_has_not_fitted_its_patches_is_trained_again(
+    training, tmp_path, monkeypatch, capsys, stop_after
+):
+    """The rate begins again; a training that is killed in either cycle ends with the same weights."""
+    patients, plan = make_dataset(tmp_path, n=2, epochs=2, cycles=2)
+    real, dice = training._dice, []
+
+    def run(name, rates, stop_after=None):
+        dice[:] = [0.1, 0.6]
+        trainer = watched(training, rates, stop_after)
+        job = Run(3, tmp_path / name / "checkpoint.pt", tmp_path, "ball")
+        return training.train(plan, TrainingSet(patients, []), job, trainer=trainer)
+
+    # Patches are drawn as they always are; the value is then given.
+    monkeypatch.setattr(training, "_dice", lambda *args: (real(*args), dice.pop(0))[1])
+    unbroken, before, after = [], [], []
+    whole = run("unbroken", unbroken)
+    assert "ball: Dice 0.10 on its training data, one more cycle" in capsys.readouterr().out
+    assert len(unbroken) == 16 and unbroken[:8] == unbroken[8:] and unbroken[0] > unbroken[7]
+    assert whole["epoch"] == 4 and whole["learned"]["value"] == 0.6
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", before, stop_after)
+    monkeypatch.setattr(training, "_dice", lambda *args: (real(*args), 0.1)[1])
+    resumed = run("broken", after)
+    assert before[: stop_after // 4 * 4] + after == unbroken
+    assert resumed["digest"] == whole["digest"] and resumed["history"] == whole["history"]
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_worker_that_is_killed_ends_the_training_soon_and_says_memory(training, tmp_path):
     """nnU-Net's parent waited for ever; what kills a worker is nearly always want of memory."""

@@ -18,6 +18,10 @@ class Line:
         self.network = torch.nn.Linear(1, 1)
         self.optimizer = OPTIMIZERS[optimizer](self.network.parameters(), 0.9, 0.01)
         self.validation, self.rates, self.dies_at = list(validation), [], None
+        self.aucs = []  # what the network reaches on its training data after each cycle
+
+    def training_auc(self):
+        return self.aucs.pop(0) if self.aucs else None
 
     def step(self, number):
         if number == self.dies_at:
@@ -33,12 +37,13 @@ class Line:
         return self.validation.pop(0) if self.validation else None
 
 
-def schedule(choose="best", steps=8, rate=0.05):
+def schedule(choose="best", steps=8, rate=0.05, cycles=1):
     return Schedule(
         checks=checks_of(steps, 4),
         rate=lambda step: rate * polynomial(step / steps),
         choose=choose,
         hint="Lower it.",
+        cycles=cycles,
     )
 
 
@@ -85,6 +90,50 @@ def test_a_killed_training_resumes_to_the_same_weights(tmp_path, capsys, optimiz
     assert (found.step, found.train_loss) == (whole.step, whole.train_loss)
 
 
+@pytest.mark.parametrize(
+    "aucs, run", [((0.5, 0.9), 2), ((0.9,), 1), ((None,), 1), ((0.5, 0.6, 0.7), 3)]
+)
+def test_a_network_that_has_not_fitted_its_data_is_trained_again(capsys, aucs, run):
+    learner = Line()
+    learner.aucs = list(aucs)
+    trained = train(learner, schedule("last", cycles=3), "line")
+    assert learner.rates == run * [0.05 * (1 - step / 8) ** 0.9 for step in range(8)]
+    assert trained.step == 8 * run and len(trained.train_loss) == 4 * run
+    assert trained.training_auc == aucs[-1] and not learner.aucs
+    said = capsys.readouterr().out
+    assert said.count("one more cycle of training") == run - 1
+    assert f"step {8 * run} of {8 * run}" in said
+
+
+@pytest.mark.parametrize("best", [4, 12])
+def test_the_best_check_of_all_cycles_is_kept(best):
+    learner, plain = Line(), Line()
+    learner.validation = [0.1 if step == best else 0.5 for step in range(2, 17, 2)]
+    learner.aucs = [0.5, 0.6]
+    trained = train(learner, schedule(cycles=2), "line")
+    for step in range(best):  # a second cycle goes on from the last step of the first
+        plain.optimizer.rate = schedule().rate(step % 8)
+        plain.step(step)
+    assert trained.step == best and trained.weights["weight"] == plain.network.weight
+    assert learner.network.weight == plain.network.weight
+
+
+@pytest.mark.parametrize("dies_at", [7, 8, 13])
+def test_a_training_that_is_killed_in_any_cycle_resumes_to_the_same_weights(tmp_path, dies_at):
+    whole, killed, resumed = Line("adam"), Line("adam"), Line("adam")
+    whole.aucs, killed.aucs = [0.5, 0.9], [0.5]
+    expected = train(whole, schedule(cycles=2), "line")
+    killed.dies_at = dies_at
+    checkpoint = Checkpoint(tmp_path / "state.pt", ["data"])
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, schedule(cycles=2), "line", checkpoint)
+    resumed.aucs = [0.5, 0.9] if dies_at <= 8 else [0.9]
+    found = train(resumed, schedule(cycles=2), "line", checkpoint)
+    assert len(resumed.rates) == 16 - dies_at // 2 * 2
+    assert checkpoints.digest(found.weights) == checkpoints.digest(expected.weights)
+    assert (found.step, found.training_auc) == (16, 0.9)
+
+
 def test_a_checkpoint_of_other_data_is_not_used(tmp_path, capsys):
     train(Line(), schedule(), "line", Checkpoint(tmp_path / "state.pt", ["data"]))
     again = Line()
@@ -112,7 +161,9 @@ def test_checks_are_even_and_the_last_is_the_end(steps, number, expected):
     assert checks_of(steps, number) == expected
 
 
-@pytest.mark.parametrize("wrong", [{"choose": "first"}, {"checks": (4, 2)}, {"checks": ()}])
+@pytest.mark.parametrize(
+    "wrong", [{"choose": "first"}, {"checks": (4, 2)}, {"checks": ()}, {"cycles": 0}]
+)
 def test_a_schedule_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Schedule(**{"checks": (2, 4), "rate": float, "choose": "last", "hint": ""} | wrong)

@@ -18,6 +18,11 @@ LIMITS = {AUC: 0.75, DICE: 0.3}
 COLUMNS = ("stage", "fold", "network", "measure", "value", "limit", "loss", "learned", "remedy")
 
 
+def enough(measure: str, value: float | None) -> bool:
+    """Whether a network has fitted its training data; an undefined value is no sign that it hasn't."""
+    return value is None or value >= LIMITS[measure]
+
+
 def auc(positive, score) -> float | None:
     """Area under the ROC curve, ties counted as halves; None where one class is missing.
 
@@ -61,7 +66,7 @@ def fitted(network: str, measure: str, value: float | None, loss: float, remedy:
 def warning(record: dict) -> str:
     """What is wrong with a training and what to change, or nothing where it has learned."""
     value, limit = record["value"], LIMITS[record["measure"]]
-    if value is None or value >= limit:
+    if enough(record["measure"], value):
         return ""
     return (
         f"{record['network']} has not fitted its own training data: {record['measure']} {value:.2f}, "

@@ -6,6 +6,7 @@ The `Learner` defines a step and the validation loss. nnU-Net's trainer has anot
 (`nnunet.training`), which shares `Checkpoint` and `weights_of`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from nodestage.core import checkpoints, logs
+from nodestage.core import checkpoints, learning, logs
 from nodestage.core.errors import TrainingError
 from nodestage.core.optimizers import Optimizer
 
@@ -27,17 +28,20 @@ class Schedule:
     Attributes
     ----------
     checks : numbers of steps, ascending, after which training and validation loss are recorded; the
-        last one ends the training
-    rate : learning rate of a step, steps counted from 0
+        last one ends the training, or its cycle
+    rate : learning rate of a step, steps counted from 0 in each cycle
     choose : weights to keep: of the check with the `best` validation loss (the earliest of equals),
         or of the `last` step. Without validation data the last.
     hint : what to change if the loss becomes infinite, as a sentence
+    cycles : how often the steps are run through at most: once more only where the network has not fitted
+        its own training data (`core.learning`)
     """
 
     checks: tuple[int, ...]
     rate: Callable[[int], float]
     choose: str
     hint: str
+    cycles: int = 1
 
     def __post_init__(self) -> None:
         if self.choose not in ("best", "last"):
@@ -46,6 +50,13 @@ class Schedule:
             later <= earlier for earlier, later in pairwise((0, *self.checks))
         ):
             raise ValueError(f"checks must ascend from 1, not {self.checks}")
+        if self.cycles < 1:
+            raise ValueError(f"cycles is at least 1, not {self.cycles}")
+
+    @property
+    def steps(self) -> int:
+        """Steps of a cycle."""
+        return self.checks[-1]
 
 
 class Learner(Protocol):
@@ -60,6 +71,9 @@ class Learner(Protocol):
     def validation_loss(self) -> float | None:
         """Loss on the validation data; None without any."""
 
+    def training_auc(self) -> float | None:
+        """AUC of the network on its training data; None where a class is missing."""
+
 
 @dataclass
 class Trained:
@@ -67,16 +81,18 @@ class Trained:
 
     Attributes
     ----------
-    step : the step whose weights are kept, from 1
+    step : the step whose weights are kept, from 1, over all cycles
     weights : state dict of that step, on the CPU
     train_loss : one value per check, mean of the steps since the check before
     validation_loss : one value per check; empty without validation data
+    training_auc : of the kept weights, see `Learner`
     """
 
     step: int = 0
     weights: dict[str, torch.Tensor] | None = None
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
+    training_auc: float | None = None
 
 
 class Checkpoint:
@@ -116,7 +132,7 @@ def checks_of(steps: int, number: int) -> tuple[int, ...]:
 def train(
     learner: Learner, schedule: Schedule, label: str, checkpoint: Checkpoint | None = None
 ) -> Trained:
-    """Train the learner's network in place to the last step; the kept weights are in the result.
+    """Train the learner's network in place to the last step, and leave it with the weights that are kept.
 
     With a checkpoint, a training that was killed resumes after its last check and ends with the
     weights of an undisturbed one, provided that a learner's draws depend on the step's number alone.
@@ -124,23 +140,51 @@ def train(
     Raises TrainingError where the loss is no longer finite.
     """
     network, optimizer = learner.network, learner.optimizer
-    steps = schedule.checks[-1]
     trained, done = Trained(), 0
     if checkpoint is not None and (state := checkpoint.read(label)) is not None:
         network.load_state_dict(state["weights"])
         optimizer.load_state_dict(state["optimizer"])
         trained, done = Trained(**state["trained"]), state["step"]
-        logs.say(f"{label}: resumes after step {done} of {steps}")
+        logs.say(f"{label}: resumes after step {done}")
+    # A training that was killed between two cycles ends the first one again, without a step.
+    cycles = max(1, math.ceil(done / schedule.steps))
+    while True:
+        end = cycles * schedule.steps
+        _steps(learner, schedule, label, checkpoint, trained, range(done, end))
+        last = weights_of(network)
+        if trained.weights is None:  # no validation loss was a number
+            trained.step, trained.weights = end, last
+        network.load_state_dict(trained.weights)
+        trained.training_auc = learner.training_auc()
+        if learning.enough(learning.AUC, trained.training_auc) or cycles >= schedule.cycles:
+            return trained
+        logs.say(
+            f"{label}: AUC {trained.training_auc:.2f} on its training data, one more cycle of training"
+        )
+        network.load_state_dict(last)
+        done, cycles = end, cycles + 1
+
+
+def _steps(
+    learner: Learner,
+    schedule: Schedule,
+    label: str,
+    checkpoint: Checkpoint | None,
+    trained: Trained,
+    steps: range,
+) -> None:
+    """Take the steps of a cycle that are left; `trained` is kept up to date, and so is the checkpoint."""
+    network, optimizer = learner.network, learner.optimizer
     losses: list[float] = []
-    for step in logs.progress(range(done, steps), label):
-        optimizer.rate = schedule.rate(step)
+    for step in logs.progress(steps, label):
+        optimizer.rate = schedule.rate(step % schedule.steps)
         losses.append(learner.step(step))
         if not np.isfinite(losses[-1]):
             raise TrainingError(
-                f"{label}: the loss became {losses[-1]} in step {step + 1} of {steps}. {schedule.hint}"
+                f"{label}: the loss became {losses[-1]} in step {step + 1} of {steps.stop}. {schedule.hint}"
             )
-        if step + 1 in schedule.checks:
-            _check(learner, schedule, trained, step + 1, losses)
+        if step % schedule.steps + 1 in schedule.checks:
+            _check(learner, schedule, trained, step + 1, steps.stop, losses)
             losses = []
             if checkpoint is not None:
                 checkpoint.write(
@@ -151,18 +195,20 @@ def train(
                         "trained": vars(trained),
                     }
                 )
-    if trained.weights is None:  # no validation loss was a number
-        trained.step, trained.weights = steps, weights_of(network)
-    return trained
 
 
 def _check(
-    learner: Learner, schedule: Schedule, trained: Trained, step: int, losses: list[float]
+    learner: Learner,
+    schedule: Schedule,
+    trained: Trained,
+    step: int,
+    end: int,
+    losses: list[float],
 ) -> None:
     """Record the losses, and keep the weights if they are to be kept."""
     trained.train_loss.append(float(np.mean(losses)))
     loss = learner.validation_loss()
-    line = f"step {step} of {schedule.checks[-1]}: cross entropy {trained.train_loss[-1]:.4f}"
+    line = f"step {step} of {end}: cross entropy {trained.train_loss[-1]:.4f}"
     print(line if loss is None else f"{line}, validation {loss:.4f}", flush=True)
     best = min(trained.validation_loss, default=np.inf)
     if loss is not None:
@@ -170,7 +216,7 @@ def _check(
     if schedule.choose == "best" and loss is not None:
         keep = loss < best
     else:
-        keep = step == schedule.checks[-1]
+        keep = step == end
     if keep:
         trained.step, trained.weights = step, weights_of(learner.network)
 

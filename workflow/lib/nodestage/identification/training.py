@@ -36,6 +36,8 @@ DEFAULTS = {
     "prior": "balanced",
     # Which epoch of `attention` and `plain` is kept: the `best` on the validation patients, or the `last`.
     "choose": "best",
+    # How often the epochs are run through at most: once more only where a network has not fitted its own nodes.
+    "cycles": 1,
 }
 
 
@@ -146,6 +148,7 @@ def train_network(
         rate=lambda step: learning_rate * polynomial(step // per_epoch / epochs),
         choose=settings["choose"],
         hint=f"Lower `identification.learning_rate` (now {learning_rate}).",
+        cycles=settings["cycles"],
     )
     identity = [
         exported["digest"],
@@ -167,23 +170,14 @@ def train_network(
         "note": "",
         "epoch": trained.step // per_epoch,
         "history": [list(pair) for pair in losses],
-        "learned": _learned(learner, trained, run.label),
+        "learned": learning.fitted(
+            run.label,
+            learning.AUC,
+            trained.training_auc,
+            trained.train_loss[-1],
+            "Raise `epochs` or `iterations_per_epoch` under `identification`",
+        ),
     }
-
-
-def _learned(learner, trained, label):
-    """How well the network ranks the nodes that it learned from; see `core.learning`."""
-    learner.network.load_state_dict(trained.weights)
-    logits, positive = _logits_of(
-        learner.network, learner.train, learner.settings["batch_size"], learner.device
-    )
-    return learning.fitted(
-        label,
-        learning.AUC,
-        learning.auc(positive, logits[:, 1] - logits[:, 0]),
-        trained.train_loss[-1],
-        "Raise `epochs` or `iterations_per_epoch` under `identification`",
-    )
 
 
 class NodeLearner:
@@ -232,6 +226,13 @@ class NodeLearner:
         return balanced_cross_entropy(
             self.network, self.validation, self.settings["batch_size"], self.device
         )
+
+    def training_auc(self):
+        """How well the network ranks the nodes that it learned from."""
+        logits, positive = _logits_of(
+            self.network, self.train, self.settings["batch_size"], self.device
+        )
+        return learning.auc(positive, logits[:, 1] - logits[:, 0])
 
 
 def prior_shift(positives: int, negatives: int, prior: str) -> float:

@@ -13,6 +13,8 @@ class TrainingSettings:
     Attributes
     ----------
     epochs, iterations_per_epoch, validation_iterations : numbers of epochs and of steps in each
+    cycles : how often the epochs are run through at most, each time from the full learning rate: once more
+        only where the network has not fitted its own training data (`core.learning`)
     initial_lr : learning rate of the first epoch; it falls to 0 along (1 - epoch / epochs) ^ 0.9
     weight_decay, momentum : of the optimizer; `momentum` is AdamW's first beta
     optimizer : "sgd" (nnU-Net's) or "adam" (AdamW)
@@ -32,6 +34,7 @@ class TrainingSettings:
     epochs: int | None = None
     iterations_per_epoch: int | None = None
     validation_iterations: int | None = None
+    cycles: int = 1
     initial_lr: float | None = None
     weight_decay: float | None = None
     momentum: float | None = None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -77,9 +78,9 @@ def train(
             running.on_train_start()
             if initial is not None:
                 module(running.network).load_state_dict(initial)
-            weights, epoch = _epochs(running, Checkpoint(run.output, identity), run.label, choose)
-            model = export(running, weights, epoch)
-            return model | {"learned": _learned(running, model, run.label, plan.section)}
+            return _cycles(
+                running, Checkpoint(run.output, identity), run.label, choose, plan.section
+            )
         except (MemoryError, RuntimeError) as error:
             # A worker that has disappeared was killed, nearly always for memory.
             if memory.refused(error) or "workers are no longer alive" in str(error):
@@ -89,21 +90,38 @@ def train(
             running.finish()
 
 
-def _epochs(running, checkpoint, label, choose):
-    """Train to the last epoch; (weights, epoch) to keep."""
+def _cycles(running, checkpoint, label, choose, section):
+    """Train for one cycle of epochs, and for another while the network has not fitted its training data."""
     best = {"best": None, "best_epoch": -1}
     if (state := checkpoint.read(label)) is not None:
         best = _restore(running, state)
-        logs.say(f"{label}: resumes after epoch {running.current_epoch} of {running.num_epochs}")
-    steps = iter(Steps(running, label))
-    for _ in range(running.current_epoch, running.num_epochs):
-        _epoch(running, steps)
+        logs.say(f"{label}: resumes after epoch {running.current_epoch}")
+    # A training that was killed between two cycles ends the first one again, without an epoch.
+    cycles = max(1, math.ceil(running.current_epoch / running.num_epochs))
+    while True:
+        end = cycles * running.num_epochs
+        weights, epoch = _epochs(running, end, checkpoint, label, choose, best)
+        last = _weights(running)
+        dice = _dice(running, weights)
+        if learning.enough(learning.DICE, dice) or cycles >= running.settings.cycles:
+            model = export(running, weights, epoch)
+            return model | {"learned": _learned(model, dice, label, section)}
+        logs.say(f"{label}: Dice {dice:.2f} on its training data, one more cycle of training")
+        module(running.network).load_state_dict(last)
+        cycles += 1
+
+
+def _epochs(running, end, checkpoint, label, choose, best):
+    """Train to the epoch `end`; (weights, epoch) to keep, which `best` holds from cycle to cycle."""
+    steps = iter(Steps(running, end, label))
+    for _ in range(running.current_epoch, end):
+        _epoch(running, end, steps)
         # Plain numbers, as a checkpoint gives them back: averages then round the same way.
         running.logger.load_checkpoint(checkpoints.plain(running.logger.get_checkpoint()))
         ema = running.logger.get_value("ema_fg_dice", step=None)
         if choose == "best" and ema and (running._best_ema is None or ema[-1] > running._best_ema):
             running._best_ema = float(ema[-1])
-            best = {"best": _weights(running), "best_epoch": running.current_epoch}
+            best.update(best=_weights(running), best_epoch=running.current_epoch)
         running.current_epoch += 1
         checkpoint.write(_state(running) | best)
     next(steps, None)
@@ -112,12 +130,12 @@ def _epochs(running, checkpoint, label, choose):
     return _weights(running), running.current_epoch
 
 
-def _learned(running, model, label, section):
-    """How well the network segments patches of its training patients; see `core.learning`.
+def _dice(running, weights):
+    """Dice of these weights over patches of the training patients, augmented as in training.
 
-    Dice over all patches, mean of the classes that occur in them, augmented as in training.
+    Mean of the classes that occur in them; None where none does.
     """
-    module(running.network).load_state_dict(model["weights"])
+    module(running.network).load_state_dict(weights)
     running.network.eval()
     with torch.no_grad():
         counts = [
@@ -128,12 +146,16 @@ def _learned(running, model, label, section):
         for key in ("tp_hard", "fp_hard", "fn_hard")
     )
     total = 2 * hit + wrong + missed
-    value = (2 * hit[total > 0] / total[total > 0]).mean() if (total > 0).any() else None
+    return (2 * hit[total > 0] / total[total > 0]).mean() if (total > 0).any() else None
+
+
+def _learned(model, dice, label, section):
+    """The record of how well a network has fitted its training data; see `core.learning`."""
     under = f" under `{section}`" if section else ""
     return learning.fitted(
         label,
         learning.DICE,
-        value,
+        dice,
         model["history"]["train_losses"][-1],
         f"Raise `epochs` or `iterations_per_epoch`{under}, or let it work on smaller voxels (`spacing_mm`)",
     )
@@ -142,15 +164,15 @@ def _learned(running, model, label, section):
 class Steps:
     """Counts the steps of a training and reports how long the rest will take."""
 
-    def __init__(self, running, label):
-        left = running.num_epochs - running.current_epoch
+    def __init__(self, running, end, label):
+        left = end - running.current_epoch
         self.label, self.total = label, left * running.num_iterations_per_epoch
 
     def __iter__(self):
         yield from logs.progress(range(self.total), self.label, total=self.total, every=EVERY)
 
 
-def _epoch(running, steps):
+def _epoch(running, end, steps):
     """One epoch as in nnU-Net's `run_training`, with validation only where there are patients."""
     started = time.monotonic()
     running.on_epoch_start()
@@ -172,7 +194,7 @@ def _epoch(running, steps):
             )
         dice = f", validation Dice {running.logger.get_value('mean_fg_dice', step=-1):.3f}"
     print(
-        f"epoch {running.current_epoch + 1} of {running.num_epochs}: "
+        f"epoch {running.current_epoch + 1} of {end}: "
         f"loss {running.logger.get_value('train_losses', step=-1):.4f}{dice}, "
         f"{time.monotonic() - started:.1f} s",
         flush=True,

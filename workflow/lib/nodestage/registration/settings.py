@@ -30,9 +30,9 @@ COARSE = FULL | {
     "affine_grid_mm": [20.0, 16.0],
     "affine_step_mm": [6.0, 4.0],
     "affine_radius": [4, 3],
-    "grid_mm": [16.0, 12.0, 8.0],
-    "step_mm": [4.0, 3.0, 2.0],
-    "radius": [4, 3, 2],
+    "grid_mm": [16.0, 8.0],
+    "step_mm": [4.0, 2.0],
+    "radius": [3, 2],
 }
 
 

@@ -51,11 +51,12 @@ def described(config, methods):
     )
     lengths = sorted({_length(one) for one in methods.values()} - {None})
     if lengths:
+        again = max((_again(one.get("settings") or {}) for one in methods.values()), key=len)
         most = f" to {lengths[-1]:,}" if len(lengths) > 1 else ""
         pixel = config["tumor"]["pixel_mm"]
         sentences["Patient networks"] = (
             f"Slices of {config['tumor']['slice_size']} pixels{f' of {pixel:g} mm' if pixel else ''}, "
-            f"crops of {_times(config['tumor']['crop'])} voxels; {lengths[0]:,}{most} steps."
+            f"crops of {_times(config['tumor']['crop'])} voxels; {lengths[0]:,}{most} steps{again}."
         )
     return sentences
 
@@ -148,7 +149,16 @@ def _network(settings):
 
 def _steps(settings):
     epochs, each = settings["epochs"], settings["iterations_per_epoch"]
-    return f"{epochs:,} epochs × {each:,} steps"
+    return f"{epochs:,} epochs × {each:,} steps{_again(settings)}"
+
+
+def _again(settings):
+    """What a page says of a training that may be run through more than once."""
+    cycles = settings.get("cycles", 1)
+    if cycles == 1:
+        return ""
+    times = "twice" if cycles == 2 else f"up to {cycles} times"
+    return f" ({times} where the network had not fitted its training data)"
 
 
 def _length(method):

@@ -63,16 +63,15 @@ def fit(network, train, validation, settings, seed, name):
         rate=lambda step: learning_rate * decay(step / steps),
         choose=settings["choose"],
         hint=f"Lower `methods.{name}.settings.learning_rate` (now {learning_rate}).",
+        cycles=settings["cycles"],
     )
     learner = PatientLearner(network, train, validation, settings, seed)
     trained = training.train(learner, schedule, name)
-    network.load_state_dict(trained.weights)
-    scores = predict(network, train, settings)
     learned = learning.fitted(
         name,
         learning.AUC,
-        learning.auc(train.labels, scores),
-        cross_entropy(scores, train.labels),
+        trained.training_auc,
+        learner.training_loss,
         f"Raise `steps` (now {steps}) or `learning_rate` (now {learning_rate:g}) under "
         f"`methods.{name}.settings`, or let the slices show the tumor in more pixels (`tumor.pixel_mm`)",
     )
@@ -100,6 +99,7 @@ class PatientLearner:
         )
         self.generator = torch.Generator().manual_seed(seed)
         self.batches = _batches(len(train), settings["patients_per_batch"], self.generator)
+        self.training_loss = float("nan")  # of the last `training_auc`
 
     def step(self, number):
         """One step on the next batch of patients; its loss."""
@@ -123,6 +123,12 @@ class PatientLearner:
             return None
         scores = predict(self.network, self.validation, self.settings)
         return cross_entropy(scores, self.validation.labels)
+
+    def training_auc(self):
+        """How well the network ranks its training patients; also sets their cross entropy, `training_loss`."""
+        scores = predict(self.network, self.train, self.settings)
+        self.training_loss = cross_entropy(scores, self.train.labels)
+        return learning.auc(self.train.labels, scores)
 
 
 def _batches(count, size, generator):
