@@ -21,7 +21,8 @@ from nodestage.nnunet.settings import Plan
 from nodestage.nnunet.trainer import Trainer
 
 EVERY = 10.0  # seconds between two lines of progress
-LEARNED_BATCHES = 10  # of training patches, on which a finished network is tested
+# Training patches on which a finished network is tested: with 20, the Dice of one network is 0.26 or 0.48.
+LEARNED_PATCHES = 80
 
 
 def train(
@@ -137,10 +138,9 @@ def _dice(running, weights):
     """
     module(running.network).load_state_dict(weights)
     running.network.eval()
+    batches = math.ceil(LEARNED_PATCHES / running.batch_size)
     with torch.no_grad():
-        counts = [
-            running.validation_step(next(running.dataloader_train)) for _ in range(LEARNED_BATCHES)
-        ]
+        counts = [running.validation_step(next(running.dataloader_train)) for _ in range(batches)]
     hit, wrong, missed = (
         np.sum([count[key] for count in counts], axis=0)
         for key in ("tp_hard", "fp_hard", "fn_hard")
