@@ -105,6 +105,12 @@ def test_a_network_that_has_not_fitted_its_data_is_trained_again(capsys, aucs, r
     assert f"step {8 * run} of {8 * run}" in said
 
 
+def test_without_a_validation_loss_that_is_a_number_the_last_step_of_all_cycles_is_kept():
+    learner = Line(validation=[float("nan")] * 8)
+    learner.aucs = [0.5, 0.6]
+    assert train(learner, schedule(cycles=2), "line").step == 16
+
+
 @pytest.mark.parametrize("best", [4, 12])
 def test_the_best_check_of_all_cycles_is_kept(best):
     learner, plain = Line(), Line()

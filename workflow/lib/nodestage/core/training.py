@@ -8,7 +8,7 @@ The `Learner` defines a step and the validation loss. nnU-Net's trainer has anot
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,15 +152,13 @@ def train(
         end = cycles * schedule.steps
         _steps(learner, schedule, label, checkpoint, trained, range(done, end))
         last = weights_of(network)
-        if trained.weights is None:  # no validation loss was a number
-            trained.step, trained.weights = end, last
-        network.load_state_dict(trained.weights)
-        trained.training_auc = learner.training_auc()
-        if learning.enough(learning.AUC, trained.training_auc) or cycles >= schedule.cycles:
-            return trained
-        logs.say(
-            f"{label}: AUC {trained.training_auc:.2f} on its training data, one more cycle of training"
-        )
+        # Without weights to keep no validation loss was a number.
+        step, kept = (end, last) if trained.weights is None else (trained.step, trained.weights)
+        network.load_state_dict(kept)
+        auc = learner.training_auc()
+        if learning.enough(learning.AUC, auc) or cycles >= schedule.cycles:
+            return replace(trained, step=step, weights=kept, training_auc=auc)
+        logs.say(f"{label}: AUC {auc:.2f} on its training data, one more cycle of training")
         network.load_state_dict(last)
         done, cycles = end, cycles + 1
 
