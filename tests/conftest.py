@@ -78,6 +78,7 @@ def frozen(tmp_path, config):
     from nodestage.core import files
 
     config["methods"]["mine"] = {"file": "methods/mine.py", "needs": []}
+    config["folds"]["n"] = 5
     folder = tmp_path / "bundle"
     parts = ["organs.pt", "tumor.pt", "methods/mine.py"]
     parts += [f"fold{k}/{part}" for k in range(5) for part in ("fusion.pt", "thresholds.json")]

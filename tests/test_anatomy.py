@@ -201,12 +201,12 @@ def test_a_study_of_one_phase_takes_that_phase_for_both(phase, tmp_path):
     assert row["missing_phase"] == "" and row["one_phase"] == phase
     report = study.facts.report()
     assert report["phases"] == (phase,) and report["sizes"]["Registration"].startswith("None")
-    assert f"; {phase} phase: 40;" in outline.lines(study)[0]
+    assert f"; {phase} phase: 64;" in outline.lines(study)[0]
 
 
 def test_a_study_of_two_phases_says_nothing_of_one():
     study = load(default_config(), anatomy.BUILT_IN)
-    assert study.settings.one_phase is None and "; both phases: 40;" in outline.lines(study)[0]
+    assert study.settings.one_phase is None and "; both phases: 64;" in outline.lines(study)[0]
     assert "one_phase" not in study.facts.table_rows("changhai")[0]
     assert study.facts.report()["cancer"] == "pancreatic cancer"
 

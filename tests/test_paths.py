@@ -79,7 +79,7 @@ def test_a_family_reads_what_its_methods_need_of_patients_with_images(config):
 def test_prediction_tables_come_method_by_method_and_part_by_part(paths):
     tables = paths.predictions("tianjin")
     assert tables[:2] == [f"results/predictions/ct_report/fold{k}/tianjin.tsv" for k in range(2)]
-    assert tables[5] == "results/predictions/ct_report/ensemble/tianjin.tsv"
+    assert tables[3] == "results/predictions/ct_report/ensemble/tianjin.tsv"
     methods = len(paths.methods.names)
-    assert methods == 12 and len(tables) == methods * 6
-    assert len(paths.predictions("changhai")) == methods * 5
+    assert methods == 12 and len(tables) == methods * 4
+    assert len(paths.predictions("changhai")) == methods * 3

@@ -84,7 +84,7 @@ def test_sheet_has_every_column_as_text(settings):
 
 def test_patient_codes_are_unique_and_name_no_one(settings):
     codes = [row["patient"] for row in simulator.sheet(settings, 1)]
-    assert len(set(codes)) == len(codes) == 72
+    assert len(set(codes)) == len(codes) == 96
     for row in simulator.sheet(settings, 1):
         for column in ("arterial", "venous", "organs", "tumor", "lymph_nodes"):
             assert not row[column] or row["patient"] in row[column].split("/")
@@ -111,7 +111,7 @@ def test_every_center_is_annotated_as_in_the_paper(settings):
     rows = simulator.sheet(settings, 1)
     of = {name: [row for row in rows if row["center"] == name] for name in settings["centers"]}
     assert all(row["lymph_nodes"] for row in of["changhai"])
-    assert sum(bool(row["tumor"]) for row in of["changhai"]) == 9  # 22 % of 40
+    assert sum(bool(row["tumor"]) for row in of["changhai"]) == 14  # 22 % of 64
     sets = [row["organ_set"] for row in of["changhai"]]
     asked = settings["centers"]["changhai"]["labels"]["organs"]
     assert {name: sets.count(name) for name in ("train", "validation", "test")} == asked

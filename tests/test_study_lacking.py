@@ -39,7 +39,7 @@ def test_nothing_lacks_in_the_default_study(config):
         (without("tumor", "TE"), "tumor masks of teaching, where no patient has one"),
         (without("arterial", "TE"), "none can be used (arterial phase missing: 8)"),
         (without("lymph_nodes", "CH"), "lymph-node masks of changhai, where no patient has one"),
-        (without("arterial", "CH"), "but none can be used (arterial phase missing: 40)"),
+        (without("arterial", "CH"), "but none can be used (arterial phase missing: 64)"),
         (lambda row: {"tumor": "x"}, "every patient of changhai has a drawn one"),
     ],
 )
@@ -104,6 +104,7 @@ def checked(folder, capsys):
 
 
 def test_make_check_reports_folds_and_networks_without_training_patients(folder, capsys):
+    write(folder, folds={"n": 5})
     code, printed = checked(folder, capsys)
     assert code == 1 and "no fault" not in printed
     assert "4 patients with metastasis and 4 without; 5 folds need at least" in printed
@@ -142,6 +143,6 @@ def test_a_good_study_is_listed_in_one_line_per_center(folder, capsys):
 
 def test_the_default_study_in_lines(config):
     text = "\n".join(outline.lines(study(config)))
-    assert "changhai (discovery): 40 patients; metastasis: 19 positive, 21 negative" in text
+    assert "changhai (discovery): 64 patients; metastasis: 30 positive, 34 negative" in text
     assert "unscored: 1 (arterial phase missing: 1)" in text
     assert "teaching (auxiliary): 16 patients; both phases: 16; masks: organs 8, tumor 16" in text
