@@ -85,7 +85,7 @@ def test_the_page_warns_of_small_settings_and_offers_a_paragraph():
     rows = dict(fields.methods(facts))
     again = "(twice where the network had not fitted its training data)"
     assert f"8 epochs × 60 steps {again}" in rows["Lymph-node networks"]
-    assert f"240 steps {again}." in rows["Patient networks"]
+    assert f"480 steps {again}." in rows["Patient networks"]
     assert "lymph-node networks: 480 steps (250,000)" in rows["Smaller than the paper’s"]
     paragraph = rows["For a methods section"]
     assert "2.5 × 2.2 × 2.2 mm" in paragraph and "Seed 20210" in paragraph
